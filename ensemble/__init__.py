@@ -1,0 +1,1 @@
+"""One question to several models, the best answer back, everything logged."""
