@@ -1,0 +1,1 @@
+"""Wire formats of clients, one file each."""

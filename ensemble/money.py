@@ -1,0 +1,114 @@
+"""Exact money: integer nano-USD (1e-9 US dollars). Unknown is None, and unknown plus anything is unknown."""
+
+import hashlib
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, time
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Annotated, NamedTuple
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from judges.types import Usage
+
+NANO = 1_000_000_000
+
+
+def _exact(value: Decimal) -> Decimal:
+    if value * NANO % 1:
+        raise ValueError("a price has at most 9 decimals")
+    return value
+
+
+Usd = Annotated[Decimal, Field(ge=0, le=1_000_000), AfterValidator(_exact)]
+"""US dollars as written in the configuration: at most 9 decimals, so that nano-dollars are exact."""
+
+
+class Price(BaseModel):
+    """What one member costs, in USD per million tokens. A price that is left out is unknown; 0 is free.
+
+    ``batch_input`` and ``batch_output`` are the prices of the provider's batch interface. ``valid_from`` is the first day
+    (UTC) on which the row holds.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    input: Usd | None = None
+    output: Usd | None = None
+    cache_read: Usd | None = None
+    cache_write: Usd | None = None
+    batch_input: Usd | None = None
+    batch_output: Usd | None = None
+    valid_from: date = date.min
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the row, 64 hex digits; stored with every call that it priced."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+    def cost(self, usage: Usage, *, batch: bool = False) -> int | None:
+        """Nano-USD of one call, rounded half to even once; None where a price or a count that matters is unknown.
+
+        Cached and cache-written tokens are part of ``usage.input_tokens`` and are taken out of it here.
+        """
+        cached, written = usage.cached_input_tokens or 0, usage.cache_write_tokens or 0
+        fresh = None if usage.input_tokens is None else max(0, usage.input_tokens - cached - written)
+        rows = (
+            (fresh, self.batch_input if batch else self.input),
+            (cached, self.cache_read),
+            (written, self.cache_write),
+            (usage.output_tokens, self.batch_output if batch else self.output),
+        )
+        total = Decimal(0)
+        for tokens, usd in rows:
+            if tokens == 0 or usd == 0:
+                continue
+            if tokens is None or usd is None:
+                return None
+            total += tokens * usd
+        return int((total * 1000).to_integral_value(ROUND_HALF_EVEN))
+
+
+def price_on(prices: Iterable[Price], moment: datetime) -> Price | None:
+    """The row in force at ``moment`` (an aware time), or None where there is none."""
+    held = [price for price in prices if datetime.combine(price.valid_from, time(), UTC) <= moment]
+    return max(held, key=lambda price: price.valid_from, default=None)
+
+
+def add(*amounts: int | None) -> int | None:
+    """Sum of nano-USD amounts; unknown if one of them is."""
+    total = 0
+    for amount in amounts:
+        if amount is None:
+            return None
+        total += amount
+    return total
+
+
+class Total(NamedTuple):
+    """The known part of a sum, and how many amounts were unknown: what a report prints."""
+
+    nano_usd: int
+    unpriced: int
+
+    @property
+    def exact(self) -> int | None:
+        """The sum, or None where an amount is unknown."""
+        return None if self.unpriced else self.nano_usd
+
+    def __str__(self) -> str:
+        return f"${usd(self.nano_usd)}" + (f" + {self.unpriced} unpriced" if self.unpriced else "")
+
+
+def total(amounts: Iterable[int | None]) -> Total:
+    """Known sum and number of unknown amounts."""
+    known = unpriced = 0
+    for amount in amounts:
+        known, unpriced = (known, unpriced + 1) if amount is None else (known + amount, unpriced)
+    return Total(known, unpriced)
+
+
+def usd(nano_usd: int) -> str:
+    """Dollars as a plain decimal string, exact, with at least two decimals."""
+    text = f"{Decimal(nano_usd) / NANO:.9f}"
+    whole, _, fraction = text.partition(".")
+    return f"{whole}.{fraction.rstrip('0').ljust(2, '0')}"

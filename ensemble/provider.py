@@ -1,0 +1,68 @@
+"""What a provider is, and where providers register."""
+
+from abc import abstractmethod
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Annotated, Literal, Protocol
+
+from pydantic import BeforeValidator, SerializeAsAny
+
+from judges.registry import Plugin, Registry
+from judges.types import Completion, Prompt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delta:
+    """A piece of a streamed answer: some text, a piece of a tool call as the wire gave it, or reasoning."""
+
+    kind: Literal["text", "tool_call", "reasoning"]
+    text: str
+    index: int = 0
+    id: str | None = None
+    name: str | None = None
+
+
+class Connection(Protocol):
+    """An open client of one provider, shared by every task."""
+
+    @property
+    def transport(self) -> str:
+        """``sdk`` or ``direct``; written into every line of the ledger."""
+        ...
+
+    async def complete(self, model: str, prompt: Prompt) -> Completion:
+        """Ask ``model`` once. No retry and no rate limit here: the fleet does both, so that each attempt is seen.
+
+        ``usage.nano_usd`` is left None: the fleet knows the prices.
+
+        Raises:
+            CallFailed: with ``failure``, ``retryable`` and ``retry_after_s`` filled from the reply.
+        """
+        ...
+
+    def stream(self, model: str, prompt: Prompt) -> AsyncIterator[Delta | Completion]:
+        """Yield pieces as they arrive and the whole ``Completion`` last. Raises as ``complete`` does; the partial answer
+        is then in ``CallFailed.completion``.
+        """
+        ...
+
+
+class Provider(Plugin):
+    """A wire format and where it is spoken. Keys are named by environment variable or file, never held as options."""
+
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+    max_in_flight: int | None = 256
+
+    @abstractmethod
+    def connect(self) -> AbstractAsyncContextManager[Connection]:
+        """Open one client for the life of the service; leaving the context closes every connection.
+
+        Raises:
+            ConfigError: the key or another thing that the environment must hold is missing.
+        """
+
+
+PROVIDERS: Registry[Provider] = Registry("provider", homes=("ensemble.providers",), group="ensemble.providers")
+AnyProvider = Annotated[SerializeAsAny[Provider], BeforeValidator(PROVIDERS.build)]

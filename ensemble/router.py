@@ -1,0 +1,58 @@
+"""What a router is, and where routers register."""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, SerializeAsAny
+
+from ensemble.fleet import Fleet
+from ensemble.types import Plan, Request
+from judges.registry import Name, Plugin, Registry
+from judges.types import Model
+
+
+class MemberName(Name):
+    """Name of a member of the fleet."""
+
+    __slots__ = ()
+    kind = "member"
+
+
+class JudgeName(Name):
+    """Name of a judge of the configuration."""
+
+    __slots__ = ()
+    kind = "judge"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What a router may use. ``models`` holds every member as a model that is limited, metered and logged."""
+
+    fleet: Fleet
+    models: Mapping[str, Model]
+
+
+class Router(Plugin):
+    """Turns a request into a plan. It decides; it never calls candidates, judges them or stores anything."""
+
+    deadline_s: float = Field(55.0, gt=0, le=3600)
+    """Default for requests that state none, below the 60 s after which many proxies and clients give up."""
+    fallback: tuple[MemberName, ...] = ()
+    """Whose answer to take when no judge decides, most trusted first; empty for the order of the members."""
+    on_disconnect: Literal["finish", "cancel"] = "finish"
+    """What to do when the client goes away: finish and log, or cancel every call."""
+
+    @abstractmethod
+    async def plan(self, request: Request, context: Context) -> Plan:
+        """Choose members of ``context.fleet`` for ``request``. Must not block the event loop for more than about 5 ms.
+
+        Raises:
+            RouterError: no plan can be made; the configured fallback plan runs and the record says so.
+        """
+
+
+ROUTERS: Registry[Router] = Registry("router", homes=("ensemble.routers",), group="ensemble.routers")
+AnyRouter = Annotated[SerializeAsAny[Router], BeforeValidator(ROUTERS.build)]
