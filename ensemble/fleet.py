@@ -26,6 +26,9 @@ UNBILLED: frozenset[Failure] = frozenset(
 )
 """Failures for which no provider bills; after any other failure of a request that was sent, the cost is unknown."""
 
+ANSWERING = {"provider", "model", "options", "system", "max_output_tokens"}
+"""Settings that decide what a member answers, as against what it costs and when it is asked."""
+
 Capability = Literal["tools", "images", "files", "json_schema", "logprobs", "stream"]
 
 
@@ -96,7 +99,7 @@ class Member:
         self.settings = settings
         self.connection = connection
         self.limiter = limiter
-        recipe = settings.model_dump(mode="json", include={"provider", "model", "options", "system", "max_output_tokens"})
+        recipe = settings.model_dump(mode="json", include=ANSWERING)
         self.digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
         """SHA-256 over what decides the answers: provider, model id, options, system text, output limit."""
 
@@ -131,9 +134,7 @@ class Member:
             return "too_long", f"the request needs about {least} tokens, {self.name} has room for {room}"
         return None
 
-    async def call(
-        self, request: Request, prompt: Prompt, aim: Aim, *, seen: Seen, until: float | None = None
-    ) -> Call:
+    async def call(self, request: Request, prompt: Prompt, aim: Aim, *, seen: Seen, until: float | None = None) -> Call:
         """Ask until an attempt succeeds, a failure is final, or ``until`` has come (default: the request's deadline).
 
         ``seen`` is told of every attempt; the last one is returned. Raises only ``asyncio.CancelledError``, after the
@@ -193,7 +194,9 @@ class Member:
             error = failed
         except TimeoutError:
             waited = clock() - begin
-            told = f"no answer within {waited:.1f} s" if sent else f"no free place at the provider within {waited:.1f} s"
+            told = (
+                f"no answer within {waited:.1f} s" if sent else f"no free place at the provider within {waited:.1f} s"
+            )
             error = CallFailed(told, failure="timeout", retryable=sent and clock() < until, sent=sent)
         except asyncio.CancelledError:
             gone = CallFailed("cancelled", failure="cancelled", sent=sent)

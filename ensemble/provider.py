@@ -42,8 +42,9 @@ class Connection(Protocol):
         ...
 
     def stream(self, model: str, prompt: Prompt) -> AsyncIterator[Delta | Completion]:
-        """Yield pieces as they arrive and the whole ``Completion`` last. Raises as ``complete`` does; the partial answer
-        is then in ``CallFailed.completion``.
+        """Yield pieces as they arrive and the whole ``Completion`` last.
+
+        Raises as ``complete`` does; the partial answer is then in ``CallFailed.completion``.
         """
         ...
 

@@ -98,8 +98,9 @@ class Stage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a router decided. Routing is one stage with one member, an ensemble one stage with many, a cascade
-    several stages in turn.
+    """What a router decided.
+
+    Routing is one stage with one member, an ensemble one stage with many, a cascade several stages in turn.
 
     Attributes:
         router: digest of the router.

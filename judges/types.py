@@ -268,8 +268,8 @@ class Exchange:
 class Preference:
     """One comparison with the order on the page: ``shown[0]`` stood first.
 
-    ``outcome`` is "none" where the judge gave no verdict, which is never a tie. ``strength`` is in (0, 1], None where the
-    judge states none; ``exchange`` is the index in ``Verdict.exchanges`` of the answer behind it.
+    ``outcome`` is "none" where the judge gave no verdict, which is never a tie. ``strength`` is in (0, 1], None where
+    the judge states none; ``exchange`` is the index in ``Verdict.exchanges`` of the answer behind it.
     """
 
     shown: tuple[CandidateId, CandidateId]

@@ -1,0 +1,110 @@
+"""What happens once the answer has left: stragglers come in, shadow members are asked, the full panel is judged."""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from uuid_utils import uuid4
+
+from ensemble.errors import StoreError
+from ensemble.events import LateDone
+from ensemble.fanout import Seat, cancel, fan_out
+from ensemble.fleet import Fleet
+from ensemble.money import total
+from ensemble.ruling import Bench, candidates_of, rule
+from ensemble.run import Run
+from ensemble.store import Store
+from ensemble.types import Answer, Call, Late, Plan, Ruling, Stage
+from judges.judge import Judge
+from judges.types import CandidateId
+
+log = logging.getLogger(__name__)
+
+PATIENCE_S = 60.0
+"""Most seconds for the shadow members together, and again for the verdict on the full panel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Afterwards:
+    """The rest of one request. Its work is owned by ``Stragglers`` and recorded in one late transaction."""
+
+    fleet: Fleet
+    judges: Mapping[str, Judge]
+    store: Store
+    run: Run
+    plan: Plan
+
+    @property
+    def stage(self) -> Stage:
+        """The stage whose candidates were judged last."""
+        return self.plan.stages[self.run.rulings[-1].stage if self.run.rulings else -1]
+
+    def may_linger(self) -> bool:
+        """Whether calls may go on beyond the answer: there is time for it, and the cost cap is not reached."""
+        cap = self.stage.straggler_nano_usd
+        spent = total(call.usage.nano_usd for call in self.run.calls).nano_usd
+        return self.stage.straggler_s > 0 and (cap is None or spent < cap)
+
+    async def finish(self, answer: Answer, late: Mapping[asyncio.Task[Call], Seat]) -> None:
+        """Wait for the stragglers, ask the shadow members, let the judge see all of them, and record it."""
+        authors = {seat.candidate: seat.member for seat in late.values()}
+        try:
+            came = [*await self._stragglers(set(late)), *await self._shadow(authors)]
+            ruling = await self._full_ruling(answer, came)
+        except asyncio.CancelledError:
+            # Shutdown: no time for a verdict, but what was paid for is written down.
+            await cancel(set(late))
+            await self._commit(authors, None)
+            raise
+        await self._commit(authors, ruling)
+
+    async def _stragglers(self, pending: set[asyncio.Task[Call]]) -> list[Call]:
+        clock = asyncio.get_running_loop().time
+        end, came = clock() + self.stage.straggler_s, list[Call]()
+        while pending and clock() < end and self.may_linger():
+            ended, pending = await asyncio.wait(pending, timeout=end - clock(), return_when=asyncio.FIRST_COMPLETED)
+            came += [task.result() for task in ended]
+        await cancel(pending)
+        return came
+
+    async def _shadow(self, authors: dict[CandidateId, str]) -> tuple[Call, ...]:
+        if not self.plan.shadow:
+            return ()
+        seats = [Seat(member=name, sample=0, candidate=CandidateId(str(uuid4()))) for name in self.plan.shadow]
+        authors |= {seat.candidate: seat.member for seat in seats}
+        request = replace(self.run.request, deadline=asyncio.get_running_loop().time() + PATIENCE_S)
+        index = self.plan.stages.index(self.stage)
+        stage = Stage(members=self.plan.shadow)
+        fanned = await fan_out(
+            request, stage, self.fleet, seats, index=index, seen=self.run.calls.append, purpose="shadow"
+        )
+        await cancel(set(fanned.late))
+        return fanned.done
+
+    async def _full_ruling(self, answer: Answer, came: Sequence[Call]) -> Ruling | None:
+        if not answer.rulings or not candidates_of(came):
+            return None
+        served = answer.rulings[-1]
+        ruling = await rule(
+            self.run.request,
+            [call for call in (*self.run.panel, *came) if call.stage == served.stage],
+            Bench(name=served.judge, judge=self.judges[served.judge], fleet=self.fleet),
+            self.plan,
+            stage=served.stage,
+            phase="full",
+            until=asyncio.get_running_loop().time() + PATIENCE_S,
+            seen=self.run.calls.append,
+        )
+        decided = ruling.fallback is None
+        return replace(ruling, overturned=decided and answer.chosen.id not in ruling.verdict.winners)
+
+    async def _commit(self, authors: Mapping[CandidateId, str], ruling: Ruling | None) -> None:
+        calls = tuple(replace(call, after_answer=True) for call in self.run.unrecorded())
+        late = Late(request=self.run.request.id, calls=calls, authors=authors, ruling=ruling)
+        try:
+            await self.store.record_late(late)
+        except StoreError:
+            log.exception("request %s: what came after the answer could not be recorded", self.run.request.id)
+            return
+        self.run.listener(LateDone(calls=calls, ruling=ruling))

@@ -1,0 +1,52 @@
+"""What happens to a request while it is answered: for the command line, server-sent events and pages."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ensemble.types import Answer, Call, Ruling
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """A call to ``member`` has been set going."""
+
+    member: str
+    sample: int
+    stage: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """A call of a panel has ended, well or badly, before the answer left."""
+
+    call: Call
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """A stage has its verdict."""
+
+    ruling: Ruling
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """The answer is decided and committed; it leaves now."""
+
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LateDone:
+    """What came after the answer has been committed; ``ruling`` is the full panel's, where there is one."""
+
+    calls: tuple[Call, ...]
+    ruling: Ruling | None
+
+
+Event = Started | Done | Judged | Finished | LateDone
+Listener = Callable[[Event], None]
+
+
+def nobody(event: Event) -> None:
+    """The listener of those who do not listen."""

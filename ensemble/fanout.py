@@ -1,0 +1,140 @@
+"""Call many members at once and stop at the right moment."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, replace
+
+from ensemble.fleet import Aim, Fleet, Seen
+from ensemble.types import Call, Purpose, Request, Stage
+from judges.types import CandidateId
+
+Enough = Callable[[Sequence[Call], int], bool]
+"""Told the calls so far and how many are outstanding; True ends the wait."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seat:
+    """One place of a panel: a member, the number of its sample, and the candidate that it is to make."""
+
+    member: str
+    sample: int
+    candidate: CandidateId
+
+
+@dataclass(frozen=True, slots=True)
+class FanOut:
+    """``done`` holds calls in the order of ``stage.members``; ``late`` holds the tasks that are still at work."""
+
+    done: tuple[Call, ...]
+    late: dict[asyncio.Task[Call], Seat]
+
+
+class Stragglers:
+    """Owns the tasks that outlive their answer.
+
+    They are bounded in number and in time, record what they bring, and are cancelled and awaited at shutdown.
+    """
+
+    def __init__(self, most: int = 1000) -> None:
+        self._most = most
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def room(self) -> bool:
+        """Whether another request may leave calls behind; where not, they are cancelled with the answer."""
+        return len(self._tasks) < self._most
+
+    def own(self, work: Coroutine[object, object, None]) -> None:
+        """Run ``work`` beyond the request that started it. It must bound its own time and handle its own failures."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def idle(self) -> None:
+        """Wait until nothing is left to do."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def close(self, patience_s: float = 0.0) -> None:
+        """Give the work ``patience_s`` seconds, then cancel it; returns when all of it has ended."""
+        if self._tasks and patience_s > 0:
+            await asyncio.wait(self._tasks, timeout=patience_s)
+        await cancel(self._tasks)
+
+
+async def fan_out(
+    request: Request,
+    stage: Stage,
+    fleet: Fleet,
+    seats: Sequence[Seat],
+    *,
+    index: int,
+    seen: Seen,
+    purpose: Purpose = "candidate",
+    enough: Enough | None = None,
+    done: Callable[[Call], None] = lambda call: None,
+) -> FanOut:
+    """Call every seat at once; return at the quorum plus its grace, when ``enough`` says so, or near the deadline.
+
+    Without any good candidate the wait lasts until the deadline itself; with one, the time that the judge needs is kept
+    back. Cancelling this function cancels every call that it started and waits for their end.
+    """
+    loop = asyncio.get_running_loop()
+    begin = loop.time()
+    tasks = {loop.create_task(_ask(request, stage, fleet, seat, index, purpose, seen)): seat for seat in seats}
+    finished: dict[asyncio.Task[Call], Call] = {}
+    reserve = stage.judge_reserve_s if stage.judge_reserve_s is not None else (request.deadline - begin) / 5
+    quorum_at: float | None = None
+    content = False
+    try:
+        pending = set(tasks)
+        while pending and not content:
+            limit = request.deadline - (reserve if stage.judge and _good(finished) else 0.0)
+            if quorum_at is not None:
+                limit = min(limit, quorum_at + stage.grace_s)
+            if limit <= loop.time():
+                break
+            ended, pending = await asyncio.wait(
+                pending, timeout=limit - loop.time(), return_when=asyncio.FIRST_COMPLETED
+            )
+            for task in ended:
+                finished[task] = task.result()
+                done(finished[task])
+            if quorum_at is None and stage.quorum is not None and _good(finished) >= stage.quorum:
+                quorum_at = loop.time()
+            calls = tuple(finished[task] for task in tasks if task in finished)
+            content = bool(ended and pending and enough is not None and enough(calls, len(pending)))
+        late = {task: tasks[task] for task in pending}
+        tasks = {task: seat for task, seat in tasks.items() if task in finished}
+        return FanOut(tuple(finished[task] for task in tasks), late)
+    finally:
+        # On the way out by an exception `tasks` still holds the unfinished ones; on the good way they are `late`.
+        await cancel({task for task in tasks if not task.done()})
+
+
+async def cancel(tasks: "set[asyncio.Task[Call]] | set[asyncio.Task[None]]") -> None:
+    """Cancel ``tasks`` and wait until each has ended."""
+    waiting = set(tasks)
+    for task in waiting:
+        task.cancel()
+    if waiting:
+        await asyncio.wait(waiting)
+
+
+async def _ask(
+    request: Request, stage: Stage, fleet: Fleet, seat: Seat, index: int, purpose: Purpose, seen: Seen
+) -> Call:
+    now = asyncio.get_running_loop().time()
+    until = request.deadline + stage.straggler_s
+    if stage.call_timeout_s is not None:
+        until = min(until, now + stage.call_timeout_s)
+    prompt = request.prompt
+    if prompt.seed is not None and seat.sample:
+        # Samples of one member under one seed would be the same answer paid several times.
+        prompt = replace(prompt, seed=prompt.seed + seat.sample)
+    aim = Aim(purpose=purpose, candidate=seat.candidate, sample=seat.sample, stage=index)
+    return await fleet[seat.member].call(request, prompt, aim, seen=seen, until=until)
+
+
+def _good(finished: dict[asyncio.Task[Call], Call]) -> int:
+    return sum(call.good for call in finished.values())

@@ -1,0 +1,226 @@
+"""The one path of a request: plan, fan out, judge, record, answer."""
+
+import asyncio
+import difflib
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from judges.screen import screen
+from uuid_utils import uuid4
+
+from ensemble.afterwards import Afterwards
+from ensemble.errors import (
+    DeadlineExceeded,
+    EnsembleError,
+    NoCandidate,
+    RouterError,
+    StoreError,
+    StoreUnavailable,
+    UnknownModel,
+)
+from ensemble.events import Done, Finished, Judged, Listener, Started, nobody
+from ensemble.fanout import FanOut, Seat, Stragglers, cancel, fan_out
+from ensemble.fleet import Aim, Fleet
+from ensemble.router import Context, Router
+from ensemble.ruling import Bench, Models, candidates_of, case_of, first_in_order, rule
+from ensemble.run import Choice, Run
+from ensemble.store import Store
+from ensemble.types import Answer, Call, Plan, Record, Request, Stage, Status
+from judges.judge import Judge
+from judges.types import CandidateId
+
+log = logging.getLogger(__name__)
+
+FULL_RULING_S = 60.0
+"""Most seconds that the second verdict, on the full panel, may take after the last straggler."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pipeline:
+    """Routers, fleet, judges and log, put together. ``config`` is the digest of the configuration in force."""
+
+    routers: Mapping[str, Router]
+    fleet: Fleet
+    judges: Mapping[str, Judge]
+    store: Store
+    stragglers: Stragglers
+    config: str
+
+    def router(self, model: str) -> Router:
+        """The router that serves ``model``.
+
+        Raises:
+            UnknownModel: no router has that name; the message lists the nearest names.
+        """
+        if model in self.routers:
+            return self.routers[model]
+        near = difflib.get_close_matches(model, self.routers, n=3, cutoff=0.4) or sorted(self.routers)[:8]
+        raise UnknownModel(f"there is no model {model!r} here; try {', '.join(near)}", param="model")
+
+    async def answer(self, request: Request, listener: Listener = nobody) -> Answer:
+        """Answer ``request`` and record how. The record is durable before this returns.
+
+        Raises:
+            UnknownModel: ``request.model`` names no router and no member.
+            NoCandidate: every call of every stage failed.
+            DeadlineExceeded: the deadline came before a first candidate.
+            StoreUnavailable: the record could not be committed, so nothing is answered.
+        """
+        router = self.router(request.model)
+        run = Run(request, asyncio.get_running_loop().time(), listener)
+        try:
+            run.plan = plan = await self._plan(router, run)
+            choice = await self._stages(run, plan)
+        except EnsembleError as error:
+            await cancel(set(run.late))
+            await self._commit(run, self._record(run, "failed", error=error))
+            raise
+        except asyncio.CancelledError:
+            # The calls have been cancelled by now; what they were is written behind the back of a client who is gone.
+            self.stragglers.own(self._bury(run))
+            raise
+        return await self._serve(run, plan, choice)
+
+    async def _plan(self, router: Router, run: Run) -> Plan:
+        aim = Aim(purpose="router", seat=run.request.model)
+        models = Models(self.fleet, run.request, aim, run.calls.append, run.request.deadline)
+        try:
+            return await router.plan(run.request, Context(fleet=self.fleet, models=models))
+        except RouterError as error:
+            if not router.fallback:
+                raise NoCandidate(f"the router {run.request.model!r} has no plan: {error}") from error
+            stages = tuple(Stage(members=(name,)) for name in router.fallback)
+            return Plan(router=router.digest, stages=stages, reason=f"fallback, since the router failed: {error}")
+
+    async def _stages(self, run: Run, plan: Plan) -> Choice:
+        best: Choice | None = None
+        for index, stage in enumerate(plan.stages):
+            fanned = await self._fan_out(run, stage, index)
+            run.late |= fanned.late
+            run.panel = fanned.done
+            choice = await self._decide(run, plan, stage, index, fanned)
+            best = choice or best
+            if choice is not None and self._accepted(run, stage, choice):
+                break
+        if best is None:
+            raise self._nobody(run)
+        return best
+
+    async def _fan_out(self, run: Run, stage: Stage, index: int) -> FanOut:
+        # Random, not time-ordered: an id that tells the order of the panel would tell who is trusted most.
+        seats = [Seat(member=m, sample=n, candidate=CandidateId(str(uuid4()))) for m, n in stage.seats()]
+        for seat in seats:
+            run.authors[seat.candidate] = seat.member
+            run.listener(Started(member=seat.member, sample=seat.sample, stage=index))
+        judge = self.judges[stage.judge] if stage.judge else None
+
+        def enough(calls: Sequence[Call], outstanding: int) -> bool:
+            return judge is not None and judge.settled(case_of(run.request, calls, self.fleet), outstanding)
+
+        def done(call: Call) -> None:
+            run.listener(Done(call=call))
+
+        return await fan_out(
+            run.request, stage, self.fleet, seats, index=index, seen=run.calls.append, enough=enough, done=done
+        )
+
+    async def _decide(self, run: Run, plan: Plan, stage: Stage, index: int, fanned: FanOut) -> Choice | None:
+        candidates = candidates_of(fanned.done)
+        if not candidates:
+            return None
+        if stage.judge is None:
+            contenders = screen(case_of(run.request, fanned.done, self.fleet)).contenders.candidates
+            chosen, fallback = first_in_order(contenders, run.authors, plan, index), None
+        else:
+            ruling = await rule(
+                run.request,
+                fanned.done,
+                Bench(name=stage.judge, judge=self.judges[stage.judge], fleet=self.fleet),
+                plan,
+                stage=index,
+                phase="served",
+                until=run.request.deadline,
+                seen=run.calls.append,
+            )
+            run.rulings.append(ruling)
+            run.listener(Judged(ruling=ruling))
+            chosen, fallback = ruling.chosen, ruling.fallback
+        candidate = next((c for c in candidates if c.id == chosen), None)
+        return Choice(candidate, run.authors[candidate.id], fallback) if candidate else None
+
+    def _accepted(self, run: Run, stage: Stage, choice: Choice) -> bool:
+        if stage.accept_score <= 0 or not run.rulings:
+            return True
+        score = run.rulings[-1].verdict.scores.get(choice.candidate.id)
+        return score is not None and score >= stage.accept_score
+
+    def _nobody(self, run: Run) -> EnsembleError:
+        last = {(call.member, call.sample): call for call in run.calls if call.purpose == "candidate"}
+        told = "; ".join(f"{call.member}: {call.failure} ({call.detail})" for call in last.values())
+        if asyncio.get_running_loop().time() >= run.request.deadline:
+            return DeadlineExceeded(
+                f"the deadline came before a first candidate; {told or 'no call had ended'}", calls=tuple(run.calls)
+            )
+        return NoCandidate(f"no member brought an answer: {told}", calls=tuple(run.calls))
+
+    async def _serve(self, run: Run, plan: Plan, choice: Choice) -> Answer:
+        afterwards = Afterwards(self.fleet, self.judges, self.store, run, plan)
+        late = run.late if self.stragglers.room and afterwards.may_linger() else {}
+        await cancel(set(run.late) - set(late))
+        answered = tuple(call for call in run.calls if call.candidate and call.failure is None)
+        completion = next(c.completion for c in answered if c.candidate == choice.candidate.id and c.completion)
+        record = self._record(run, "answered", choice=choice)
+        try:
+            await self._commit(run, record)
+        except (StoreUnavailable, asyncio.CancelledError):
+            await cancel(set(late))
+            raise
+        answer = Answer(
+            request=run.request,
+            plan=plan,
+            calls=record.calls,
+            candidates=candidates_of(answered),
+            authors={call.candidate: call.member for call in answered if call.candidate},
+            chosen=choice.candidate,
+            member=choice.member,
+            completion=completion,
+            rulings=record.rulings,
+            fallback=choice.fallback,
+            late=tuple(seat.member for seat in late.values()),
+        )
+        if late or plan.shadow:
+            self.stragglers.own(afterwards.finish(answer, late))
+        run.listener(Finished(answer=answer))
+        return answer
+
+    async def _bury(self, run: Run) -> None:
+        await cancel(set(run.late))
+        try:
+            await self._commit(run, self._record(run, "cancelled"))
+        except StoreUnavailable:
+            log.exception("request %s: the record of a cancelled request was lost", run.request.id)
+
+    def _record(
+        self, run: Run, status: Status, *, choice: Choice | None = None, error: EnsembleError | None = None
+    ) -> Record:
+        return Record(
+            request=run.request,
+            status=status,
+            plan=run.plan,
+            calls=run.unrecorded(),
+            authors=dict(run.authors),
+            rulings=tuple(run.rulings),
+            chosen=choice.candidate.id if choice else None,
+            fallback=choice.fallback if choice else None,
+            answered_s=asyncio.get_running_loop().time() - run.begin,
+            config=self.config,
+            error=error.code if error else None,
+            error_detail=str(error) if error else "",
+        )
+
+    async def _commit(self, run: Run, record: Record) -> None:
+        try:
+            await self.store.record(record)
+        except StoreError as error:
+            raise StoreUnavailable(f"the log cannot be written, so nothing is answered: {error}") from error

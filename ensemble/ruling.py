@@ -1,0 +1,160 @@
+"""From finished calls to a ruling: an anonymous case, the judge's verdict on it, and who is served because of it."""
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Literal
+
+from judges.screen import screen
+from uuid_utils import uuid7
+
+from ensemble.fleet import Aim, Fleet, Seen
+from ensemble.types import Call, Fallback, Plan, Request, Ruling, VerdictId
+from judges.judge import Judge
+from judges.types import Candidate, CandidateId, Case, Message, Model, OpaquePart, Verdict
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """A judge with its name in the configuration, and the fleet whose members it may consult."""
+
+    name: str
+    judge: Judge
+    fleet: Fleet
+
+
+class Models(Mapping[str, Model]):
+    """Every member as a model for a judge or router, made when it is asked for."""
+
+    def __init__(self, fleet: Fleet, request: Request, aim: Aim, seen: Seen, until: float) -> None:
+        self._fleet, self._request, self._aim, self._seen, self._until = fleet, request, aim, seen, until
+
+    def __getitem__(self, name: str) -> Model:
+        return self._fleet[name].model_for(self._request, self._aim, seen=self._seen, until=self._until)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._fleet)
+
+    def __len__(self) -> int:
+        return len(self._fleet)
+
+
+def candidates_of(calls: Iterable[Call]) -> tuple[Candidate, ...]:
+    """One candidate per call that brought an answer, partial ones of failed calls left out."""
+    return tuple(
+        Candidate(id=call.candidate, completion=call.completion)
+        for call in calls
+        if call.failure is None and call.completion is not None and call.candidate is not None
+    )
+
+
+def case_of(request: Request, calls: Sequence[Call], fleet: Fleet) -> Case:
+    """The anonymous case: order and family tokens say nothing of who wrote what."""
+    seed = int.from_bytes(hashlib.sha256(request.id.encode()).digest()[:6])
+    authors = {call.candidate: fleet[call.member].settings for call in calls if call.candidate is not None}
+    candidates = sorted(candidates_of(calls), key=lambda c: hashlib.sha256(f"{seed}:{c.id}".encode()).digest())
+    families = {c.id: authors[c.id].family for c in candidates}
+    return Case(
+        messages=tuple(_readable(message) for message in request.prompt.messages),
+        candidates=tuple(candidates),
+        seed=seed,
+        tools=request.prompt.tools,
+        response_format=request.prompt.response_format,
+        groups={
+            i: hashlib.sha256(f"{seed}:{family}".encode()).hexdigest()[:12] for i, family in families.items() if family
+        },
+        comparable=frozenset(c.id for c in candidates if authors[c.id].comparable),
+    )
+
+
+async def rule(
+    request: Request,
+    calls: Sequence[Call],
+    bench: Bench,
+    plan: Plan,
+    *,
+    stage: int,
+    phase: Literal["served", "full"],
+    until: float,
+    seen: Seen,
+) -> Ruling:
+    """Ask the judge about the candidates of ``calls`` and decide whom to serve. Never raises on a judge's failure."""
+    clock = asyncio.get_running_loop().time
+    begin, started = clock(), datetime.now(UTC)
+    case = case_of(request, calls, bench.fleet)
+    screened = screen(case)
+    aim = Aim(purpose="judge", seat=bench.name, stage=stage)
+    models = Models(bench.fleet, request, aim, seen, until)
+    verdict = await _verdict(bench.judge, screened.contenders, models, until)
+    authors = {call.candidate: call.member for call in calls if call.candidate is not None}
+    chosen, fallback = _choose(verdict, screened.contenders, authors, plan, stage)
+    panel = len(tuple(plan.stages[stage].seats())) + len(plan.shadow)
+    judged = {authors[candidate.id] for candidate in case.candidates}
+    return Ruling(
+        id=VerdictId(str(uuid7())),
+        stage=stage,
+        judge=bench.name,
+        phase=phase,
+        verdict=_with_family(verdict, bench, case),
+        chosen=chosen,
+        started_at=started,
+        total_s=clock() - begin,
+        fallback=fallback,
+        set_aside=screened.set_aside,
+        complete=len(case.candidates) == panel,
+        usable=fallback is None and len(judged) > 1,
+    )
+
+
+def first_in_order(
+    candidates: Sequence[Candidate], authors: Mapping[CandidateId, str], plan: Plan, stage: int
+) -> CandidateId | None:
+    """The candidate whose member is most trusted: by the plan's fallback order, then by the stage's own."""
+    order = [*plan.fallback, *plan.stages[stage].members, *plan.shadow]
+    return min((c.id for c in candidates), key=lambda i: order.index(authors[i]), default=None)
+
+
+def _choose(
+    verdict: Verdict, contenders: Case, authors: Mapping[CandidateId, str], plan: Plan, stage: int
+) -> tuple[CandidateId | None, Fallback | None]:
+    if verdict.outcome in ("decided", "tie"):
+        winners = [c for c in contenders.candidates if c.id in verdict.winners]
+        if len(winners) == len(verdict.winners):
+            return first_in_order(winners, authors, plan, stage), None
+    return first_in_order(contenders.candidates, authors, plan, stage), "member_order"
+
+
+async def _verdict(judge: Judge, case: Case, models: Mapping[str, Model], until: float) -> Verdict:
+    try:
+        async with asyncio.timeout_at(until):
+            verdict = await judge.judge(case, models)
+    except TimeoutError:
+        return Verdict(judge=judge.digest, outcome="failed", reason="the judge had no verdict in time")
+    except Exception as error:
+        # A judge may be anybody's plugin. Its bug must not cost the client an answer: it is a failed verdict, logged.
+        log.exception("judge %s raised", judge.use)
+        return Verdict(judge=judge.digest, outcome="failed", reason=f"the judge raised {type(error).__name__}")
+    known = {candidate.id for candidate in case.candidates}
+    if not known.issuperset(verdict.winners):
+        return replace(verdict, outcome="failed", winners=(), reason="the judge named a winner that is no candidate")
+    return verdict
+
+
+def _with_family(verdict: Verdict, bench: Bench, case: Case) -> Verdict:
+    """Mark a verdict of a judge whose family wrote one of the candidates."""
+    asked = {name for _, name in bench.judge.references() if name.kind in ("model", "member") and name in bench.fleet}
+    families = {bench.fleet[name].settings.family for name in asked} - {None}
+    tokens = {hashlib.sha256(f"{case.seed}:{family}".encode()).hexdigest()[:12] for family in families}
+    return replace(verdict, own_family=verdict.own_family or bool(tokens & set(case.groups.values())))
+
+
+def _readable(message: Message) -> Message:
+    """``message`` without provider state, which no judge can read and which tells its author."""
+    if isinstance(message.content, str):
+        return message
+    return replace(message, content=tuple(part for part in message.content if not isinstance(part, OpaquePart)))

@@ -1,0 +1,40 @@
+"""What is known of one request while it is under way."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from ensemble.events import Listener
+from ensemble.fanout import Seat
+from ensemble.types import Call, Fallback, Plan, Request, Ruling
+from judges.types import Candidate, CandidateId
+
+
+@dataclass(slots=True)
+class Run:
+    """What is known of one request so far."""
+
+    request: Request
+    begin: float
+    listener: Listener
+    plan: Plan | None = None
+    calls: list[Call] = field(default_factory=list)
+    recorded: int = 0
+    authors: dict[CandidateId, str] = field(default_factory=dict)
+    rulings: list[Ruling] = field(default_factory=list)
+    late: dict[asyncio.Task[Call], Seat] = field(default_factory=dict)
+    panel: tuple[Call, ...] = ()
+
+    def unrecorded(self) -> tuple[Call, ...]:
+        """Lines of the ledger that have not been handed to the store yet; they are counted as handed over now."""
+        fresh = tuple(self.calls[self.recorded :])
+        self.recorded = len(self.calls)
+        return fresh
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a stage came to."""
+
+    candidate: Candidate
+    member: str
+    fallback: Fallback | None
