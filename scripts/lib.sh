@@ -73,11 +73,11 @@ install_level() {
   case $(cat "$VENV/ensemble-stamp" 2>/dev/null) in dev*) level=dev ;; esac
   say "Installing ensemble-judges ($level) into $VENV, once; this takes about a minute."
   rm -f "$VENV/ensemble-stamp"
-  (
-    cd "$ROOT"
-    "$BIN/python" scripts/requirements.py "$level" >"$VENV/requirements.txt"
-    "$BIN/python" -m pip install -qq --disable-pip-version-check --no-input \
-      -c requirements.lock -r "$VENV/requirements.txt"
+  ( # joined by &&, since bash has no `set -e` on the left of ||
+    cd "$ROOT" &&
+      "$BIN/python" scripts/requirements.py "$level" >"$VENV/requirements.txt" &&
+      "$BIN/python" -m pip install -qq --disable-pip-version-check --no-input \
+        -c requirements.lock -r "$VENV/requirements.txt"
   ) || die "pip could not install what pyproject.toml names; its reason stands above"
   "$BIN/python" -m compileall -q "$ROOT/ensemble" "$ROOT/judges" >/dev/null || true
   stamp_of "$level" >"$VENV/ensemble-stamp"
