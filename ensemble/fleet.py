@@ -249,7 +249,7 @@ class Member:
             usage=usage,
             price=price.digest if price else None,
             http_status=200 if error is None else error.http_status,
-            provider_request_id=error.provider_request_id if error else said and said.provider_request_id,
+            provider_request_id=(error or said or _NOTHING).provider_request_id,
             transport=self.connection.transport,
             detail=str(error) if error else "",
         )
@@ -314,6 +314,9 @@ def _without_foreign_state(messages: tuple[Message, ...], owner: str) -> tuple[t
             message = replace(message, content=own)
         kept.append(message)
     return tuple(kept), removed
+
+
+_NOTHING = Completion(text="", finish_reason="other")
 
 
 def _now() -> datetime:

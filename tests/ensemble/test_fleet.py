@@ -1,0 +1,193 @@
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from ensemble.fleet import Aim
+from ensemble.types import Call
+from judges.errors import ModelError
+from judges.types import ImagePart, Message, OpaquePart, Prompt, ResponseFormat, TextPart, Usage
+from tests.ensemble.doubles import a_member, a_request, failed, ledger, said
+from tests.virtual import run_virtual
+
+CANDIDATE = Aim(purpose="candidate")
+
+
+def ask(
+    *replies: Any, prompt: Prompt | None = None, aim: Aim = CANDIDATE, **settings: Any
+) -> tuple[list[Call], Any, float]:
+    """Every line of the ledger, the wire, and the seconds that it took."""
+
+    async def main() -> tuple[list[Call], Any, float]:
+        clock = asyncio.get_running_loop().time
+        member, wire = a_member("m", *replies, **settings)
+        seen, begin = ledger(), clock()
+        request = a_request()
+        last = await member.call(request, prompt or request.prompt, aim, seen=seen.append)
+        assert seen[-1] is last
+        return seen, wire, clock() - begin
+
+    return run_virtual(main())
+
+
+def test_a_good_call_is_one_line_with_its_exact_cost() -> None:
+    (call,), wire, _ = ask("hello", price={"input": "2.5", "output": 10})
+    assert call.failure is None
+    assert call.completion is not None
+    assert call.completion.text == "hello"
+    assert call.usage.nano_usd == 10 * 2500 + 5 * 10_000
+    assert call.price is not None
+    assert len(wire.prompts) == 1
+
+
+@pytest.mark.parametrize("price", [(), {"input": 1}, {"output": 1}])
+def test_an_unknown_price_is_an_unknown_cost(price: Any) -> None:
+    (call,), _, _ = ask("hello", price=price)
+    assert call.usage.nano_usd is None
+
+
+def test_a_retryable_failure_is_tried_again_and_each_attempt_is_a_line() -> None:
+    calls, _, waited = ask(
+        failed("overloaded", retryable=True), failed("unreachable", retryable=True, sent=False), "ok"
+    )
+    assert [(c.attempt, c.failure) for c in calls] == [(1, "overloaded"), (2, "unreachable"), (3, None)]
+    assert [c.usage.nano_usd for c in calls] == [0, 0, 10 * 1000 + 5 * 2000]
+    assert 0 < waited < 2
+
+
+def test_a_final_failure_is_not_tried_again() -> None:
+    calls, wire, _ = ask(failed("rejected"))
+    assert [c.failure for c in calls] == ["rejected"]
+    assert len(wire.prompts) == 1
+
+
+def test_retry_after_is_waited_for() -> None:
+    calls, _, waited = ask(failed("rate_limited", retryable=True, retry_after_s=20), "ok")
+    assert calls[-1].failure is None
+    assert waited >= 20
+
+
+def test_a_retry_that_the_deadline_does_not_allow_is_not_waited_for() -> None:
+    calls, _, waited = ask(failed("rate_limited", retryable=True, retry_after_s=120), "ok")
+    assert [c.failure for c in calls] == ["rate_limited"]
+    assert waited == 0
+
+
+def test_max_attempts_bounds_the_retries() -> None:
+    calls, _, _ = ask(failed("overloaded", retryable=True), max_attempts=4)
+    assert [c.attempt for c in calls] == [1, 2, 3, 4]
+
+
+def test_one_slow_attempt_times_out_and_is_tried_again() -> None:
+    calls, wire, waited = ask("late", delay_s=25, timeout_s=20, max_attempts=2)
+    assert [c.failure for c in calls] == ["timeout", "timeout"]
+    assert [c.usage.nano_usd for c in calls] == [None, None]
+    assert wire.cancelled == 2
+    assert 40 <= waited < 60
+
+
+def test_a_partial_answer_is_kept_with_its_cost() -> None:
+    partial = said("half an ans", finish_reason="other", partial=True)
+    (call,), _, _ = ask(failed("cut_stream", completion=partial))
+    assert call.completion is not None
+    assert call.completion.text == "half an ans"
+    assert call.usage.nano_usd == 10 * 1000 + 5 * 2000
+    assert not call.good
+
+
+def test_a_failure_that_may_have_been_billed_has_an_unknown_cost() -> None:
+    (call,), _, _ = ask(failed("bad_reply", http_status=200, provider_request_id="req-1"))
+    assert call.usage.nano_usd is None
+    assert (call.http_status, call.provider_request_id) == (200, "req-1")
+
+
+def test_a_request_that_cannot_fit_is_skipped_unpaid() -> None:
+    (call,), wire, _ = ask(prompt=Prompt(messages=(Message(role="user", content="x" * 5000),)), context_tokens=1000)
+    assert (call.failure, call.attempt, call.usage.nano_usd) == ("too_long", 0, 0)
+    assert "1000" in call.detail
+    assert not wire.prompts
+
+
+@pytest.mark.parametrize(
+    ("changes", "missing"),
+    [
+        ({"tools": ({"type": "function"},)}, "tools"),
+        ({"response_format": ResponseFormat(type="json_schema", schema={})}, "json_schema"),
+        ({"top_logprobs": 0}, "logprobs"),
+        ({"messages": (Message(role="user", content=(ImagePart(url="https://x/y.png"),)),)}, "images"),
+    ],
+)
+def test_a_member_that_cannot_do_what_is_asked_is_skipped(changes: Any, missing: str) -> None:
+    prompt = Prompt(**{"messages": (Message(role="user", content="hi"),), **changes})
+    (call,), wire, _ = ask(prompt=prompt, capabilities=[])
+    assert (call.failure, call.usage.nano_usd) == ("skipped", 0)
+    assert missing in call.detail
+    assert not wire.prompts
+
+
+def test_the_members_own_settings_are_sent() -> None:
+    prompt = Prompt(messages=(Message(role="user", content="hi"),), max_output_tokens=900, options={"top_p": 0.5})
+    _, wire, _ = ask(
+        prompt=prompt, max_output_tokens=100, options={"temperature": 0.3, "top_p": 0.9}, system="Be brief."
+    )
+    (sent,) = wire.prompts
+    assert sent.max_output_tokens == 100
+    assert sent.options == {"temperature": 0.3, "top_p": 0.5}
+    assert [(m.role, m.text) for m in sent.messages] == [("system", "Be brief."), ("user", "hi")]
+
+
+def test_a_judges_question_does_not_get_the_members_system_text() -> None:
+    _, wire, _ = ask(system="Be brief.", aim=Aim(purpose="judge", seat="main"))
+    assert [m.role for m in wire.prompts[0].messages] == ["user"]
+
+
+def test_provider_state_of_another_member_is_left_out_and_recorded() -> None:
+    parts = (TextPart(text="hi"), OpaquePart(origin="other", data={"signature": "s"}), OpaquePart(origin="m", data={}))
+    (call,), wire, _ = ask(prompt=Prompt(messages=(Message(role="assistant", content=parts),)))
+    assert wire.prompts[0].messages[0].content == (parts[0], parts[2])
+    assert call.completion is not None
+    assert call.completion.dropped == ("provider_state",)
+
+
+def test_reasoning_state_is_signed_with_the_member() -> None:
+    (call,), _, _ = ask(said("x", reasoning=(OpaquePart(origin="", data={"k": 1}),)))
+    assert call.completion is not None
+    assert call.completion.reasoning[0].origin == "m"
+
+
+def test_a_member_as_a_judges_model_tells_the_ledger_and_raises_on_failure() -> None:
+    async def main() -> None:
+        member, _ = a_member("judge", "[[A]]", failed("rejected"))
+        seen, request = ledger(), a_request()
+        model = member.model_for(request, Aim(purpose="judge", seat="main"), seen=seen.append)
+        assert (await model.complete(request.prompt)).text == "[[A]]"
+        with pytest.raises(ModelError, match="rejected"):
+            await model.complete(request.prompt)
+        assert [(c.purpose, c.seat, c.failure) for c in seen] == [
+            ("judge", "main", None),
+            ("judge", "main", "rejected"),
+        ]
+
+    run_virtual(main())
+
+
+def test_the_price_in_force_on_the_day_applies() -> None:
+    prices = [
+        {"input": 1, "output": 1, "valid_from": "2020-01-01"},
+        {"input": 9, "output": 9, "valid_from": "2999-01-01"},
+    ]
+    member, _ = a_member("m", price=prices)
+    price = member.price(datetime(2026, 1, 1, tzinfo=UTC))
+    assert price is not None
+    assert price.cost(Usage(input_tokens=1, output_tokens=0)) == 1000
+
+
+def test_the_digest_depends_on_what_decides_the_answer_alone() -> None:
+    plain, dearer, hotter = (
+        a_member("m")[0],
+        a_member("n", price=(), model="m-id")[0],
+        a_member("m", options={"t": 1})[0],
+    )
+    assert plain.digest == dearer.digest
+    assert plain.digest != hotter.digest
