@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 
-from ensemble.fleet import Aim, Fleet, Seen
+from ensemble.fleet import Fleet, Seen
+from ensemble.ledger import Aim
 from ensemble.types import Call, Purpose, Request, Stage
 from judges.types import CandidateId
 
@@ -132,7 +133,7 @@ async def _ask(
     if prompt.seed is not None and seat.sample:
         # Samples of one member under one seed would be the same answer paid several times.
         prompt = replace(prompt, seed=prompt.seed + seat.sample)
-    aim = Aim(purpose=purpose, candidate=seat.candidate, sample=seat.sample, stage=index)
+    aim = Aim(purpose=purpose, candidate=seat.candidate, sample=seat.sample, stage=index, hedge=stage.hedge)
     return await fleet[seat.member].call(request, prompt, aim, seen=seen, until=until)
 
 

@@ -3,33 +3,31 @@
 import asyncio
 import hashlib
 import json
+import logging
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt
-from uuid_utils import uuid7
 
 from ensemble.errors import CallFailed
+from ensemble.fitness import Capability, estimate_tokens, needs, without_foreign_state
+from ensemble.health import Circuit, Latencies
+from ensemble.ledger import UNBILLED, Aim, line
 from ensemble.limits import Limiter
 from ensemble.money import Price, price_on
 from ensemble.provider import Connection
-from ensemble.types import Call, CallId, Failure, Purpose, Request
+from ensemble.types import Call, Failure, Purpose, Request
 from judges.errors import ModelError
 from judges.registry import Name
-from judges.types import CandidateId, Completion, FilePart, ImagePart, Message, OpaquePart, Prompt, Usage
+from judges.types import Completion, Message, Prompt
 
-UNBILLED: frozenset[Failure] = frozenset(
-    {"rate_limited", "overloaded", "unreachable", "unauthorized", "rejected", "too_long", "skipped"}
-)
-"""Failures for which no provider bills; after any other failure of a request that was sent, the cost is unknown."""
+log = logging.getLogger(__name__)
 
 ANSWERING = {"provider", "model", "options", "system", "max_output_tokens"}
 """Settings that decide what a member answers, as against what it costs and when it is asked."""
-
-Capability = Literal["tools", "images", "files", "json_schema", "logprobs", "stream"]
 
 
 class ProviderName(Name):
@@ -58,6 +56,8 @@ class MemberSettings(BaseModel):
         comparable: about as good as the others so marked, so that consensus may count its answers.
         max_attempts: tries per call, the first included.
         timeout_s: most seconds of one attempt.
+        circuit_failures: failures in a row after which the member is left alone for a while; 0 for never.
+        circuit_open_s: seconds until it is tried again, doubled with each failed trial up to five minutes.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -75,17 +75,8 @@ class MemberSettings(BaseModel):
     tags: frozenset[str] = frozenset()
     max_attempts: int = Field(3, ge=1, le=10)
     timeout_s: float = Field(120.0, gt=0, le=3600)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Aim:
-    """What a call is for: the columns of the ledger that the caller knows and the member does not."""
-
-    purpose: Purpose
-    candidate: CandidateId | None = None
-    seat: str | None = None
-    sample: int = 0
-    stage: int = 0
+    circuit_failures: int = Field(5, ge=0)
+    circuit_open_s: float = Field(30.0, gt=0, le=300)
 
 
 Seen = Callable[[Call], None]
@@ -99,6 +90,8 @@ class Member:
         self.settings = settings
         self.connection = connection
         self.limiter = limiter
+        self.circuit = Circuit(settings.circuit_failures, settings.circuit_open_s, _clock)
+        self.latencies = Latencies()
         recipe = settings.model_dump(mode="json", include=ANSWERING)
         self.digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
         """SHA-256 over what decides the answers: provider, model id, options, system text, output limit."""
@@ -110,7 +103,7 @@ class Member:
     def prepare(self, prompt: Prompt, purpose: Purpose) -> tuple[Prompt, tuple[str, ...]]:
         """``prompt`` as this member gets it, and what had to be left out of it."""
         settings = self.settings
-        messages, removed = _without_foreign_state(prompt.messages, self.name)
+        messages, removed = without_foreign_state(prompt.messages, self.name)
         if settings.system and purpose in ("candidate", "shadow"):
             messages = (Message(role="system", content=settings.system), *messages)
         limits = [n for n in (prompt.max_output_tokens, settings.max_output_tokens) if n is not None]
@@ -125,7 +118,7 @@ class Member:
     def refusal(self, prompt: Prompt) -> tuple[Failure, str] | None:
         """Why ``prompt`` is not worth sending to this member, or None. Nothing is paid for finding out."""
         can = self.settings.capabilities
-        missing = [] if can is None else sorted(_needs(prompt) - can)
+        missing = [] if can is None else sorted(needs(prompt) - can)
         if missing:
             return "skipped", f"{self.name} cannot do {', '.join(missing)}, which the request needs"
         room = self.settings.context_tokens
@@ -144,115 +137,140 @@ class Member:
         ready, removed = self.prepare(prompt, aim.purpose)
         if unfit := self.refusal(ready):
             failed = CallFailed(unfit[1], failure=unfit[0], sent=False)
-            call = self._line(request, aim, attempt=0, started=_now(), total_s=0.0, error=failed)
+            call = self._line(_Task(request, ready, removed, aim, seen, until), 0, _now(), 0.0, error=failed)
             seen(call)
             return call
         clock = asyncio.get_running_loop().time
-        attempt = 1
+        task = _Task(request, ready, removed, aim, seen, until)
         while True:
-            call, error = await self._attempt(request, ready, removed, aim, attempt, seen, until)
-            seen(call)
-            if error is None or not error.retryable or attempt >= self.settings.max_attempts:
+            call, error = await self._try(task)
+            if error is None or not error.retryable or task.attempts >= self.settings.max_attempts:
                 return call
-            if error.retry_after_s is not None:
-                self.limiter.pause(error.retry_after_s)
             # Full jitter (Brooker, "Exponential Backoff and Jitter", 2015); a stated Retry-After is the floor.
-            wait = (error.retry_after_s or 0.0) + random.uniform(0, min(8.0, 0.25 * 2**attempt))  # noqa: S311 - no secret
+            jitter = random.uniform(0, min(8.0, 0.25 * 2**task.attempts))  # noqa: S311 - no secret
+            wait = (error.retry_after_s or 0.0) + jitter
             if clock() + wait >= until:
                 return call
             await asyncio.sleep(wait)
-            attempt += 1
 
     def model_for(self, request: Request, aim: Aim, *, seen: Seen, until: float | None = None) -> "MemberModel":
         """This member as a judge or router may use it, bound to the deadline and the ledger of ``request``."""
         return MemberModel(self, request, aim, seen, until)
 
-    async def _attempt(
-        self,
-        request: Request,
-        prompt: Prompt,
-        removed: tuple[str, ...],
-        aim: Aim,
-        attempt: int,
-        seen: Seen,
-        until: float,
-    ) -> tuple[Call, CallFailed | None]:
+    async def _try(self, task: "_Task") -> "_Tried":
+        """One attempt; where hedging is on and the attempt is slow, a second one beside it."""
+        patience = self.latencies.p95() if task.aim.hedge else None
+        if patience is None:
+            return await self._attempt(task)
+        async with asyncio.TaskGroup() as group:
+            pending = {group.create_task(self._attempt(task))}
+            ended, pending = await asyncio.wait(pending, timeout=patience)
+            if pending:
+                pending.add(group.create_task(self._attempt(task, hedge=True)))
+            while pending and not any(done.result()[1] is None for done in ended):
+                ended, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            for slower in pending:
+                slower.cancel()
+        return min((done.result() for done in ended), key=lambda tried: tried[1] is not None)
+
+    async def _attempt(self, task: "_Task", *, hedge: bool = False) -> "_Tried":
         clock = asyncio.get_running_loop().time
-        begin, started, sent = clock(), _now(), False
-        completion: Completion | None = None
+        task.attempts += 1
+        attempt, begin, started = task.attempts, clock(), _now()
         error: CallFailed | None = None
+        completion: Completion | None = None
+        sent: list[bool] = []
+        entry = self.circuit.enter()
         try:
-            async with asyncio.timeout_at(until):
-                reserved = estimate_tokens(prompt) + (prompt.max_output_tokens or 0)
-                async with self.limiter.slot(reserved) as slot:
-                    sent = True
-                    async with asyncio.timeout(self.settings.timeout_s):
-                        completion = await self.connection.complete(self.settings.model, prompt)
-                    used = completion.usage
-                    slot.settle((used.input_tokens or 0) + (used.output_tokens or 0) or reserved)
+            if entry is None:
+                raise CallFailed(
+                    f"{self.name} failed too often; it is tried again in {self.circuit.wait_s():.0f} s",
+                    failure="skipped",
+                    sent=False,
+                )
+            async with asyncio.timeout_at(task.until):
+                completion = await self._send(task.prompt, sent)
         except CallFailed as failed:
             error = failed
         except TimeoutError:
             waited = clock() - begin
-            told = (
-                f"no answer within {waited:.1f} s" if sent else f"no free place at the provider within {waited:.1f} s"
-            )
-            error = CallFailed(told, failure="timeout", retryable=sent and clock() < until, sent=sent)
+            told = f"{'no answer' if sent else 'no free place at the provider'} within {waited:.1f} s"
+            retryable = bool(sent) and clock() < task.until
+            error = CallFailed(told, failure="timeout", retryable=retryable, sent=bool(sent))
         except asyncio.CancelledError:
-            gone = CallFailed("cancelled", failure="cancelled", sent=sent)
-            seen(self._line(request, aim, attempt=attempt, started=started, total_s=clock() - begin, error=gone))
+            error = CallFailed("cancelled", failure="cancelled", sent=bool(sent))
             raise
-        if completion is not None:
-            completion = self._own(completion, removed)
-        line = self._line(
-            request, aim, attempt=attempt, started=started, total_s=clock() - begin, completion=completion, error=error
-        )
-        return line, error
+        except Exception as raised:
+            # A provider may be anybody's plugin. Its bug costs this call, never the request.
+            log.exception("provider of %s raised", self.name)
+            error = CallFailed(f"the provider raised {type(raised).__name__}", failure="bad_reply", sent=bool(sent))
+        finally:
+            # In `finally`, so that a cancelled attempt, too, is a line of the ledger before the cancellation goes on.
+            if entry is not None:
+                self.circuit.leave(entry, error.failure if error and sent else None if completion else "skipped")
+            spent = clock() - begin
+            own = self._own(completion, task.removed) if completion else None
+            call = self._line(task, attempt, started, spent, completion=own, error=error, hedge=hedge)
+            task.seen(call)
+        if error is None:
+            self.latencies.add(spent)
+        elif error.retry_after_s is not None:
+            self.limiter.pause(error.retry_after_s)
+        return call, error
+
+    async def _send(self, prompt: Prompt, sent: list[bool]) -> Completion:
+        """Wait for a place at the provider and make the call; ``sent`` is filled once it may have gone out."""
+        reserved = estimate_tokens(prompt) + (prompt.max_output_tokens or 0)
+        async with self.limiter.slot(reserved) as slot:
+            sent.append(True)
+            try:
+                async with asyncio.timeout(self.settings.timeout_s):
+                    completion = await self.connection.complete(self.settings.model, prompt)
+            except CallFailed as failed:
+                if failed.http_status in (429, 529):
+                    slot.overloaded()
+                if not failed.sent or failed.failure in UNBILLED:
+                    slot.settle(0)
+                raise
+            slot.succeeded()
+            used = completion.usage
+            slot.settle((used.input_tokens or 0) + (used.output_tokens or 0) or reserved)
+            return completion
 
     def _own(self, completion: Completion, removed: tuple[str, ...]) -> Completion:
         """Sign provider state as this member's, and add what was left out on the way in."""
         reasoning = tuple(replace(part, origin=self.name) for part in completion.reasoning)
         return replace(completion, reasoning=reasoning, dropped=(*completion.dropped, *removed))
 
-    def _line(
-        self,
-        request: Request,
-        aim: Aim,
-        *,
-        attempt: int,
-        started: datetime,
-        total_s: float,
-        completion: Completion | None = None,
-        error: CallFailed | None = None,
-    ) -> Call:
+    def _line(self, task: "_Task", attempt: int, started: datetime, total_s: float, **came: Any) -> Call:
         price = self.price(started)
-        said = completion if error is None else error.completion
-        usage = said.usage if said else Usage()
-        cost = price.cost(usage) if price else None
-        if cost is None and error is not None and (not error.sent or error.failure in UNBILLED):
-            cost = 0
-        usage = replace(usage, nano_usd=cost)
-        return Call(
-            id=CallId(str(uuid7())),
-            request=request.id,
-            member=self.name,
-            purpose=aim.purpose,
+        return line(
+            task.request.id,
+            self.name,
+            task.aim,
             attempt=attempt,
-            started_at=started,
+            started=started,
             total_s=total_s,
-            candidate=aim.candidate,
-            seat=aim.seat,
-            sample=aim.sample,
-            stage=aim.stage,
-            completion=replace(said, usage=usage) if said else None,
-            failure=error.failure if error else None,
-            usage=usage,
-            price=price.digest if price else None,
-            http_status=200 if error is None else error.http_status,
-            provider_request_id=(error or said or _NOTHING).provider_request_id,
+            price=price,
             transport=self.connection.transport,
-            detail=str(error) if error else "",
+            **came,
         )
+
+
+@dataclass(slots=True)
+class _Task:
+    """One call while it is being made: the prompt as sent, and the attempts so far."""
+
+    request: Request
+    prompt: Prompt
+    removed: tuple[str, ...]
+    aim: Aim
+    seen: Seen
+    until: float
+    attempts: int = 0
+
+
+_Tried = tuple[Call, CallFailed | None]
 
 
 class MemberModel:
@@ -281,42 +299,8 @@ class MemberModel:
 Fleet = Mapping[str, Member]
 
 
-def estimate_tokens(prompt: Prompt) -> int:
-    """Roughly how many tokens ``prompt`` has: a quarter of its UTF-8 bytes, which is near the mean for English text.
-
-    It only reserves a share of the rate limit and keeps hopeless requests from being sent; money is never computed from
-    it.
-    """
-    size = sum(len(message.text.encode("utf-8", "replace")) for message in prompt.messages)
-    size += sum(len(call.arguments) for message in prompt.messages for call in message.tool_calls)
-    size += len(json.dumps(list(prompt.tools), default=str)) if prompt.tools else 0
-    return size // 4 + 4 * len(prompt.messages)
-
-
-def _needs(prompt: Prompt) -> set[Capability]:
-    parts = [part for message in prompt.messages if not isinstance(message.content, str) for part in message.content]
-    asked: dict[Capability, bool] = {
-        "tools": bool(prompt.tools),
-        "images": any(isinstance(part, ImagePart) for part in parts),
-        "files": any(isinstance(part, FilePart) for part in parts),
-        "json_schema": prompt.response_format is not None and prompt.response_format.type == "json_schema",
-        "logprobs": prompt.top_logprobs is not None,
-    }
-    return {capability for capability, wanted in asked.items() if wanted}
-
-
-def _without_foreign_state(messages: tuple[Message, ...], owner: str) -> tuple[tuple[Message, ...], bool]:
-    kept, removed = [], False
-    for message in messages:
-        if isinstance(message.content, tuple):
-            own = tuple(p for p in message.content if not isinstance(p, OpaquePart) or p.origin == owner)
-            removed = removed or len(own) < len(message.content)
-            message = replace(message, content=own)
-        kept.append(message)
-    return tuple(kept), removed
-
-
-_NOTHING = Completion(text="", finish_reason="other")
+def _clock() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _now() -> datetime:

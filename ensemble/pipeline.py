@@ -6,7 +6,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from judges.screen import screen
 from uuid_utils import uuid4
 
 from ensemble.afterwards import Afterwards
@@ -21,13 +20,15 @@ from ensemble.errors import (
 )
 from ensemble.events import Done, Finished, Judged, Listener, Started, nobody
 from ensemble.fanout import FanOut, Seat, Stragglers, cancel, fan_out
-from ensemble.fleet import Aim, Fleet
+from ensemble.fleet import Fleet
+from ensemble.ledger import Aim
 from ensemble.router import Context, Router
 from ensemble.ruling import Bench, Models, candidates_of, case_of, first_in_order, rule
 from ensemble.run import Choice, Run
 from ensemble.store import Store
 from ensemble.types import Answer, Call, Plan, Record, Request, Stage, Status
 from judges.judge import Judge
+from judges.screen import screen
 from judges.types import CandidateId
 
 log = logging.getLogger(__name__)

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 
-from judges.screen import screen
 from uuid_utils import uuid7
 
-from ensemble.fleet import Aim, Fleet, Seen
+from ensemble.fleet import Fleet, Seen
+from ensemble.ledger import Aim
 from ensemble.types import Call, Fallback, Plan, Request, Ruling, VerdictId
 from judges.judge import Judge
+from judges.screen import screen
 from judges.types import Candidate, CandidateId, Case, Message, Model, OpaquePart, Verdict
 
 log = logging.getLogger(__name__)

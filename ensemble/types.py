@@ -137,6 +137,7 @@ class Call:
         price: digest of the price row that was applied, None where the member has no price.
         transport: ``sdk`` or ``direct``.
         detail: one sentence for the operator; holds no secret.
+        hedge: the attempt was made beside a slow one that was still under way.
         after_answer: the attempt ended after the answer had gone out.
     """
 
@@ -159,6 +160,7 @@ class Call:
     provider_request_id: str | None = None
     transport: str = "sdk"
     detail: str = ""
+    hedge: bool = False
     after_answer: bool = False
 
     @property

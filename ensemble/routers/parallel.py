@@ -25,6 +25,7 @@ class Parallel(Router):
         straggler_usd: no call goes on once the request has cost so much.
         judge_reserve_s: seconds before the deadline that are kept for the judge; left out, a fifth of the whole.
         min_panel: least number of good candidates for a trusted verdict.
+        hedge: ask a member again that is slower than its own 95th percentile; the first good answer is taken.
     """
 
     members: tuple[MemberName, ...] = Field(min_length=1)
@@ -37,6 +38,7 @@ class Parallel(Router):
     straggler_usd: Usd | None = None
     judge_reserve_s: float | None = Field(None, ge=0, le=600)
     min_panel: PositiveInt = 1
+    hedge: bool = False
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -63,5 +65,6 @@ class Parallel(Router):
             straggler_nano_usd=None if cap is None else int(cap * NANO),
             judge_reserve_s=self.judge_reserve_s,
             min_panel=self.min_panel,
+            hedge=self.hedge,
         )
         return Plan(router=self.digest, stages=(stage,), fallback=self.fallback, reason="the whole panel")

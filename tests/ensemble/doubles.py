@@ -28,13 +28,14 @@ class Scripted:
 
     async def complete(self, model: str, prompt: Prompt) -> Completion:
         self.prompts.append(prompt)
+        number = len(self.prompts)
         try:
             await asyncio.sleep(self.delay_s)
         except asyncio.CancelledError:
             self.cancelled += 1
             raise
-        reply = self.replies[min(len(self.prompts), len(self.replies)) - 1]
-        if isinstance(reply, CallFailed):
+        reply = self.replies[min(number, len(self.replies)) - 1]
+        if isinstance(reply, Exception):
             raise reply
         return said(reply) if isinstance(reply, str) else reply
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ensemble.fleet import Aim
+from ensemble.ledger import Aim
 from ensemble.types import Call
 from judges.errors import ModelError
 from judges.types import ImagePart, Message, OpaquePart, Prompt, ResponseFormat, TextPart, Usage
@@ -191,3 +191,72 @@ def test_the_digest_depends_on_what_decides_the_answer_alone() -> None:
     )
     assert plain.digest == dearer.digest
     assert plain.digest != hotter.digest
+
+
+def hedged(slow_s: float, *replies: Any) -> tuple[list[Call], Any, float]:
+    """A call of a member that has always taken a second and now takes ``slow_s``."""
+
+    async def main() -> tuple[list[Call], Any, float]:
+        member, wire = a_member("m", *replies, delay_s=slow_s)
+        for _ in range(30):
+            member.latencies.add(1.0)
+        seen, request = ledger(), a_request()
+        clock = asyncio.get_running_loop().time
+        begin = clock()
+        await member.call(request, request.prompt, Aim(purpose="candidate", hedge=True), seen=seen.append)
+        return seen, wire, clock() - begin
+
+    return run_virtual(main())
+
+
+def test_a_call_slower_than_usual_is_hedged_and_both_are_in_the_ledger() -> None:
+    calls, wire, waited = hedged(10, "first", "second")
+    assert len(wire.prompts) == 2
+    assert sorted((c.attempt, c.hedge, c.failure) for c in calls) == [(1, False, None), (2, True, "cancelled")]
+    assert waited == 10
+
+
+def test_where_the_first_attempt_fails_the_hedge_counts() -> None:
+    calls, _, waited = hedged(5, failed("rejected"), "second")
+    assert [(c.hedge, c.failure) for c in calls] == [(False, "rejected"), (True, None)]
+    assert waited == 6
+
+
+def test_a_call_as_fast_as_usual_is_not_hedged() -> None:
+    calls, _, _ = hedged(0.9, "first")
+    assert [c.hedge for c in calls] == [False]
+
+
+def test_a_member_that_only_fails_is_left_alone_and_tried_again() -> None:
+    async def main() -> None:
+        member, wire = a_member("m", *[failed("overloaded")] * 3, "up again", circuit_failures=3, circuit_open_s=30)
+        seen = ledger()
+
+        async def once() -> Call:
+            request = a_request()
+            return await member.call(request, request.prompt, CANDIDATE, seen=seen.append)
+
+        for _ in range(3):
+            await once()
+        skipped = await once()
+        assert (skipped.failure, skipped.usage.nano_usd) == ("skipped", 0)
+        assert "tried again in 30 s" in skipped.detail
+        assert len(wire.prompts) == 3
+        await asyncio.sleep(30)
+        assert [(await once()).failure for _ in range(2)] == [None, None]
+
+    run_virtual(main())
+
+
+def test_a_bug_in_a_provider_costs_the_call_and_not_the_request() -> None:
+    class Broken(Exception):
+        pass
+
+    async def main() -> None:
+        member, wire = a_member("m")
+        wire.replies = [Broken("key sk-123")]  # type: ignore[list-item]
+        seen, request = ledger(), a_request()
+        call = await member.call(request, request.prompt, CANDIDATE, seen=seen.append)
+        assert (call.failure, call.detail) == ("bad_reply", "the provider raised Broken")
+
+    run_virtual(main())

@@ -1,0 +1,46 @@
+"""Whether a prompt fits a member, and what of it the member may see."""
+
+import json
+from dataclasses import replace
+from typing import Literal
+
+from judges.types import FilePart, ImagePart, Message, OpaquePart, Prompt
+
+Capability = Literal["tools", "images", "files", "json_schema", "logprobs", "stream"]
+
+
+def estimate_tokens(prompt: Prompt) -> int:
+    """Roughly how many tokens ``prompt`` has: a quarter of its UTF-8 bytes, which is near the mean for English text.
+
+    It only reserves a share of the rate limit and keeps hopeless requests from being sent; money is never computed from
+    it.
+    """
+    size = sum(len(message.text.encode("utf-8", "replace")) for message in prompt.messages)
+    size += sum(len(call.arguments) for message in prompt.messages for call in message.tool_calls)
+    size += len(json.dumps(list(prompt.tools), default=str)) if prompt.tools else 0
+    return size // 4 + 4 * len(prompt.messages)
+
+
+def needs(prompt: Prompt) -> set[Capability]:
+    """What a member must be able to do to answer ``prompt``."""
+    parts = [part for message in prompt.messages if not isinstance(message.content, str) for part in message.content]
+    asked: dict[Capability, bool] = {
+        "tools": bool(prompt.tools),
+        "images": any(isinstance(part, ImagePart) for part in parts),
+        "files": any(isinstance(part, FilePart) for part in parts),
+        "json_schema": prompt.response_format is not None and prompt.response_format.type == "json_schema",
+        "logprobs": prompt.top_logprobs is not None,
+    }
+    return {capability for capability, wanted in asked.items() if wanted}
+
+
+def without_foreign_state(messages: tuple[Message, ...], owner: str) -> tuple[tuple[Message, ...], bool]:
+    """``messages`` without provider state of others than ``owner``, and whether there was any."""
+    kept, removed = [], False
+    for message in messages:
+        if isinstance(message.content, tuple):
+            own = tuple(p for p in message.content if not isinstance(p, OpaquePart) or p.origin == owner)
+            removed = removed or len(own) < len(message.content)
+            message = replace(message, content=own)
+        kept.append(message)
+    return tuple(kept), removed

@@ -1,0 +1,75 @@
+"""One line of the ledger: what an attempt brought, what it cost, and whether it can have cost anything."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from uuid_utils import uuid7
+
+from ensemble.errors import CallFailed
+from ensemble.money import Price
+from ensemble.types import Call, CallId, Failure, Purpose, RequestId
+from judges.types import CandidateId, Completion, Usage
+
+UNBILLED: frozenset[Failure] = frozenset(
+    {"rate_limited", "overloaded", "unreachable", "unauthorized", "rejected", "too_long", "skipped"}
+)
+"""Failures for which no provider bills; after any other failure of a request that was sent, the cost is unknown."""
+
+_NOTHING = Completion(text="", finish_reason="other")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aim:
+    """What a call is for: the columns of the ledger that the caller knows and the member does not."""
+
+    purpose: Purpose
+    candidate: CandidateId | None = None
+    seat: str | None = None
+    sample: int = 0
+    stage: int = 0
+    hedge: bool = False
+
+
+def line(
+    request: RequestId,
+    member: str,
+    aim: Aim,
+    *,
+    attempt: int,
+    started: datetime,
+    total_s: float,
+    price: Price | None,
+    transport: str,
+    completion: Completion | None = None,
+    error: CallFailed | None = None,
+    hedge: bool = False,
+) -> Call:
+    """The line of one attempt, priced by ``price``; ``completion`` of a good one, or the ``error`` of a failed one."""
+    said = completion if error is None else error.completion
+    usage = said.usage if said else Usage()
+    cost = price.cost(usage) if price else None
+    if cost is None and error is not None and (not error.sent or error.failure in UNBILLED):
+        cost = 0
+    usage = replace(usage, nano_usd=cost)
+    return Call(
+        id=CallId(str(uuid7())),
+        request=request,
+        member=member,
+        purpose=aim.purpose,
+        attempt=attempt,
+        started_at=started,
+        total_s=total_s,
+        candidate=aim.candidate,
+        seat=aim.seat,
+        sample=aim.sample,
+        stage=aim.stage,
+        completion=replace(said, usage=usage) if said else None,
+        failure=error.failure if error else None,
+        usage=usage,
+        price=price.digest if price else None,
+        http_status=200 if error is None else error.http_status,
+        provider_request_id=(error or said or _NOTHING).provider_request_id,
+        transport=transport,
+        detail=str(error) if error else "",
+        hedge=hedge,
+    )
