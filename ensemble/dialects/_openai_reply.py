@@ -1,0 +1,180 @@
+"""What goes back to a client of OpenAI's Chat Completions: a reply, the chunks of a stream, an error."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import orjson
+
+from ensemble.dialects import extension
+from ensemble.errors import EnsembleError
+from ensemble.types import Answer
+from judges.types import Completion, Prompt, TokenLogprob, ToolCall, Usage
+
+PREFIX = "chatcmpl-"
+"""Stands before our request id in the ``id`` of a reply."""
+PIECE = 256
+"""Characters of text per chunk: the whole text is known by then, so small pieces would only cost time."""
+UNLIKELY = -9999.0
+"""OpenAI's number for a logprob too small to state; JSON has no infinity."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A body that was understood. ``include`` names the parts of the record that the reply is to hold."""
+
+    model: str
+    prompt: Prompt
+    stream: bool = False
+    include_usage: bool = False
+    include: frozenset[extension.Part] = frozenset()
+    deadline_s: float | None = None
+    user: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+def render(answer: Answer, asked: Asked) -> dict[str, object]:
+    """The body of a reply that is not streamed; ``ensemble`` is in it only if the client asked for a part of it."""
+    said = answer.completion
+    message: dict[str, object] = {"role": "assistant", **_content(said)}
+    if said.tool_calls:
+        message["tool_calls"] = [_tool_call(call) for call in said.tool_calls]
+    logprobs = _logprobs(said) if asked.prompt.top_logprobs is not None else None
+    choice = {"index": 0, "message": message, "logprobs": logprobs, "finish_reason": _finish_reason(said)}
+    reply = {**_head(answer, "chat.completion"), "choices": [choice], "usage": _usage(said.usage)}
+    if asked.include:
+        reply["ensemble"] = extension.report(answer, asked.include)
+    return reply
+
+
+def chunks(answer: Answer, asked: Asked) -> Iterator[dict[str, object]]:
+    """The reply as the objects of a stream; the last one holds ``ensemble``, always with the verdict."""
+    said = answer.completion
+    head = _head(answer, "chat.completion.chunk")
+    if asked.include_usage:
+        head["usage"] = None  # as OpenAI does: null in every chunk but the last
+    logprobs = _logprobs(said) if asked.prompt.top_logprobs is not None else None
+    for delta in _deltas(said, whole=logprobs is not None):
+        carried = logprobs if "content" in delta and "role" not in delta else None
+        yield {**head, "choices": [{"index": 0, "delta": delta, "logprobs": carried, "finish_reason": None}]}
+    finish = {"index": 0, "delta": {}, "logprobs": None, "finish_reason": _finish_reason(said)}
+    about = {"ensemble": extension.report(answer, asked.include | {"verdict"})}
+    if not asked.include_usage:
+        yield {**head, "choices": [finish], **about}
+        return
+    yield {**head, "choices": [finish]}
+    yield {**head, "choices": [], "usage": _usage(said.usage), **about}
+
+
+def render_error(error: EnsembleError) -> dict[str, object]:
+    """The body of an error, as the official client reads it; ``candidates`` tells what became of each, where known."""
+    said = error_object(str(error), status=error.status, code=error.code, param=error.param)
+    if failed := extension.failures(error):
+        said["candidates"] = failed
+    return {"error": said}
+
+
+def error_object(message: str, *, status: int, code: str, param: str | None = None) -> dict[str, object]:
+    """OpenAI's error object for an HTTP status."""
+    if status == 429:
+        kind = code if code == "insufficient_quota" else "rate_limit_error"
+    else:
+        kind = "server_error" if status >= 500 else "invalid_request_error"
+    return {"message": message, "type": kind, "param": param, "code": code}
+
+
+def dumps(value: Mapping[str, object]) -> bytes:
+    """JSON text. Lone surrogates, which a model may have written, become the replacement character."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        text = json.dumps(value, ensure_ascii=False)
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+
+
+def _head(answer: Answer, kind: str) -> dict[str, object]:
+    return {
+        "id": PREFIX + answer.request.id,
+        "object": kind,
+        "created": int(answer.request.arrived_at.timestamp()),
+        "model": answer.member,
+        "system_fingerprint": answer.completion.system_fingerprint,
+    }
+
+
+def _finish_reason(said: Completion) -> str:
+    match said.finish_reason:
+        case "refusal":
+            # A refusal in words ends with "stop", as OpenAI's do; one without words was a filter.
+            return "stop" if said.text else "content_filter"
+        case "other":
+            return "stop"
+        case reason:
+            return reason
+
+
+def _content(said: Completion) -> dict[str, object]:
+    if said.finish_reason == "refusal":
+        return {"content": None, "refusal": said.text or None}
+    return {"content": None if said.tool_calls and not said.text else said.text, "refusal": None}
+
+
+def _deltas(said: Completion, *, whole: bool) -> Iterator[dict[str, object]]:
+    key = "refusal" if said.finish_reason == "refusal" else "content"
+    yield {"role": "assistant", "content": None if said.tool_calls or key == "refusal" else "", "refusal": None}
+    for piece in _pieces(said.text, whole=whole):
+        yield {key: piece}
+    for index, call in enumerate(said.tool_calls):
+        told = _tool_call(call)
+        yield {"tool_calls": [{"index": index, **told, "function": {"name": call.name, "arguments": ""}}]}
+        for piece in _pieces(call.arguments, whole=False):
+            yield {"tool_calls": [{"index": index, "function": {"arguments": piece}}]}
+
+
+def _pieces(text: str, *, whole: bool) -> Iterator[str]:
+    size = max(1, len(text)) if whole else PIECE
+    for start in range(0, len(text), size):
+        yield text[start : start + size]
+
+
+def _tool_call(call: ToolCall) -> dict[str, object]:
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+
+
+def _usage(usage: Usage) -> dict[str, object] | None:
+    """The winner's tokens; null where one of the two counts is unknown, since the protocol has no unknown number."""
+    if usage.input_tokens is None or usage.output_tokens is None:
+        return None
+    return {
+        "prompt_tokens": usage.input_tokens,
+        "completion_tokens": usage.output_tokens,
+        "total_tokens": usage.input_tokens + usage.output_tokens,
+        "prompt_tokens_details": _known(
+            cached_tokens=usage.cached_input_tokens,
+            cache_write_tokens=usage.cache_write_tokens,
+            image_tokens=usage.image_tokens,
+        ),
+        "completion_tokens_details": _known(reasoning_tokens=usage.reasoning_tokens),
+    }
+
+
+def _known(**counts: int | None) -> dict[str, int]:
+    return {name: count for name, count in counts.items() if count is not None}
+
+
+def _logprobs(said: Completion) -> dict[str, object] | None:
+    if said.logprobs is None:
+        return None
+    return {"content": [_token(token) for token in said.logprobs], "refusal": None}
+
+
+def _token(token: TokenLogprob) -> dict[str, object]:
+    return {
+        **_named(token.token, token.logprob),
+        "top_logprobs": [_named(text, logprob) for text, logprob in token.top],
+    }
+
+
+def _named(token: str, logprob: float) -> dict[str, object]:
+    stated = logprob if logprob > UNLIKELY else UNLIKELY  # also for NaN
+    return {"token": token, "logprob": stated, "bytes": list(token.encode("utf-8", "replace"))}

@@ -1,0 +1,115 @@
+"""The ``ensemble`` object of a reply: who won, why, and what it has cost so far. The same in every dialect."""
+
+from collections.abc import Collection, Iterable, Iterator
+from typing import Literal
+
+from ensemble.errors import DeadlineExceeded, EnsembleError, NoCandidate
+from ensemble.money import total, usd
+from ensemble.types import Answer, Call, Ruling
+from judges.types import Completion
+
+Part = Literal["candidates", "verdict"]
+
+
+def report(answer: Answer, include: Collection[Part]) -> dict[str, object]:
+    """The object, with the parts of ``include``. Texts in it were written by models: escape them before display."""
+    said: dict[str, object] = {
+        "request_id": answer.request.id,
+        "winner": answer.member,
+        "fallback": answer.fallback,
+        "dropped": list(answer.completion.dropped),
+        "cost": cost(answer),
+    }
+    if "verdict" in include:
+        said["verdict"] = _verdict(answer, answer.rulings[-1]) if answer.rulings else None
+    if "candidates" in include:
+        said["candidates"] = list(_candidates(answer))
+    return said
+
+
+def cost(answer: Answer) -> dict[str, object]:
+    """What the request has cost when its answer leaves, in US dollars as exact decimal text; null where unknown.
+
+    ``known_usd`` is the sum without the ``unpriced_calls``; ``pending`` names members whose calls are still at work.
+    """
+    every = total(call.usage.nano_usd for call in answer.calls)
+    return {
+        "usd": _usd(answer.calls),
+        "panel_usd": _usd(call for call in answer.calls if call.purpose in ("candidate", "shadow")),
+        "judge_usd": _usd(call for call in answer.calls if call.purpose == "judge"),
+        "known_usd": usd(every.nano_usd),
+        "unpriced_calls": every.unpriced,
+        "pending": list(answer.late),
+    }
+
+
+def exact_cost(answer: Answer) -> str | None:
+    """Dollars that the request has cost so far, None where the price of a call is unknown."""
+    return _usd(answer.calls)
+
+
+def failures(error: EnsembleError) -> list[dict[str, object]]:
+    """The last attempt of every candidate that failed, for errors that know them; else nothing."""
+    if not isinstance(error, NoCandidate | DeadlineExceeded):
+        return []
+    last = {call.candidate: call for call in error.calls if call.candidate is not None and call.failure is not None}
+    return [
+        {
+            "member": call.member,
+            "failure": call.failure,
+            "detail": call.detail,
+            "attempts": call.attempt,
+            "http_status": call.http_status,
+        }
+        for call in last.values()
+    ]
+
+
+def _verdict(answer: Answer, ruling: Ruling) -> dict[str, object]:
+    verdict = ruling.verdict
+    return {
+        "judge": ruling.judge,
+        "outcome": verdict.outcome,
+        "winners": [{"candidate": i, "member": answer.authors.get(i)} for i in verdict.winners],
+        "scores": [
+            {"candidate": i, "member": answer.authors.get(i), "score": score} for i, score in verdict.scores.items()
+        ],
+        "confidence": verdict.confidence,
+        "reason": verdict.reason,
+        "flags": list(verdict.flags),
+        "all_bad": verdict.all_bad,
+        "set_aside": [
+            {"candidate": i, "member": answer.authors.get(i), "reason": why} for i, why in ruling.set_aside.items()
+        ],
+    }
+
+
+def _candidates(answer: Answer) -> Iterator[dict[str, object]]:
+    for call in answer.calls:
+        if call.candidate is None or call.failure is not None or call.completion is None:
+            continue
+        yield {
+            "id": call.candidate,
+            "member": call.member,
+            "sample": call.sample,
+            "served": call.candidate == answer.chosen.id,
+            "model": call.completion.model,
+            "seconds": round(call.total_s, 6),
+            "cost_usd": _usd([call]),
+            **_said(call.completion),
+        }
+
+
+def _said(completion: Completion) -> dict[str, object]:
+    return {
+        "finish_reason": completion.finish_reason,
+        "text": completion.text,
+        "tool_calls": [{"id": c.id, "name": c.name, "arguments": c.arguments} for c in completion.tool_calls],
+        "dropped": list(completion.dropped),
+        "usage": {"input_tokens": completion.usage.input_tokens, "output_tokens": completion.usage.output_tokens},
+    }
+
+
+def _usd(calls: Iterable[Call]) -> str | None:
+    exact = total(call.usage.nano_usd for call in calls).exact
+    return None if exact is None else usd(exact)

@@ -1,0 +1,160 @@
+"""OpenAI Chat Completions: from a body to a prompt, from an answer to a reply or to chunks, from an error to theirs.
+
+The reply's ``id`` is ``chatcmpl-`` and our request id, ``model`` is the member that won, ``usage`` is the winner's
+alone; what the panel and the judge cost stands in ``ensemble``.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+from pydantic import ValidationError
+
+from ensemble.dialects import _openai_body as body
+from ensemble.dialects import _openai_turns as turns
+from ensemble.dialects._openai_reply import PREFIX, Asked, chunks, dumps, error_object, render, render_error
+from ensemble.errors import InvalidRequest
+from judges.types import FilePart, ImagePart, Message, Part, Prompt, ResponseFormat, TextPart, ToolCall
+
+__all__ = ["NAME", "PREFIX", "Asked", "chunks", "dumps", "error_object", "parse", "render", "render_error"]
+
+NAME = "openai-chat"
+"""Recorded with every request that came in this dialect."""
+
+
+def parse(data: bytes) -> Asked:
+    """Understand a body.
+
+    Raises:
+        InvalidRequest: it is no JSON, breaks the protocol, or asks for what is not offered; ``param`` names the key.
+    """
+    try:
+        asked = body.ChatRequest.model_validate_json(data)
+    except ValidationError as error:
+        raise _first(error) from None
+    _check_tool_turns(asked.messages)
+    ours = asked.ensemble or body.Extension()
+    return Asked(
+        model=asked.model,
+        prompt=_prompt(asked),
+        stream=bool(asked.stream),
+        include_usage=bool(asked.stream_options and asked.stream_options.include_usage),
+        include=frozenset(ours.include),
+        deadline_s=ours.deadline_s,
+        user=asked.user,
+        metadata=asked.metadata or {},
+    )
+
+
+def _first(error: ValidationError) -> InvalidRequest:
+    """The first finding of pydantic as one sentence that names the key and what would be right."""
+    found = error.errors(include_url=False, include_input=False)[0]
+    # An error about several keys stands at their object and names the one to change.
+    place = [*found["loc"], *found.get("ctx", {}).get("param", "").split()]
+    param = ""
+    for step in place:
+        if isinstance(step, int):
+            param += f"[{step}]"
+        elif not step.startswith("<"):  # tags of variants, see _openai_turns
+            param += f".{step}" if param else step
+    if found["type"] == "json_invalid":
+        why = str(found["ctx"]["error"])
+        hint = "; half a surrogate pair is not text" if "hex escape" in why else ""
+        return InvalidRequest(f"the body is not valid JSON: {why}{hint}")
+    if found["type"] == "extra_forbidden":
+        known = body.ChatRequest.model_fields if len(place) == 1 else ()
+        near = difflib.get_close_matches(str(place[-1]), known, n=1)
+        return InvalidRequest(
+            f"unknown parameter: {param}" + (f"; did you mean {near[0]}?" if near else ""), param=param
+        )
+    message = found["msg"].removeprefix("Value error, ")
+    return InvalidRequest(
+        f"{param}: {message[:1].lower()}{message[1:]}" if param else f"the body: {message}", param=param or None
+    )
+
+
+def _check_tool_turns(said: Iterable[turns.Turn]) -> None:
+    """Every tool call has its results right behind it and no result stands alone, or every member would refuse it."""
+    open_calls: set[str] = set()
+    index = -1
+    for index, turn in enumerate(said):
+        if isinstance(turn, turns.ToolTurn):
+            if turn.tool_call_id not in open_calls:
+                param = f"messages[{index}].tool_call_id"
+                raise InvalidRequest(f"{param}: no tool call right before it has this id", param=param)
+            open_calls.discard(turn.tool_call_id)
+            continue
+        if open_calls:
+            raise _unanswered(index, open_calls)
+        if isinstance(turn, turns.AssistantTurn):
+            open_calls = {call.id for call in turn.tool_calls or ()}
+    if open_calls:
+        raise _unanswered(index + 1, open_calls)
+
+
+def _unanswered(index: int, calls: Iterable[str]) -> InvalidRequest:
+    param = f"messages[{index}]"
+    return InvalidRequest(f"{param}: a tool turn is missing here for the tool call {min(calls)}", param=param)
+
+
+def _prompt(asked: body.ChatRequest) -> Prompt:
+    named = asked.tool_choice
+    stop = (asked.stop,) if isinstance(asked.stop, str) else asked.stop or ()
+    top = (asked.top_logprobs or 0) if asked.logprobs else None
+    return Prompt(
+        messages=tuple(_turn(turn) for turn in asked.messages),
+        tools=tuple(tool.model_dump(exclude_unset=True) for tool in asked.tools or ()),
+        tool_choice=named.model_dump() if isinstance(named, body.NamedTool) else named,
+        response_format=_response_format(asked.response_format),
+        max_output_tokens=asked.max_completion_tokens or asked.max_tokens,
+        stop=stop,
+        seed=asked.seed,
+        top_logprobs=top,
+        options=asked.options(),
+    )
+
+
+def _turn(turn: turns.Turn) -> Message:
+    match turn:
+        case turns.SystemTurn() | turns.UserTurn():
+            return Message(role=turn.role, content=_parts(turn.content), name=turn.name)
+        case turns.ToolTurn():
+            return Message(role="tool", content=_parts(turn.content), tool_call_id=turn.tool_call_id)
+        case turns.AssistantTurn():
+            calls = tuple(
+                ToolCall(id=call.id, name=call.function.name, arguments=call.function.arguments)
+                for call in turn.tool_calls or ()
+            )
+            content = turn.content if turn.content is not None else turn.refusal or ""
+            return Message(role="assistant", content=_parts(content), name=turn.name, tool_calls=calls)
+        case turns.FunctionTurn():
+            raise AssertionError("refused by the model")
+
+
+def _parts(content: "str | tuple[turns.Content, ...]") -> str | tuple[Part, ...]:
+    return content if isinstance(content, str) else tuple(_part(part) for part in content)
+
+
+def _part(part: "turns.Content") -> Part:
+    match part:
+        case turns.TextContent():
+            return TextPart(text=part.text)
+        case turns.RefusalContent():
+            return TextPart(text=part.refusal)
+        case turns.ImageContent():
+            return ImagePart(url=part.image_url.url, detail=part.image_url.detail)
+        case turns.FileContent() | turns.AudioContent():
+            return FilePart(data=part.model_dump(exclude_unset=True))
+
+
+def _response_format(asked: body.Format | None) -> ResponseFormat | None:
+    match asked:
+        case None | body.TextFormat():
+            return None
+        case body.ObjectFormat():
+            return ResponseFormat(type="json_object")
+        case body.SchemaFormat(json_schema=spec):
+            schema = spec.json_schema if spec.json_schema is not None else {}
+            if spec.description is not None:
+                # The same thing in the schema's own words: not every provider has a place beside the schema.
+                schema = {"description": spec.description, **schema}
+            return ResponseFormat(type="json_schema", schema=schema, name=spec.name, strict=spec.strict)
