@@ -1,0 +1,60 @@
+"""Which candidates are worth judging at all: the incomplete ones lose to the complete ones before any judge runs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from judges.types import Candidate, CandidateId, Case
+
+State = Literal["complete", "truncated", "refused", "other", "empty"]
+_BEST_FIRST: tuple[State, ...] = ("complete", "truncated", "refused", "other", "empty")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Screened:
+    """A case cut down to its contenders, and why each of the others was set aside.
+
+    ``contenders`` holds only candidates of one state: the best that occurs in the case.
+    """
+
+    contenders: Case
+    set_aside: Mapping[CandidateId, State]
+
+
+def state(candidate: Candidate) -> State:
+    """How a candidate ended.
+
+    A refusal is one by its finish reason, not by its words; text that merely stopped early is ``truncated``, whether a
+    token limit or a broken connection cut it.
+    """
+    said = candidate.completion
+    if said.finish_reason == "refusal":
+        return "refused"
+    if not said.text.strip() and not said.tool_calls:
+        return "empty"
+    if said.finish_reason == "length" or said.partial:
+        return "truncated"
+    return "complete" if said.finish_reason in ("stop", "tool_calls") else "other"
+
+
+def screen(case: Case) -> Screened:
+    """Keep the complete candidates, else those that come nearest: cut off, refused, other, empty, in this order."""
+    states = {candidate.id: state(candidate) for candidate in case.candidates}
+    best = min(states.values(), key=_BEST_FIRST.index, default="complete")
+    kept = [one for one, how in states.items() if how == best]
+    return Screened(
+        contenders=only(case, kept),
+        set_aside={one: how for one, how in states.items() if how != best},
+    )
+
+
+def only(case: Case, ids: list[CandidateId]) -> Case:
+    """``case`` with the candidates ``ids`` alone, in the order of the case."""
+    kept = frozenset(ids)
+    return replace(
+        case,
+        candidates=tuple(candidate for candidate in case.candidates if candidate.id in kept),
+        groups={one: group for one, group in case.groups.items() if one in kept},
+        priors={one: prior for one, prior in case.priors.items() if one in kept},
+        comparable=case.comparable & kept,
+    )

@@ -1,0 +1,26 @@
+"""Adding up what judging cost. An unknown figure stays unknown: None plus anything is None."""
+
+import dataclasses
+from collections.abc import Iterable
+
+from judges.types import Usage
+
+NOTHING = Usage(**{field.name: 0 for field in dataclasses.fields(Usage)})
+"""What asking no model costs: known to be zero, which ``Usage()`` (all unknown) is not."""
+
+
+def total(spent: Iterable[Usage]) -> Usage:
+    """The sum, figure by figure; of nothing at all it is ``NOTHING``. A figure unknown in one is unknown in the sum."""
+    figures = list(spent)
+    return Usage(
+        **{field.name: _sum(getattr(one, field.name) for one in figures) for field in dataclasses.fields(Usage)}
+    )
+
+
+def _sum(values: Iterable[int | None]) -> int | None:
+    result = 0
+    for value in values:
+        if value is None:
+            return None
+        result += value
+    return result
