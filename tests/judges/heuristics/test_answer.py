@@ -1,0 +1,105 @@
+import asyncio
+from collections import Counter
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from judges import JUDGES, Case
+from judges.heuristics._answers import final_answer
+from judges.heuristics.answer import Answer
+from judges.testing import a_candidate, a_case, check_judge
+
+SUM = "How many apples are left?"
+
+
+@pytest.mark.parametrize(
+    ("texts", "question"),
+    [
+        (
+            (
+                "42",
+                "42.",
+                "$42",
+                "**42**",
+                "42.0",
+                "The answer is 42.",
+                "So we get \\boxed{42}",
+                "#### 42",
+                "x\n\n#### 42",
+            ),
+            "",
+        ),
+        (("1,250", "1250", "The answer is 1,250 dollars.", "So 1,000 + 250 = 1,250"), SUM),
+        (("3/4", "0.75", "\\boxed{\\frac{3}{4}}", "Answer: 0.750"), ""),
+        (("B", "(B)", "The correct answer is (B).", "Final answer: **B**", "(B) Paris", "b."), ""),
+        (("Paris", "paris.", "The answer is: Paris", "**Paris**"), ""),
+        (("-5", "−5", "The final answer is -5."), ""),
+        (("First 3 went.\nThen 4.\nThat leaves 7 apples.", "7", "7 apples"), SUM),
+    ],
+)
+def test_equal_answers_are_equal_in_any_spelling(texts: tuple[str, ...], question: str) -> None:
+    assert len({final_answer(text, question) for text in texts}) == 1
+    assert final_answer(texts[0], question) is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "   ",
+        "Rome was not built in a day, and the year was 1994 or so when it was finished by hand.",
+        "Ten things to see:\n9. The bridge, which is old\n10. The tower, which is older than the bridge",
+        "### Instructions for the tahini that goes with it\nStir.",
+        "**",
+    ],
+)
+def test_prose_has_no_final_answer(text: str) -> None:
+    assert final_answer(text, "What should I see?") is None
+
+
+def test_two_numbers_at_the_end_are_no_answer() -> None:
+    assert final_answer("So Tom has 3 apples and Ann has 4 of them, which they are both happy about.", SUM) is None
+
+
+@given(st.text(), st.text())
+@example("\\boxed{", "")
+@example("The answer is 1/0", "")
+def test_no_text_raises(text: str, question: str) -> None:
+    assert isinstance(final_answer(text, question), str | None)
+
+
+async def test_the_majority_among_comparable_candidates_wins() -> None:
+    case = a_case("The answer is 7.", "7", "8", question=SUM)
+    verdict = await Answer().judge(case, {})
+    assert (verdict.outcome, verdict.winners) == ("tie", ("c0", "c1"))
+    assert (await Answer().judge(a_case("7", "7", "8", comparable=False), {})).outcome == "abstained"
+
+
+async def test_it_is_silent_without_agreement() -> None:
+    for field in (("7", "8"), ("7",), ("7", "7", "8", "8"), ("A long story without any point to it, really.",) * 3, ()):
+        assert (await Answer().judge(a_case(*field), {})).outcome == "abstained", field
+
+
+@given(st.lists(st.integers(0, 3), max_size=6), st.lists(st.integers(0, 3), max_size=4))
+def test_what_is_settled_cannot_be_changed_by_those_who_are_outstanding(here: list[int], late: list[int]) -> None:
+    def case_of(answers: list[int]) -> Case:
+        return a_case(*(a_candidate(f"The answer is {answer}.", id=str(n)) for n, answer in enumerate(answers)))
+
+    if not Answer().settled(case_of(here), outstanding=len(late)):
+        return
+    verdict = asyncio.run(Answer().judge(case_of(here + late), {}))
+    leading = Counter(here).most_common(1)[0][0]
+    assert verdict.winners
+    assert {(here + late)[int(one)] for one in verdict.winners} == {leading}
+
+
+def test_it_is_settled_as_soon_as_the_lead_is_out_of_reach() -> None:
+    assert Answer().settled(a_case("7", "7"), outstanding=1)
+    assert not Answer().settled(a_case("7", "7"), outstanding=2)
+    assert not Answer().settled(a_case("7"), outstanding=0)
+    assert not Answer().settled(a_case("7", "7", comparable=False), outstanding=0)
+
+
+async def test_the_laws_hold() -> None:
+    await check_judge(JUDGES.build("answer"), [a_case("7", "7", "8"), a_case("7", "8"), a_case("a", "A", "B", "B ")])
