@@ -1,0 +1,122 @@
+"""What every judge that asks a model shares: its options, one question with its retry, and the record of both."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Generic, Literal, TypeVar
+
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from judges.errors import ModelError
+from judges.judge import Judge
+from judges.llm._prompts import PromptFile
+from judges.registry import ModelName
+from judges.types import CandidateId, Completion, Exchange, Message, Model, Prompt
+from judges.usage import NOTHING
+
+R = TypeVar("R")
+Problem = Literal["failed", "too_long", "unreadable"]
+Parser = Callable[[Completion], tuple[R, str] | None]
+"""Makes of a reply what it says and by which rule it was read, or None."""
+
+_LEAST_ROOM = 128  # tokens; no reason and label fit into less
+_BYTES_PER_TOKEN = 3  # fewer than any common tokenizer needs for prose, so a page is rather refused than cut
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked(Generic[R]):
+    """What came of one question: what the model said, or the problem; and every attempt as it was."""
+
+    said: R | None
+    problem: Problem | None
+    exchanges: tuple[Exchange, ...]
+    reason: str
+
+
+class AskingJudge(Judge):
+    """A judge that asks one model, by name.
+
+    ``max_output_tokens`` holds for the first attempt; an empty or truncated reply is asked for once more, with
+    ``retry_factor`` times as many. ``options`` are sampling options by their wire names.
+    """
+
+    model: ModelName
+    timeout_s: PositiveFloat = 60.0
+    max_output_tokens: PositiveInt = 2048
+    retry_factor: PositiveInt = 4
+    options: Mapping[str, object] = Field(default_factory=dict)
+
+    async def ask(
+        self,
+        models: Mapping[str, Model],
+        prompt: PromptFile,
+        page: str,
+        shown: tuple[CandidateId, ...],
+        parse: Parser[R],
+    ) -> Asked[R]:
+        """Ask about ``page``. Whatever the model does is recorded; only cancellation escapes."""
+        blank = Exchange(prompt=prompt.reference, model=self.model, shown=shown, text="")
+        unasked = replace(blank, usage=NOTHING)
+        model = models.get(self.model)
+        if model is None:
+            return _gave_up(unasked, "failed", f"there is no model {self.model!r} to ask")
+        messages = prompt.messages(page)
+        room = _room(messages, model.context_tokens)
+        if room is not None and room < _LEAST_ROOM:
+            told = f"the page does not fit into the {model.context_tokens} tokens of {self.model!r}"
+            return _gave_up(unasked, "too_long", told)
+
+        def prompt_of(attempt: int) -> Prompt:
+            wanted = self.max_output_tokens * (self.retry_factor if attempt > 1 else 1)
+            limit = wanted if room is None else min(wanted, room)
+            return Prompt(messages=messages, max_output_tokens=limit, options=self.options)
+
+        first = await self._attempt(model, prompt_of(1), blank, parse)
+        # More room helps an empty or a cut reply; a complete one that says nothing would say nothing again.
+        if first.said is not None or not _wants_room(first.exchanges[0]):
+            return first
+        second = await self._attempt(model, prompt_of(2), replace(blank, attempt=2), parse)
+        return replace(second, exchanges=first.exchanges + second.exchanges)
+
+    async def _attempt(self, model: Model, prompt: Prompt, blank: Exchange, parse: Parser[R]) -> Asked[R]:
+        try:
+            async with asyncio.timeout(self.timeout_s):
+                reply = await model.complete(prompt)
+        except TimeoutError:
+            return _gave_up(blank, "failed", f"{self.model!r} did not answer within {self.timeout_s:g} s")
+        except ModelError as error:
+            return _gave_up(blank, "failed", f"{self.model!r} failed: {error}")
+        exchange = replace(
+            blank, text=reply.text, finish_reason=reply.finish_reason, logprobs=reply.logprobs, usage=reply.usage
+        )
+        cut = reply.finish_reason == "length" or reply.partial
+        read = None if cut else parse(reply)
+        if read is None:
+            told = _unusable(reply, cut=cut)
+            return Asked(said=None, problem="unreadable", exchanges=(replace(exchange, error=told),), reason=told)
+        said, path = read
+        return Asked(said=said, problem=None, exchanges=(replace(exchange, parsed=path),), reason=reply.text.strip())
+
+
+def _gave_up(blank: Exchange, problem: Problem, told: str) -> Asked[R]:
+    return Asked(said=None, problem=problem, exchanges=(replace(blank, error=told),), reason=told)
+
+
+def _wants_room(exchange: Exchange) -> bool:
+    return exchange.finish_reason == "length" or (exchange.finish_reason is not None and not exchange.text.strip())
+
+
+def _unusable(reply: Completion, *, cut: bool) -> str:
+    if not reply.text.strip():
+        return "the reply is empty"
+    if cut:
+        return "the reply was cut off before its verdict"
+    return "the judge refused" if reply.finish_reason == "refusal" else "the reply holds no clear verdict"
+
+
+def _room(messages: tuple[Message, ...], context_tokens: int | None) -> int | None:
+    """Tokens left for the reply, by a cautious estimate; None where the context is unknown."""
+    if context_tokens is None:
+        return None
+    size = sum(len(message.text.encode(errors="surrogatepass")) for message in messages)
+    return context_tokens - size // _BYTES_PER_TOKEN
