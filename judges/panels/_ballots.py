@@ -1,0 +1,26 @@
+"""What judges made of judges share: hearing a seat, and adding up what the seats cost."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from judges.judge import Judge
+from judges.registry import ModelName
+from judges.types import Case, Model, Usage, Verdict
+from judges.usage import NOTHING, total
+
+
+async def hear(seat: Judge, case: Case, models: Mapping[str, Model]) -> Verdict:
+    """The ballot of one seat. One that names no model asked none, so it cost nothing even where it does not say so."""
+    ballot = await seat.judge(case, models)
+    asks = any(isinstance(name, ModelName) for _, name in seat.references())
+    return ballot if asks or ballot.usage != Usage() else replace(ballot, usage=NOTHING)
+
+
+def cost(ballots: Iterable[Verdict]) -> Usage:
+    """What ``ballots`` cost together; unknown as soon as one is."""
+    return total(ballot.usage for ballot in ballots)
+
+
+def raised(ballots: Iterable[Verdict]) -> tuple[str, ...]:
+    """Every flag of ``ballots``, once, in order of appearance."""
+    return tuple(dict.fromkeys(flag for ballot in ballots for flag in ballot.flags))

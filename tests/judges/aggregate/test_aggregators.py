@@ -1,0 +1,119 @@
+"""The laws of every aggregator, and what sets each apart."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from judges import AGGREGATORS, Candidate, CandidateId, Case, Verdict
+from judges.testing import a_case, a_verdict, finding, relabelled
+
+NAMES = AGGREGATORS.names()
+IDS = ("c0", "c1", "c2")
+CASE = a_case("a", "b", "c")
+
+
+@st.composite
+def ballots_of(draw: st.DrawFn) -> Verdict:
+    winners = draw(st.lists(st.sampled_from(IDS), unique=True, max_size=3))
+    scores = draw(st.none() | st.fixed_dictionaries({one: st.floats(0, 1) for one in IDS}))
+    if not winners:
+        return a_verdict(outcome=draw(st.sampled_from(["abstained", "failed"])))
+    return a_verdict(*sorted(winners), scores=scores)
+
+
+many = st.lists(ballots_of(), max_size=6)
+
+
+def renamed(ballot: Verdict, names: dict[CandidateId, CandidateId]) -> Verdict:
+    return replace(
+        ballot,
+        winners=tuple(names[one] for one in ballot.winners),
+        scores={names[one]: score for one, score in ballot.scores.items()},
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(ballots=many, order=st.randoms(use_true_random=False))
+def test_the_order_of_ballots_and_candidates_does_not_matter(name: str, ballots: list[Verdict], order: object) -> None:
+    counted = AGGREGATORS.build(name).combine(ballots, CASE)
+    shuffled = list(ballots)
+    order.shuffle(shuffled)  # type: ignore[attr-defined]
+    turned = replace(CASE, candidates=tuple(reversed(CASE.candidates)))
+    assert finding(AGGREGATORS.build(name).combine(shuffled, turned)) == finding(counted)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(ballots=many)
+def test_relabelled_candidates_relabel_the_verdict(name: str, ballots: list[Verdict]) -> None:
+    names = {CandidateId(one): CandidateId(f"n-{one}") for one in IDS}
+    counted = AGGREGATORS.build(name).combine(ballots, CASE)
+    other = AGGREGATORS.build(name).combine([renamed(one, names) for one in ballots], relabelled(CASE, names))
+    assert finding(other) == finding(renamed(counted, names))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(ballots=many, silent=st.integers(1, 4))
+def test_abstentions_change_nothing(name: str, ballots: list[Verdict], silent: int) -> None:
+    counted = AGGREGATORS.build(name).combine(ballots, CASE)
+    more = AGGREGATORS.build(name).combine([*ballots, *[a_verdict()] * silent], CASE)
+    assert more.winners == counted.winners
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("winner", IDS)
+@pytest.mark.parametrize("seats", [1, 2, 5])
+def test_a_unanimous_jury_is_followed(name: str, winner: str, seats: int) -> None:
+    ballot = a_verdict(winner, scores={one: 0.9 if one == winner else 0.3 for one in IDS})
+    verdict = AGGREGATORS.build(name).combine([ballot] * seats, CASE)
+    assert (verdict.outcome, verdict.winners) == ("decided", (winner,))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nobody_heard_names_nobody(name: str) -> None:
+    build = AGGREGATORS.build(name)
+    assert build.combine([], CASE).outcome == "abstained"
+    assert build.combine([a_verdict(), a_verdict(outcome="failed")], CASE).outcome == "abstained"
+    failed = build.combine([a_verdict(outcome="failed", reason="no answer")] * 2, CASE)
+    assert failed.outcome == "failed"
+    assert "no answer" in failed.reason
+
+
+@pytest.mark.parametrize("name", ["majority", "borda"])
+def test_an_even_split_is_a_tie(name: str) -> None:
+    two = a_case("a", "b")
+    verdict = AGGREGATORS.build(name).combine([a_verdict("c0"), a_verdict("c1")], two)
+    assert (verdict.outcome, verdict.winners) == ("tie", ("c0", "c1"))
+
+
+def test_a_tied_ballot_splits_its_vote() -> None:
+    verdict = AGGREGATORS.build("majority").combine([a_verdict("c0", "c1"), a_verdict("c1")], CASE)
+    assert verdict.winners == ("c1",)
+
+
+def test_a_majority_below_its_quorum_abstains() -> None:
+    careful = AGGREGATORS.build({"use": "majority", "quorum": 0.5})
+    assert careful.combine([a_verdict("c0"), a_verdict(), a_verdict()], CASE).outcome == "abstained"
+    assert careful.combine([a_verdict("c0"), a_verdict()], CASE).winners == ("c0",)
+
+
+def test_the_mean_counts_only_candidates_that_every_seat_scored() -> None:
+    ballots = [a_verdict("c0", scores={"c0": 1.0, "c1": 0.6}), a_verdict("c1", scores={"c1": 0.7})]
+    verdict = AGGREGATORS.build("mean").combine(ballots, CASE)
+    assert verdict.winners == ("c1",)
+    assert verdict.scores == {"c1": pytest.approx(0.65)}
+
+
+def test_borda_prefers_the_candidate_that_all_place_well() -> None:
+    def ranked(*order: str) -> Verdict:
+        return a_verdict(order[0], scores={one: 1 - place / 4 for place, one in enumerate(order)})
+
+    ballots = [ranked("c0", "c1", "c2"), ranked("c2", "c1", "c0"), ranked("c1", "c0", "c2"), ranked("c0", "c1", "c2")]
+    ballots.append(ranked("c2", "c1", "c0"))
+    assert AGGREGATORS.build("borda").combine(ballots, CASE).winners == ("c1",)
+
+
+def test_the_case_may_hold_candidates_that_nobody_named() -> None:
+    lone = Case(messages=(), candidates=(Candidate(id=CandidateId("x"), completion=CASE.candidates[0].completion),))
+    assert AGGREGATORS.build("majority").combine([a_verdict("c0")], lone).winners == ()
