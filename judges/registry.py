@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar, cast
+from typing import Any, ClassVar, Generic, TypeVar, cast, get_args
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, SerializerFunctionWrapHandler, model_serializer
 from pydantic import ValidationError as PydanticError
@@ -80,6 +80,9 @@ class Plugin(BaseModel, ABC):
         }
         return hashlib.sha256(json.dumps(recipe, sort_keys=True, default=str).encode()).hexdigest()
 
+
+BROKEN = (ImportError, SyntaxError, NameError, AttributeError, TypeError, ValueError)
+"""What importing a faulty plugin can raise."""
 
 P = TypeVar("P", bound=Plugin)
 Q = TypeVar("Q", bound=Plugin)
@@ -149,8 +152,8 @@ class Registry(Generic[P]):
                 importlib.import_module(home)
             elif entry:
                 self._classes.setdefault(name, entry.load())
-        except ImportError as error:
-            raise UnknownPlugin(f"{self.kind} {name!r} cannot be loaded: {error}") from error
+        except BROKEN as error:
+            raise UnknownPlugin(f"{self.kind} {name!r} cannot be loaded: {type(error).__name__}: {error}") from error
         if name not in self._classes:
             near = difflib.get_close_matches(name, self.names(), n=3, cutoff=0.5)
             hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"known are {', '.join(self.names())}"
@@ -204,7 +207,7 @@ class Registry(Generic[P]):
         before = set(self._classes)
         try:
             spec.loader.exec_module(module)
-        except (ImportError, SyntaxError, NameError, AttributeError, TypeError, ValueError) as error:
+        except BROKEN as error:
             del sys.modules[spec.name]
             raise UnknownPlugin(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
         added = sorted(set(self._classes) - before)
@@ -262,8 +265,25 @@ def explain(detail: ErrorDetails, cls: type[BaseModel]) -> str:
     if cause is not None:
         return str(cause)
     if detail["type"] == "extra_forbidden":
-        fields = sorted(cls.model_fields) if len(detail["loc"]) == 1 else []
-        near = difflib.get_close_matches(str(detail["loc"][-1]), fields, n=2, cutoff=0.5)
-        hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else f"; known are {', '.join(fields)}"
+        fields = sorted(_fields_at(cls, detail["loc"][:-1]))
+        near = difflib.get_close_matches(str(detail["loc"][-1]), fields, n=1, cutoff=0.5)
+        hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(fields)}"
         return f"unknown key{hint if fields else ''}"
     return detail["msg"][:1].lower() + detail["msg"][1:]
+
+
+def _fields_at(cls: type[BaseModel], place: Sequence[str | int]) -> set[str]:
+    """The keys of the table at ``place``; none where that is no table of fixed keys."""
+    models = {cls}
+    for step in place:
+        held = [model.model_fields[step].annotation for model in models if step in model.model_fields]
+        # A number or a name between two tables belongs to the list or mapping that holds the inner one.
+        models = {model for annotation in held for model in _models_in(annotation)} if held else models
+    return {field for model in models for field in model.model_fields}
+
+
+def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models_in(inner)

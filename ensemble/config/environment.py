@@ -1,0 +1,58 @@
+"""What a configuration expects around it: plugin files and secrets, found by the names of the options.
+
+An option whose name ends in ``_file`` is a path relative to the configuration; one whose name ends in ``_env`` names
+environment variables, which must be set. Both hold for plugins from anywhere, so that a new provider's key is checked
+like that of ours.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from ensemble.config.text import toml_key
+
+
+def located(options: object, base: Path, key: str = "") -> Any:
+    """``options`` with the paths of plugin files and ``_file`` options made absolute, nested plugins included."""
+    if isinstance(options, dict):
+        return {name: located(value, base, name) for name, value in options.items()}
+    if isinstance(options, list):
+        return [located(value, base, key) for value in options]
+    if not isinstance(options, str):
+        return options
+    # A nested plugin may be given as a bare string; an option that only looks like a path names no file.
+    is_plugin = options.endswith(".py") and (key == "use" or beside(Path(options), base).is_file())
+    return str(beside(Path(options), base)) if is_plugin or (key.endswith("_file") and options) else options
+
+
+def beside(path: Path, base: Path) -> Path:
+    """``path`` relative to the folder ``base``, unless it is absolute or begins with ``~``."""
+    return base / path.expanduser()
+
+
+def missing(part: BaseModel) -> Iterator[tuple[str, str]]:
+    """What ``part`` needs from the environment and does not find there, with the key that names it."""
+    for option in type(part).model_fields:
+        value = getattr(part, option)
+        if option.endswith("_env") and value:
+            named = value.items() if isinstance(value, Mapping) else [("", value)]
+            for inner, variable in named:
+                if not os.environ.get(variable):
+                    yield f"{option}.{toml_key(inner)}" if inner else option, _unset(variable)
+        elif option.endswith("_file") and value is not None:
+            try:
+                if not Path(value).read_bytes().strip():
+                    yield option, f"{value} is empty"
+            except OSError as error:
+                yield option, f"{value} cannot be read: {error.strerror}"
+
+
+def _unset(variable: str) -> str:
+    # Whoever writes the key itself here must not find it in a log afterwards.
+    if re.fullmatch(r"[A-Z_][A-Z0-9_]{0,63}", variable):
+        return f"the environment variable {variable} is not set"
+    return "must be the name of an environment variable that is set, and not the key itself"

@@ -1,0 +1,96 @@
+"""Where the service and its log are: the tables that may differ from machine to machine."""
+
+import ipaddress
+import os
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from ensemble.config.environment import beside, missing
+from ensemble.errors import ConfigError
+
+
+class ServerSettings(BaseModel):
+    """How the service is reached, as the ``[server]`` table or ``ENSEMBLE_SERVER__...`` variables.
+
+    Attributes:
+        host: address to bind; another than loopback needs a key.
+        port: TCP port; 0 takes a free one.
+        api_key_env: environment variable that holds the key which clients must send.
+        api_key_file: file that holds it; it goes before the variable.
+        max_body_bytes: a larger request is refused with 413.
+        drain_s: seconds that work under way gets at shutdown.
+        keepalive_s: seconds between the comments that keep a waiting stream open.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=0, le=65535)
+    api_key_env: str | None = None
+    api_key_file: Path | None = None
+    max_body_bytes: int = Field(16_000_000, ge=1_000)
+    drain_s: float = Field(20.0, ge=0, le=3600)
+    keepalive_s: float = Field(10.0, gt=0, le=600)
+
+    @model_validator(mode="after")
+    def _guarded(self) -> Self:
+        if not _is_loopback(self.host) and self.api_key_env is None and self.api_key_file is None:
+            raise ValueError(f"host: {self.host} can be reached from outside; name a key with api_key_env as well")
+        return self
+
+    def api_key(self) -> SecretStr | None:
+        """The key that clients must send, read now; None where none is configured.
+
+        Raises:
+            ConfigError: it is configured and not there.
+        """
+        for key, wrong in missing(self):
+            raise ConfigError(f"[server] {key}: {wrong}")
+        if self.api_key_file is not None:
+            return SecretStr(self.api_key_file.read_text(encoding="utf-8").strip())
+        return SecretStr(os.environ[self.api_key_env]) if self.api_key_env else None
+
+
+class StoreSettings(BaseModel):
+    """Where the log is, as the ``[store]`` table or ``ENSEMBLE_STORE__PATH``: ``path`` is relative to the file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: Path = Path("ensemble.db")
+
+
+class Operations(BaseSettings):
+    """The tables that may differ from machine to machine, so the environment goes before the file."""
+
+    model_config = SettingsConfigDict(env_prefix="ENSEMBLE_", env_nested_delimiter="__", extra="forbid")
+
+    server: ServerSettings = Field(default_factory=ServerSettings)
+    store: StoreSettings = Field(default_factory=StoreSettings)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return env_settings, init_settings
+
+    def relative_to(self, base: Path) -> Self:
+        """The same with its paths read relative to ``base``."""
+        key_file = self.server.api_key_file
+        server = self.server.model_copy(update={"api_key_file": key_file and beside(key_file, base)})
+        store = self.store.model_copy(update={"path": beside(self.store.path, base)})
+        return self.model_copy(update={"server": server, "store": store})
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,54 @@
+"""What a configuration comes to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ensemble.config.operations import ServerSettings, StoreSettings
+from ensemble.fleet import MemberSettings
+from ensemble.provider import Provider
+from ensemble.router import Router
+from judges.judge import Judge
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """A configuration whose every part has been built. It holds no secret: providers read theirs when they connect.
+
+    Attributes:
+        path: the file.
+        digest: SHA-256, 64 hex digits, over providers, members, judges and routers, defaults and plugin files included;
+            it does not change with where the log is or which port is served.
+    """
+
+    path: Path
+    digest: str
+    providers: Mapping[str, Provider]
+    members: Mapping[str, MemberSettings]
+    judges: Mapping[str, Judge]
+    routers: Mapping[str, Router]
+    store: StoreSettings
+    server: ServerSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing to mend: ``line`` tells all of it, ``place`` is the table that it is in, such as ``members.fast``."""
+
+    place: str
+    line: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """What could be built of a configuration, and everything that is wrong with it.
+
+    Attributes:
+        settings: the parts that could be built.
+        declared: every part that the file names, by table and name, broken ones too, with what its ``use`` says.
+        problems: one for each thing to mend; none means that ``settings`` can be used.
+    """
+
+    settings: Settings
+    declared: Mapping[str, Mapping[str, str]]
+    problems: tuple[Problem, ...]
