@@ -121,7 +121,7 @@ async def _check_case(judge: Judge, case: Case, models: Mapping[str, Model]) -> 
     for order in (tuple(reversed(case.candidates)), tuple(shuffled)):
         other = await judge.judge(replace(case, candidates=order), models)
         _hold(finding(other) == finding(verdict), "the order of the candidates matters", case)
-    names = {one: CandidateId(f"renamed-{place}") for place, one in enumerate(ids)}
+    names = {one: CandidateId(f"renamed-{len(ids) - place:04}") for place, one in enumerate(ids)}
     renamed = await judge.judge(relabelled(case, names), models)
     expected = frozenset(names[one] for one in verdict.winners)
     _hold((renamed.outcome, frozenset(renamed.winners)) == (verdict.outcome, expected), "the ids matter", case)

@@ -17,10 +17,10 @@ Order = Literal["single", "opposite", "both"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """One page that was asked about; nothing was asked where the two texts are the same."""
+    """One page that was asked about, and what came of it."""
 
     preference: Preference
-    asked: Asked[Label] | None
+    asked: Asked[Label]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,10 +65,8 @@ class ComparingJudge(AskingJudge):
         return {"prompt": self.prompt_file.reference}
 
     async def compare(self, case: Case, one: Candidate, other: Candidate, models: Mapping[str, Model]) -> Comparison:
-        """Compare two candidates of ``case``. Equal texts are a tie by definition, and nobody is asked."""
+        """Compare two candidates of ``case`` that do not say the same."""
         texts = written(one.completion), written(other.completion)
-        if texts[0] == texts[1]:
-            return Comparison(pages=(Page(preference=Preference(shown=(one.id, other.id), outcome="tie"), asked=None),))
         drawn = coin(case.seed, *texts) == (texts[0] < texts[1])
         first, second = (one, other) if drawn != (self.order == "opposite") else (other, one)
         orders = [(first, second), (second, first)] if self.order == "both" else [(first, second)]
@@ -93,8 +91,8 @@ def in_order(
     exchanges: list[Exchange] = []
     for match in matches:
         for page in compared[match.first.id, match.second.id].pages:
-            exchanges.extend(page.asked.exchanges if page.asked else ())
-            preferences.append(replace(page.preference, exchange=len(exchanges) - 1 if page.asked else None))
+            exchanges.extend(page.asked.exchanges)
+            preferences.append(replace(page.preference, exchange=len(exchanges) - 1))
     return tuple(preferences), tuple(exchanges)
 
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 
-from judges.brackets import Bracket, Side, draw, knockout
+from judges.brackets import Bracket, Side, knockout
 from judges.judge import JUDGES, AnyJudge, Judge
+from judges.llm._field import Field, best_of, field_of
 from judges.panels._ballots import cost, hear, raised
 from judges.screen import only
-from judges.types import Candidate, CandidateId, Case, Model, Outcome, Preference, Verdict
+from judges.types import Candidate, Case, Model, Preference, Verdict
 from judges.usage import NOTHING
 
 
@@ -21,11 +22,13 @@ class Tournament(Judge):
     compare: AnyJudge
 
     async def judge(self, case: Case, models: Mapping[str, Model]) -> Verdict:
-        if len(case.candidates) < 2:
-            winners = tuple(one.id for one in case.candidates)
-            told = "the only candidate" if winners else "there is nothing to judge"
-            outcome: Outcome = "decided" if winners else "abstained"
-            return Verdict(judge=self.digest, outcome=outcome, winners=winners, reason=told, usage=NOTHING)
+        field = field_of(case)
+        if len(field.entrants) < 2:
+            outcome, winners = field.outcome(case, field.entrants)
+            told = "nothing to choose between"
+            return Verdict(
+                judge=self.digest, outcome=outcome, winners=winners, preferences=field.ties, reason=told, usage=NOTHING
+            )
         heard: dict[tuple[str, str], Verdict] = {}
 
         async def play(one: Candidate, other: Candidate) -> Side:
@@ -33,29 +36,29 @@ class Tournament(Judge):
             heard[one.id, other.id] = ballot
             return _side(ballot, one)
 
-        drawn = sorted(case.candidates, key=lambda one: (draw(case.seed, "bracket", one.completion.text), one.id))
-        return self._verdict(case, await knockout(drawn, play), heard)
+        return self._verdict(case, field, await knockout(field.entrants, play), heard)
 
-    def _verdict(self, case: Case, bracket: Bracket[Candidate], heard: Mapping[tuple[str, str], Verdict]) -> Verdict:
-        final = bracket.matches[-1]
+    def _verdict(
+        self, case: Case, field: Field, bracket: Bracket[Candidate], heard: Mapping[tuple[str, str], Verdict]
+    ) -> Verdict:
         ballots = tuple(heard[match.first.id, match.second.id] for match in bracket.matches)
-        best: set[CandidateId] = {bracket.champion.id}
-        outcome: Outcome = "decided"
-        if final.side == "tie":
-            best, outcome = {final.first.id, final.second.id}, "tie"
-        elif final.side == "none":
-            failed = all(ballot.outcome == "failed" for ballot in ballots)
-            best, outcome = set(), "failed" if failed else "abstained"
-        lots = bracket.by_lot(*(one for one in case.candidates if one.id in best))
+        best = best_of(bracket)
+        outcome, winners = field.outcome(case, best)
+        if not winners and all(ballot.outcome == "failed" for ballot in ballots):
+            outcome = "failed"
+        played = tuple(
+            Preference(shown=(match.first.id, match.second.id), outcome=match.side) for match in bracket.matches
+        )
+        flags = raised(ballots)
+        if bracket.by_lot(*best) and "by_lot" not in flags:
+            flags = (*flags, "by_lot")
         return Verdict(
             judge=self.digest,
             outcome=outcome,
-            winners=tuple(one.id for one in case.candidates if one.id in best),
-            preferences=tuple(
-                Preference(shown=(match.first.id, match.second.id), outcome=match.side) for match in bracket.matches
-            ),
+            winners=winners,
+            preferences=played + field.ties,
             ballots=ballots,
-            flags=(*raised(ballots), "by_lot") if lots and "by_lot" not in raised(ballots) else raised(ballots),
+            flags=flags,
             reason=ballots[-1].reason,
             usage=cost(ballots),
         )

@@ -55,7 +55,7 @@ async def test_a_consistent_judge_finds_the_longest_of_many_in_one_question_fewe
     assert verdict.winners
     assert {len(texts[int(one.removeprefix("c"))]) for one in verdict.winners} == {most}
     assert len(verdict.preferences) == len(texts) - 1
-    assert len(model.pages) <= len(texts) - 1
+    assert len(model.pages) == len(set(texts)) - 1
 
 
 async def test_the_only_candidate_wins_without_a_question() -> None:
@@ -266,3 +266,10 @@ async def test_the_seed_makes_the_verdict_repeatable() -> None:
     first, again = await verdict_of(Reader(), case), await verdict_of(Reader(), case)
     assert first == again
     assert await verdict_of(Reader(), replace(case, seed=10)) != first
+
+
+async def test_candidates_that_say_the_same_share_the_win() -> None:
+    model = Reader()
+    verdict = await verdict_of(model, a_case("the longest", "short", "the longest"))
+    assert (verdict.outcome, verdict.winners, len(model.pages)) == ("tie", ("c0", "c2"), 1)
+    assert verdict.flags == ()
