@@ -1,0 +1,400 @@
+"""The rules of the one path of a request, on a virtual clock; the same over HTTP and SQLite is in tests/stories."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pytest
+
+from ensemble.errors import DeadlineExceeded, NoCandidate, RouterError, StoreError, StoreUnavailable, UnknownModel
+from ensemble.events import Done, Event, Finished, Judged, LateDone, Started
+from ensemble.fanout import Stragglers
+from ensemble.fleet import Fleet
+from ensemble.pipeline import Pipeline
+from ensemble.router import Context, MemberName, Router
+from ensemble.routers.parallel import Parallel
+from ensemble.store import Store
+from ensemble.types import Answer, Late, Plan, Record, Request, Stage
+from judges.judge import Judge
+from judges.types import Case, Message, Model, OpaquePart, Prompt, TextPart, Verdict
+from tests.ensemble.doubles import a_fleet, a_member, a_request, failed, said
+from tests.virtual import run_virtual
+
+
+@dataclass
+class Kept:
+    """A store that keeps what it is told, or refuses."""
+
+    records: list[Record] = field(default_factory=list)
+    lates: list[Late] = field(default_factory=list)
+    broken: bool = False
+
+    async def record(self, record: Record) -> None:
+        if self.broken:
+            raise StoreError("the disk is full")
+        self.records.append(record)
+
+    async def record_late(self, late: Late) -> None:
+        self.lates.append(late)
+
+
+class Picky(Judge):
+    """Prefers the candidate whose text has the most exclamation marks; what it does before that is set by fields."""
+
+    use = "picky"
+    fail: bool = False
+    crash: bool = False
+    slow_s: float = 0.0
+    asks: str = ""
+
+    async def judge(self, case: Case, models: Mapping[str, Model]) -> Verdict:
+        await asyncio.sleep(self.slow_s)
+        if self.asks:
+            await models[self.asks].complete(Prompt(messages=(Message(role="user", content="which?"),)))
+        if self.crash:
+            raise ZeroDivisionError
+        if self.fail:
+            return Verdict(judge=self.digest, outcome="failed", reason="no idea")
+        marks = {c.id: c.completion.text.count("!") for c in case.candidates}
+        best = tuple(i for i, n in marks.items() if n == max(marks.values()))
+        scores = {i: min(1.0, n / 10) for i, n in marks.items()}
+        return Verdict(judge=self.digest, outcome="decided" if len(best) == 1 else "tie", winners=best, scores=scores)
+
+
+class Planned(Router):
+    """A router that returns the plan it was given."""
+
+    use = "planned"
+    made: Any = None
+
+    async def plan(self, request: Request, context: Context) -> Plan:
+        if self.made is None:
+            raise RouterError("cannot read the artifact")
+        return cast("Plan", self.made)
+
+
+def a_pipeline(fleet: Fleet, router: Router, judge: Judge | None = None) -> tuple[Pipeline, Kept]:
+    kept = Kept()
+    judges = {"picky": judge or Picky()}
+    made = Pipeline(
+        routers={"panel": router},
+        fleet=fleet,
+        judges=judges,
+        store=cast("Store", kept),
+        stragglers=Stragglers(),
+        config="c",
+    )
+    return made, kept
+
+
+def panel(*members: str, **options: Any) -> Parallel:
+    return Parallel.model_validate({"members": members, "judge": "picky", **options})
+
+
+def trio(**replies: Any) -> Any:
+    return a_fleet(**{name: a_member(name, *([reply] if reply else [])) for name, reply in replies.items()})[0]
+
+
+async def settle(pipeline: Pipeline) -> None:
+    await pipeline.stragglers.idle()
+
+
+def test_the_best_candidate_is_served_and_everything_is_recorded_before() -> None:
+    async def main() -> None:
+        pipeline, kept = a_pipeline(trio(a="x", b="x!!", c="x!"), panel("a", "b", "c"))
+        events: list[Event] = []
+        answer = await pipeline.answer(a_request(), events.append)
+        assert (answer.member, answer.text, answer.fallback) == ("b", "x!!", None)
+        (record,) = kept.records
+        assert record.status == "answered"
+        assert record.chosen == answer.chosen.id
+        assert sorted(record.authors.values()) == ["a", "b", "c"]
+        assert len(record.calls) == 3
+        (ruling,) = record.rulings
+        assert (ruling.phase, ruling.complete, ruling.usable, ruling.overturned) == ("served", True, True, False)
+        kinds = [type(event) for event in events]
+        assert kinds == [Started] * 3 + [Done] * 3 + [Judged, Finished]
+
+    run_virtual(main())
+
+
+def test_candidates_reach_the_judge_without_names_and_in_an_order_that_tells_nothing() -> None:
+    orders, seen = set(), []
+
+    class Nosy(Picky):
+        use = "nosy"
+
+        async def judge(self, case: Case, models: Mapping[str, Model]) -> Verdict:
+            seen.append(case)
+            return await super().judge(case, models)
+
+    async def main() -> None:
+        replies = {name: said(name, model=f"{name}-secret", system_fingerprint="fp") for name in "abc"}
+        pipeline, _ = a_pipeline(trio(**replies), panel("a", "b", "c"), Nosy())
+        for _ in range(40):
+            await pipeline.answer(a_request())
+            orders.add("".join(c.completion.text for c in seen[-1].candidates))
+        assert all(c.completion.model is None and c.completion.usage.nano_usd is None for c in seen[0].candidates)
+        assert len(orders) == 6
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize(
+    ("poor", "why"),
+    [
+        (said("I will not!!!!", finish_reason="refusal"), "refused"),
+        (said("cut off!!!!", finish_reason="length"), "truncated"),
+        (said(""), "empty"),
+    ],
+)
+def test_poor_candidates_lose_to_complete_ones_whatever_the_judge_likes(poor: Any, why: str) -> None:
+    async def main() -> None:
+        pipeline, kept = a_pipeline(trio(a=poor, b="good", c="fine!"), panel("a", "b", "c"))
+        assert (await pipeline.answer(a_request())).text == "fine!"
+        (reason,) = kept.records[0].rulings[0].set_aside.values()
+        assert why in reason
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("poor", [said("I will not", finish_reason="refusal"), said("cut", finish_reason="length")])
+def test_a_poor_candidate_is_served_when_nothing_better_exists(poor: Any) -> None:
+    async def main() -> None:
+        pipeline, kept = a_pipeline(trio(a=poor, b=failed("rejected")), panel("a", "b"))
+        answer = await pipeline.answer(a_request())
+        assert (answer.member, answer.completion.finish_reason) == ("a", poor.finish_reason)
+        assert not kept.records[0].rulings[0].complete
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize(
+    "judge", [Picky(fail=True), Picky(crash=True), Picky(slow_s=500), Picky(asks="dead")], ids=lambda j: repr(j)
+)
+def test_a_judge_that_fails_never_makes_a_winner(judge: Picky) -> None:
+    async def main() -> None:
+        fleet = trio(a="x!!!", b="x", dead=failed("unreachable", sent=False))
+        pipeline, kept = a_pipeline(fleet, panel("a", "b", fallback=["b", "a"]), judge)
+        answer = await pipeline.answer(a_request())
+        assert (answer.member, answer.fallback) == ("b", "member_order")
+        (ruling,) = kept.records[0].rulings
+        assert ruling.verdict.outcome == "failed"
+        assert not ruling.usable
+
+    run_virtual(main())
+
+
+def test_without_a_judge_the_first_good_member_in_order_is_served() -> None:
+    async def main() -> None:
+        fleet = trio(a=said("cut", finish_reason="length"), b="good", c="good!")
+        pipeline, kept = a_pipeline(fleet, panel("a", "b", "c", judge=None))
+        assert (await pipeline.answer(a_request())).member == "b"
+        assert kept.records[0].rulings == ()
+
+    run_virtual(main())
+
+
+def test_nobody_answers_with_every_candidates_own_error() -> None:
+    async def main() -> None:
+        pipeline, kept = a_pipeline(trio(a=failed("rejected"), b=failed("unauthorized")), panel("a", "b"))
+        with pytest.raises(NoCandidate, match=r"a: rejected .*; b: unauthorized") as raised:
+            await pipeline.answer(a_request())
+        assert [call.failure for call in raised.value.calls] == ["rejected", "unauthorized"]
+        (record,) = kept.records
+        assert (record.status, record.error, len(record.calls)) == ("failed", "no_candidate", 2)
+
+    run_virtual(main())
+
+
+def test_a_deadline_before_the_first_candidate_is_its_own_error() -> None:
+    async def main() -> None:
+        fleet, wires = a_fleet(a=a_member("a", delay_s=90))
+        pipeline, kept = a_pipeline(fleet, panel("a", straggler_s=30))
+        with pytest.raises(DeadlineExceeded):
+            await pipeline.answer(a_request(seconds=10))
+        assert [call.failure for call in kept.records[0].calls] == ["cancelled"]
+        assert wires["a"].cancelled == 1
+
+    run_virtual(main())
+
+
+def test_stragglers_lead_to_a_second_verdict_that_may_overturn_the_first() -> None:
+    async def main() -> None:
+        fleet, _ = a_fleet(a=a_member("a", "x"), b=a_member("b", "x!!!", delay_s=20))
+        pipeline, kept = a_pipeline(fleet, panel("a", "b", quorum=1, straggler_s=30))
+        events: list[Event] = []
+        answer = await pipeline.answer(a_request(), events.append)
+        assert (answer.member, answer.late) == ("a", ("b",))
+        assert not kept.records[0].rulings[0].complete
+        assert not kept.lates
+        await settle(pipeline)
+        (late,) = kept.lates
+        assert late.ruling is not None
+        assert (late.ruling.phase, late.ruling.overturned, late.ruling.complete) == ("full", True, True)
+        assert [(call.member, call.after_answer) for call in late.calls] == [("b", True)]
+        assert isinstance(events[-1], LateDone)
+
+    run_virtual(main())
+
+
+def test_stragglers_end_at_their_time_and_what_they_were_is_recorded() -> None:
+    async def main() -> None:
+        fleet, wires = a_fleet(a=a_member("a", "x"), b=a_member("b", delay_s=50))
+        pipeline, kept = a_pipeline(fleet, panel("a", "b", quorum=1, straggler_s=30))
+        await pipeline.answer(a_request())
+        await settle(pipeline)
+        (late,) = kept.lates
+        assert [(call.member, call.failure) for call in late.calls] == [("b", "cancelled")]
+        assert late.ruling is None
+        assert wires["b"].cancelled == 1
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize(("cap", "goes_on"), [("0.000001", False), ("1", True)])
+def test_no_straggler_goes_on_beyond_the_cost_cap(cap: str, goes_on: bool) -> None:
+    async def main() -> None:
+        fleet, wires = a_fleet(a=a_member("a", "x"), b=a_member("b", delay_s=5))
+        pipeline, kept = a_pipeline(fleet, panel("a", "b", quorum=1, straggler_s=30, straggler_usd=cap))
+        await pipeline.answer(a_request())
+        await settle(pipeline)
+        assert bool(kept.lates) == goes_on
+        assert wires["b"].cancelled == (0 if goes_on else 1)
+        told = [call.failure for call in (*kept.records[0].calls, *(c for late in kept.lates for c in late.calls))]
+        assert told == [None, None if goes_on else "cancelled"]
+
+    run_virtual(main())
+
+
+def test_shadow_members_are_asked_after_the_answer_and_judged_with_the_panel() -> None:
+    async def main() -> None:
+        stage = Stage(members=("a",), judge="picky")
+        plan = Plan(router="r", stages=(stage,), shadow=("b",), propensities={"a": 1.0, "b": 0.1})
+        pipeline, kept = a_pipeline(trio(a="x", b="x!"), Planned(made=plan))
+        assert (await pipeline.answer(a_request())).member == "a"
+        await settle(pipeline)
+        (late,) = kept.lates
+        assert [(call.member, call.purpose) for call in late.calls] == [("b", "shadow")]
+        assert late.ruling is not None
+        assert (late.ruling.complete, late.ruling.overturned) == (True, True)
+
+    run_virtual(main())
+
+
+def test_a_cascade_stops_at_the_first_stage_that_is_good_enough() -> None:
+    async def main() -> None:
+        def plan(least: float) -> Planned:
+            cheap = Stage(members=("a",), judge="picky", accept_score=least)
+            return Planned(made=Plan(router="r", stages=(cheap, Stage(members=("b",), judge="picky"))))
+
+        fleet = trio(a="x!!!", b="x!!!!!")
+        served = []
+        for least in (0.3, 0.4):
+            pipeline, kept = a_pipeline(fleet, plan(least))
+            served.append(((await pipeline.answer(a_request())).member, len(kept.records[0].rulings)))
+        assert served == [("a", 1), ("b", 2)]
+
+    run_virtual(main())
+
+
+def test_a_cascade_whose_last_stage_fails_serves_the_best_it_has() -> None:
+    async def main() -> None:
+        stages = (Stage(members=("a",), judge="picky", accept_score=0.9), Stage(members=("b",), judge="picky"))
+        pipeline, _ = a_pipeline(trio(a="x!", b=failed("rejected")), Planned(made=Plan(router="r", stages=stages)))
+        assert (await pipeline.answer(a_request())).member == "a"
+
+    run_virtual(main())
+
+
+def test_a_router_that_fails_falls_back_to_its_members_in_order() -> None:
+    async def main() -> None:
+        router = Planned(fallback=(MemberName("a"), MemberName("b")))
+        pipeline, kept = a_pipeline(trio(a=failed("rejected"), b="x"), router)
+        assert (await pipeline.answer(a_request())).member == "b"
+        assert kept.records[0].plan is not None
+        assert "cannot read the artifact" in kept.records[0].plan.reason
+
+    run_virtual(main())
+
+
+def test_a_caller_who_cancels_leaves_a_record_of_what_was_paid() -> None:
+    async def main() -> None:
+        fleet, wires = a_fleet(a=a_member("a", "x"), b=a_member("b", delay_s=50))
+        pipeline, kept = a_pipeline(fleet, panel("a", "b"))
+        work = asyncio.get_running_loop().create_task(pipeline.answer(a_request()))
+        await asyncio.sleep(1)
+        work.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await work
+        await settle(pipeline)
+        (record,) = kept.records
+        assert record.status == "cancelled"
+        assert [(c.member, c.failure, c.usage.nano_usd) for c in record.calls] == [
+            ("a", None, 20_000),
+            ("b", "cancelled", None),
+        ]
+        assert wires["b"].cancelled == 1
+
+    run_virtual(main())
+
+
+def test_what_cannot_be_logged_is_not_answered() -> None:
+    async def main() -> None:
+        fleet, wires = a_fleet(a=a_member("a", "x"), b=a_member("b", delay_s=50))
+        pipeline, kept = a_pipeline(fleet, panel("a", "b", quorum=1, straggler_s=90))
+        kept.broken = True
+        with pytest.raises(StoreUnavailable, match="disk is full"):
+            await pipeline.answer(a_request())
+        assert wires["b"].cancelled == 1
+
+    run_virtual(main())
+
+
+def test_an_unknown_model_gets_the_nearest_names() -> None:
+    async def main() -> None:
+        pipeline, _ = a_pipeline(trio(a="x"), panel("a"))
+        with pytest.raises(UnknownModel, match=r"'panle'.*panel"):
+            await pipeline.answer(a_request(model="panle"))
+
+    run_virtual(main())
+
+
+def test_an_agreement_that_cannot_change_ends_the_wait() -> None:
+    class Settled(Picky):
+        use = "settled"
+
+        def settled(self, case: Case, outstanding: int) -> bool:
+            texts: Sequence[str] = [c.completion.text for c in case.candidates]
+            return max(texts.count(t) for t in texts) > outstanding
+
+    async def main() -> None:
+        fleet, _ = a_fleet(a=a_member("a", "4"), b=a_member("b", "4", delay_s=1), c=a_member("c", "5", delay_s=40))
+        pipeline, _ = a_pipeline(fleet, panel("a", "b", "c"), Settled())
+        begin = asyncio.get_running_loop().time()
+        answer: Answer = await pipeline.answer(a_request())
+        assert asyncio.get_running_loop().time() - begin == 1
+        assert answer.text == "4"
+
+    run_virtual(main())
+
+
+def test_a_judge_sees_no_provider_state() -> None:
+    seen: list[Case] = []
+
+    class Nosy(Picky):
+        use = "nosy2"
+
+        async def judge(self, case: Case, models: Mapping[str, Model]) -> Verdict:
+            seen.append(case)
+            return await super().judge(case, models)
+
+    async def main() -> None:
+        parts = (TextPart(text="hm"), OpaquePart(origin="a", data={"thinking": "by a"}))
+        prompt = Prompt(messages=(Message(role="assistant", content=parts), Message(role="user", content="and?")))
+        pipeline, _ = a_pipeline(trio(a="x", b="y"), panel("a", "b"), Nosy())
+        await pipeline.answer(a_request(prompt=prompt))
+        assert seen[0].messages[0].content == (parts[0],)
+
+    run_virtual(main())
