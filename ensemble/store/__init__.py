@@ -1,0 +1,96 @@
+"""Everything that was asked, answered and judged: the log, and the promise that an answer is in it."""
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Protocol
+
+from ensemble.errors import StoreError
+from ensemble.money import Total
+from ensemble.store.describe import Column, Table, describe
+from ensemble.store.sqlite import SqliteStore
+from ensemble.types import Label, Late, Record, RequestId
+
+__all__ = ["Column", "Store", "Table", "describe", "open_store"]
+
+
+class Store(Protocol):
+    """A log, whatever engine keeps it. Every method raises StoreError when the log cannot be read or written."""
+
+    async def record(self, record: Record) -> None:
+        """Write everything about one request, or nothing of it.
+
+        When this returns, the rows survive the death of the process. Cancelled meanwhile, they may be written all the
+        same. Waits while too many rows are under way.
+        """
+        ...
+
+    async def record_late(self, late: Late) -> None:
+        """Write what came after the answer of a stored request, with the same promise."""
+        ...
+
+    async def request(self, id_: RequestId) -> Mapping[str, object] | None:
+        """Everything about one request, or None where it is not known.
+
+        A tree of JSON values: the row of ``requests``, with ``cost`` (the known ``nano_usd``, and the number of calls
+        that are ``unpriced``), ``plan``, ``calls``, ``candidates`` and ``verdicts``, whose ``scores``, ``preferences``,
+        ``exchanges`` and ``ballots`` hang below them. Texts are as they came, lone surrogates included: models wrote
+        them, so escape them for display, and write them out with an encoder that takes surrogates.
+        """
+        ...
+
+    async def counts(self) -> Mapping[str, int]:
+        """Rows per table."""
+        ...
+
+    async def ledger_total(self) -> Total:
+        """Cost of every call there is, judges and failures included."""
+        ...
+
+    def labels(self, *, complete: bool = True) -> Iterator[Label]:
+        """Training examples in order of arrival, read in one snapshot, one at a time.
+
+        ``complete=False`` adds those for which not every member of the plan was judged. Blocks: call it from a worker
+        thread. Exhaust or close it, since an open snapshot keeps the file from being tidied up.
+        """
+        ...
+
+    async def ping(self) -> None:
+        """Prove by a small durable write that the log can be written; StoreError says why not."""
+        ...
+
+    async def close(self) -> None:
+        """Write what is under way, then close; nothing can be recorded afterwards."""
+        ...
+
+
+async def _sqlite(address: str, busy_s: float) -> Store:
+    return await SqliteStore.open(_file(address), busy_s=busy_s)
+
+
+def _file(address: str) -> Path:
+    if not address or address.startswith(":memory:"):
+        raise StoreError("the log needs a file of its own; give its path, such as ensemble.db")
+    return Path(address).expanduser()
+
+
+_ENGINES: Mapping[str, Callable[[str, float], Awaitable[Store]]] = {"sqlite": _sqlite}
+"""Engines by the scheme of their address: the one place that knows them all."""
+
+
+async def open_store(address: str | Path, *, busy_s: float = 5.0) -> Store:
+    """Open the log at ``address``, a path or an URL such as ``sqlite:///ensemble.db``, and bring its schema up to date.
+
+    A file that is not there is made, readable by its owner alone; before the schema of an older one is changed, it is
+    copied to ``FILE.schema-N``. ``busy_s`` is how long to wait for a lock that another process holds.
+
+    Raises:
+        StoreError: no such engine, no right to the file, the file is damaged, belongs to another program or was written
+            by a newer version of this one.
+    """
+    scheme, colon, rest = str(address).partition("://")
+    if isinstance(address, Path) or not colon:
+        return await _sqlite(str(address), busy_s)
+    engine = _ENGINES.get(scheme)
+    if engine is None:
+        raise StoreError(f"no engine keeps a log at {scheme}://; known: {', '.join(_ENGINES)}")
+    return await engine(rest.removeprefix("/"), busy_s)

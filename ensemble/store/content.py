@@ -1,0 +1,205 @@
+"""Texts and JSON on their way into the database and back.
+
+No engine takes every Python string: lone surrogates cannot be bound at all, and PostgreSQL refuses NUL. Both are
+escaped by one private-use code point, ``U+10FFFD``: NUL becomes ``U+10FFFD 0``, a surrogate ``U+10FFFD d83d`` (its four
+hex digits), and the code point itself is doubled. Reading undoes it, so nothing is lost, and other texts stay the same.
+
+JSON has no NaN and no infinity: they are stored as the strings ``"NaN"``, ``"Infinity"`` and ``"-Infinity"``, never as
+null, which means unknown.
+"""
+
+import dataclasses
+import json
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import orjson
+
+from judges.types import FilePart, ImagePart, Message, OpaquePart, Part, Prompt, TextPart, TokenLogprob, ToolCall
+
+ESCAPE = "\U0010fffd"
+_ESCAPE_BYTES = ESCAPE.encode()
+_UNSAFE = re.compile(f"[\x00\ud800-\udfff{ESCAPE}]")
+_ESCAPED = re.compile(f"{ESCAPE}({ESCAPE}|0|d[89a-f][0-9a-f]{{2}})")
+
+
+def stamp(moment: datetime) -> str:
+    """``moment`` (aware) as UTC in 27 characters, ``2026-11-23T23:30:44.123456Z``: text order is time order.
+
+    Raises:
+        ValueError: ``moment`` is naive.
+    """
+    if moment.tzinfo is None:
+        raise ValueError(f"{moment} has no time zone")
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="microseconds")[:26] + "Z"
+
+
+def bind(text: str) -> str:
+    """``text`` as every engine takes it."""
+    if text.isascii():
+        return _escape(text) if "\x00" in text else text
+    if ESCAPE in text or "\x00" in text:
+        return _escape(text)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return _escape(text)
+    return text
+
+
+def bind_optional(text: str | None) -> str | None:
+    """``bind``, where there is a text."""
+    return None if text is None else bind(text)
+
+
+def unbind(text: str) -> str:
+    """The text that ``bind`` was given."""
+    return _ESCAPED.sub(_original, text) if ESCAPE in text else text
+
+
+def real(value: float | None, name: str) -> float | None:
+    """``value`` for a column of floats.
+
+    Raises:
+        ValueError: it is NaN or infinite, which would be stored as unknown or break sums; ``name`` says where.
+    """
+    if value is not None and not math.isfinite(value):
+        raise ValueError(f"{name} is {value}; leave it out where it is unknown")
+    return value
+
+
+def dumps(tree: object) -> bytes:
+    """Canonical JSON (keys sorted, no spaces) of dictionaries, sequences, dataclasses and scalars.
+
+    Raises:
+        ValueError: nested too deeply.
+    """
+    try:
+        out = orjson.dumps(tree, option=orjson.OPT_SORT_KEYS)
+    except TypeError:
+        return _careful(tree)
+    # orjson writes null for NaN; and what has to be escaped is rare enough to be looked for afterwards.
+    if b"\\u0000" in out or _ESCAPE_BYTES in out or b"null" in out:
+        return _careful(tree)
+    return out
+
+
+def loads(text: str) -> object:
+    """The tree that ``dumps`` was given, with dataclasses as dictionaries and tuples as lists."""
+    # The standard library, since orjson turns integers beyond 64 bits into floats.
+    tree = json.loads(text)
+    return _restore(tree) if ESCAPE in text else tree
+
+
+def messages_json(messages: tuple[Message, ...]) -> bytes:
+    """A conversation as JSON, fields that are empty left out."""
+    return dumps([_message(message) for message in messages])
+
+
+def messages_of(text: str) -> tuple[Message, ...]:
+    """The conversation that ``messages_json`` wrote."""
+    turns = loads(text)
+    assert isinstance(turns, list)  # noqa: S101 - for the type checker: `messages_json` writes nothing else
+    return tuple(_turn(turn) for turn in turns)
+
+
+def options_json(prompt: Prompt) -> bytes:
+    """Everything of a prompt but its messages, as JSON; what is not set is left out."""
+    tree: dict[str, object] = {
+        "tools": prompt.tools,
+        "tool_choice": prompt.tool_choice,
+        "response_format": prompt.response_format,
+        "max_output_tokens": prompt.max_output_tokens,
+        "stop": prompt.stop,
+        "seed": prompt.seed,
+        "top_logprobs": prompt.top_logprobs,
+        "options": prompt.options,
+    }
+    return dumps({name: value for name, value in tree.items() if value is not None and value not in ((), {})})
+
+
+def logprobs_json(logprobs: tuple[TokenLogprob, ...] | None) -> str | None:
+    """Log-probabilities as ``[[token, logprob, [[alternative, logprob], ...]], ...]``; None where there are none."""
+    if logprobs is None:
+        return None
+    return dumps([(token.token, token.logprob, token.top) for token in logprobs]).decode()
+
+
+def _escape(text: str) -> str:
+    return _UNSAFE.sub(_stand_in, text)
+
+
+def _stand_in(match: re.Match[str]) -> str:
+    char = match[0]
+    if char == ESCAPE:
+        return ESCAPE + ESCAPE
+    return ESCAPE + ("0" if char == "\x00" else f"{ord(char):04x}")
+
+
+def _original(match: re.Match[str]) -> str:
+    code = match[1]
+    if code == ESCAPE:
+        return ESCAPE
+    return "\x00" if code == "0" else chr(int(code, 16))
+
+
+def _careful(tree: object) -> bytes:
+    try:
+        return json.dumps(_clean(tree), ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
+    except RecursionError:
+        raise ValueError("the JSON is nested too deeply to be stored") from None
+
+
+def _clean(tree: object) -> object:
+    if isinstance(tree, str):
+        return bind(tree)
+    if isinstance(tree, float) and not math.isfinite(tree):
+        return "NaN" if math.isnan(tree) else "Infinity" if tree > 0 else "-Infinity"
+    if tree is None or isinstance(tree, bool | int | float):
+        return tree
+    if isinstance(tree, Mapping):
+        return {bind(str(key)): _clean(value) for key, value in tree.items()}
+    if isinstance(tree, list | tuple | set | frozenset):
+        return [_clean(value) for value in tree]
+    if dataclasses.is_dataclass(tree) and not isinstance(tree, type):
+        return {field.name: _clean(getattr(tree, field.name)) for field in dataclasses.fields(tree)}
+    return bind(str(tree))
+
+
+def _restore(tree: object) -> object:
+    if isinstance(tree, str):
+        return unbind(tree)
+    if isinstance(tree, dict):
+        return {unbind(key): _restore(value) for key, value in tree.items()}
+    return [_restore(value) for value in tree] if isinstance(tree, list) else tree
+
+
+def _message(message: Message) -> dict[str, object]:
+    tree: dict[str, object] = {"role": message.role, "content": message.content}
+    if message.name is not None:
+        tree["name"] = message.name
+    if message.tool_calls:
+        tree["tool_calls"] = message.tool_calls
+    if message.tool_call_id is not None:
+        tree["tool_call_id"] = message.tool_call_id
+    return tree
+
+
+def _turn(tree: dict[str, object]) -> Message:
+    fields: dict[str, object] = dict(tree)
+    if isinstance(fields["content"], list):
+        fields["content"] = tuple(_part(part) for part in fields["content"])
+    calls = fields.get("tool_calls")
+    fields["tool_calls"] = tuple(ToolCall(**call) for call in calls) if isinstance(calls, list) else ()
+    return Message(**fields)  # type: ignore[arg-type]
+
+
+_PARTS: dict[str, type[Part]] = {"text": TextPart, "image": ImagePart, "file": FilePart, "opaque": OpaquePart}
+
+
+def _part(tree: dict[str, object]) -> Part:
+    return _PARTS[str(tree["type"])](**tree)  # type: ignore[arg-type]

@@ -1,0 +1,45 @@
+"""The schema as data, read from a fresh database, so that its documentation cannot lie."""
+
+import re
+from typing import NamedTuple
+
+from sqlite_utils import Database
+
+from ensemble.store.migrations import MIGRATIONS
+
+
+class Column(NamedTuple):
+    """One column; ``references`` is the table that it points to, or None."""
+
+    name: str
+    type: str
+    doc: str
+    null: bool
+    references: str | None
+
+
+class Table(NamedTuple):
+    """One table with its columns in order."""
+
+    name: str
+    doc: str
+    columns: tuple[Column, ...]
+
+
+def describe() -> tuple[Table, ...]:
+    """Every table of the current schema, in the order in which they are written."""
+    with Database(memory=True, execute_plugins=False) as db:
+        MIGRATIONS.apply(db)
+        return tuple(_table(db, name) for name in db.table_names() if not name.startswith(("_", "sqlite_")))
+
+
+def _table(db: Database, name: str) -> Table:
+    table = db.table(name)
+    docs = dict(re.findall(r"^ +(\w+) [A-Z].*? -- (.*)$", table.schema, re.MULTILINE))
+    head = re.match(r"CREATE TABLE \w+ \( -- (.*)", table.schema)
+    to = {key.column: key.other_table for key in table.foreign_keys}
+    columns = (
+        Column(c.name, c.type, docs.get(c.name, ""), not c.notnull, to.get(c.name) if c.name else None)
+        for c in table.columns
+    )
+    return Table(name, head[1] if head else "", tuple(columns))

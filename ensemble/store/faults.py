@@ -1,0 +1,35 @@
+"""What is wrong with the database file, in a sentence that says what to do."""
+
+import sqlite3
+from pathlib import Path
+
+ROW_FAULTS = (
+    sqlite3.IntegrityError,
+    sqlite3.DataError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+    OverflowError,
+    TypeError,
+    ValueError,
+)
+"""Errors that are the fault of one row, so that the other rows of its batch can still be written."""
+
+_SENTENCES = {
+    sqlite3.SQLITE_FULL: "the disk is full; free some space, writing then goes on by itself",
+    sqlite3.SQLITE_READONLY: "the file or its folder is read-only; give this user the right to write to both",
+    sqlite3.SQLITE_BUSY: "another process holds the write lock; end what is writing to it (a shell, an import)",
+    sqlite3.SQLITE_LOCKED: "another connection holds a lock; end what is writing to it",
+    sqlite3.SQLITE_CORRUPT: "the file is damaged; stop, and restore a backup or run `sqlite3 FILE .recover`",
+    sqlite3.SQLITE_NOTADB: "the file is no SQLite database; name another file in [store] or restore a backup",
+    sqlite3.SQLITE_IOERR: "the disk reports an error or takes no more bytes; look at its health, quota and free space",
+    sqlite3.SQLITE_CANTOPEN: "the file cannot be opened; see that its folder exists and this user may write there",
+    sqlite3.SQLITE_PERM: "this user may not open the file; give it the right to read and write",
+    sqlite3.SQLITE_NOMEM: "there is no memory left",
+}
+
+
+def explain(error: Exception, path: Path) -> str:
+    """One sentence for the operator: which file, what is wrong with it, what to do."""
+    code = getattr(error, "sqlite_errorcode", None)
+    sentence = _SENTENCES.get(code & 0xFF) if isinstance(code, int) else None
+    return f"{path}: {sentence} ({error})" if sentence else f"{path}: {error}"

@@ -1,0 +1,135 @@
+"""Every question to the database: the only place that reads. Blocking; the engine calls it from worker threads."""
+
+from collections.abc import Iterator, Mapping
+from typing import Literal, cast
+
+from sqlite_utils import Database
+
+from ensemble.money import Total
+from ensemble.store.content import loads, messages_of, unbind
+from ensemble.types import Label, RequestId
+
+Tree = dict[str, object]
+Kind = Literal["full", "early", "fallback", "own_family", "all_bad"]
+Source = Literal["judge", "human", "reference"]
+
+_JSON = frozenset({
+    "tags", "metadata", "messages", "options", "stages", "fallback_order", "shadow", "predicted", "propensities",
+    "dropped", "tool_calls", "logprobs", "reasoning", "winners", "flags", "shown",
+})  # fmt: skip
+_TRUTH = frozenset({
+    "stream", "hedge", "after_answer", "complete", "overturned", "usable", "own_family", "all_bad", "winner",
+})  # fmt: skip
+
+
+def user_version(db: Database) -> int:
+    """The number in the header that is ours to use."""
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def router_and_day(db: Database, request: RequestId) -> tuple[str, str]:
+    """Name of the router that a stored request was sent to, and the UTC day on which it arrived.
+
+    Raises:
+        ValueError: there is no such request.
+    """
+    row = db.execute("SELECT model, substr(arrived_at, 1, 10) FROM requests WHERE id = ?", [request]).fetchone()
+    if row is None:
+        raise ValueError(f"there is no request {request}")
+    return row[0], row[1]
+
+
+def counts(db: Database) -> Mapping[str, int]:
+    """Rows per table, tables in alphabetical order."""
+    return {name: db.table(name).count for name in sorted(db.table_names()) if not name.startswith("_")}
+
+
+def ledger_total(db: Database) -> Total:
+    """Known cost of every call, and the number of calls whose cost is unknown."""
+    row = db.execute("SELECT coalesce(sum(nano_usd), 0), count(*) - count(nano_usd) FROM calls").fetchone()
+    return Total(row[0], row[1])
+
+
+def request(db: Database, id_: RequestId) -> Tree | None:
+    """Everything about one request as a tree; None if there is none of that id."""
+    found = _rows(db, "SELECT * FROM requests WHERE id = ?", id_)
+    if not found:
+        return None
+    tree = found[0]
+    plans = _rows(db, "SELECT * FROM plans WHERE request_id = ?", id_)
+    calls = _rows(db, "SELECT * FROM calls WHERE request_id = ? ORDER BY started_at, id", id_)
+    costs = [cast("int | None", call["nano_usd"]) for call in calls]
+    tree["cost"] = {"nano_usd": sum(c for c in costs if c is not None), "unpriced": costs.count(None)}
+    tree["plan"] = plans[0] if plans else None
+    tree["calls"] = calls
+    tree["candidates"] = _rows(db, "SELECT * FROM candidates WHERE request_id = ? ORDER BY call_id", id_)
+    tree["verdicts"] = _verdicts(db, id_)
+    return tree
+
+
+def labels(db: Database, *, complete: bool) -> Iterator[Label]:
+    """Labels in order of arrival, read row by row from the open transaction of ``db``."""
+    sql = "SELECT l.*, r.messages FROM labels l JOIN requests r ON r.id = l.request_id"
+    if complete:
+        sql += " WHERE l.complete = 1"
+    for row in db.query(sql + " ORDER BY l.arrived_at, l.request_id"):
+        yield _label(row)
+
+
+def _verdicts(db: Database, id_: RequestId) -> list[Tree]:
+    verdicts = _rows(db, "SELECT * FROM verdicts WHERE request_id = ? ORDER BY started_at, length(id), id", id_)
+    by_id = {verdict["id"]: verdict for verdict in verdicts}
+    for verdict in verdicts:
+        verdict |= {"scores": [], "preferences": [], "exchanges": [], "ballots": []}
+    parts = (
+        ("scores", "candidate_id", "SELECT p.* FROM verdicts v JOIN scores p ON p.verdict_id = v.id"),
+        ("preferences", "position", "SELECT p.* FROM verdicts v JOIN preferences p ON p.verdict_id = v.id"),
+        ("exchanges", "position", "SELECT p.* FROM verdicts v JOIN exchanges p ON p.verdict_id = v.id"),
+    )
+    for name, order, sql in parts:
+        for part in _rows(db, f"{sql} WHERE v.request_id = ? ORDER BY p.verdict_id, p.{order}", id_):
+            _list(by_id[part.pop("verdict_id")], name).append(part)
+    for verdict in verdicts:
+        if verdict["parent"] is not None:
+            _list(by_id[verdict["parent"]], "ballots").append(verdict)
+    return [verdict for verdict in verdicts if verdict["parent"] is None]
+
+
+def _list(tree: Tree, name: str) -> list[Tree]:
+    return cast("list[Tree]", tree[name])
+
+
+def _rows(db: Database, sql: str, *parameters: str) -> list[Tree]:
+    return [{name: _value(name, value) for name, value in row.items()} for row in db.query(sql, parameters)]
+
+
+def _value(name: str, value: object) -> object:
+    if isinstance(value, str):
+        return loads(value) if name in _JSON else unbind(value)
+    return bool(value) if name in _TRUTH and value is not None else value
+
+
+def _label(row: Mapping[str, str]) -> Label:
+    usable = bool(row["usable"])
+    best = cast("list[str]", loads(row["best"])) if usable else ()
+    return Label(
+        request=RequestId(row["request_id"]),
+        messages=messages_of(row["messages"]),
+        best=frozenset(best),
+        scores=cast("dict[str, float]", loads(row["scores"])),
+        nano_usd=cast("dict[str, int | None]", loads(row["nano_usd"])),
+        total_s=cast("dict[str, float]", loads(row["total_s"])),
+        kind=cast("Kind", row["kind"]),
+        source=cast("Source", row["source"]),
+        by=row["judged_by"],
+        confidence=cast("float | None", row["confidence"]),
+        complete=bool(row["complete"]),
+        usable=usable,
+        conversation=_text(row["conversation"]),
+        domain=_text(row["domain"]),
+        propensities=cast("dict[str, float]", loads(row["propensities"] or "{}")),
+    )
+
+
+def _text(value: str | None) -> str | None:
+    return None if value is None else unbind(value)

@@ -1,0 +1,370 @@
+"""A record as rows: one tuple per row, in the order of ``COLUMNS``. Nothing here knows an engine."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+
+from ensemble.store.content import (
+    bind,
+    bind_optional,
+    dumps,
+    logprobs_json,
+    messages_json,
+    options_json,
+    real,
+    stamp,
+)
+from ensemble.types import Call, Late, Plan, Record, RequestId, Ruling, Stage
+from judges.types import CandidateId, Exchange, Usage, Verdict
+
+Value = str | int | float | None
+Row = tuple[Value, ...]
+
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "requests": (
+        "id", "arrived_at", "status", "model", "dialect", "stream", "conversation", "key_id", "tenant", "data_class",
+        "end_user", "idempotency_key", "tags", "metadata", "domain", "prompt_hash", "messages", "options", "chosen",
+        "member", "fallback", "answered_s", "error", "error_detail", "config",
+    ),
+    "plans": (
+        "request_id", "router", "stages", "fallback_order", "shadow", "predicted", "propensities", "reason",
+    ),
+    "calls": (
+        "request_id", "id", "member", "purpose", "seat", "candidate_id", "stage", "sample", "attempt", "hedge",
+        "started_at", "total_s", "first_token_s", "failure", "detail", "finish_reason", "text", "http_status",
+        "provider_request_id", "model", "system_fingerprint", "dropped", "transport", "price", "input_tokens",
+        "output_tokens", "cached_input_tokens", "cache_write_tokens", "reasoning_tokens", "image_tokens", "nano_usd",
+        "provider_nano_usd", "after_answer",
+    ),
+    "candidates": (
+        "request_id", "id", "call_id", "member", "purpose", "stage", "sample", "after_answer", "text", "tool_calls",
+        "finish_reason", "logprobs", "reasoning",
+    ),
+    "verdicts": (
+        "id", "request_id", "parent", "stage", "judge", "judge_digest", "phase", "outcome", "winners", "chosen",
+        "confidence", "fallback", "complete", "overturned", "usable", "own_family", "all_bad", "disagreement", "flags",
+        "weights", "reason", "started_at", "total_s", "input_tokens", "output_tokens", "nano_usd",
+    ),
+    "scores": ("verdict_id", "candidate_id", "score", "winner", "set_aside"),
+    "preferences": ("verdict_id", "position", "shown_first", "shown_second", "outcome", "strength", "exchange"),
+    "exchanges": (
+        "verdict_id", "position", "call_id", "prompt", "model", "shown", "text", "finish_reason", "logprobs", "parsed",
+        "error", "attempt", "input_tokens", "output_tokens", "nano_usd",
+    ),
+}  # fmt: skip
+"""Columns per table, in the order in which the foreign keys want the tables written."""
+
+
+_RULES = tuple(rule.name for rule in fields(Stage))
+_REQUEST = {name: index for index, name in enumerate(COLUMNS["requests"])}
+_CALL = {name: index for index, name in enumerate(COLUMNS["calls"])}
+
+
+@dataclass(slots=True)
+class Rows:
+    """The rows of one transaction, and where they count in the daily sums.
+
+    Attributes:
+        router: name under which they count; None for late rows, until the writer has looked it up.
+        day: UTC day of the request's arrival; None likewise.
+    """
+
+    request: RequestId
+    router: str | None = None
+    day: str | None = None
+    overturned: bool = False
+    tables: dict[str, list[Row]] = field(default_factory=lambda: {table: [] for table in COLUMNS})
+
+
+def rows_of(record: Record) -> Rows:
+    """The rows of one request.
+
+    Raises:
+        ValueError: a number is not finite, a time has no zone, or JSON is nested too deeply.
+        TypeError: a value is of a type that its field does not allow.
+    """
+    request = record.request
+    row = _request(record)
+    rows = Rows(request.id, router=bind(request.model), day=stamp(request.arrived_at)[:10])
+    rows.tables["requests"].append(row)
+    if record.plan is not None:
+        rows.tables["plans"].append(_plan(request.id, record.plan))
+    _calls(rows, record.calls, record.authors, record.rulings)
+    return rows
+
+
+def late_rows_of(late: Late) -> Rows:
+    """The rows of what came after the answer. Raises as ``rows_of`` does."""
+    rows = Rows(late.request, overturned=late.ruling is not None and late.ruling.overturned)
+    _calls(rows, late.calls, late.authors, (late.ruling,) if late.ruling else ())
+    return rows
+
+
+def daily_requests(batch: Iterable[Rows]) -> list[Row]:
+    """What ``batch`` adds to ``daily_requests``: one row per day and router."""
+    sums: dict[tuple[Value, Value], list[float]] = {}
+    for rows in batch:
+        into = sums.setdefault((rows.day, rows.router), [0, 0, 0, 0, 0, 0, 0.0])
+        into[5] += rows.overturned
+        for row in rows.tables["requests"]:
+            status, answered_s = row[_REQUEST["status"]], row[_REQUEST["answered_s"]]
+            into[0] += 1
+            into[1] += status == "answered"
+            into[2] += status == "failed"
+            into[3] += status == "cancelled"
+            into[4] += row[_REQUEST["fallback"]] is not None
+            into[6] += answered_s if isinstance(answered_s, float) else 0.0
+    return [(*key, *values) for key, values in sums.items()]
+
+
+def daily_calls(batch: Iterable[Rows]) -> list[Row]:
+    """What ``batch`` adds to ``daily_calls``: one row per day, router, member and purpose."""
+    started, member, purpose = _CALL["started_at"], _CALL["member"], _CALL["purpose"]
+    failure, nano_usd = _CALL["failure"], _CALL["nano_usd"]
+    sums: dict[Row, list[int]] = {}
+    for rows in batch:
+        for row in rows.tables["calls"]:
+            key = (str(row[started])[:10], rows.router, row[member], row[purpose])
+            into = sums.setdefault(key, [0, 0, 0, 0])
+            cost = row[nano_usd]
+            into[0] += 1
+            into[1] += row[failure] is not None
+            into[2] += cost if isinstance(cost, int) else 0
+            into[3] += cost is None
+    return [(*key, *values) for key, values in sums.items()]
+
+
+def _request(record: Record) -> Row:
+    request = record.request
+    messages, options = messages_json(request.prompt.messages), options_json(request.prompt)
+    member = record.authors.get(record.chosen) if record.chosen is not None else None
+    return (
+        request.id,
+        stamp(request.arrived_at),
+        record.status,
+        bind(request.model),
+        bind(request.dialect),
+        request.stream,
+        bind_optional(request.conversation),
+        bind_optional(request.key_id),
+        bind_optional(request.tenant),
+        bind_optional(request.data_class),
+        bind_optional(request.user),
+        bind_optional(request.idempotency_key),
+        _json(request.tags),
+        _json(request.metadata),
+        bind_optional(request.tags.get("domain", request.metadata.get("domain"))),
+        hashlib.sha256(messages + b"\n" + options).hexdigest(),
+        messages.decode(),
+        options.decode(),
+        record.chosen,
+        member,
+        record.fallback,
+        float(record.answered_s),
+        record.error,
+        bind(record.error_detail),
+        record.config,
+    )
+
+
+def _plan(request: RequestId, plan: Plan) -> Row:
+    return (
+        request,
+        plan.router,
+        _json([_stage(stage) for stage in plan.stages]),
+        _json(plan.fallback),
+        _json(plan.shadow),
+        _json(plan.predicted),
+        _json(plan.propensities),
+        bind(plan.reason),
+    )
+
+
+def _stage(stage: Stage) -> dict[str, object]:
+    """The rules of a stage that are set: None is the lack of a rule."""
+    rules = ((name, getattr(stage, name)) for name in _RULES)
+    return {name: rule for name, rule in rules if rule is not None}
+
+
+def _calls(
+    rows: Rows, calls: tuple[Call, ...], authors: Mapping[CandidateId, str], rulings: tuple[Ruling, ...]
+) -> None:
+    asked = _Asked(calls)
+    for ruling in rulings:
+        _ruling(rows, ruling, asked)
+    made: set[CandidateId] = set()
+    for call in calls:
+        said = call.completion
+        # The first good attempt is the candidate; two can be good where one was a hedge.
+        held = call.id in asked.taken
+        candidate = call.candidate
+        if said and candidate and call.failure is None and candidate in authors and candidate not in made:
+            made.add(candidate)
+            rows.tables["candidates"].append(_candidate(call, authors[candidate]))
+            held = True
+        rows.tables["calls"].append(_call(call, held=held))
+
+
+def _call(call: Call, *, held: bool) -> Row:
+    said, usage = call.completion, call.usage
+    return (
+        call.request,
+        call.id,
+        call.member,
+        call.purpose,
+        call.seat,
+        call.candidate,
+        call.stage,
+        call.sample,
+        call.attempt,
+        call.hedge,
+        stamp(call.started_at),
+        call.total_s,
+        said.first_token_s if said else None,
+        call.failure,
+        bind(call.detail),
+        said.finish_reason if said else None,
+        None if held or said is None else bind(said.text),
+        call.http_status,
+        bind_optional(call.provider_request_id),
+        bind_optional(said.model) if said else None,
+        bind_optional(said.system_fingerprint) if said else None,
+        _json(said.dropped) if said else "[]",
+        call.transport,
+        call.price,
+        usage.input_tokens,
+        usage.output_tokens,
+        usage.cached_input_tokens,
+        usage.cache_write_tokens,
+        usage.reasoning_tokens,
+        usage.image_tokens,
+        usage.nano_usd,
+        usage.provider_nano_usd,
+        call.after_answer,
+    )
+
+
+def _candidate(call: Call, member: str) -> Row:
+    said = call.completion
+    assert said is not None  # noqa: S101 - for the type checker: `_calls` asks for calls with a completion only
+    return (
+        call.request,
+        call.candidate,
+        call.id,
+        member,
+        call.purpose,
+        call.stage,
+        call.sample,
+        call.after_answer,
+        bind(said.text),
+        _json(said.tool_calls) if said.tool_calls else None,
+        said.finish_reason,
+        logprobs_json(said.logprobs),
+        _json(said.reasoning) if said.reasoning else None,
+    )
+
+
+class _Asked:
+    """Finds the line of the ledger behind an exchange: the same text at the same usage, each line once."""
+
+    def __init__(self, calls: Iterable[Call]) -> None:
+        self.taken: set[str] = set()
+        self._lines: dict[tuple[str, Usage], list[str]] = {}
+        for call in calls:
+            if call.purpose == "judge" and call.completion is not None:
+                self._lines.setdefault((call.completion.text, call.completion.usage), []).append(call.id)
+
+    def behind(self, exchange: Exchange) -> str | None:
+        lines = self._lines.get((exchange.text, exchange.usage))
+        if not lines:
+            return None
+        line = lines.pop(0) if len(lines) > 1 else lines[0]
+        self.taken.add(line)
+        return line
+
+
+def _ruling(rows: Rows, ruling: Ruling, asked: _Asked) -> None:
+    for id_, parent, verdict in _with_ballots(ruling.id, None, ruling.verdict):
+        rows.tables["verdicts"].append(_verdict(rows.request, ruling, id_, parent, verdict))
+        aside = ruling.set_aside if parent is None else {}
+        rows.tables["scores"] += _scores(id_, verdict, aside)
+        rows.tables["preferences"] += [
+            (id_, n, *p.shown, p.outcome, real(p.strength, "preferences.strength"), p.exchange)
+            for n, p in enumerate(verdict.preferences)
+        ]
+        rows.tables["exchanges"] += [_exchange(id_, n, e, asked) for n, e in enumerate(verdict.exchanges)]
+
+
+def _with_ballots(id_: str, parent: str | None, verdict: Verdict) -> Iterator[tuple[str, str | None, Verdict]]:
+    yield id_, parent, verdict
+    for index, ballot in enumerate(verdict.ballots):
+        yield from _with_ballots(f"{id_}/{index}", id_, ballot)
+
+
+def _verdict(request: RequestId, ruling: Ruling, id_: str, parent: str | None, verdict: Verdict) -> Row:
+    own = parent is None
+    return (
+        id_,
+        request,
+        parent,
+        ruling.stage,
+        ruling.judge if own else None,
+        verdict.judge,
+        ruling.phase,
+        verdict.outcome,
+        _json(verdict.winners),
+        ruling.chosen if own else None,
+        real(verdict.confidence, "verdicts.confidence"),
+        ruling.fallback if own else None,
+        own and ruling.complete,
+        own and ruling.overturned,
+        own and ruling.usable,
+        verdict.own_family,
+        verdict.all_bad,
+        real(ruling.disagreement, "verdicts.disagreement") if own else None,
+        _json(verdict.flags),
+        verdict.weights,
+        bind(verdict.reason),
+        stamp(ruling.started_at),
+        ruling.total_s,
+        verdict.usage.input_tokens,
+        verdict.usage.output_tokens,
+        verdict.usage.nano_usd,
+    )
+
+
+def _scores(id_: str, verdict: Verdict, set_aside: Mapping[CandidateId, str]) -> Iterator[Row]:
+    compared = (candidate for preference in verdict.preferences for candidate in preference.shown)
+    for candidate in Counter((*verdict.winners, *verdict.scores, *set_aside, *compared)):
+        yield (
+            id_,
+            candidate,
+            real(verdict.scores.get(candidate), "scores.score"),
+            candidate in verdict.winners,
+            bind_optional(set_aside.get(candidate)),
+        )
+
+
+def _exchange(id_: str, position: int, exchange: Exchange, asked: _Asked) -> Row:
+    return (
+        id_,
+        position,
+        asked.behind(exchange),
+        exchange.prompt,
+        exchange.model,
+        _json(exchange.shown),
+        bind(exchange.text),
+        exchange.finish_reason,
+        logprobs_json(exchange.logprobs),
+        bind_optional(exchange.parsed),
+        bind_optional(exchange.error),
+        exchange.attempt,
+        exchange.usage.input_tokens,
+        exchange.usage.output_tokens,
+        exchange.usage.nano_usd,
+    )
+
+
+def _json(tree: object) -> str:
+    return dumps(tree).decode() if tree else "{}" if isinstance(tree, Mapping) else "[]"

@@ -1,0 +1,197 @@
+"""The engine that keeps the log in one SQLite file: one writer, a few readers, WAL, synchronous=FULL."""
+
+import asyncio
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Self, TypeVar
+
+from sqlite_utils import Database
+
+from ensemble.errors import StoreError
+from ensemble.money import Total
+from ensemble.store import migrations, queries
+from ensemble.store.faults import explain
+from ensemble.store.rows import late_rows_of, rows_of
+from ensemble.store.writer import Writer
+from ensemble.types import Label, Late, Record, RequestId
+
+R = TypeVar("R")
+READERS = 4
+"""Threads that read at once; more would only queue up at the disk."""
+
+
+class SqliteStore:
+    """A ``Store`` in one SQLite file. Open it with ``open_store``, on the event loop that will use it."""
+
+    def __init__(self, path: Path, *, busy_s: float) -> None:
+        self._path, self._busy_s = path, busy_s
+        self._writer = Writer(path, self._connect)
+        self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="ensemble-store-reader")
+        self._local = threading.local()
+        self._readers: list[Database] = []
+
+    @classmethod
+    async def open(cls, path: Path, *, busy_s: float) -> Self:
+        """Open or create the file and bring its schema up to date. Raises StoreError as ``open_store`` does."""
+        await asyncio.to_thread(_prepare, path, busy_s)
+        return cls(path, busy_s=busy_s)
+
+    async def record(self, record: Record) -> None:
+        try:
+            rows = rows_of(record)
+        except (TypeError, ValueError) as error:
+            raise StoreError(f"request {record.request.id} cannot be stored: {error}") from error
+        await self._writer.write(rows)
+
+    async def record_late(self, late: Late) -> None:
+        try:
+            rows = late_rows_of(late)
+        except (TypeError, ValueError) as error:
+            raise StoreError(f"request {late.request}: what came late cannot be stored: {error}") from error
+        await self._writer.write(rows)
+
+    async def request(self, id_: RequestId) -> Mapping[str, object] | None:
+        return await self._read(lambda db: queries.request(db, id_))
+
+    async def counts(self) -> Mapping[str, int]:
+        return await self._read(queries.counts)
+
+    async def ledger_total(self) -> Total:
+        return await self._read(queries.ledger_total)
+
+    def labels(self, *, complete: bool = True) -> Iterator[Label]:
+        db = self._connect(reader=True)
+        try:
+            db.begin()
+            yield from queries.labels(db, complete=complete)
+        except sqlite3.Error as error:
+            raise StoreError(explain(error, self._path)) from error
+        finally:
+            db.close()
+
+    async def ping(self) -> None:
+        await self._writer.write(None)
+
+    async def close(self) -> None:
+        try:
+            await self._writer.close()
+        finally:
+            await asyncio.to_thread(self._pool.shutdown)
+            for db in self._readers:
+                db.close()
+            self._readers.clear()
+
+    async def _read(self, question: Callable[[Database], R]) -> R:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, self._ask, question)
+        except sqlite3.Error as error:
+            raise StoreError(explain(error, self._path)) from error
+        except RuntimeError as error:
+            raise StoreError(f"{self._path}: the log has been closed") from error
+
+    def _ask(self, question: Callable[[Database], R]) -> R:
+        db: Database | None = getattr(self._local, "db", None)
+        if db is None:
+            db = self._local.db = self._connect(reader=True)
+            self._readers.append(db)
+        db.begin()
+        try:
+            return question(db)
+        finally:
+            db.rollback()
+
+    def _connect(self, *, reader: bool = False) -> Database:
+        return _connect(self._path, self._busy_s, reader=reader)
+
+
+def _connect(path: Path, busy_s: float, *, reader: bool = False) -> Database:
+    # `mode=rw` so that a file that has gone is an error and not a new, empty log.
+    uri = f"{path.absolute().as_uri()}?mode=rw"
+    # Readers are closed by the thread that closes the store; each is used by one thread at a time until then.
+    conn = sqlite3.connect(uri, uri=True, timeout=busy_s, isolation_level=None, check_same_thread=not reader)
+    db = Database(conn, execute_plugins=False)
+    db.execute("PRAGMA query_only = ON" if reader else "PRAGMA synchronous = FULL")
+    db.execute("PRAGMA foreign_keys = ON")
+    return db
+
+
+def _prepare(path: Path, busy_s: float) -> None:
+    try:
+        _create(path)
+        db = _connect(path, busy_s)
+    except OSError as error:
+        raise StoreError(f"{path}: the log cannot be made: {error.strerror}") from error
+    except sqlite3.Error as error:
+        raise StoreError(explain(error, path)) from error
+    try:
+        _check(db, path)
+        _enable_wal(db, busy_s)
+        _migrate(db, path)
+    except sqlite3.Error as error:
+        raise StoreError(explain(error, path)) from error
+    finally:
+        db.close()
+
+
+def _create(path: Path) -> None:
+    """Make the file readable by its owner alone; SQLite gives its -wal and -shm the same mode."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        return
+
+
+def _check(db: Database, path: Path) -> None:
+    if not db.execute("PRAGMA schema_version").fetchone()[0]:
+        return
+    if not migrations.applied(db) and db.table_names():
+        raise StoreError(f"{path}: this SQLite file belongs to another program; name another one in [store]")
+    if newer := migrations.unknown(db):
+        raise StoreError(
+            f"{path}: a newer version of this program wrote it (schema step {newer[-1]}); "
+            "install that version, or name another file in [store]"
+        )
+
+
+def _enable_wal(db: Database, busy_s: float) -> None:
+    # Two processes may open a new file at once, and SQLite does not wait for its lock while changing the journal mode.
+    end = time.monotonic() + busy_s
+    while True:
+        try:
+            db.enable_wal()
+        except sqlite3.OperationalError:
+            if time.monotonic() >= end:
+                raise
+            time.sleep(0.02)
+        else:
+            return
+
+
+def _migrate(db: Database, path: Path) -> None:
+    if not migrations.missing(db):
+        return
+    if done := migrations.applied(db):
+        _copy(db, path.with_name(f"{path.name}.schema-{len(done)}"))
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        migrations.MIGRATIONS.apply(db)
+        db.execute(f"PRAGMA user_version = {len(migrations.applied(db))}")
+        db.commit()
+    finally:
+        db.rollback()
+
+
+def _copy(db: Database, target: Path) -> None:
+    """The file as it is before a migration: to return, stop the program and move the copy over the file."""
+    target.unlink(missing_ok=True)
+    _create(target)
+    copy = sqlite3.connect(target)
+    try:
+        db.conn.backup(copy)
+    finally:
+        copy.close()

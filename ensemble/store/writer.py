@@ -1,0 +1,225 @@
+"""The one writer: a thread that puts whatever has queued up into one durable transaction.
+
+There is no linger: while one transaction is on its way to the disk the next batch gathers by itself, so a lone request
+waits for one commit and many concurrent ones share it.
+"""
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, SimpleQueue
+
+from sqlite_utils import Database
+
+from ensemble.errors import StoreError
+from ensemble.store import queries
+from ensemble.store.faults import ROW_FAULTS, explain
+from ensemble.store.rows import COLUMNS, Row, Rows, daily_calls, daily_requests
+
+CLOSE_S = 60.0
+"""Most seconds that closing waits for the rows still queued."""
+
+
+def _insert(table: str, columns: Iterable[str]) -> str:
+    names = tuple(columns)
+    return f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"  # noqa: S608 - own names
+
+
+def _add(table: str, keys: Sequence[str], sums: Sequence[str]) -> str:
+    added = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in sums)
+    return f"{_insert(table, (*keys, *sums))} ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {added}"
+
+
+_INSERTS = tuple((table, _insert(table, columns)) for table, columns in COLUMNS.items())
+_DAILY_REQUESTS = _add(
+    "daily_requests",
+    ("day", "router"),
+    ("requests", "answered", "failed", "cancelled", "fallbacks", "overturned", "answered_s"),
+)
+_DAILY_CALLS = _add(
+    "daily_calls", ("day", "router", "member", "purpose"), ("calls", "failures", "nano_usd", "unpriced")
+)
+
+
+@dataclass(slots=True)
+class _Job:
+    """Rows to write and who waits for them; ``rows`` is None for a mere proof that writing works."""
+
+    rows: Rows | None
+    done: asyncio.Future[None]
+
+
+_Told = list[tuple[_Job, StoreError | None]]
+
+
+class Writer:
+    """Owns the only connection that writes. Made and used on one event loop.
+
+    ``room`` bounds the rows under way: who would add more waits, so a slow disk slows the clients down and not the
+    memory up. ``connect`` opens a connection, and is called again after every fault of the file, so that the writer
+    recovers by itself when the cause is gone.
+    """
+
+    def __init__(self, path: Path, connect: Callable[[], Database], *, room: int = 1024) -> None:
+        self._path, self._connect = path, connect
+        self._loop = asyncio.get_running_loop()
+        self._room = asyncio.Semaphore(room)
+        self._queue: SimpleQueue[_Job | None] = SimpleQueue()
+        self._closed = False
+        self._db: Database | None = None
+        self._file: tuple[int, int] | None = None
+        self._thread = threading.Thread(target=self._run, name="ensemble-store-writer", daemon=True)
+        self._thread.start()
+
+    async def write(self, rows: Rows | None) -> None:
+        """Write ``rows``; return when they survive the death of the process. None writes nothing but proves it works.
+
+        Cancelled while it waits for room, nothing is written; cancelled later, the rows are written all the same.
+
+        Raises:
+            StoreError: nothing of ``rows`` was written.
+        """
+        await self._room.acquire()
+        if self._closed or not self._thread.is_alive():
+            self._room.release()
+            raise StoreError(f"{self._path}: the log has been closed")
+        done: asyncio.Future[None] = self._loop.create_future()
+        self._queue.put(_Job(rows, done))
+        await done
+
+    async def close(self) -> None:
+        """Write what is queued and close the file.
+
+        Raises:
+            StoreError: the disk did not take it within a minute.
+        """
+        if not self._closed:
+            self._closed = True
+            self._queue.put(None)
+        await asyncio.to_thread(self._thread.join, CLOSE_S)
+        if self._thread.is_alive():
+            raise StoreError(
+                f"{self._path}: the disk has not taken the last rows for {CLOSE_S:.0f} s; they may be lost"
+            )
+        # The last answers of the thread are on their way to this loop: let them arrive before anyone stops it.
+        await asyncio.sleep(0)
+
+    def _run(self) -> None:
+        batch: list[_Job] = []
+        try:
+            while True:
+                batch, last = self._take()
+                if batch:
+                    self._tell(self._commit(batch))
+                batch = []
+                if last:
+                    return
+        finally:
+            # Only a bug of ours leads here with jobs in hand; nobody may wait for ever because of it.
+            self._tell([(job, StoreError(f"{self._path}: the writer of the log has stopped")) for job in batch])
+            self._drop()
+
+    def _take(self) -> tuple[list[_Job], bool]:
+        """Everything that is queued, at least one job; and whether that is the end."""
+        batch: list[_Job] = []
+        job = self._queue.get()
+        while job is not None:
+            batch.append(job)
+            try:
+                job = self._queue.get_nowait()
+            except Empty:
+                return batch, False
+        return batch, True
+
+    def _commit(self, batch: list[_Job]) -> _Told:
+        try:
+            return self._attempt(self._open(), batch)
+        except ROW_FAULTS as fault:
+            reason = explain(fault, self._path)
+        except sqlite3.Error as fault:
+            reason = explain(fault, self._path)
+            self._drop()
+        except OSError as fault:
+            reason = f"{self._path}: {fault}"
+            self._drop()
+        return [(job, StoreError(reason)) for job in batch]
+
+    def _attempt(self, db: Database, batch: list[_Job]) -> _Told:
+        execute = db.conn.execute
+        execute("BEGIN IMMEDIATE")
+        try:
+            _write(db, [job.rows for job in batch if job.rows is not None])
+            execute("COMMIT")
+        except ROW_FAULTS as fault:
+            execute("ROLLBACK")
+            if len(batch) > 1:
+                return self._one_by_one(db, batch)
+            return [(batch[0], StoreError(f"the row was refused: {fault}"))]
+        return [(job, None) for job in batch]
+
+    def _one_by_one(self, db: Database, batch: list[_Job]) -> _Told:
+        """Each job behind a savepoint of its own, in one transaction: one bad row fails nobody else's."""
+        execute, told = db.conn.execute, _Told()
+        execute("BEGIN IMMEDIATE")
+        for job in batch:
+            execute("SAVEPOINT job")
+            try:
+                _write(db, [job.rows] if job.rows is not None else [])
+                told.append((job, None))
+            except ROW_FAULTS as fault:
+                execute("ROLLBACK TO job")
+                told.append((job, StoreError(f"the row was refused: {fault}")))
+            execute("RELEASE job")
+        execute("COMMIT")
+        return told
+
+    def _open(self) -> Database:
+        # A file that was moved or deleted under us would take every row and keep none. So its identity is looked at
+        # before each commit, for about 2 us.
+        status = self._path.stat()
+        file = (status.st_dev, status.st_ino)
+        if self._db is not None and file != self._file:
+            self._drop()
+        if self._db is None:
+            self._db, self._file = self._connect(), file
+        return self._db
+
+    def _drop(self) -> None:
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+    def _tell(self, told: _Told) -> None:
+        if told and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._settle, told)
+
+    def _settle(self, told: _Told) -> None:
+        for job, error in told:
+            self._room.release()
+            if job.done.done():
+                continue
+            if error is None:
+                job.done.set_result(None)
+            else:
+                job.done.set_exception(error)
+
+
+def _write(db: Database, batch: list[Rows]) -> None:
+    """Write ``batch`` inside the open transaction; an empty one changes the header, to prove that writing works."""
+    many = db.conn.executemany
+    if not batch:
+        version = queries.user_version(db)
+        db.conn.execute(f"PRAGMA user_version = {version}")
+        return
+    for table, statement in _INSERTS:
+        rows: list[Row] = [row for rows in batch for row in rows.tables[table]]
+        if rows:
+            many(statement, rows)
+    for late in batch:
+        if late.router is None:
+            late.router, late.day = queries.router_and_day(db, late.request)
+    many(_DAILY_REQUESTS, daily_requests(batch))
+    many(_DAILY_CALLS, daily_calls(batch))

@@ -1,0 +1,20 @@
+"""A log in a temporary folder, closed after the test."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from ensemble.store import Store, open_store
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "ensemble.db"
+
+
+@pytest.fixture
+async def store(path: Path) -> AsyncIterator[Store]:
+    opened = await open_store(path, busy_s=0.2)
+    yield opened
+    await opened.close()

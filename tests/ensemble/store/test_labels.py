@@ -1,0 +1,170 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ensemble.store import Store
+from ensemble.types import Label, Record
+from tests.ensemble.store.builders import (
+    a_call,
+    a_late,
+    a_plan,
+    a_record,
+    a_request,
+    a_ruling,
+    a_verdict,
+    said,
+)
+
+
+async def label_of(store: Store, record: Record, *, complete: bool = True) -> Label:
+    await store.record(record)
+    (label,) = store.labels(complete=complete)
+    return label
+
+
+async def test_a_full_panel(store: Store) -> None:
+    plan = a_plan(propensities={"small": 0.5, "medium": 1.0, "large": 1.0})
+    record = a_record(request=a_request(conversation="c1", tags={"domain": "physics"}), plan=plan)
+    label = await label_of(store, record)
+    assert label == Label(
+        request=record.request.id,
+        messages=record.request.prompt.messages,
+        best=frozenset({"small"}),
+        scores={"small": 1.0, "medium": 0.25, "large": 0.25},
+        nano_usd={"small": 20_000, "medium": 20_000, "large": 20_000},
+        total_s={"small": 0.5, "medium": 0.5, "large": 0.5},
+        kind="full",
+        source="judge",
+        by="j" * 64,
+        confidence=0.8,
+        complete=True,
+        usable=True,
+        conversation="c1",
+        domain="physics",
+        propensities=plan.propensities,
+    )
+
+
+@pytest.mark.parametrize(
+    ("verdict", "ruling", "kind", "usable"),
+    [
+        ({}, {"complete": False}, "early", True),
+        ({"own_family": True}, {}, "own_family", True),
+        ({"all_bad": True, "own_family": True}, {}, "all_bad", True),
+        ({}, {"usable": False}, "full", False),
+        ({}, {"fallback": "member_order"}, "fallback", False),
+        ({"outcome": "failed", "winners": ()}, {"chosen": None}, "fallback", False),
+        ({"outcome": "abstained", "winners": (), "all_bad": True}, {}, "fallback", False),
+    ],
+)
+async def test_every_kind(
+    store: Store, verdict: dict[str, Any], ruling: dict[str, Any], kind: str, usable: bool
+) -> None:
+    label = await label_of(store, a_record(verdict=verdict, ruling=ruling), complete=False)
+    assert (label.kind, label.usable) == (kind, usable)
+    assert label.best == (frozenset({"small"}) if usable else frozenset())
+
+
+async def test_an_incomplete_panel_is_left_out_unless_asked_for(store: Store) -> None:
+    await store.record(a_record(ruling={"complete": False}))
+    assert list(store.labels()) == []
+    assert [label.complete for label in store.labels(complete=False)] == [False]
+
+
+async def test_a_tie_names_every_winner(store: Store) -> None:
+    request = a_request()
+    calls = [a_call(request.id, member) for member in ("small", "large")]
+    ids = [call.candidate for call in calls if call.candidate]
+    tie = a_verdict(ids, preferences=(), exchanges=())
+    record = replace(
+        a_record(request=request),
+        calls=tuple(calls),
+        authors={call.candidate: call.member for call in calls if call.candidate},
+        rulings=(a_ruling(tie),),
+    )
+    assert (await label_of(store, record)).best == frozenset({"small", "large"})
+
+
+async def test_several_samples_of_a_member_are_one_entry(store: Store) -> None:
+    """The mean of their scores, the sum of their costs, the slowest of their times with its retries."""
+    request = a_request()
+    failed = a_call(request.id, failure="overloaded", total_s=0.25)
+    again = a_call(request.id, candidate=failed.candidate, attempt=2, total_s=0.25)
+    beside = a_call(request.id, candidate=failed.candidate, attempt=3, total_s=9.0, hedge=True, failure="cancelled")
+    other = a_call(request.id, sample=1, total_s=0.3)
+    one, two = again.candidate, other.candidate
+    assert one is not None
+    assert two is not None
+    verdict = a_verdict([one], [two], scores={one: 1.0, two: 0.5})
+    record = replace(
+        a_record(request=request),
+        calls=(failed, again, beside, other),
+        authors={one: "small", two: "small"},
+        rulings=(a_ruling(verdict),),
+    )
+    label = await label_of(store, record)
+    assert (label.best, label.scores) == (frozenset({"small"}), {"small": 0.75})
+    assert (label.nano_usd, label.total_s) == ({"small": 40_000}, {"small": 0.5})
+
+
+async def test_a_member_that_failed_has_a_cost_and_no_time(store: Store) -> None:
+    record = a_record()
+    gone = a_call(record.request.id, "gone", failure="timeout", total_s=60.0)
+    label = await label_of(store, replace(record, calls=(*record.calls, gone)))
+    assert label.nano_usd["gone"] == 0
+    assert "gone" not in label.total_s
+
+
+async def test_the_full_verdict_takes_the_place_of_the_served_one(store: Store) -> None:
+    record = a_record(ruling={"complete": False})
+    await store.record(record)
+    await store.record_late(a_late(record))
+    (label,) = store.labels()
+    assert (label.best, label.kind) == (frozenset({"slow"}), "full")
+    assert set(label.scores) == {"small", "medium", "large", "slow"}
+
+
+async def test_a_full_verdict_that_decides_nothing_does_not(store: Store) -> None:
+    record = a_record(ruling={"complete": False})
+    await store.record(record)
+    late = a_late(record)
+    nothing = a_ruling(a_verdict([]), phase="full", fallback="member_order")
+    await store.record_late(replace(late, ruling=nothing))
+    (label,) = store.labels(complete=False)
+    assert (label.best, label.kind) == (frozenset({"small"}), "early")
+
+
+async def test_of_a_cascade_the_last_stage_counts(store: Store) -> None:
+    record = a_record()
+    first, second = a_ruling(a_verdict([])), a_ruling(record.rulings[0].verdict, stage=1)
+    assert (await label_of(store, replace(record, rulings=(first, second)))).best == frozenset({"small"})
+
+
+async def test_a_request_that_nobody_judged_has_no_label(store: Store) -> None:
+    await store.record(replace(a_record(), rulings=()))
+    assert list(store.labels(complete=False)) == []
+
+
+async def test_labels_are_read_in_one_snapshot(store: Store) -> None:
+    for _ in range(3):
+        await store.record(a_record())
+    labels = store.labels()
+    first = next(labels)
+    await store.record(a_record())
+    assert 1 + sum(1 for _ in labels) == 3
+    assert len(list(store.labels())) == 4
+    assert first.request == next(iter(store.labels())).request
+
+
+async def test_a_refusal_is_a_candidate(store: Store) -> None:
+    request = a_request()
+    call = a_call(request.id, completion=said("I cannot help.", finish_reason="refusal"))
+    assert call.candidate is not None
+    record = replace(
+        a_record(request=request),
+        calls=(call,),
+        authors={call.candidate: "small"},
+        rulings=(a_ruling(a_verdict([call.candidate])),),
+    )
+    assert (await label_of(store, record)).best == frozenset({"small"})
