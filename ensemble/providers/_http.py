@@ -1,0 +1,213 @@
+"""How every provider's HTTP is spoken, whatever its wire format: one guarded client, capped reading, events.
+
+The SDKs follow redirects, read replies of any length and take headers from the environment; the hooks here undo that.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ensemble.errors import CallFailed
+from ensemble.providers._failures import failed_status, failed_transport, request_id
+from ensemble.providers._options import HttpProvider
+from ensemble.providers._text import NotJson, Secrets, from_json
+from ensemble.types import Failure
+from judges.types import Completion
+
+if TYPE_CHECKING:
+    import httpx2
+
+_MOST_ERROR_BYTES = 64 * 1024
+_HTTP_IDLE_S, _HTTPS_IDLE_S = 4.0, 30.0  # uvicorn, behind most local servers, closes an idle connection after 5 s
+_DRAIN_S = 0.1
+_ROUTING_HEADERS = frozenset({"host", "content-length", "transfer-encoding"})
+
+Post = Callable[[bytes], Awaitable["httpx2.Response"]]
+"""Sends one body of JSON and returns the reply with its own body unread."""
+
+
+def client_settings(
+    provider: HttpProvider, base_url: str, secrets: Secrets, headers: Mapping[str, str] | None
+) -> dict[str, Any]:
+    """Arguments for an SDK's ``DefaultAioHttpClient``. Blocks while certificates are read.
+
+    ``headers`` are all that a request carries; None leaves the SDK's own, for those that sign them.
+    """
+    import httpx2
+
+    async def dress(request: httpx2.Request) -> None:
+        if headers is not None:
+            for name in [name for name in request.headers if name not in _ROUTING_HEADERS]:
+                del request.headers[name]
+            request.headers.update(headers)
+
+    async def check(response: httpx2.Response) -> None:
+        if response.status_code != 200:
+            body = await _beginning(response)
+            raise failed_status(response.status_code, response.headers, body, secrets)
+
+    idle_s = _HTTPS_IDLE_S if base_url.startswith("https:") else _HTTP_IDLE_S
+    return {
+        "follow_redirects": False,
+        "trust_env": False,
+        "verify": provider.trust(),
+        "proxy": provider.proxy_address(),
+        # 0 is no limit to aiohttp; calls in flight are limited before they come here.
+        "limits": httpx2.Limits(max_connections=0, keepalive_expiry=idle_s),
+        "timeout": httpx2.Timeout(provider.silence_timeout_s, connect=provider.connect_timeout_s),
+        "event_hooks": {"request": [dress], "response": [check]},
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A reply under status 200 whose body has not been read."""
+
+    headers: Mapping[str, str]
+    secrets: Secrets
+    max_bytes: int
+    _chunks: AsyncGenerator[bytes, None]
+
+    @property
+    def kind(self) -> str:
+        """The media type without its parameters, in lower case; empty where the server names none."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    @property
+    def is_json(self) -> bool:
+        """JSON by its type, or of no type at all."""
+        return self.kind in ("", "application/json") or self.kind.endswith("+json")
+
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        """The body as it arrives.
+
+        Raises:
+            CallFailed: it is longer than allowed.
+        """
+        size = 0
+        async with aclosing(self._chunks) as arriving:
+            async for chunk in arriving:
+                size += len(chunk)
+                if size > self.max_bytes:
+                    raise self.bad(f"the reply is longer than max_body_bytes = {self.max_bytes}", failure="oversized")
+                yield chunk
+
+    async def document(self) -> object:
+        """The body as JSON.
+
+        Raises:
+            CallFailed: it is none.
+        """
+        if not self.is_json:
+            raise self.bad(f"the reply is {self.kind}, not JSON")
+        pieces = []
+        async with aclosing(self.chunks()) as chunks:
+            async for chunk in chunks:
+                pieces.append(chunk)
+        try:
+            return from_json(b"".join(pieces))
+        except NotJson as error:
+            raise self.bad(f"the reply is no JSON: {error}") from error
+
+    async def events(self) -> AsyncGenerator[bytes, None]:
+        """The data of every server-sent event. An event that the end of the stream cuts off is left out.
+
+        Raises:
+            CallFailed: the reply is no event stream, or too long.
+        """
+        if self.kind not in ("", "text/event-stream"):
+            raise self.bad(f"the reply is {self.kind}, not an event stream")
+        data: list[bytes] = []
+        async with aclosing(_lines(self.chunks())) as lines:
+            async for line in lines:
+                if not line:
+                    if data:
+                        yield b"\n".join(data)
+                    data = []
+                elif line.startswith(b"data:"):
+                    data.append(line[5:].removeprefix(b" "))
+
+    async def drain(self, events: AsyncIterator[bytes]) -> None:
+        """Read on after the last event that matters, since only a connection that was read to its end is used again."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_DRAIN_S):
+                async for _ in events:
+                    pass
+
+    def bad(self, words: str, *, failure: Failure = "bad_reply", partial: Completion | None = None) -> CallFailed:
+        """The failure of a reply that cannot be used; asking again for one that is too long would not help."""
+        return CallFailed(
+            self.secrets.told(words),
+            failure=failure,
+            retryable=failure != "oversized",
+            completion=partial,
+            http_status=200,
+            provider_request_id=request_id(self.headers),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """The open way to one provider. ``errors`` are what ``post`` may raise beside ``CallFailed``."""
+
+    post: Post
+    secrets: Secrets
+    max_bytes: int
+    errors: tuple[type[Exception], ...]
+
+    @asynccontextmanager
+    async def exchange(self, body: bytes) -> AsyncIterator[Reply]:
+        """Send ``body`` and give the reply; unless it was read whole, its connection is closed with the block.
+
+        Raises:
+            CallFailed: whatever the transport or the SDK raised, and every status but 200.
+        """
+        begun = False
+        try:
+            response = await self.post(body)
+            begun = True
+            try:
+                yield Reply(response.headers, self.secrets, self.max_bytes, response.aiter_bytes())
+            finally:
+                await response.aclose()
+        except self.errors as error:
+            raise failed_transport(error, self.secrets, begun=begun) from error
+
+
+def transport_errors() -> tuple[type[Exception], ...]:
+    """What aiohttp and its bridge to the SDKs raise. OSError covers TLS, broken connections and timeouts."""
+    import aiohttp
+    import httpx2
+
+    return (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL, aiohttp.ClientError, OSError)
+
+
+async def _beginning(response: "httpx2.Response") -> bytes:
+    """As much of an error's body as is worth reading; less where the connection breaks."""
+    pieces: list[bytes] = []
+    try:
+        async with aclosing(response.aiter_bytes()) as chunks:
+            async for chunk in chunks:
+                pieces.append(chunk)
+                if sum(map(len, pieces)) > _MOST_ERROR_BYTES:
+                    break
+    except transport_errors():
+        pass  # the status alone says enough
+    return b"".join(pieces)[:_MOST_ERROR_BYTES]
+
+
+async def _lines(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    """Lines without their ends; the last one only if it has an end, since else nobody knows whether it is whole."""
+    pieces: list[bytes] = []
+    async for chunk in chunks:
+        pieces.append(chunk)
+        if b"\n" not in chunk and b"\r" not in chunk:
+            continue  # joined once, when the line is whole: a long line must not cost its square
+        *whole, rest = b"".join(pieces).splitlines(keepends=True)
+        if rest.endswith(b"\n"):
+            whole, rest = [*whole, rest], b""
+        for line in whole:
+            yield line.rstrip(b"\r\n")
+        pieces = [rest] if rest else []

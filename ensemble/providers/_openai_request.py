@@ -1,0 +1,129 @@
+"""From a prompt to the body of a chat completion in OpenAI's wire format."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from judges.types import FilePart, ImagePart, Message, OpaquePart, Part, Prompt, ResponseFormat, TextPart
+
+TokenParameter = Literal["max_tokens", "max_completion_tokens"]
+
+THOUGHT = "reasoning_content"
+"""``OpaquePart.data["type"]`` of plain thoughts (DeepSeek, vLLM, llama.cpp); ``data["text"]`` holds them."""
+DETAILS = "reasoning_details"
+"""The same of OpenRouter's list, in ``data["details"]``."""
+
+_OURS = frozenset({"model", "messages", "stream", "stream_options", "n"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """How one server wants to be spoken to.
+
+    Attributes:
+        token_parameter: what the limit of output tokens is called.
+        developer: the server knows the role ``developer``; ``system`` stands for it elsewhere.
+        unsupported: parameters by wire name that are not sent.
+    """
+
+    token_parameter: TokenParameter
+    developer: bool
+    unsupported: frozenset[str]
+
+
+def body_of(model: str, prompt: Prompt, manner: Manner, *, stream: bool) -> tuple[dict[str, object], tuple[str, ...]]:
+    """The body, and the wire names of what was asked for and is not in it."""
+    wanted: dict[str, object] = {name: value for name, value in prompt.options.items() if name not in _OURS}
+    left_out = [name for name in prompt.options if name in _OURS]
+    wanted |= {
+        name: value
+        for name, value in (
+            (manner.token_parameter, prompt.max_output_tokens),
+            ("stop", list(prompt.stop) or None),
+            ("seed", prompt.seed),
+            ("tools", list(prompt.tools) or None),
+            ("tool_choice", prompt.tool_choice),
+            ("response_format", _format(prompt.response_format)),
+        )
+        if value is not None
+    }
+    if prompt.top_logprobs is not None:
+        wanted["logprobs"] = True
+        if prompt.top_logprobs:
+            wanted["top_logprobs"] = prompt.top_logprobs
+    refused = set(manner.unsupported)
+    if "logprobs" in refused:
+        refused.add("top_logprobs")
+    if "tools" in refused:
+        refused.add("tool_choice")
+    left_out += [name for name in wanted if name in refused]
+    body: dict[str, object] = {
+        "model": model,
+        "messages": [_message(message, manner) for message in prompt.messages],
+        **{name: value for name, value in wanted.items() if name not in refused},
+    }
+    if stream:
+        body["stream"] = True
+        if "stream_options" not in refused:
+            body["stream_options"] = {"include_usage": True}
+    return body, tuple(left_out)
+
+
+def _message(message: Message, manner: Manner) -> dict[str, object]:
+    role = "system" if message.role == "developer" and not manner.developer else message.role
+    wire: dict[str, object] = {"role": role, "content": _content(message.content)}
+    if message.name is not None:
+        wire["name"] = message.name
+    if message.tool_call_id is not None:
+        wire["tool_call_id"] = message.tool_call_id
+    if message.tool_calls:
+        wire["tool_calls"] = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            for call in message.tool_calls
+        ]
+        wire["content"] = wire["content"] or None
+    for part in message.content if isinstance(message.content, tuple) else ():
+        if isinstance(part, OpaquePart):
+            wire |= _thoughts(part, within_tools=bool(message.tool_calls))
+    return wire
+
+
+def _content(content: str | tuple[Part, ...]) -> object:
+    if isinstance(content, str):
+        return content
+    parts = [wire for part in content if (wire := _part(part)) is not None]
+    # Many servers take nothing but a string from anybody but the user.
+    return parts[0]["text"] if len(parts) == 1 and parts[0].get("type") == "text" else parts or ""
+
+
+def _part(part: Part) -> Mapping[str, object] | None:
+    match part:
+        case TextPart():
+            return {"type": "text", "text": part.text}
+        case ImagePart():
+            detail = {} if part.detail is None else {"detail": part.detail}
+            return {"type": "image_url", "image_url": {"url": part.url, **detail}}
+        case FilePart():
+            return part.data
+        case OpaquePart():
+            return None
+
+
+def _thoughts(part: OpaquePart, *, within_tools: bool) -> dict[str, object]:
+    """Thoughts go back to who had them: OpenRouter's always, plain ones only where a tool loop goes on.
+
+    DeepSeek refuses plain thoughts on any other turn.
+    """
+    kind = part.data.get("type")
+    if kind == DETAILS:
+        return {DETAILS: part.data.get("details")}
+    return {THOUGHT: part.data.get("text")} if kind == THOUGHT and within_tools else {}
+
+
+def _format(wanted: ResponseFormat | None) -> Mapping[str, object] | None:
+    if wanted is None:
+        return None
+    if wanted.type == "json_object":
+        return {"type": "json_object"}
+    strict = {} if wanted.strict is None else {"strict": wanted.strict}
+    return {"type": "json_schema", "json_schema": {"name": wanted.name, "schema": wanted.schema or {}, **strict}}
