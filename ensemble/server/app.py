@@ -1,0 +1,90 @@
+"""The application and its life: serve until told to stop, finish what is under way, go."""
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable
+
+from aiohttp import web
+
+from ensemble.errors import ConfigError
+from ensemble.server.api import SERVICE, STARTED, routes
+from ensemble.server.auth import guard
+from ensemble.server.shape import shaped
+from ensemble.service import Service
+
+WRITING_S = 2.0
+"""Seconds that connections get to send what is decided, once the work has ended."""
+
+
+def make_app(service: Service) -> web.Application:
+    """The application over an open ``service``, which it does not close.
+
+    Raises:
+        ConfigError: the key that clients must send is configured and not there.
+    """
+    settings = service.settings.server
+    secret = settings.api_key()
+    key = secret.get_secret_value() if secret is not None else None
+    if key == "":
+        raise ConfigError("[server] the key that clients must send is empty")
+    app = web.Application(middlewares=[shaped, guard(key)], client_max_size=settings.max_body_bytes)
+    app[SERVICE] = service
+    app[STARTED] = int(time.time())
+    app.add_routes(routes)
+    return app
+
+
+async def run(service: Service, started: Callable[[str], None]) -> None:
+    """Serve ``service`` as its ``[server]`` table says until SIGINT or SIGTERM; ``started`` is told the address.
+
+    Then no connection is accepted, work under way gets ``drain_s`` seconds to finish, and the rest is cancelled.
+
+    Raises:
+        ConfigError: the address cannot be bound, or as ``make_app``.
+    """
+    settings = service.settings.server
+    # With handler_cancellation the handler of a client who has gone is cancelled, and so learns of it at once.
+    runner = web.AppRunner(make_app(service), handler_cancellation=True, access_log=None, shutdown_timeout=WRITING_S)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, settings.host, settings.port)
+        try:
+            await site.start()
+        except OSError as error:
+            where = f"{settings.host} port {settings.port}"
+            raise ConfigError(f"[server] cannot listen on {where}: {error.strerror}") from error
+        with _Signals() as stop:
+            started(_address(runner))
+            await stop.wait()
+            await site.stop()
+            await service.drain(settings.drain_s)
+    finally:
+        await runner.cleanup()
+
+
+class _Signals:
+    """An event that the first SIGINT or SIGTERM sets; the second one ends the process the hard way."""
+
+    def __enter__(self) -> asyncio.Event:
+        self._loop = asyncio.get_running_loop()
+        self._event = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._loop.add_signal_handler(number, self._told)
+        return self._event
+
+    def __exit__(self, *error: object) -> None:
+        self._restore()
+
+    def _told(self) -> None:
+        self._event.set()
+        self._restore()
+
+    def _restore(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._loop.remove_signal_handler(number)
+
+
+def _address(runner: web.AppRunner) -> str:
+    host, port = runner.addresses[0][:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

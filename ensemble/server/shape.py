@@ -1,0 +1,102 @@
+"""What every request gets: an id, errors in the shape that its client parses, and a line in the log without content."""
+
+import asyncio
+import logging
+import math
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from uuid_utils import uuid7
+
+from ensemble.dialects import openai_chat
+from ensemble.errors import EnsembleError, InvalidRequest
+from ensemble.server.logs import frames
+
+log = logging.getLogger(__name__)
+
+REQUEST_ID = web.RequestKey("request_id", str)
+"""Id of the HTTP request until there is an ensemble request, then that one's."""
+ID_HEADER = "x-ensemble-request-id"
+CODES = {403: "forbidden", 404: "not_found", 405: "method_not_allowed", 413: "request_too_large"}
+CLIENT_GONE = 499
+"""What nginx writes for a client that went away; only in our log."""
+
+
+@web.middleware
+async def shaped(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """The outermost middleware."""
+    clock = asyncio.get_running_loop().time
+    begin = clock()
+    request[REQUEST_ID] = str(uuid7())
+    status = CLIENT_GONE
+    try:
+        response = await _answered(request, handler)
+        status = response.status
+        return response
+    finally:
+        request_id = request[REQUEST_ID]
+        route = request.match_info.route.resource
+        log.info(
+            "request",
+            extra={
+                "fields": {
+                    "request_id": request_id,
+                    "method": request.method,
+                    "route": route.canonical if route else None,
+                    "status": status,
+                    "seconds": round(clock() - begin, 6),
+                }
+            },
+        )
+
+
+def told(error: Exception, request: web.Request) -> EnsembleError:
+    """``error`` as the client may be told of it; what is none of its business goes to the log, without content."""
+    if isinstance(error, EnsembleError):
+        return error
+    request_id = request[REQUEST_ID]
+    fields = {"request_id": request_id, "error": type(error).__name__, "frames": frames(error)}
+    log.error("unexpected error", extra={"fields": fields})
+    return EnsembleError(f"an error inside the server; its log has more under request {request_id}")
+
+
+def json_response(
+    body: dict[str, object], request: web.Request, *, status: int = 200, headers: dict[str, str] | None = None
+) -> web.Response:
+    """``body`` as JSON under the request's id."""
+    return web.Response(
+        body=openai_chat.dumps(body),
+        status=status,
+        content_type="application/json",
+        headers={ID_HEADER: request[REQUEST_ID], **(headers or {})},
+    )
+
+
+async def _answered(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        return _http_error(error, request)
+    except ConnectionResetError:
+        return web.Response(status=CLIENT_GONE, reason="Client Closed Request")  # nobody gets it
+    except web.RequestPayloadError:
+        said: EnsembleError = InvalidRequest("the body cannot be read: its length or its encoding is not as stated")
+    except Exception as error:  # noqa: BLE001 - the last resort of a server: told to the log, hidden from the client
+        said = told(error, request)
+    headers = {} if said.retry_after_s is None else {"Retry-After": str(math.ceil(said.retry_after_s))}
+    return json_response(openai_chat.render_error(said), request, status=said.status, headers=headers)
+
+
+def _http_error(error: web.HTTPException, request: web.Request) -> web.Response:
+    headers: dict[str, str] = {}
+    message = error.text or error.reason
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        headers["Allow"] = allowed = ", ".join(sorted(error.allowed_methods))
+        message = f"{request.method} is not possible here, only {allowed}"
+    elif isinstance(error, web.HTTPNotFound):
+        message = f"there is nothing at {request.method} {request.path}"
+    elif isinstance(error, web.HTTPRequestEntityTooLarge):
+        message = "the body is larger than [server] max_body_bytes allows"
+    code = CODES.get(error.status, "invalid_request")
+    said = openai_chat.error_object(message, status=error.status, code=code)
+    return json_response({"error": said}, request, status=error.status, headers=headers)

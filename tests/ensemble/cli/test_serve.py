@@ -1,0 +1,126 @@
+"""The command in a process of its own, stopped by signals."""
+
+import asyncio
+import json
+import re
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import pytest
+from click.testing import CliRunner
+
+from ensemble.cli import main
+from ensemble.simulator import Simulator
+
+QUESTION = {"model": "small", "messages": [{"role": "user", "content": "my secret"}]}
+
+
+@dataclass
+class Running:
+    process: asyncio.subprocess.Process
+    line: str
+    url: str
+
+    async def stopped(self) -> tuple[int | None, str]:
+        """Exit status and everything on standard error."""
+        _, errors = await self.process.communicate()
+        return self.process.returncode, errors.decode()
+
+
+@asynccontextmanager
+async def running(config: Path, *options: str) -> AsyncIterator[Running]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", "from ensemble.cli import main; main()", "serve", "--port", "0", *options,
+        cwd=config.parent, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        line = (await process.stdout.readline()).decode()
+        found = re.search(r"http://127\.0\.0\.1:\d+", line)
+        if found is None:
+            pytest.fail((await process.communicate())[1].decode())
+        yield Running(process, line, found[0])
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+
+
+async def test_it_serves_says_where_and_finishes_what_is_under_way(config: Path, simulator: Simulator) -> None:
+    gate = simulator.hold("small", "finished all the same")
+    async with running(config) as server, aiohttp.ClientSession() as http:
+        assert "best" in server.line
+        assert "ensemble.db" in server.line
+
+        async def ask() -> tuple[int, str]:
+            async with http.post(f"{server.url}/v1/chat/completions", json=QUESTION) as reply:
+                return reply.status, (await reply.json())["choices"][0]["message"]["content"]
+
+        async with asyncio.TaskGroup() as group:
+            asked = group.create_task(ask())
+            await simulator.until(in_flight=1)
+            server.process.send_signal(signal.SIGTERM)
+            await _refusing(server.url)
+            gate.set()
+        assert asked.result() == (200, "finished all the same")
+        status, log = await server.stopped()
+    assert status == 0
+    lines = [json.loads(line) for line in log.splitlines()]
+    assert [(line["route"], line["status"]) for line in lines if line["message"] == "request"] == [
+        ("/v1/chat/completions", 200)
+    ]
+    assert "my secret" not in log
+
+
+async def test_ctrl_c_cuts_off_what_does_not_end(
+    config: Path, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENSEMBLE_SERVER__DRAIN_S", "0.05")
+    simulator.hold("small")
+    async with running(config, "--quiet") as server, aiohttp.ClientSession() as http:
+
+        async def ask() -> int:
+            async with http.post(f"{server.url}/v1/chat/completions", json=QUESTION) as reply:
+                return reply.status
+
+        async with asyncio.TaskGroup() as group:
+            asked = group.create_task(ask())
+            await simulator.until(in_flight=1)
+            server.process.send_signal(signal.SIGINT)
+        assert asked.result() == 503
+        assert await server.stopped() == (0, "")
+
+
+async def _refusing(url: str) -> None:
+    """Return once ``url`` takes no connection any more."""
+    host, port = url.removeprefix("http://").split(":")
+    async with asyncio.timeout(5):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection(host, int(port))
+            except ConnectionRefusedError:
+                return
+            writer.close()
+            await writer.wait_closed()
+            await asyncio.sleep(0.01)
+
+
+def test_a_port_that_is_taken_is_told_in_one_line(config: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        result = CliRunner().invoke(main, ["serve", "--port", port])
+    assert result.exit_code == 1
+    assert f"cannot listen on 127.0.0.1 port {port}" in result.output
+    assert "Traceback" not in result.output
+
+
+def test_an_open_address_needs_a_key(config: Path) -> None:
+    result = CliRunner().invoke(main, ["serve", "--host", "0.0.0.0"])  # noqa: S104 - it is refused
+    assert result.exit_code == 2
+    assert "name a key with api_key_env" in result.output

@@ -1,0 +1,170 @@
+"""What a client sees that is no official one: shapes, statuses, headers, raw streams."""
+
+import asyncio
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from ensemble.simulator import reply, status
+from tests.served import PANEL, SERVER, Served, a_question, serving
+
+
+async def test_a_reply_tells_its_id_winner_and_cost_in_headers(served: Served) -> None:
+    served.simulator.script("beta", [reply("by far the longest of all the answers that there are " * 9)])
+    code, said, headers = await served.post()
+    assert (code, said["model"], headers["x-ensemble-winner"]) == (200, "beta", "beta")
+    assert said["id"] == f"chatcmpl-{UUID(headers['x-ensemble-request-id'])}"
+    record = await served.record(said["id"])
+    assert headers["x-ensemble-cost-usd"] == f"{record['cost']['nano_usd'] / 1e9:.9f}".rstrip("0")
+    assert "ensemble" not in said
+
+
+async def test_the_record_is_found_by_either_id_and_holds_everything(served: Served) -> None:
+    _, said, headers = await served.post(a_question("Who?", user="u1", metadata={"team": "red"}))
+    record = await served.record(said["id"])
+    assert record == await served.record(headers["x-ensemble-request-id"])
+    assert (record["dialect"], record["end_user"], record["metadata"]) == ("openai-chat", "u1", {"team": "red"})
+    assert {call["member"] for call in record["calls"]} == {"alpha", "beta", "gamma"}
+    assert len(record["verdicts"]) == 1
+
+
+async def test_an_unknown_record_is_not_found(served: Served) -> None:
+    code, said, _ = await served.get("/v1/ensemble/requests/nothing")
+    assert (code, said["error"]["code"], said["error"]["param"]) == (404, "not_found", "id")
+
+
+async def test_models_are_routers_then_members(served: Served) -> None:
+    _, said, _ = await served.get("/v1/models")
+    assert [(one["id"], one["owned_by"]) for one in said["data"]] == [
+        ("panel", "ensemble"),
+        ("alpha", "sim"),
+        ("beta", "sim"),
+        ("gamma", "sim"),
+        ("critic", "sim"),
+    ]
+    _, one, _ = await served.get("/v1/models/alpha")
+    assert one == said["data"][1]
+    code, wrong, _ = await served.get("/v1/models/alpa")
+    assert (code, wrong["error"]["code"]) == (404, "model_not_found")
+    assert "alpha" in wrong["error"]["message"]
+
+
+@pytest.mark.parametrize("path", ["/v1/embeddings", "/v1/chat/completions/c1", "/", "/metrics"])
+async def test_what_is_not_offered_is_404_in_openais_shape(served: Served, path: str) -> None:
+    code, said, headers = await served.get(path)
+    assert (code, said["error"]["type"], said["error"]["code"]) == (404, "invalid_request_error", "not_found")
+    assert UUID(headers["x-ensemble-request-id"]).version == 7
+
+
+async def test_the_wrong_method_is_405_in_openais_shape(served: Served) -> None:
+    code, said, headers = await served.get("/v1/chat/completions")
+    assert (code, said["error"]["code"], headers["Allow"]) == (405, "method_not_allowed", "POST")
+
+
+@pytest.mark.parametrize(
+    ("sent", "headers", "code", "param"),
+    [
+        (b"{", {}, 400, None),
+        (json.dumps(a_question(temperature=9)).encode(), {}, 400, "temperature"),
+        (json.dumps(a_question(model="panl")).encode(), {}, 404, "model"),
+        (json.dumps(a_question("x" * 100_000)).encode(), {}, 413, None),
+        (gzip.compress(json.dumps(a_question("x" * 100_000)).encode()), {"Content-Encoding": "gzip"}, 413, None),
+        (json.dumps(a_question()).encode(), {"Content-Type": "text/plain"}, 415, None),
+        (json.dumps(a_question()).encode(), {"Content-Encoding": "gzip"}, 400, None),
+    ],
+)
+async def test_a_body_that_cannot_be_taken_is_told_why(
+    served: Served, sent: bytes, headers: dict[str, str], code: int, param: str | None
+) -> None:
+    status_, said, told = await served.post(data=sent, headers=headers)
+    assert (status_, said["error"]["param"]) == (code, param)
+    assert said["error"]["type"] == "invalid_request_error"
+    assert said["error"]["message"]
+    assert UUID(told["x-ensemble-request-id"]).version == 7
+
+
+async def test_a_compressed_body_is_understood(served: Served) -> None:
+    packed = gzip.compress(json.dumps(a_question()).encode())
+    code, said, _ = await served.post(data=packed, headers={"Content-Encoding": "gzip"})
+    assert (code, said["object"]) == (200, "chat.completion")
+
+
+async def test_a_stream_starts_at_once_and_is_kept_alive_until_the_winner_is_known(served: Served) -> None:
+    gates = [served.simulator.hold(name, f"I am {name}") for name in ("alpha", "beta", "gamma")]
+    async with served.http.post(f"{served.url}/chat/completions", json=a_question(stream=True)) as streamed:
+        assert streamed.status == 200
+        assert streamed.headers["Content-Type"].startswith("text/event-stream")
+        assert await streamed.content.readline() == b": keep-alive\n"
+        for gate in gates:
+            gate.set()
+        lines = (await streamed.read()).decode().strip().split("\n\n")
+    assert lines[-1] == "data: [DONE]"
+    chunks = [json.loads(line.removeprefix("data: ")) for line in lines[:-1]]
+    assert chunks[-1]["ensemble"]["request_id"] == streamed.headers["x-ensemble-request-id"]
+    assert "".join(chunk["choices"][0]["delta"].get("content") or "" for chunk in chunks).startswith("I am ")
+
+
+async def test_no_stream_is_silent_for_long(tmp_path: Path) -> None:
+    async with serving(tmp_path, PANEL + SERVER + "keepalive_s = 0.01\n") as served:
+        gates = [served.simulator.hold(name) for name in ("alpha", "beta", "gamma")]
+        async with served.http.post(f"{served.url}/chat/completions", json=a_question(stream=True)) as streamed:
+            for _ in range(4):
+                assert await streamed.content.readline() == b": keep-alive\n"
+                assert await streamed.content.readline() == b"\n"
+            for gate in gates:
+                gate.set()
+            assert (await streamed.read()).endswith(b"data: [DONE]\n\n")
+
+
+async def test_an_error_in_a_stream_is_an_event(served: Served) -> None:
+    for name in ("alpha", "beta", "gamma"):
+        served.simulator.script(name, [status(400, message="no thanks")])
+    async with served.http.post(f"{served.url}/chat/completions", json=a_question(stream=True)) as streamed:
+        sent = (await streamed.read()).decode()
+    events = [json.loads(line.removeprefix("data: ")) for line in sent.split("\n\n") if line.startswith("data: ")]
+    assert [event["error"]["code"] for event in events] == ["no_candidate"]
+    assert {one["member"] for one in events[0]["error"]["candidates"]} == {"alpha", "beta", "gamma"}
+
+
+async def test_a_wrong_request_for_a_stream_is_still_a_plain_error(served: Served) -> None:
+    code, said, _ = await served.post(a_question(stream=True, model="nobody"))
+    assert (code, said["error"]["code"]) == (404, "model_not_found")
+
+
+async def test_probes(served: Served) -> None:
+    assert (await served.get("/healthz"))[:2] == (200, {"status": "ok"})
+    assert (await served.get("/readyz"))[:2] == (200, {"status": "ready"})
+    await served.service.drain(0)
+    assert (await served.get("/healthz"))[0] == 200
+    code, said, headers = await served.get("/readyz")
+    assert (code, said["error"]["code"], headers["Retry-After"]) == (503, "overloaded", "5")
+
+
+async def test_without_a_writable_log_it_is_not_ready_and_answers_nothing(served: Served) -> None:
+    await served.service.store.close()
+    assert (await served.get("/readyz"))[0] == 503
+    code, said, _ = await served.post()
+    assert (code, said["error"]["code"]) == (503, "store_unavailable")
+
+
+async def test_work_that_a_shutdown_cuts_off_is_told_so(served: Served) -> None:
+    gates = [served.simulator.hold(name) for name in ("alpha", "beta", "gamma") * 2]
+    async with asyncio.TaskGroup() as group:
+        plain = group.create_task(served.post())
+        stream = group.create_task(_read_stream(served))
+        await served.simulator.until(in_flight=6)
+        await served.service.drain(0.01)
+    code, said, headers = plain.result()
+    assert (code, said["error"]["code"], headers["Retry-After"]) == (503, "overloaded", "1")
+    assert stream.result()["error"]["code"] == "overloaded"
+    assert not any(gate.is_set() for gate in gates)
+
+
+async def _read_stream(served: Served) -> Any:
+    async with served.http.post(f"{served.url}/chat/completions", json=a_question(stream=True)) as streamed:
+        sent = (await streamed.read()).decode()
+    return json.loads(sent[sent.index("data: ") + 6 :])
