@@ -1,0 +1,257 @@
+"""Whether an installation and a configuration are sound: what there is, where it comes from, what should be mended."""
+
+import asyncio
+import os
+import platform
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from uuid_utils import uuid7
+
+from ensemble import identity
+from ensemble.config import Draft, Settings, read
+from ensemble.errors import ConfigError
+from ensemble.fleet import Member, MemberSettings
+from ensemble.ledger import Aim
+from ensemble.limits import Limiter
+from ensemble.money import price_on
+from ensemble.provider import PROVIDERS, Provider
+from ensemble.router import ROUTERS, Router
+from ensemble.types import Call, Request, RequestId
+from judges.errors import UnknownPlugin
+from judges.judge import AGGREGATORS, JUDGES
+from judges.registry import Registry
+from judges.types import Message, Prompt
+
+REGISTRIES: Mapping[str, Registry[Any]] = {
+    "providers": PROVIDERS,
+    "judges": JUDGES,
+    "routers": ROUTERS,
+    "aggregators": AGGREGATORS,
+}
+PATIENCE_S = 30.0
+"""How long a member may take to answer one word."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A part that the configuration names. ``problems`` says why it is broken; ``origin`` is where its code is from."""
+
+    table: str
+    name: str
+    use: str
+    origin: str
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Available:
+    """A plugin that ``use`` may name. ``problem`` says why it cannot be loaded, None where it can."""
+
+    kind: str
+    name: str
+    origin: str
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One call of one member. ``nano_usd`` is None where the cost is unknown, ``error`` where all went well."""
+
+    member: str
+    total_s: float
+    nano_usd: int | None
+    model: str | None
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What was found. ``config`` is None where no configuration was looked at; ``problems`` must be mended."""
+
+    version: str
+    python: str
+    origins: tuple[identity.Origin, ...]
+    config: Path | None
+    digest: str | None
+    parts: tuple[Part, ...]
+    available: tuple[Available, ...]
+    problems: tuple[str, ...]
+    advice: tuple[str, ...]
+    trials: tuple[Trial, ...] = ()
+
+    @property
+    def sound(self) -> bool:
+        """Nothing has to be mended, and every member that was tried has answered."""
+        return not self.problems and not any(trial.error for trial in self.trials)
+
+
+async def examine(config: Path | None, *, live: bool = False) -> Report:
+    """Look at the installation and, unless it is None, at the configuration ``config``.
+
+    ``live`` calls every member once, if there is no problem before; that costs a few tokens and is not logged.
+    """
+    report = await asyncio.to_thread(_inspect, config)
+    if not live or config is None or report.problems:
+        return report
+    settings = (await asyncio.to_thread(read, config)).settings
+    return replace(report, trials=await try_members(settings))
+
+
+def _inspect(config: Path | None) -> Report:
+    origins = tuple(identity.describe())
+    draft = read(config) if config else None
+    problems = [origin.problem for origin in origins if origin.problem]
+    advice: list[str] = []
+    if draft:
+        problems += [problem.line for problem in draft.problems]
+        problems += _around(draft.settings)
+        advice += advise(draft.settings, datetime.now(UTC))
+    try:
+        own = version(identity.DISTRIBUTION)
+    except PackageNotFoundError:
+        own = "not installed, run from its source"
+    return Report(
+        version=own,
+        python=platform.python_version(),
+        origins=origins,
+        config=config,
+        digest=draft.settings.digest if draft and not draft.problems else None,
+        parts=tuple(_parts(draft)) if draft else (),
+        available=tuple(_available()),
+        problems=tuple(problems),
+        advice=tuple(advice),
+    )
+
+
+def _parts(draft: Draft) -> Iterator[Part]:
+    for table, declared in draft.declared.items():
+        for name, use in declared.items():
+            registry = REGISTRIES.get(table)
+            member = draft.settings.members.get(name) if table == "members" else None
+            what = f"{member.provider}: {member.model}" if member else use
+            lines = tuple(problem.line for problem in draft.problems if problem.place == f"{table}.{name}")
+            origin = _origin(registry, use) if registry else ""
+            yield Part(table=table, name=name, use=what, origin=origin, problems=lines)
+
+
+def _origin(registry: Registry[Any], use: str) -> str:
+    return use if use.endswith(".py") else registry.origin(use)
+
+
+def _available() -> Iterator[Available]:
+    for kind, registry in REGISTRIES.items():
+        for name in registry.names():
+            problem = None
+            try:
+                registry.find(name)
+            except UnknownPlugin as error:
+                problem = str(error)
+            yield Available(kind=kind, name=name, origin=registry.origin(name), problem=problem)
+
+
+def _around(settings: Settings) -> Iterator[str]:
+    """What only matters once the service runs."""
+    try:
+        settings.server.api_key()
+    except ConfigError as error:
+        yield f"{settings.path}: {error}"
+    log = settings.store.path
+    place = log if log.exists() else log.parent
+    if not os.access(place, os.W_OK):
+        yield f"{settings.path}: [store] path: {place} {'cannot be written' if place.exists() else 'does not exist'}"
+
+
+def advise(settings: Settings, moment: datetime) -> Iterator[str]:
+    """What can be used but might be better, one sentence each, as of ``moment`` (an aware time)."""
+    for name, member in settings.members.items():
+        yield from _advise_member(name, member, moment)
+    for name, router in settings.routers.items():
+        yield from _advise_router(name, router, settings)
+
+
+def _advise_member(name: str, member: MemberSettings, moment: datetime) -> Iterator[str]:
+    place = f"[members.{name}]"
+    if member.max_output_tokens is None:
+        yield f"{place} has no max_output_tokens: an answer may become as long and as dear as the provider allows"
+    price = price_on(member.price, moment)
+    if not member.price:
+        yield f"{place} has no price: what it costs is unknown and missing in every total (0 is free)"
+    elif price is None:
+        first = min(row.valid_from for row in member.price)
+        yield f"{place} has no price before {first}: until then its cost is unknown"
+    elif absent := [key for key in ("input", "output") if getattr(price, key) is None]:
+        yield f"{place} price has no {' and no '.join(absent)}: what a call costs is unknown"
+    for day in sorted(row.valid_from for row in member.price if price and row.valid_from > _day(moment)):
+        yield f"{place} changes its price on {day}"
+
+
+def _day(moment: datetime) -> date:
+    return moment.astimezone(UTC).date()
+
+
+def _advise_router(name: str, router: Router, settings: Settings) -> Iterator[str]:
+    named = [reference for _, reference in router.references()]
+    panel = {str(one): settings.members[one] for one in named if one.kind == "member" and one in settings.members}
+    for judge in dict.fromkeys(str(one) for one in named if one.kind == "judge" and one in settings.judges):
+        asked = {
+            str(one): settings.members[one]
+            for _, one in settings.judges[judge].references()
+            if one.kind in ("model", "member") and one in settings.members
+        }
+        place = f"[routers.{name}] judge {judge!r}"
+        written = {(member.provider, member.model): who for who, member in panel.items()}
+        for who, member in asked.items():
+            if author := written.get((member.provider, member.model)):
+                same = "" if author == who else f", the same model as {author!r},"
+                yield f"{place} asks {who!r}{same} about its own answers: let another model judge"
+        families = {member.family for member in asked.values()}
+        if len(families) == 1 and families & {member.family for member in panel.values()} - {None}:
+            family = families.pop()
+            yield f"{place} and a member of the panel are of one family, {family!r}: add a judge of a second family"
+
+
+async def try_members(settings: Settings) -> tuple[Trial, ...]:
+    """Call every member once, all at the same time, in the order of the configuration."""
+    trials: dict[str, Trial] = {}
+    async with asyncio.TaskGroup() as group:
+        for name, provider in settings.providers.items():
+            members = {who: member for who, member in settings.members.items() if member.provider == name}
+            group.create_task(_try_provider(provider, members, trials))
+    return tuple(trials[name] for name in settings.members)
+
+
+async def _try_provider(provider: Provider, members: dict[str, MemberSettings], trials: dict[str, Trial]) -> None:
+    limiter = Limiter(requests_per_minute=None, tokens_per_minute=None, max_in_flight=provider.max_in_flight)
+    try:
+        async with provider.connect() as connection, asyncio.TaskGroup() as group:
+            for name, settings in members.items():
+                once = settings.model_copy(update={"max_attempts": 1, "timeout_s": PATIENCE_S})
+                group.create_task(_try(Member(name, once, connection, limiter), trials))
+    except ConfigError as error:
+        for name in members:
+            trials[name] = Trial(member=name, total_s=0.0, nano_usd=0, model=None, error=str(error))
+
+
+async def _try(member: Member, trials: dict[str, Trial]) -> None:
+    prompt = Prompt(messages=(Message(role="user", content="Reply with one word: ready"),), max_output_tokens=64)
+    request = Request(
+        id=RequestId(str(uuid7())),
+        model=member.name,
+        prompt=prompt,
+        arrived_at=datetime.now(UTC),
+        deadline=asyncio.get_running_loop().time() + PATIENCE_S,
+    )
+    attempts: list[Call] = []
+    call = await member.call(request, prompt, Aim(purpose="candidate"), seen=attempts.append)
+    trials[member.name] = Trial(
+        member=member.name,
+        total_s=call.total_s,
+        nano_usd=call.usage.nano_usd,
+        model=call.completion.model if call.completion else None,
+        error=f"{call.failure}: {call.detail}" if call.failure else None,
+    )

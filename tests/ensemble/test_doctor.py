@@ -1,0 +1,149 @@
+"""What the doctor advises, and what it finds around a configuration."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from ensemble.config import load
+from ensemble.doctor import advise, examine
+
+TODAY = datetime(2026, 6, 1, tzinfo=UTC)
+CONFIG = """
+[providers.local]
+use = "openai"
+base_url = "http://127.0.0.1:1/v1"
+
+[members.one]
+provider = "local"
+model = "one-id"
+family = "a"
+max_output_tokens = 9
+price = { input = 1, output = 1 }
+
+[members.two]
+provider = "local"
+model = "two-id"
+family = "b"
+max_output_tokens = 9
+price = { input = 1, output = 1 }
+
+[members.critic]
+provider = "local"
+model = "critic-id"
+family = "c"
+max_output_tokens = 9
+price = { input = 1, output = 1 }
+
+[judges.house]
+use = "pairwise"
+model = "critic"
+
+[routers.best]
+use = "parallel"
+members = ["one", "two"]
+judge = "house"
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "ensemble.toml"
+    path.write_text(CONFIG)
+    return path
+
+
+CASES = {
+    "nothing": ("", "", []),
+    "no limit": (
+        'model = "two-id"\nfamily = "b"\nmax_output_tokens = 9',
+        'model = "two-id"\nfamily = "b"',
+        ["[members.two] has no max_output_tokens: an answer may become as long and as dear as the provider allows"],
+    ),
+    "no price": (
+        "price = { input = 1, output = 1 }\n\n[members.two]",
+        "[members.two]",
+        ["[members.one] has no price: what it costs is unknown and missing in every total (0 is free)"],
+    ),
+    "half a price": (
+        "price = { input = 1, output = 1 }\n\n[members.two]",
+        "price = { input = 1 }\n\n[members.two]",
+        ["[members.one] price has no output: what a call costs is unknown"],
+    ),
+    "a price of the future": (
+        "price = { input = 1, output = 1 }\n\n[members.two]",
+        "price = { input = 1, output = 1, valid_from = 2026-06-02 }\n\n[members.two]",
+        ["[members.one] has no price before 2026-06-02: until then its cost is unknown"],
+    ),
+    "a price that will change": (
+        "price = { input = 1, output = 1 }\n\n[members.two]",
+        "price = [{ input = 1, output = 1 }, { input = 2, output = 2, valid_from = 2026-06-02 }]\n\n[members.two]",
+        ["[members.one] changes its price on 2026-06-02"],
+    ),
+    "judge in the panel": (
+        'model = "critic"',
+        'model = "one"',
+        [
+            "[routers.best] judge 'house' asks 'one' about its own answers: let another model judge",
+            "[routers.best] judge 'house' and a member of the panel are of one family, 'a': "
+            "add a judge of a second family",
+        ],
+    ),
+    "the same model under another name": (
+        'model = "critic-id"',
+        'model = "one-id"',
+        [
+            "[routers.best] judge 'house' asks 'critic', the same model as 'one', about its own answers: "
+            "let another model judge"
+        ],
+    ),
+    "one family": (
+        'family = "c"',
+        'family = "b"',
+        [
+            "[routers.best] judge 'house' and a member of the panel are of one family, 'b': "
+            "add a judge of a second family"
+        ],
+    ),
+    "a jury of two families": (
+        'use = "pairwise"\nmodel = "critic"',
+        'use = "jury"\nseats = [{ use = "pairwise", model = "critic" }, { use = "pairwise", model = "spare" }]\n'
+        '[members.spare]\nprovider = "local"\nmodel = "spare-id"\nfamily = "a"\nmax_output_tokens = 9\n'
+        "price = { input = 0, output = 0 }",
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "advice"), CASES.values(), ids=CASES)
+def test_advice(path: Path, old: str, new: str, advice: list[str]) -> None:
+    assert old in CONFIG
+    path.write_text(CONFIG.replace(old, new, 1))
+    assert list(advise(load(path), TODAY)) == advice
+
+
+async def test_what_would_stop_the_service_is_found(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SERVER_KEY_FOR_TEST", raising=False)
+    with path.open("a") as file:
+        file.write("[store]\npath = 'gone/log.db'\n[server]\napi_key_env = 'SERVER_KEY_FOR_TEST'\n")
+    report = await examine(path)
+    assert not report.sound
+    assert report.problems == (
+        f"{path}: [server] api_key_env: the environment variable SERVER_KEY_FOR_TEST is not set",
+        f"{path}: [store] path: {path.parent / 'gone'} does not exist",
+    )
+
+
+async def test_a_member_that_cannot_be_reached_is_a_finding(path: Path) -> None:
+    report = await examine(path, live=True)
+    assert [trial.member for trial in report.trials] == ["one", "two", "critic"]
+    assert [(trial.error or "").partition(":")[0] for trial in report.trials] == ["unreachable"] * 3
+    assert not report.sound
+
+
+async def test_a_plugin_that_cannot_be_loaded_is_listed_with_its_reason(path: Path) -> None:
+    """It lies in an installed package, and nobody names it: that is no problem yet, but it is told."""
+    report = await examine(path)
+    assert {one.kind for one in report.available} == {"providers", "judges", "routers", "aggregators"}
+    assert all(one.problem is None for one in report.available if one.origin.startswith(("ensemble.", "judges.")))
+    assert [origin.name for origin in report.origins] == ["ensemble", "judges"]
