@@ -45,12 +45,14 @@ class MemberSettings(BaseModel):
     """One model of one provider, as a ``[members.NAME]`` table.
 
     Attributes:
+        provider: name of the ``[providers.NAME]`` table.
         model: the provider's own model id.
         max_output_tokens: most tokens of an answer; sent where the request states no lower number.
         options: sampling options by wire name; what a request states itself goes before them.
         system: text put before the conversation as a system turn, for candidates alone.
         price: one table, or an array of tables with ``valid_from``; left out, the price is unknown.
         context_tokens: a request that cannot fit is not sent to this member.
+        tags: words of your own, for selections.
         capabilities: what the member can do; left out, everything is assumed.
         family: who trained it; a judge of the same family is marked.
         comparable: about as good as the others so marked, so that consensus may count its answers.

@@ -26,8 +26,14 @@ Usd = Annotated[Decimal, Field(ge=0, le=1_000_000), AfterValidator(_exact)]
 class Price(BaseModel):
     """What one member costs, in USD per million tokens. A price that is left out is unknown; 0 is free.
 
-    ``batch_input`` and ``batch_output`` are the prices of the provider's batch interface. ``valid_from`` is the first
-    day (UTC) on which the row holds.
+    Attributes:
+        input: fresh input tokens.
+        output: output tokens, reasoning included.
+        cache_read: input tokens read from the provider's cache.
+        cache_write: input tokens written to the provider's cache.
+        batch_input: input tokens of the batch interface.
+        batch_output: output tokens of the batch interface.
+        valid_from: first day (UTC) on which the row holds.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -96,6 +96,7 @@ async def rule(
     chosen, fallback = _choose(verdict, screened.contenders, authors, plan, stage)
     panel = len(tuple(plan.stages[stage].seats())) + len(plan.shadow)
     judged = {authors[candidate.id] for candidate in case.candidates}
+    good = sum(call.good for call in calls)
     return Ruling(
         id=VerdictId(str(uuid7())),
         stage=stage,
@@ -108,7 +109,7 @@ async def rule(
         fallback=fallback,
         set_aside=screened.set_aside,
         complete=len(case.candidates) == panel,
-        usable=fallback is None and len(judged) > 1,
+        usable=fallback is None and len(judged) > 1 and good >= plan.stages[stage].min_panel,
     )
 
 

@@ -42,7 +42,7 @@ class ModelName(Name):
 class Plugin(BaseModel, ABC):
     """A strategy whose fields are its options: frozen, unknown fields refused, identified by its configuration."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     use: ClassVar[str] = ""
     """The registered name, set by ``Registry.register``; also written by ``model_dump``."""

@@ -380,6 +380,16 @@ def test_an_agreement_that_cannot_change_ends_the_wait() -> None:
     run_virtual(main())
 
 
+@pytest.mark.parametrize(("least", "usable"), [(2, True), (3, False)])
+def test_a_panel_below_its_least_size_makes_no_label(least: int, usable: bool) -> None:
+    async def main() -> None:
+        pipeline, kept = a_pipeline(trio(a="x", b="x!", c=failed("rejected")), panel("a", "b", "c", min_panel=least))
+        await pipeline.answer(a_request())
+        assert kept.records[0].rulings[0].usable is usable
+
+    run_virtual(main())
+
+
 def test_a_judge_sees_no_provider_state() -> None:
     seen: list[Case] = []
 

@@ -1,0 +1,101 @@
+"""Generate the reference parts of the README from the code; cog puts them between their markers.
+
+``scripts/fix`` writes them, ``scripts/check`` fails where they differ from the code.
+"""
+
+import inspect
+import sys
+from collections.abc import Iterator
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import click
+import docstring_parser
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+
+def options(cls: type[BaseModel]) -> str:
+    """A table of the keys of one configuration table."""
+    told = {p.arg_name: p.description or "" for p in docstring_parser.parse(inspect.getdoc(cls) or "").params}
+    rows = ["| key | default | meaning |", "|---|---|---|"]
+    for name, field in cls.model_fields.items():
+        meaning = " ".join((told.get(name) or field.description or "").split())
+        if not meaning:
+            raise SystemExit(f"{cls.__module__}.{cls.__qualname__}.{name} has no description")
+        default = "required" if field.is_required() else _default(field.get_default(call_default_factory=True))
+        rows.append(f"| `{name}` | {default} | {_cell(meaning)} |")
+    return "\n".join(rows) + "\n"
+
+
+def plugins(kind: str) -> str:
+    """Every plugin of a registry with its one-line summary and options."""
+    from ensemble.provider import PROVIDERS
+    from ensemble.router import ROUTERS
+    from judges import AGGREGATORS, JUDGES
+
+    registry: Any = {"provider": PROVIDERS, "router": ROUTERS, "judge": JUDGES, "aggregator": AGGREGATORS}[kind]
+    rows = [f"| `use` | what this {kind} does | options (default) |", "|---|---|---|"]
+    for name in registry.names():
+        cls = registry.find(name)
+        summary = docstring_parser.parse(inspect.getdoc(cls) or "").short_description or ""
+        keys = ", ".join(f"`{key}` ({default})" for key, default in _own_options(cls)) or "none"
+        rows.append(f"| `{name}` | {_cell(' '.join(summary.split()))} | {_cell(keys)} |")
+    return "\n".join(rows) + "\n"
+
+
+def schema() -> str:
+    """The tables of the log with their columns."""
+    from ensemble.store.describe import describe
+
+    out = []
+    for table in describe():
+        columns = ", ".join(f"`{column.name}`" for column in table.columns)
+        out.append(f"| `{table.name}` | {_cell(table.doc)} | {columns} |")
+    return "\n".join(["| table | one row is | columns |", "|---|---|---|", *out]) + "\n"
+
+
+def errors() -> str:
+    """The errors that a client can be told."""
+    import ensemble.errors as module
+
+    classes = [c for _, c in inspect.getmembers(module, inspect.isclass) if issubclass(c, module.EnsembleError)]
+    told = sorted((c.status, c.code, (inspect.getdoc(c) or "").splitlines()[0]) for c in classes if c.status != 500)
+    rows = [f"| {status} | `{code}` | {_cell(doc)} |" for status, code, doc in told]
+    return "\n".join(["| status | code | meaning |", "|---|---|---|", *rows]) + "\n"
+
+
+def commands() -> str:
+    """The commands of the console script."""
+    from ensemble.cli import main as group
+
+    rows = ["| command | does |", "|---|---|"]
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if command is not None:
+            rows.append(f"| `ensemble {name}` | {_cell(command.get_short_help_str(200))} |")
+    return "\n".join(rows) + "\n"
+
+
+def _own_options(cls: type[BaseModel]) -> Iterator[tuple[str, str]]:
+    for name, field in cls.model_fields.items():
+        required = field.is_required()
+        yield name, "required" if required else _default(field.get_default(call_default_factory=True)).strip("`")
+
+
+def _default(value: object) -> str:
+    if value is None or value is PydanticUndefined or value in ((), {}, frozenset(), set()):
+        return "none"
+    if isinstance(value, BaseModel):
+        return f"`{getattr(value, 'use', '') or type(value).__name__}`"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    return f"`{value.value if isinstance(value, Enum) else value}`"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("``", "`")
