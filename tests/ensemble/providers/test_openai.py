@@ -393,8 +393,11 @@ class TestReply:
 
     async def test_infinity_where_a_number_should_be(self, upstream: Upstream, connection: Connection) -> None:
         logprobs = {"content": [{"token": "a", "logprob": float("-inf")}]}
-        upstream.says(a_reply(choice={"logprobs": logprobs}))
-        assert (await connection.complete("small", a_prompt())).text == "Paris."
+        details = {"reasoning_details": [{"score": float("nan")}]}
+        upstream.says(a_reply(choice={"logprobs": logprobs}, message=details))
+        said = await connection.complete("small", a_prompt())
+        assert (said.text, said.logprobs) == ("Paris.", None)
+        assert said.reasoning[0].data == {"type": "reasoning_details", "details": [{"score": None}]}
 
     @pytest.mark.parametrize(
         "content", [rb'"a\ud800b"', b'"a\xffb"', rb'"a\udc00b"'], ids=["high surrogate", "no UTF-8", "low surrogate"]
@@ -462,6 +465,12 @@ class TestStream:
         )
         assert deltas[0] == Delta(kind="tool_call", text="", index=0, id="c1", name="look")
         assert [delta.index for delta in deltas] == [0, 0, 0, 1, 2]
+
+    async def test_only_the_first_of_several_choices_counts(self, upstream: Upstream, connection: Connection) -> None:
+        other = a_chunk(content="Rome.")
+        other["choices"][0]["index"] = 1
+        upstream.streams(event(a_chunk(content="Paris.")), event(other), event(a_chunk(finish="stop")), DONE)
+        assert (await streamed(connection))[1].text == "Paris."
 
     async def test_events_cut_anywhere_by_the_network(self, upstream: Upstream, connection: Connection) -> None:
         events = event(a_chunk(content="Parí")) + b": keep-alive\r\n\r\n" + event(a_chunk(content="s", finish="stop"))
@@ -727,6 +736,7 @@ class TestFailures:
         upstream.answer = hang_up
         failed = await failure_of(connection)
         assert (failed.failure, failed.retryable, failed.sent) == ("cut_stream", True, True)
+        assert len(upstream.received) == 1, "the SDK must not retry by itself"
 
     async def test_nobody_there(self, unused_tcp_port: int) -> None:
         provider = OpenAI(base_url=f"http://127.0.0.1:{unused_tcp_port}/v1")
