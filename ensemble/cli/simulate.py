@@ -61,6 +61,8 @@ def _key(name: str | None) -> str | None:
 @click.option("--rpm", type=click.IntRange(min=1), help="Requests per minute before 429.")
 @click.option("--tpm", type=click.IntRange(min=1), help="Tokens per minute before 429.")
 @click.option("--api-key-env", metavar="NAME", help="Environment variable with the only key that is let in.")
+@click.option("--tasks", type=click.IntRange(min=1), help="Write this many tasks with their truth, and serve nothing.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Where --tasks go; - is standard output.")
 def command(
     host: str,
     port: int,
@@ -74,11 +76,21 @@ def command(
     rpm: int | None,
     tpm: int | None,
     api_key_env: str | None,
+    tasks: int | None,
+    out: Path | None,
 ) -> None:
     """Run a simulated fleet that speaks the providers' wire formats, until Ctrl-C.
 
     Nothing that it says comes from a real model, except with --recording, where it repeats what real models said.
+
+    With --tasks N --out FILE it writes tasks of the simulated fleet as JSON lines (messages, tools, kind, difficulty,
+    truth, checker), so that any evaluation can be scored against the truth, apart from a judge.
     """
+    if (tasks is None) != (out is None):
+        raise click.UsageError("--tasks and --out go together: --tasks 500 --out tasks.jsonl")
+    if tasks is not None and out is not None:
+        _write_tasks(tasks, seed, out)
+        return
     settings = SimulatorSettings(
         host=host,
         port=port,
@@ -100,6 +112,15 @@ def command(
         asyncio.run(_serve(settings))
     except (OSError, ValueError) as error:
         raise click.ClickException(f"the simulated fleet cannot start: {error}") from error
+
+
+def _write_tasks(n: int, seed: int, out: Path) -> None:
+    from ensemble.simulator.tasks import as_json, make_tasks
+
+    with click.open_file(str(out), "wb") as file:
+        for task in make_tasks(n, seed):
+            file.write(as_json(task) + b"\n")
+    click.echo(f"{n} simulated tasks written to {out}", err=True)
 
 
 async def _serve(settings: SimulatorSettings) -> None:

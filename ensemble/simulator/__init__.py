@@ -12,8 +12,23 @@ if TYPE_CHECKING:
     from ensemble.simulator.settings import SimulatorSettings
     from ensemble.simulator.simulator import Simulator
     from ensemble.simulator.talk import Said, ToolUse
+    from ensemble.simulator.tasks import Task, check, make_tasks
 
-__all__ = ["Said", "Served", "Simulator", "SimulatorSettings", "Step", "ToolUse", "fault", "reply", "stall", "status"]
+__all__ = [
+    "Said",
+    "Served",
+    "Simulator",
+    "SimulatorSettings",
+    "Step",
+    "Task",
+    "ToolUse",
+    "check",
+    "fault",
+    "make_tasks",
+    "reply",
+    "stall",
+    "status",
+]
 
 _HOMES = {
     "Said": "talk",
@@ -21,8 +36,11 @@ _HOMES = {
     "Simulator": "simulator",
     "SimulatorSettings": "settings",
     "Step": "script",
+    "Task": "tasks",
     "ToolUse": "talk",
+    "check": "tasks",
     "fault": "script",
+    "make_tasks": "tasks",
     "reply": "script",
     "stall": "script",
     "status": "script",

@@ -4,6 +4,7 @@ from ensemble.simulator.chat import Chat
 from ensemble.simulator.evaluator import Bias, Evaluator, RecordedTaste
 from ensemble.simulator.fleet import Fleet
 from ensemble.simulator.models import Profile, SimulatedModel
+from ensemble.simulator.procedural import procedural_models
 from ensemble.simulator.recording import RecordedModel, Recording
 from ensemble.simulator.settings import SimulatorSettings
 
@@ -14,7 +15,7 @@ def assemble(settings: SimulatorSettings) -> Fleet:
     """The recorded fleet where a recording is named, else the procedural one."""
     spare = SimulatedModel(profile=Profile(name="spare", family="none", tier="small"), brain=Chat(name="spare"))
     if settings.recording is None:
-        return Fleet(settings, {name: spare for name in ("small", "balanced", "large", "judge")}, spare)
+        return Fleet(settings, procedural_models(settings, _bias(settings)), spare)
     recording = Recording.load(settings.recording)
     models = {
         name: SimulatedModel(

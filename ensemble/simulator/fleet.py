@@ -11,6 +11,7 @@ from ensemble.simulator.models import SimulatedModel
 from ensemble.simulator.script import FAULTS, Step, fault
 from ensemble.simulator.served import Served, ServedLog
 from ensemble.simulator.settings import SimulatorSettings
+from ensemble.simulator.solver import Solver
 from ensemble.simulator.talk import Ask, Problem, Said
 
 
@@ -70,6 +71,19 @@ class Fleet:
                 param="model",
             )
         return found
+
+    def degrade(self, model: str, kind: str, by: float) -> None:
+        """Take ability from ``model`` for one ``kind`` of task, ``*`` for all; 0 gives it back."""
+        known = self.model(model)
+        if not isinstance(known.brain, Solver):
+            raise Problem(400, f"{model} solves no tasks, so it cannot be made worse at them.")
+        skill = replace(known.brain.skill, worse={**known.brain.skill.worse, kind: by})
+        self.models[model] = replace(known, brain=replace(known.brain, skill=skill))
+
+    def replace(self, model: str, like: str) -> None:
+        """Let ``model`` answer as ``like`` does from now on, under its old name and with another fingerprint."""
+        known, other = self.model(model), self.model(like)
+        self.models[model] = replace(known, brain=other.brain, version=known.version + 1)
 
     def admit(self, tokens: int) -> None:
         """Count an arrival of ``tokens`` prompt tokens; raises Problem (429) where a limit of the window is reached."""

@@ -43,7 +43,8 @@ class Brain(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedModel:
-    """A model of the fleet."""
+    """A model of the fleet; ``version`` goes up when another model takes its place under its name."""
 
     profile: Profile
     brain: Brain
+    version: int = 0

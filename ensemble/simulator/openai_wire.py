@@ -146,7 +146,7 @@ class OpenAIWire:
             "object": kind,
             "created": reply.created,
             "model": self.quirks.model_prefix + reply.model,
-            "system_fingerprint": "fp_simulated",
+            "system_fingerprint": f"fp_simulated_{reply.version}",
         }
         return {**frame, **self.quirks.extra}
 

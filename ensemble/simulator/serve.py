@@ -77,7 +77,7 @@ class Desk:
                 param="messages",
             )
         said = (step.said or model.brain.answer(ask)).within(ask)
-        reply = self._reply(ask, said, served)
+        reply = self._reply(ask, said, served, model.version)
         first_s, token_s = self._fleet.pace(model, ask, said)
         outgoing = Outgoing(
             request=request,
@@ -91,12 +91,13 @@ class Desk:
         )
         return await play(outgoing, step)
 
-    def _reply(self, ask: Ask, said: Said, served: Served) -> Reply:
+    def _reply(self, ask: Ask, said: Said, served: Served, version: int) -> Reply:
         usage = said.usage(ask.prompt_tokens)
         served.prompt_tokens, served.completion_tokens = usage.prompt, usage.completion
         served.cached_tokens, served.cache_write_tokens = usage.cached, usage.cache_write
         served.finish = said.finish
-        return Reply(id=f"sim-{served.request_id[8:]}", created=int(time.time()), ask=ask, said=said, usage=usage)
+        name, now = f"sim-{served.request_id[8:]}", int(time.time())
+        return Reply(id=name, created=now, ask=ask, said=said, usage=usage, version=version)
 
     def _refuse(self, problem: Problem, served: Served) -> web.Response:
         served.status = problem.status

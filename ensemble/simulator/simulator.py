@@ -14,6 +14,7 @@ from ensemble.simulator.models import Profile
 from ensemble.simulator.script import Step, hold
 from ensemble.simulator.served import ServedLog
 from ensemble.simulator.settings import SimulatorSettings
+from ensemble.simulator.talk import Problem
 
 
 class Simulator:
@@ -101,6 +102,28 @@ class Simulator:
         gate = asyncio.Event()
         self._fleet.script(model, [hold(gate, text)])
         return gate
+
+    def degrade(self, model: str, kind: str = "*", by: float = 0.5) -> None:
+        """Make ``model`` worse at one kind of task (``*``: at all) by ``by`` in difficulty; 0 gives the ability back.
+
+        Raises:
+            ValueError: no such model, or none that solves tasks.
+        """
+        try:
+            self._fleet.degrade(model, kind, by)
+        except Problem as problem:
+            raise ValueError(problem.message) from problem
+
+    def replace(self, model: str, like: str) -> None:
+        """Put the model ``like`` in the place of ``model``, under its old name.
+
+        Raises:
+            ValueError: no such model.
+        """
+        try:
+            self._fleet.replace(model, like)
+        except Problem as problem:
+            raise ValueError(problem.message) from problem
 
     async def until(
         self,

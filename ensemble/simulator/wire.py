@@ -9,13 +9,14 @@ from ensemble.simulator.talk import Ask, Problem, Said, Usage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """One answer on its way out. ``created`` is in seconds since 1970."""
+    """One answer on its way out. ``created`` is in seconds since 1970, ``version`` the model's."""
 
     id: str
     created: int
     ask: Ask
     said: Said
     usage: Usage
+    version: int = 0
 
     @property
     def model(self) -> str:

@@ -4,11 +4,13 @@ import asyncio
 import re
 import signal
 import sys
+from pathlib import Path
 
 import aiohttp
 from click.testing import CliRunner
 
 from ensemble.cli.simulate import command
+from ensemble.simulator.tasks import from_json, make_tasks
 
 PROGRAM = (sys.executable, "-c", "from ensemble.cli.simulate import command; command()")
 
@@ -41,3 +43,12 @@ def test_a_key_that_is_not_set_is_named() -> None:
     result = CliRunner().invoke(command, ["--api-key-env", "ENSEMBLE_TEST_NO_SUCH_KEY"])
     assert result.exit_code == 2
     assert "ENSEMBLE_TEST_NO_SUCH_KEY" in result.output
+
+
+def test_tasks_are_written_with_their_truth(tmp_path: Path) -> None:
+    out = tmp_path / "tasks.jsonl"
+    result = CliRunner().invoke(command, ["--tasks", "7", "--out", str(out), "--seed", "3"])
+    assert result.exit_code == 0, result.output
+    tasks = [from_json(line) for line in out.read_bytes().splitlines()]
+    assert tasks == list(make_tasks(7, seed=3))
+    assert CliRunner().invoke(command, ["--tasks", "7"]).exit_code == 2
