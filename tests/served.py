@@ -25,21 +25,25 @@ base_url = "{base_url}"
 [members.alpha]
 provider = "sim"
 model = "alpha"
+max_attempts = 1
 price = {{ input = 1, output = 2 }}
 
 [members.beta]
 provider = "sim"
 model = "beta"
+max_attempts = 1
 price = {{ input = 1, output = 2 }}
 
 [members.gamma]
 provider = "sim"
 model = "gamma"
+max_attempts = 1
 price = {{ input = 1, output = 2 }}
 
 [members.critic]
 provider = "sim"
 model = "critic"
+max_attempts = 1
 price = {{ input = 1, output = 2 }}
 
 [judges.longest]
@@ -49,7 +53,10 @@ use = "longest"
 use = "pairwise"
 model = "critic"
 """
-"""Three members for a panel and one for the judge; ``longest`` is a judge that a test can foresee."""
+"""Three members for a panel and one for the judge; ``longest`` is a judge that a test can foresee.
+
+Nobody is asked twice, since the pauses between attempts are long.
+"""
 PANEL = """
 [routers.panel]
 use = "parallel"
