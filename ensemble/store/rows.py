@@ -1,7 +1,6 @@
 """A record as rows: one tuple per row, in the order of ``COLUMNS``. Nothing here knows an engine."""
 
 import hashlib
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 
@@ -335,8 +334,8 @@ def _verdict(request: RequestId, ruling: Ruling, id_: str, parent: str | None, v
 
 
 def _scores(id_: str, verdict: Verdict, set_aside: Mapping[CandidateId, str]) -> Iterator[Row]:
-    compared = (candidate for preference in verdict.preferences for candidate in preference.shown)
-    for candidate in Counter((*verdict.winners, *verdict.scores, *set_aside, *compared)):
+    compared = [candidate for preference in verdict.preferences for candidate in preference.shown]
+    for candidate in dict.fromkeys((*verdict.winners, *verdict.scores, *set_aside, *compared)):
         yield (
             id_,
             candidate,

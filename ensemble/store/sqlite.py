@@ -34,6 +34,7 @@ class SqliteStore:
         self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="ensemble-store-reader")
         self._local = threading.local()
         self._readers: list[Database] = []
+        self._closed = False
 
     @classmethod
     async def open(cls, path: Path, *, busy_s: float) -> Self:
@@ -78,6 +79,7 @@ class SqliteStore:
         await self._writer.write(None)
 
     async def close(self) -> None:
+        self._closed = True
         try:
             await self._writer.close()
         finally:
@@ -87,23 +89,31 @@ class SqliteStore:
             self._readers.clear()
 
     async def _read(self, question: Callable[[Database], R]) -> R:
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, self._ask, question)
-        except sqlite3.Error as error:
-            raise StoreError(explain(error, self._path)) from error
-        except RuntimeError as error:
-            raise StoreError(f"{self._path}: the log has been closed") from error
+        if self._closed:
+            raise StoreError(f"{self._path}: the log has been closed")
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._ask, question)
 
     def _ask(self, question: Callable[[Database], R]) -> R:
+        """Answer ``question`` from one snapshot, on this thread's own connection."""
         db: Database | None = getattr(self._local, "db", None)
-        if db is None:
-            db = self._local.db = self._connect(reader=True)
-            self._readers.append(db)
-        db.begin()
+        sound = False
         try:
-            return question(db)
-        finally:
+            if db is None:
+                db = self._local.db = self._connect(reader=True)
+                self._readers.append(db)
+            db.begin()
+            answer = question(db)
             db.rollback()
+            sound = True
+        except sqlite3.Error as error:
+            raise StoreError(explain(error, self._path)) from error
+        finally:
+            # A connection that met a fault is not used again: the cause may be mended by the next question.
+            if db is not None and not sound:
+                self._local.db = None
+                self._readers.remove(db)
+                db.close()
+        return answer
 
     def _connect(self, *, reader: bool = False) -> Database:
         return _connect(self._path, self._busy_s, reader=reader)
@@ -114,9 +124,13 @@ def _connect(path: Path, busy_s: float, *, reader: bool = False) -> Database:
     uri = f"{path.absolute().as_uri()}?mode=rw"
     # Readers are closed by the thread that closes the store; each is used by one thread at a time until then.
     conn = sqlite3.connect(uri, uri=True, timeout=busy_s, isolation_level=None, check_same_thread=not reader)
-    db = Database(conn, execute_plugins=False)
-    db.execute("PRAGMA query_only = ON" if reader else "PRAGMA synchronous = FULL")
-    db.execute("PRAGMA foreign_keys = ON")
+    try:
+        db = Database(conn, execute_plugins=False)
+        db.execute("PRAGMA query_only = ON" if reader else "PRAGMA synchronous = FULL")
+        db.execute("PRAGMA foreign_keys = ON")
+    except sqlite3.Error:
+        conn.close()
+        raise
     return db
 
 
@@ -130,7 +144,7 @@ def _prepare(path: Path, busy_s: float) -> None:
         raise StoreError(explain(error, path)) from error
     try:
         _check(db, path)
-        _enable_wal(db, busy_s)
+        _enable_wal(db, path, busy_s)
         _migrate(db, path)
     except sqlite3.Error as error:
         raise StoreError(explain(error, path)) from error
@@ -158,10 +172,10 @@ def _check(db: Database, path: Path) -> None:
         )
 
 
-def _enable_wal(db: Database, busy_s: float) -> None:
+def _enable_wal(db: Database, path: Path, busy_s: float) -> None:
     # Two processes may open a new file at once, and SQLite does not wait for its lock while changing the journal mode.
     end = time.monotonic() + busy_s
-    while True:
+    while db.journal_mode != "wal":
         try:
             db.enable_wal()
         except sqlite3.OperationalError:
@@ -169,7 +183,9 @@ def _enable_wal(db: Database, busy_s: float) -> None:
                 raise
             time.sleep(0.02)
         else:
-            return
+            break
+    if db.journal_mode != "wal":
+        raise StoreError(f"{path}: this file system has no shared memory for SQLite; put the log on a local disk")
 
 
 def _migrate(db: Database, path: Path) -> None:

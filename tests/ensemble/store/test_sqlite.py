@@ -1,0 +1,232 @@
+"""What the file can suffer: other writers, other owners, other programs, newer versions, damage, a full disk."""
+
+import asyncio
+import os
+import resource
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sqlite_utils import Database
+
+from ensemble.errors import StoreError
+from ensemble.store import Store, open_store
+from ensemble.store.migrations import MIGRATIONS
+from tests.conftest import ROOT
+from tests.ensemble.store.builders import a_record
+
+
+def move(source: Path, target: Path) -> None:
+    """Every file of the log from one folder to the other."""
+    target.mkdir(exist_ok=True)
+    for file in source.glob("ensemble.db*"):
+        file.rename(target / file.name)
+
+
+def open_to_all_but_writing(path: Path) -> None:
+    """Anyone may reach the file and make others beside it, nobody but root may write to it."""
+    for folder in path.parent.parents[:2]:
+        folder.chmod(0o755)
+    path.parent.chmod(0o777)
+    path.chmod(0o444)
+
+
+def spoil(path: Path) -> None:
+    """The schema on the first page stays, so that the file opens; every page behind it is gone."""
+    data = path.read_bytes()
+    path.write_bytes(data[:4096] + b"\xff" * (len(data) - 4096))
+
+
+async def recovered(store: Store) -> int:
+    await store.ping()
+    await store.record(a_record())
+    return (await store.counts())["requests"]
+
+
+async def test_locked_by_another_process(store: Store, path: Path) -> None:
+    holder = """
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1], isolation_level=None)
+db.execute("BEGIN IMMEDIATE")
+print("held", flush=True)
+sys.stdin.readline()
+"""
+    command = [sys.executable, "-c", holder, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:  # noqa: ASYNC220
+        assert other.stdin is not None
+        assert other.stdout is not None
+        assert await asyncio.to_thread(other.stdout.readline) == "held\n"
+        with pytest.raises(StoreError, match="another process holds the write lock"):
+            await store.record(a_record())
+        with pytest.raises(StoreError, match="another process holds the write lock"):
+            await store.ping()
+        other.stdin.write("\n")
+    assert await recovered(store) == 1
+
+
+async def test_a_file_without_the_right_to_write(store: Store, path: Path) -> None:
+    """In a process of its own, which gives up being root if it is."""
+    await store.record(a_record())
+    await store.close()
+    script = """
+import asyncio, os, sys
+from ensemble.errors import StoreError
+from ensemble.store import open_store
+from tests.ensemble.store.builders import a_record
+
+async def main():
+    if os.geteuid() == 0:
+        os.setgid(65534)
+        os.setuid(65534)
+    store = await open_store(sys.argv[1], busy_s=0.2)
+    for write in (store.record(a_record()), store.ping()):
+        try:
+            await write
+        except StoreError as error:
+            print(error)
+    print((await store.counts())["requests"], len(list(store.labels())))
+    await store.close()
+
+asyncio.run(main())
+"""
+    open_to_all_but_writing(path)
+    command = [sys.executable, "-c", script, str(path)]
+    done = await asyncio.to_thread(
+        subprocess.run, command, cwd=ROOT, timeout=20, capture_output=True, text=True, check=False
+    )
+    first, second, read = done.stdout.splitlines() or [done.stderr]
+    assert "read-only" in first
+    assert "read-only" in second
+    assert read == "1 1"
+
+
+async def test_a_disk_that_takes_no_more(store: Store, path: Path) -> None:
+    """A limit on the size of files stands in for the full disk: the kernel refuses the bytes in the same place."""
+    await store.record(a_record())
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.with_name(f"{path.name}-wal").stat().st_size, hard))
+    try:
+        with pytest.raises(StoreError, match="the disk reports an error or takes no more bytes"):
+            await store.record(a_record())
+        with pytest.raises(StoreError, match="the disk reports an error or takes no more bytes"):
+            await store.ping()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert await recovered(store) == 2
+
+
+async def test_a_file_that_was_moved_away(store: Store, tmp_path: Path) -> None:
+    """Rows must not go into a file that has no name any more."""
+    await store.record(a_record())
+    move(tmp_path, tmp_path / "away")
+    with pytest.raises(StoreError, match="No such file"):
+        await store.record(a_record())
+    assert os.listdir(tmp_path) == ["away"]
+    move(tmp_path / "away", tmp_path)
+    assert await recovered(store) == 2
+
+
+async def test_a_damaged_file(store: Store, path: Path) -> None:
+    await store.record(a_record())
+    await store.close()
+    spoil(path)
+    with pytest.raises(StoreError, match=r"the file is damaged; stop, and restore a backup"):
+        await open_store(path)
+
+
+async def test_a_file_that_is_no_database(path: Path) -> None:
+    await asyncio.to_thread(path.write_text, "this is a text file, long enough to be taken for something else" * 20)
+    with pytest.raises(StoreError, match="is no SQLite database"):
+        await open_store(path)
+
+
+async def test_a_file_of_another_program(path: Path) -> None:
+    with Database(path) as db:
+        db.table("responses").insert({"id": 1})
+    with pytest.raises(StoreError, match="belongs to another program"):
+        await open_store(path)
+    with Database(path) as db:
+        assert db.table_names() == ["responses"]
+
+
+async def test_a_newer_schema_is_refused_and_left_alone(store: Store, path: Path) -> None:
+    await store.record(a_record())
+    await store.close()
+    with Database(path) as db:
+        step = {"migration_set": "ensemble", "name": "9999_from_the_future", "applied_at": "2030-01-01"}
+        db.table("_sqlite_migrations").insert(step)
+    with pytest.raises(StoreError, match=r"a newer version of this program wrote it .*9999_from_the_future"):
+        await open_store(path)
+
+
+async def test_an_older_schema_is_copied_and_brought_up_to_date(path: Path) -> None:
+    with Database(path) as db:
+        MIGRATIONS.apply(db, stop_before="0002_labels")
+    store = await open_store(path)
+    await store.record(a_record())
+    assert len(list(store.labels())) == 1
+    await store.close()
+    copy = path.with_name("ensemble.db.schema-1")
+    assert copy.stat().st_mode & 0o777 == 0o600
+    with Database(copy) as db:
+        assert db.view_names() == []
+        assert "requests" in db.table_names()
+
+
+async def test_opening_again_changes_nothing(store: Store, path: Path) -> None:
+    await store.record(a_record())
+    again = await open_store(path)
+    assert (await again.counts())["requests"] == 1
+    await again.close()
+    assert not list(path.parent.glob("*.schema-*"))
+
+
+async def test_many_open_a_new_file_at_once(path: Path) -> None:
+    async with asyncio.TaskGroup() as group:
+        opening = [group.create_task(open_store(path)) for _ in range(6)]
+    for task in opening:
+        await task.result().record(a_record())
+        await task.result().close()
+    with Database(path) as db:
+        assert db.table("requests").count == 6
+
+
+@pytest.mark.parametrize("address", ["", ":memory:", "sqlite://", "sqlite:///:memory:"])
+async def test_a_log_needs_a_file(address: str) -> None:
+    with pytest.raises(StoreError, match="needs a file"):
+        await open_store(address)
+
+
+async def test_an_unknown_engine_is_named() -> None:
+    with pytest.raises(StoreError, match="no engine keeps a log at mysql://; known: sqlite"):
+        await open_store("mysql://host/log")
+
+
+async def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="the log cannot be made: No such file or directory"):
+        await open_store(tmp_path / "nowhere" / "ensemble.db")
+
+
+async def test_a_path_may_stand_in_an_address(path: Path) -> None:
+    store = await open_store(f"sqlite:///{path}")
+    await store.ping()
+    await store.close()
+    assert os.listdir(path.parent) == ["ensemble.db"]
+
+
+async def test_a_proof_of_writing_writes(store: Store, path: Path) -> None:
+    await store.ping()
+    before = path.with_name(f"{path.name}-wal").stat().st_size
+    await store.ping()
+    assert path.with_name(f"{path.name}-wal").stat().st_size > before
+
+
+async def test_the_file_keeps_its_promises(store: Store, path: Path) -> None:
+    await store.record(a_record())
+    db = sqlite3.connect(path)
+    assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert db.execute("PRAGMA application_id").fetchone() == (0x454E534A,)
+    assert db.execute("PRAGMA user_version").fetchone() == (2,)
+    db.close()

@@ -1,0 +1,105 @@
+"""What the writer promises when it is killed, and when others write to the same file."""
+
+import asyncio
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+from ensemble.store import open_store
+from ensemble.types import RequestId
+from tests.conftest import ROOT
+from tests.ensemble.store.builders import a_record
+
+WRITES = """
+import asyncio, sys
+from ensemble.store import open_store
+from tests.ensemble.store.builders import a_late, a_record
+
+async def work(store, stop):
+    while not stop.is_set():
+        record = a_record()
+        await store.record(record)
+        print("served", record.request.id, flush=True)
+        await store.record_late(a_late(record))
+        print("full", record.request.id, flush=True)
+
+async def main():
+    store = await open_store(sys.argv[1])
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        for _ in range(50):
+            group.create_task(work(store, stop))
+
+asyncio.run(main())
+"""
+
+
+async def test_what_was_acknowledged_survives_kill_9(path: Path) -> None:
+    child = subprocess.Popen(  # noqa: ASYNC220 - it is killed below
+        [sys.executable, "-c", WRITES, str(path)], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    with child:
+        assert child.stdout is not None
+        lines = [child.stdout.readline() for _ in range(1000)]
+        child.send_signal(signal.SIGKILL)
+        lines += child.stdout.readlines()
+    told = [line.split() for line in lines if line.endswith("\n")]
+    store = await open_store(path)
+    for phase, id_ in told:
+        tree = await store.request(RequestId(id_))
+        assert tree is not None, id_
+        # With the served verdict there are three members; the full one has a fourth.
+        verdicts = tree["verdicts"]
+        assert isinstance(verdicts, list)
+        assert len(verdicts) >= (1 if phase == "served" else 2)
+        assert [len(verdict["scores"]) for verdict in verdicts] == [3, 4][: len(verdicts)]
+        assert isinstance(tree["calls"], list)
+        assert len(tree["calls"]) == 5 + (4 if len(verdicts) == 2 else 0)
+    await store.close()
+    with sqlite3.connect(path) as db:
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert db.execute("PRAGMA foreign_key_check").fetchall() == []
+    db.close()
+    assert len(told) >= 1000
+
+
+async def test_two_programs_share_a_file(path: Path) -> None:
+    """Each has a writer of its own; they take turns, and the daily sums of both add up."""
+    stores = [await open_store(path) for _ in range(3)]
+    async with asyncio.TaskGroup() as group:
+        for number in range(150):
+            group.create_task(stores[number % 3].record(a_record()))
+    counts = await stores[0].counts()
+    assert (counts["requests"], counts["calls"]) == (150, 750)
+    for store in stores:
+        await store.close()
+    with sqlite3.connect(path) as db:
+        assert db.execute("SELECT sum(requests) FROM daily_requests").fetchone() == (150,)
+        assert db.execute("SELECT sum(calls) FROM daily_calls").fetchone() == (750,)
+    db.close()
+
+
+async def test_a_log_that_is_never_closed_does_not_hold_up_the_end(path: Path) -> None:
+    script = """
+import asyncio, sys
+from ensemble.store import open_store
+from tests.ensemble.store.builders import a_record
+
+async def main():
+    store = await open_store(sys.argv[1])
+    await store.record(a_record())
+
+asyncio.run(main())
+"""
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-c", script, str(path)],
+        cwd=ROOT,
+        timeout=20,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert done.stderr == b""
