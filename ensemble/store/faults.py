@@ -30,6 +30,8 @@ _SENTENCES = {
 
 def explain(error: Exception, path: Path) -> str:
     """One sentence for the operator: which file, what is wrong with it, what to do."""
+    if isinstance(error, FileNotFoundError):
+        return f"{path}: the file is gone; put it back, or restart to begin a new one"
     code = getattr(error, "sqlite_errorcode", None)
     sentence = _SENTENCES.get(code & 0xFF) if isinstance(code, int) else None
     return f"{path}: {sentence} ({error})" if sentence else f"{path}: {error}"

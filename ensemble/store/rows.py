@@ -278,9 +278,8 @@ class _Asked:
         lines = self._lines.get((exchange.text, exchange.usage))
         if not lines:
             return None
-        line = lines.pop(0) if len(lines) > 1 else lines[0]
-        self.taken.add(line)
-        return line
+        self.taken.add(lines[0])
+        return lines.pop(0)
 
 
 def _ruling(rows: Rows, ruling: Ruling, asked: _Asked) -> None:

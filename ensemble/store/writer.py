@@ -137,15 +137,10 @@ class Writer:
     def _commit(self, batch: list[_Job]) -> _Told:
         try:
             return self._attempt(self._open(), batch)
-        except ROW_FAULTS as fault:
-            reason = explain(fault, self._path)
-        except sqlite3.Error as fault:
-            reason = explain(fault, self._path)
+        except (sqlite3.Error, OSError) as fault:
+            # The connection goes, and its open transaction with it; the next batch tries a new one.
             self._drop()
-        except OSError as fault:
-            reason = f"{self._path}: {fault}"
-            self._drop()
-        return [(job, StoreError(reason)) for job in batch]
+            return [(job, StoreError(explain(fault, self._path))) for job in batch]
 
     def _attempt(self, db: Database, batch: list[_Job]) -> _Told:
         execute = db.conn.execute
@@ -193,8 +188,13 @@ class Writer:
             self._db = None
 
     def _tell(self, told: _Told) -> None:
-        if told and not self._loop.is_closed():
+        if not told:
+            return
+        try:
             self._loop.call_soon_threadsafe(self._settle, told)
+        except RuntimeError:
+            # The loop has ended without closing the log: nobody waits any more.
+            return
 
     def _settle(self, told: _Told) -> None:
         for job, error in told:

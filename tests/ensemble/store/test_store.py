@@ -241,6 +241,13 @@ async def test_an_exchange_knows_its_line_of_the_ledger(store: Store) -> None:
     assert [e["call_id"] for e in tree["verdicts"][0]["exchanges"]] == judged
 
 
+async def test_equal_answers_of_a_judge_have_a_line_each(store: Store) -> None:
+    record = a_record()
+    await store.record(replace(record, calls=record.calls[:4]))
+    tree = await tree_of(store, record.request.id)
+    assert [e["call_id"] for e in tree["verdicts"][0]["exchanges"]] == [record.calls[3].id, None]
+
+
 async def test_ballots_hang_below_the_verdict_of_their_jury(store: Store) -> None:
     request = a_request()
     calls = tuple(a_call(request.id, member) for member in ("small", "large"))
