@@ -7,9 +7,9 @@ from typing import Literal
 
 from judges.brackets import Match, Side, coin
 from judges.llm._asking import Asked, AskingJudge
-from judges.llm._parse import THREE_WAY, Label, read_label
 from judges.llm._prompts import PromptFile, load
 from judges.llm._render import render, written
+from judges.readers.labels import THREE_WAY, Label, read_label
 from judges.types import Candidate, Case, Completion, Exchange, Model, Preference
 
 Order = Literal["single", "opposite", "both"]

@@ -65,13 +65,14 @@ def read_label(text: str, scale: Scale) -> Reading | None:
     """
     text = text.rstrip()
     names = "|".join(sorted(map(re.escape, scale), key=len, reverse=True))
-    found, unknown = [], False
+    found, unknown, past = [], False, 0
     for match in re.finditer(r"\[\[([^\[\]\n]{1,12})\]\]", text):
         name = re.sub(r"\s", "", match.group(1))
         if name in scale:
-            found.append(_Found(scale[name], match.start(), _is_final(text, match)))
+            found.append(_Found(scale[name], match.start(), _is_final(text, match, past)))
         else:
             unknown = unknown or _resembles(name, scale)
+        past = match.end()
     if unknown:
         return None
     if found:
@@ -97,12 +98,15 @@ def _choose(text: str, found: list[_Found]) -> Reading | None:
     return None
 
 
-def _is_final(text: str, match: re.Match[str]) -> bool:
-    """Whether a label is called final on its line or the one before, or stands alone on the last line of the reply."""
+def _is_final(text: str, match: re.Match[str], past: int) -> bool:
+    """Whether a label is called final on its line or the one before, or stands alone on the last line of the reply.
+
+    What is called final before ``past``, the end of the label before this one, was that label.
+    """
     line_start = text.rfind("\n", 0, match.start()) + 1
     line_end = text.find("\n", match.end())
     before, after = text[line_start : match.start()], text[match.end() : line_end if line_end >= 0 else len(text)]
-    if _FINAL.search(before):
+    if _FINAL.search(text, max(line_start, past), match.start()):
         return True
     alone = not before.strip(_MARKS) and not after.strip(_MARKS)
     if not alone:

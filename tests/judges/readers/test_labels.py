@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from judges.llm._parse import FIVE_WAY, THREE_WAY, Scale, read_label
+from judges.readers.labels import FIVE_WAY, THREE_WAY, Scale, read_label
 
 SIDES = {"first": "A>B", "second": "B>A", "tie": "A=B"}
 

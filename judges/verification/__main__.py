@@ -1,0 +1,39 @@
+"""The verification as a command: ``python -m judges.verification DIR``."""
+
+import sys
+from pathlib import Path
+
+from judges.verification import Report, UnreadableData, verify
+
+_USAGE = "usage: verify_judges DIR    (a folder with EXPECTED.json and the recorded texts, see its README)"
+
+
+def main(arguments: list[str]) -> int:
+    """Print every count; 0 if all are right, 3 if one differs or is missing, 1 for unreadable data, 2 for bad usage."""
+    if len(arguments) != 1 or arguments[0].startswith("-"):
+        sys.stderr.write(f"{_USAGE}\n")
+        return 0 if arguments in (["-h"], ["--help"]) else 2
+    try:
+        report = verify(Path(arguments[0]))
+    except UnreadableData as error:
+        sys.stderr.write(f"verify_judges: {error}\n")
+        return 1
+    sys.stdout.write(table(report))
+    return 3 if report.wrong else 0
+
+
+def table(report: Report) -> str:
+    """A line per count, and a last one with the sum of it."""
+    lines = []
+    for row in report.rows:
+        mark = "ok   " if row.right else "info " if row.informative else "WRONG"
+        found = f"{row.found}" if row.right else f"{row.found}, expected {row.expected}"
+        lines.append(f"{mark}  {row.part}  {row.name}: {found}")
+    wrong = len(report.wrong)
+    verdict = "every count is as expected" if not wrong else f"{wrong} counts are not as expected"
+    lines.append(f"verify_judges: {len(report.rows)} counts read again from the texts; {verdict}")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
