@@ -14,11 +14,15 @@ PREVIEW = 240
 
 
 class Story:
-    """A listener that prints every candidate as it arrives, the verdict and the answer; ``full`` prints whole texts."""
+    """A listener that prints every candidate as it arrives, the verdict and the answer.
 
-    def __init__(self, console: Console, *, full: bool = False) -> None:
+    ``full`` prints whole texts; ``cost`` is what the sum of all costs is called.
+    """
+
+    def __init__(self, console: Console, *, full: bool = False, cost: str = "Cost") -> None:
         self._console = console
         self._full = full
+        self._cost = cost
         self._waiting: list[str] = []
         self._names: dict[CandidateId, str] = {}
         self._status: Status | None = Status("", console=console) if console.is_terminal else None
@@ -87,7 +91,8 @@ class Story:
             put(self._console, ("no usable verdict, so the order of the members decides", "yellow"), indent=2)
 
     def _finding(self, verdict: Verdict) -> str:
-        best = " and ".join(self._names.get(candidate, candidate) for candidate in verdict.winners)
+        names = [self._names.get(candidate, candidate) for candidate in verdict.winners]
+        best = " and ".join([*([", ".join(names[:-1])] if names[:-1] else []), *names[-1:]])
         sure = "" if verdict.confidence is None else f", confidence {verdict.confidence:.2f}"
         if verdict.outcome == "decided":
             return f"{best} is best{sure}"
@@ -102,7 +107,7 @@ class Story:
         panel = [call.usage.nano_usd for call in answer.calls if call.purpose != "judge"]
         parts = f" (candidates {total(panel)}, judge {total(judging)})" if judging else ""
         late = f"; still at work: {', '.join(answer.late)}" if answer.late else ""
-        put(self._console, f"Cost {total([*panel, *judging])}{parts}{late}")
+        put(self._console, f"{self._cost} {total([*panel, *judging])}{parts}{late}")
 
     def _late(self, event: LateDone) -> None:
         for call in event.calls:

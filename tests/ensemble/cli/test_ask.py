@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import os
+import pty
+import re
 import signal
 import sqlite3
 import sys
@@ -137,3 +140,40 @@ async def test_ctrl_c_ends_at_once_and_the_request_is_logged(config: Path, simul
     assert process.returncode == 130
     assert told == b""
     assert rows(config, "select status from requests") == [("cancelled",)]
+
+
+async def test_on_a_terminal_it_says_whom_it_waits_for_and_clears_that_away(config: Path, simulator: Simulator) -> None:
+    simulator.script("small", [reply("[b]plain[/b]", wait_s=0.03)])
+    simulator.script("large", [reply("long " * 60, wait_s=0.05)])
+    ours, theirs = pty.openpty()
+    code = "from ensemble.cli import main; main()"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-c", code, "ask", "Why?"),
+        cwd=config.parent,
+        env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "60"},
+        stdout=theirs,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    os.close(theirs)
+    shown = await asyncio.to_thread(_read_all, ours)
+    assert await process.wait() == 0
+    assert "waiting for small, large" in shown
+    assert "[b]plain[/b]" in shown
+    assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h") > 0  # the cursor is back
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
+    assert all(len(line.rstrip()) <= 60 for line in re.split(r"[\r\n]+", plain))
+
+
+def _read_all(terminal: int) -> str:
+    read = b""
+    with os.fdopen(terminal, "rb", buffering=0) as file:
+        while True:
+            try:
+                piece = file.read(4096)
+            except OSError:  # so Linux ends a terminal whose other side is closed
+                break
+            if not piece:
+                break
+            read += piece
+    return read.decode()

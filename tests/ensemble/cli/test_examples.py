@@ -1,0 +1,28 @@
+"""The example at the end of each help is run as it stands there."""
+
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+from ensemble.cli import main
+from tests.ensemble.cli.conftest import Run
+
+
+def remove(config: Path) -> None:
+    config.unlink()
+
+
+@pytest.mark.parametrize("name", ["ask", "demo", "doctor", "init"])
+async def test_the_example_works(name: str, config: Path, run: Run) -> None:
+    if name == "init":
+        remove(config)
+    context = click.Context(main)
+    command = main.get_command(context, name)
+    assert command is not None
+    assert command.epilog is not None
+    program, *args = shlex.split(command.epilog.removeprefix("Example: "))
+    assert program == "ensemble"
+    told = await run(*args)
+    assert told.exit_code == 0, told.output
