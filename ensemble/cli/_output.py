@@ -28,7 +28,7 @@ def put(console: Console, *pieces: str | tuple[str, str], indent: int = 0) -> No
     """Print one paragraph of plain and (text, style) pieces; wrapped to the width on a terminal, never in a pipe."""
     text = Text.assemble(*pieces)
     if console.is_terminal:
-        console.print(Padding(text, (0, 0, 0, indent), expand=False))
+        console.print(Padding(text, (0, 0, 0, indent), expand=False) if indent else text)
         return
     for line in text.plain.split("\n"):
         console.file.write(f"{' ' * indent if line else ''}{line}\n")

@@ -61,6 +61,14 @@ def test_markup_of_rich_is_shown_as_it_is() -> None:
     assert "[red]not red[/red] :smile:" in out.getvalue()
 
 
+def test_a_terminal_gets_its_empty_lines_and_no_padding_to_the_right() -> None:
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, color_system=None, width=20)
+    for piece in ("one", "", "two"):
+        put(console, piece, indent=2 if piece == "two" else 0)
+    assert out.getvalue() == "one\n\n  two\n"
+
+
 def test_a_pipe_gets_whole_lines() -> None:
     out = io.StringIO()
     put(Console(file=out, width=20), "word " * 20 + "\nend", indent=2)
