@@ -53,7 +53,7 @@ def run(
 
 def environment(project: Path, level: str, tool: str = "exit 0") -> None:
     """Make an environment that looks as if ``level`` was installed; whatever is run in it does ``tool``."""
-    for name in ("python", "ensemble"):
+    for name in ("python", "ensemble", "cog"):
         stub(project / ".venv" / "bin" / name, f'#!/bin/sh\necho "{name} $*"\n{tool}\n')
     (project / ".venv" / "pyvenv.cfg").touch()
     lines = f'source "{project}/scripts/lib.sh"; stamp_of {level}'
@@ -123,7 +123,7 @@ def test_a_failing_tool_fails_the_check_after_all_have_run(project: Path) -> Non
     stub(project / ".venv" / "bin" / "lint-imports", "#!/bin/sh\nexit 1\n")
     done = run(project, "check")
     assert done.returncode == 1
-    assert done.stdout.splitlines()[-1] == "python -m mypy"
+    assert done.stdout.splitlines()[-2:] == ["python -m mypy", "cog -P -I scripts --check README.md"]
     assert done.stderr.splitlines()[-1].startswith("check: failed: lint, floors;")
 
 

@@ -2,102 +2,18 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from ensemble.errors import DeadlineExceeded, NoCandidate, RouterError, StoreError, StoreUnavailable, UnknownModel
-from ensemble.events import Done, Event, Finished, Judged, LateDone, Started
-from ensemble.fanout import Stragglers
-from ensemble.fleet import Fleet
-from ensemble.pipeline import Pipeline
-from ensemble.router import Context, MemberName, Router
-from ensemble.routers.parallel import Parallel
-from ensemble.store import Store
-from ensemble.types import Answer, Late, Plan, Record, Request, Stage
-from judges.judge import Judge
+from ensemble.errors import DeadlineExceeded, NoCandidate, StoreUnavailable, UnknownModel
+from ensemble.events import Done, Event, Finished, Judged, Started
+from ensemble.router import MemberName
+from ensemble.types import Answer, Plan, Stage
 from judges.types import Case, Message, Model, OpaquePart, Prompt, TextPart, Verdict
 from tests.ensemble.doubles import a_fleet, a_member, a_request, failed, said
+from tests.ensemble.engine import Picky, Planned, a_pipeline, panel, settle, trio
 from tests.virtual import run_virtual
-
-
-@dataclass
-class Kept:
-    """A store that keeps what it is told, or refuses."""
-
-    records: list[Record] = field(default_factory=list)
-    lates: list[Late] = field(default_factory=list)
-    broken: bool = False
-
-    async def record(self, record: Record) -> None:
-        if self.broken:
-            raise StoreError("the disk is full")
-        self.records.append(record)
-
-    async def record_late(self, late: Late) -> None:
-        self.lates.append(late)
-
-
-class Picky(Judge):
-    """Prefers the candidate whose text has the most exclamation marks; what it does before that is set by fields."""
-
-    use = "picky"
-    fail: bool = False
-    crash: bool = False
-    slow_s: float = 0.0
-    asks: str = ""
-
-    async def judge(self, case: Case, models: Mapping[str, Model]) -> Verdict:
-        await asyncio.sleep(self.slow_s)
-        if self.asks:
-            await models[self.asks].complete(Prompt(messages=(Message(role="user", content="which?"),)))
-        if self.crash:
-            raise ZeroDivisionError
-        if self.fail:
-            return Verdict(judge=self.digest, outcome="failed", reason="no idea")
-        marks = {c.id: c.completion.text.count("!") for c in case.candidates}
-        best = tuple(i for i, n in marks.items() if n == max(marks.values()))
-        scores = {i: min(1.0, n / 10) for i, n in marks.items()}
-        return Verdict(judge=self.digest, outcome="decided" if len(best) == 1 else "tie", winners=best, scores=scores)
-
-
-class Planned(Router):
-    """A router that returns the plan it was given."""
-
-    use = "planned"
-    made: Any = None
-
-    async def plan(self, request: Request, context: Context) -> Plan:
-        if self.made is None:
-            raise RouterError("cannot read the artifact")
-        return cast("Plan", self.made)
-
-
-def a_pipeline(fleet: Fleet, router: Router, judge: Judge | None = None) -> tuple[Pipeline, Kept]:
-    kept = Kept()
-    judges = {"picky": judge or Picky()}
-    made = Pipeline(
-        routers={"panel": router},
-        fleet=fleet,
-        judges=judges,
-        store=cast("Store", kept),
-        stragglers=Stragglers(),
-        config="c",
-    )
-    return made, kept
-
-
-def panel(*members: str, **options: Any) -> Parallel:
-    return Parallel.model_validate({"members": members, "judge": "picky", **options})
-
-
-def trio(**replies: Any) -> Any:
-    return a_fleet(**{name: a_member(name, *([reply] if reply else [])) for name, reply in replies.items()})[0]
-
-
-async def settle(pipeline: Pipeline) -> None:
-    await pipeline.stragglers.idle()
 
 
 def test_the_best_candidate_is_served_and_everything_is_recorded_before() -> None:
@@ -216,69 +132,6 @@ def test_a_deadline_before_the_first_candidate_is_its_own_error() -> None:
             await pipeline.answer(a_request(seconds=10))
         assert [call.failure for call in kept.records[0].calls] == ["cancelled"]
         assert wires["a"].cancelled == 1
-
-    run_virtual(main())
-
-
-def test_stragglers_lead_to_a_second_verdict_that_may_overturn_the_first() -> None:
-    async def main() -> None:
-        fleet, _ = a_fleet(a=a_member("a", "x"), b=a_member("b", "x!!!", delay_s=20))
-        pipeline, kept = a_pipeline(fleet, panel("a", "b", quorum=1, straggler_s=30))
-        events: list[Event] = []
-        answer = await pipeline.answer(a_request(), events.append)
-        assert (answer.member, answer.late) == ("a", ("b",))
-        assert not kept.records[0].rulings[0].complete
-        assert not kept.lates
-        await settle(pipeline)
-        (late,) = kept.lates
-        assert late.ruling is not None
-        assert (late.ruling.phase, late.ruling.overturned, late.ruling.complete) == ("full", True, True)
-        assert [(call.member, call.after_answer) for call in late.calls] == [("b", True)]
-        assert isinstance(events[-1], LateDone)
-
-    run_virtual(main())
-
-
-def test_stragglers_end_at_their_time_and_what_they_were_is_recorded() -> None:
-    async def main() -> None:
-        fleet, wires = a_fleet(a=a_member("a", "x"), b=a_member("b", delay_s=50))
-        pipeline, kept = a_pipeline(fleet, panel("a", "b", quorum=1, straggler_s=30))
-        await pipeline.answer(a_request())
-        await settle(pipeline)
-        (late,) = kept.lates
-        assert [(call.member, call.failure) for call in late.calls] == [("b", "cancelled")]
-        assert late.ruling is None
-        assert wires["b"].cancelled == 1
-
-    run_virtual(main())
-
-
-@pytest.mark.parametrize(("cap", "goes_on"), [("0.000001", False), ("1", True)])
-def test_no_straggler_goes_on_beyond_the_cost_cap(cap: str, goes_on: bool) -> None:
-    async def main() -> None:
-        fleet, wires = a_fleet(a=a_member("a", "x"), b=a_member("b", delay_s=5))
-        pipeline, kept = a_pipeline(fleet, panel("a", "b", quorum=1, straggler_s=30, straggler_usd=cap))
-        await pipeline.answer(a_request())
-        await settle(pipeline)
-        assert bool(kept.lates) == goes_on
-        assert wires["b"].cancelled == (0 if goes_on else 1)
-        told = [call.failure for call in (*kept.records[0].calls, *(c for late in kept.lates for c in late.calls))]
-        assert told == [None, None if goes_on else "cancelled"]
-
-    run_virtual(main())
-
-
-def test_shadow_members_are_asked_after_the_answer_and_judged_with_the_panel() -> None:
-    async def main() -> None:
-        stage = Stage(members=("a",), judge="picky")
-        plan = Plan(router="r", stages=(stage,), shadow=("b",), propensities={"a": 1.0, "b": 0.1})
-        pipeline, kept = a_pipeline(trio(a="x", b="x!"), Planned(made=plan))
-        assert (await pipeline.answer(a_request())).member == "a"
-        await settle(pipeline)
-        (late,) = kept.lates
-        assert [(call.member, call.purpose) for call in late.calls] == [("b", "shadow")]
-        assert late.ruling is not None
-        assert (late.ruling.complete, late.ruling.overturned) == (True, True)
 
     run_virtual(main())
 

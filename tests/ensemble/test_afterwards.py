@@ -1,0 +1,72 @@
+"""What happens once the answer has left, on a virtual clock; the same over HTTP and SQLite is in tests/stories."""
+
+import pytest
+
+from ensemble.events import Event, LateDone
+from ensemble.types import Plan, Stage
+from tests.ensemble.doubles import a_fleet, a_member, a_request
+from tests.ensemble.engine import Planned, a_pipeline, panel, settle, trio
+from tests.virtual import run_virtual
+
+
+def test_stragglers_lead_to_a_second_verdict_that_may_overturn_the_first() -> None:
+    async def main() -> None:
+        fleet, _ = a_fleet(a=a_member("a", "x"), b=a_member("b", "x!!!", delay_s=20))
+        pipeline, kept = a_pipeline(fleet, panel("a", "b", quorum=1, straggler_s=30))
+        events: list[Event] = []
+        answer = await pipeline.answer(a_request(), events.append)
+        assert (answer.member, answer.late) == ("a", ("b",))
+        assert not kept.records[0].rulings[0].complete
+        assert not kept.lates
+        await settle(pipeline)
+        (late,) = kept.lates
+        assert late.ruling is not None
+        assert (late.ruling.phase, late.ruling.overturned, late.ruling.complete) == ("full", True, True)
+        assert [(call.member, call.after_answer) for call in late.calls] == [("b", True)]
+        assert isinstance(events[-1], LateDone)
+
+    run_virtual(main())
+
+
+def test_stragglers_end_at_their_time_and_what_they_were_is_recorded() -> None:
+    async def main() -> None:
+        fleet, wires = a_fleet(a=a_member("a", "x"), b=a_member("b", delay_s=50))
+        pipeline, kept = a_pipeline(fleet, panel("a", "b", quorum=1, straggler_s=30))
+        await pipeline.answer(a_request())
+        await settle(pipeline)
+        (late,) = kept.lates
+        assert [(call.member, call.failure) for call in late.calls] == [("b", "cancelled")]
+        assert late.ruling is None
+        assert wires["b"].cancelled == 1
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize(("cap", "goes_on"), [("0.000001", False), ("1", True)])
+def test_no_straggler_goes_on_beyond_the_cost_cap(cap: str, goes_on: bool) -> None:
+    async def main() -> None:
+        fleet, wires = a_fleet(a=a_member("a", "x"), b=a_member("b", delay_s=5))
+        pipeline, kept = a_pipeline(fleet, panel("a", "b", quorum=1, straggler_s=30, straggler_usd=cap))
+        await pipeline.answer(a_request())
+        await settle(pipeline)
+        assert bool(kept.lates) == goes_on
+        assert wires["b"].cancelled == (0 if goes_on else 1)
+        told = [call.failure for call in (*kept.records[0].calls, *(c for late in kept.lates for c in late.calls))]
+        assert told == [None, None if goes_on else "cancelled"]
+
+    run_virtual(main())
+
+
+def test_shadow_members_are_asked_after_the_answer_and_judged_with_the_panel() -> None:
+    async def main() -> None:
+        stage = Stage(members=("a",), judge="picky")
+        plan = Plan(router="r", stages=(stage,), shadow=("b",), propensities={"a": 1.0, "b": 0.1})
+        pipeline, kept = a_pipeline(trio(a="x", b="x!"), Planned(made=plan))
+        assert (await pipeline.answer(a_request())).member == "a"
+        await settle(pipeline)
+        (late,) = kept.lates
+        assert [(call.member, call.purpose) for call in late.calls] == [("b", "shadow")]
+        assert late.ruling is not None
+        assert (late.ruling.complete, late.ruling.overturned) == (True, True)
+
+    run_virtual(main())
