@@ -34,6 +34,7 @@ async def test_a_broken_part_is_named_and_the_status_is_3(config: Path, run: Run
 
 
 async def test_live_calls_every_member_once(config: Path, run: Run, simulator: Simulator) -> None:
+    rewrite(config, "max_attempts = 1\n", "")
     simulator.script("small", [reply("ready \x1b]0;evil\x07", model="small-\x1b[31m2026")])
     simulator.script("large", [status(500, message="broken \x1b[2J")])
     told = await run("doctor", "--live")
