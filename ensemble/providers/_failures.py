@@ -188,6 +188,11 @@ def failed_inside(told: Told, headers: Mapping[str, str], secrets: Secrets, *, s
     )
 
 
+def earlier(error: BaseException) -> CallFailed | None:
+    """The failure that was found before an SDK wrapped it into an exception of its own, or None."""
+    return next((link for link in _chain(error) if isinstance(link, CallFailed)), None)
+
+
 def failed_transport(error: BaseException, secrets: Secrets, *, begun: bool) -> CallFailed:
     """The failure behind an exception of a transport or an SDK; ``begun`` where the head of a reply had come."""
     links = list(_chain(error))[::-1]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ensemble.errors import CallFailed
-from ensemble.providers._failures import failed_status, failed_transport, request_id
+from ensemble.providers._failures import earlier, failed_status, failed_transport, request_id
 from ensemble.providers._options import HttpProvider
 from ensemble.providers._text import NotJson, Secrets, from_json
 from ensemble.types import Failure
@@ -28,16 +28,31 @@ Post = Callable[[bytes], Awaitable["httpx2.Response"]]
 """Sends one body of JSON and returns the reply with its own body unread."""
 
 
-def client_settings(
-    provider: HttpProvider, base_url: str, secrets: Secrets, headers: Mapping[str, str] | None
-) -> dict[str, Any]:
+def dress(further: Mapping[str, str], auth: Mapping[str, str]) -> dict[str, str]:
+    """Every header of a request; ``further`` come from the configuration and win."""
+    return {
+        "accept": "application/json, text/event-stream",
+        "accept-encoding": "identity",  # else a small reply may unpack to gigabytes
+        "content-type": "application/json",
+        "user-agent": "ensemble-judges",
+        **auth,
+        **{name.lower(): value for name, value in further.items()},
+    }
+
+
+def client_settings(provider: HttpProvider, base_url: str, headers: Mapping[str, str] | None) -> dict[str, Any]:
     """Arguments for an SDK's ``DefaultAioHttpClient``. Blocks while certificates are read.
 
     ``headers`` are all that a request carries; None leaves the SDK's own, for those that sign them.
+
+    Raises:
+        ConfigError: what the environment must hold is missing.
     """
     import httpx2
 
-    async def dress(request: httpx2.Request) -> None:
+    secrets = provider.secrets()
+
+    async def put_on(request: httpx2.Request) -> None:
         if headers is not None:
             for name in [name for name in request.headers if name not in _ROUTING_HEADERS]:
                 del request.headers[name]
@@ -57,7 +72,7 @@ def client_settings(
         # 0 is no limit to aiohttp; calls in flight are limited before they come here.
         "limits": httpx2.Limits(max_connections=0, keepalive_expiry=idle_s),
         "timeout": httpx2.Timeout(provider.silence_timeout_s, connect=provider.connect_timeout_s),
-        "event_hooks": {"request": [dress], "response": [check]},
+        "event_hooks": {"request": [put_on], "response": [check]},
     }
 
 
@@ -173,6 +188,8 @@ class Wire:
             finally:
                 await response.aclose()
         except self.errors as error:
+            if told := earlier(error):
+                raise told from None
             raise failed_transport(error, self.secrets, begun=begun) from error
 
 

@@ -4,13 +4,14 @@ What an answer consists of must have its shape; what merely comes with it (usage
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from ensemble.money import NANO
 from ensemble.provider import Delta
 from ensemble.providers._openai_request import DETAILS, THOUGHT
+from ensemble.providers._shapes import MOST, array, count, known, mapping, table, text
 from judges.types import Completion, FinishReason, OpaquePart, TokenLogprob, ToolCall, Usage
 
 FINISH: Mapping[str, FinishReason] = {
@@ -32,13 +33,6 @@ FINISH: Mapping[str, FinishReason] = {
 }
 """Finish reasons in lower case, those of lookalikes included; any other is ``other``."""
 
-_MOST = 10**15
-"""A million dollars, or more tokens than were ever written: a number above it is nonsense, and would fit no column."""
-
-
-class WrongShape(ValueError):
-    """The reply is JSON, but not an answer."""
-
 
 @dataclass(slots=True)
 class _Call:
@@ -49,10 +43,11 @@ class _Call:
 
 @dataclass(slots=True)
 class Gathered:
-    """An answer in the making; ``finish`` is the wire's own word, None until it has come."""
+    """An answer in the making, as ``Gathering``. A stream ends with ``[DONE]``, which is no event of its own."""
 
     finish: str | None = None
     logprobs: list[TokenLogprob] | None = None
+    ended: bool = False
     usage: Usage = field(default_factory=Usage)
     model: str | None = None
     fingerprint: str | None = None
@@ -70,36 +65,35 @@ class Gathered:
 
     def add_whole(self, document: object) -> Iterator[Delta]:
         """Take a whole reply and tell its pieces. Raises WrongShape."""
-        reply = _table(document, "the reply")
+        reply = table(document, "the reply")
         self.add_head(reply)
-        for choice in _list(reply.get("choices"), "choices")[:1]:
-            choice = _table(choice, "a choice")
-            yield from self.add_message(_table(choice.get("message"), "the message"))
-            self.finish = _text(choice.get("finish_reason"), "finish_reason")
+        for choice in array(reply.get("choices"), "choices")[:1]:
+            choice = table(choice, "a choice")
+            yield from self.add_message(table(choice.get("message"), "the message"))
+            self.finish = text(choice.get("finish_reason"), "finish_reason")
             self.logprobs = logprobs_of(choice.get("logprobs"))
 
-    def add_chunk(self, document: object) -> Iterator[Delta]:
+    def add_event(self, document: object) -> Iterator[Delta]:
         """Take one chunk of a stream and tell what is new in it. Raises WrongShape."""
-        chunk = _table(document, "a chunk")
+        chunk = table(document, "a chunk")
         self.add_head(chunk)
-        for choice in _list(chunk.get("choices"), "choices"):
-            choice = _table(choice, "a choice")
+        for choice in array(chunk.get("choices"), "choices"):
+            choice = table(choice, "a choice")
             if choice.get("index") not in (0, None):
                 continue
             if choice.get("delta") is not None:
-                yield from self.add_message(_table(choice["delta"], "delta"))
-            self.finish = _text(choice.get("finish_reason"), "finish_reason") or self.finish
+                yield from self.add_message(table(choice["delta"], "delta"))
+            self.finish = text(choice.get("finish_reason"), "finish_reason") or self.finish
             more = logprobs_of(choice.get("logprobs"))
             if more:
                 self.logprobs = (self.logprobs or []) + more
 
     def add_message(self, message: Mapping[str, object]) -> Iterator[Delta]:
         """Take a message, or the next piece of one. Raises WrongShape."""
-        text = _content(message.get("content"))
-        if text:
-            self._text.append(text)
-            yield Delta(kind="text", text=text)
-        if refusal := _text(message.get("refusal"), "refusal"):
+        if said := _content(message.get("content")):
+            self._text.append(said)
+            yield Delta(kind="text", text=said)
+        if refusal := text(message.get("refusal"), "refusal"):
             self._refusal.append(refusal)
             yield Delta(kind="text", text=refusal)
         thoughts = message.get("reasoning_content") or message.get("reasoning")
@@ -108,16 +102,16 @@ class Gathered:
             yield Delta(kind="reasoning", text=thoughts)
         if isinstance(details := message.get(DETAILS), list):
             self._details += details
-        for number, call in enumerate(_list(message.get("tool_calls") or [], "tool_calls")):
-            yield self._add_call(_table(call, "a tool call"), number)
+        for number, call in enumerate(array(message.get("tool_calls") or [], "tool_calls")):
+            yield self._add_call(table(call, "a tool call"), number)
         if message.get("function_call") is not None:  # the form before tools
             yield self._add_call({"index": 0, "function": message["function_call"]}, 0)
 
     def add_head(self, reply: Mapping[str, object]) -> None:
         """Take what stands around the message: model, fingerprint, id and usage."""
-        self.model = _known(reply.get("model")) or self.model
-        self.fingerprint = _known(reply.get("system_fingerprint")) or self.fingerprint
-        self.id = _known(reply.get("id")) or self.id
+        self.model = known(reply.get("model")) or self.model
+        self.fingerprint = known(reply.get("system_fingerprint")) or self.fingerprint
+        self.id = known(reply.get("id")) or self.id
         if isinstance(usage := reply.get("usage"), Mapping):
             self.usage = usage_of(usage)
 
@@ -143,8 +137,8 @@ class Gathered:
         )
 
     def _add_call(self, piece: Mapping[str, object], number: int) -> Delta:
-        function = _table(piece.get("function"), "the function of a tool call")
-        index, id = piece.get("index"), _text(piece.get("id"), "the id of a tool call") or ""
+        function = table(piece.get("function"), "the function of a tool call")
+        index, id = piece.get("index"), text(piece.get("id"), "the id of a tool call") or ""
         at = index if isinstance(index, int) and 0 <= index <= len(self._calls) else number
         at = min(at, len(self._calls))
         if at < len(self._calls) and id and self._calls[at].id not in ("", id):
@@ -152,8 +146,8 @@ class Gathered:
         if at == len(self._calls):
             self._calls.append(_Call())
         call = self._calls[at]
-        name = _text(function.get("name"), "the name of a tool") or ""
-        arguments = _text(function.get("arguments"), "the arguments of a tool call") or ""
+        name = text(function.get("name"), "the name of a tool") or ""
+        arguments = text(function.get("arguments"), "the arguments of a tool call") or ""
         call.id, call.name = call.id or id, call.name or name
         call.arguments.append(arguments)
         return Delta(kind="tool_call", text=arguments, index=at, id=id or None, name=name or None)
@@ -171,20 +165,20 @@ def usage_of(wire: Mapping[str, object]) -> Usage:
     xAI and Gemini leave reasoning out of ``completion_tokens`` but not out of ``total_tokens``: what is missing between
     them is added.
     """
-    into, out = _mapping(wire.get("prompt_tokens_details")), _mapping(wire.get("completion_tokens_details"))
-    given, made, total = (_count(wire.get(name)) for name in ("prompt_tokens", "completion_tokens", "total_tokens"))
-    reasoning = _count(out.get("reasoning_tokens"))
+    into, out = mapping(wire.get("prompt_tokens_details")), mapping(wire.get("completion_tokens_details"))
+    given, made, total = (count(wire.get(name)) for name in ("prompt_tokens", "completion_tokens", "total_tokens"))
+    reasoning = count(out.get("reasoning_tokens"))
     if given is not None and made is not None and total is not None and total > given + made:
         hidden = total - given - made
         made, reasoning = made + hidden, reasoning or hidden
-    cached = _count(into.get("cached_tokens"))
+    cached = count(into.get("cached_tokens"))
     return Usage(
         input_tokens=given,
         output_tokens=made,
-        cached_input_tokens=_count(wire.get("prompt_cache_hit_tokens")) if cached is None else cached,
-        cache_write_tokens=_count(into.get("cache_write_tokens")),
+        cached_input_tokens=count(wire.get("prompt_cache_hit_tokens")) if cached is None else cached,
+        cache_write_tokens=count(into.get("cache_write_tokens")),
         reasoning_tokens=reasoning,
-        image_tokens=_count(into.get("image_tokens")),
+        image_tokens=count(into.get("image_tokens")),
         provider_nano_usd=nano_usd_of(wire.get("cost")),
     )
 
@@ -196,7 +190,7 @@ def nano_usd_of(cost: object) -> int | None:
     try:
         # The shortest text of a float is what the wire said, so nothing is lost on the way through it.
         exact = Decimal(str(cost)) * NANO
-        if not 0 <= exact <= _MOST:
+        if not 0 <= exact <= MOST:
             return None
     except ArithmeticError:  # no number, NaN, or one without measure
         return None
@@ -205,7 +199,7 @@ def nano_usd_of(cost: object) -> int | None:
 
 def logprobs_of(wire: object) -> list[TokenLogprob] | None:
     """Log-probabilities per token, None where there are none or they cannot be read."""
-    tokens = _mapping(wire).get("content")
+    tokens = mapping(wire).get("content")
     if not isinstance(tokens, list):
         return None
     read = [_logprob(token) for token in tokens]
@@ -216,13 +210,13 @@ def _logprob(wire: object) -> TokenLogprob | None:
     pair = _pair(wire)
     if pair is None:
         return None
-    others = _mapping(wire).get("top_logprobs")
+    others = mapping(wire).get("top_logprobs")
     top = [_pair(other) for other in others] if isinstance(others, list) else []
     return TokenLogprob(token=pair[0], logprob=pair[1], top=tuple(other for other in top if other is not None))
 
 
 def _pair(wire: object) -> tuple[str, float] | None:
-    token, value = _mapping(wire).get("token"), _mapping(wire).get("logprob")
+    token, value = mapping(wire).get("token"), mapping(wire).get("logprob")
     if not isinstance(token, str) or isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return (token, float(value)) if math.isfinite(value) else None
@@ -232,41 +226,5 @@ def _content(content: object) -> str:
     """Text of a message. Mistral and some gateways send it in parts, thoughts among them."""
     if content is None or isinstance(content, str):
         return content or ""
-    parts = [_table(part, "a part of the content") for part in _list(content, "content")]
-    return "".join(_text(part.get("text"), "text") or "" for part in parts if part.get("type") in ("text", None))
-
-
-def _table(value: object, name: str) -> Mapping[str, object]:
-    if not isinstance(value, Mapping):
-        raise WrongShape(f"{name} is {_shape(value)}, not an object")
-    return value
-
-
-def _list(value: object, name: str) -> Sequence[object]:
-    if not isinstance(value, list):
-        raise WrongShape(f"{name} is {_shape(value)}, not an array")
-    return value
-
-
-def _text(value: object, name: str) -> str | None:
-    if value is not None and not isinstance(value, str):
-        raise WrongShape(f"{name} is {_shape(value)}, not a text")
-    return value
-
-
-def _shape(value: object) -> str:
-    return "missing or null" if value is None else f"of type {type(value).__name__}"
-
-
-def _known(value: object) -> str | None:
-    return value[:200] if isinstance(value, str) and value else None
-
-
-def _mapping(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _count(value: object) -> int | None:
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST else None
+    parts = [table(part, "a part of the content") for part in array(content, "content")]
+    return "".join(text(part.get("text"), "text") or "" for part in parts if part.get("type") in ("text", None))

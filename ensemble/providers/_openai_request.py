@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from ensemble.providers._files import file_for_openai
 from judges.types import FilePart, ImagePart, Message, OpaquePart, Part, Prompt, ResponseFormat, TextPart
 
 TokenParameter = Literal["max_tokens", "max_completion_tokens"]
@@ -32,7 +33,11 @@ class Manner:
 
 
 def body_of(model: str, prompt: Prompt, manner: Manner, *, stream: bool) -> tuple[dict[str, object], tuple[str, ...]]:
-    """The body, and the wire names of what was asked for and is not in it."""
+    """The body, and the wire names of what was asked for and is not in it.
+
+    Raises:
+        CallFailed: a file that this format cannot carry.
+    """
     wanted: dict[str, object] = {name: value for name, value in prompt.options.items() if name not in _OURS}
     left_out = [name for name in prompt.options if name in _OURS]
     wanted |= {
@@ -104,7 +109,7 @@ def _part(part: Part) -> Mapping[str, object] | None:
             detail = {} if part.detail is None else {"detail": part.detail}
             return {"type": "image_url", "image_url": {"url": part.url, **detail}}
         case FilePart():
-            return part.data
+            return file_for_openai(part)
         case OpaquePart():
             return None
 

@@ -240,10 +240,10 @@ class TestRequest:
         ],
     )
     def test_what_the_token_limit_is_called(self, base_url: str, parameter: str, role: str) -> None:
-        manner = OpenAI(base_url=base_url).manner()
+        manner = OpenAI(base_url=base_url).format().manner
         assert manner.token_parameter == parameter
         assert manner.developer == (role == "developer")
-        assert OpenAI(base_url=base_url, token_parameter="max_tokens").manner().token_parameter == "max_tokens"
+        assert OpenAI(base_url=base_url, token_parameter="max_tokens").format().manner.token_parameter == "max_tokens"
 
 
 class TestReply:

@@ -1,0 +1,229 @@
+"""One connection for every wire format: ask, read, check, and keep what came when something went wrong."""
+
+import asyncio
+from abc import abstractmethod
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from ensemble.errors import CallFailed
+from ensemble.provider import Connection, Delta
+from ensemble.providers._failures import Filtered, failed_inside, request_id, told_in
+from ensemble.providers._http import Post, Reply, Wire, transport_errors
+from ensemble.providers._options import HttpProvider
+from ensemble.providers._shapes import WrongShape
+from ensemble.providers._text import SURROGATES, NotJson, from_json, to_json
+from judges.types import Completion, Prompt
+
+if TYPE_CHECKING:
+    import httpx2
+
+
+class Gathering(Protocol):
+    """An answer in the making."""
+
+    @property
+    def begun(self) -> bool:
+        """Something worth keeping has come."""
+        ...
+
+    @property
+    def finish(self) -> str | None:
+        """The wire's own word for why the answer ends; None until it has come."""
+        ...
+
+    @property
+    def ended(self) -> bool:
+        """The stream has said that it is over."""
+        ...
+
+    def add_whole(self, document: object) -> Iterator[Delta]:
+        """Take a whole reply and tell its pieces. Raises WrongShape."""
+        ...
+
+    def add_event(self, document: object) -> Iterator[Delta]:
+        """Take one event of a stream and tell what is new in it. Raises WrongShape."""
+        ...
+
+    def completion(self, *, partial: bool = False) -> Completion:
+        """What has come so far, as an answer."""
+        ...
+
+
+class Format(Protocol):
+    """A wire format, in the manner of one server."""
+
+    def body(self, model: str, prompt: Prompt, *, stream: bool) -> tuple[Mapping[str, object], tuple[str, ...]]:
+        """What to send, and the wire names of what was asked for and is not in it.
+
+        Raises:
+            CallFailed: the prompt cannot be said in this format.
+        """
+        ...
+
+    def gathering(self) -> Gathering:
+        """An empty answer."""
+        ...
+
+
+class Opened(NamedTuple):
+    """An SDK's client: what to close, how to post, and what posting raises beside what every transport raises."""
+
+    client: "httpx2.AsyncClient"
+    post: Post
+    errors: type[Exception]
+
+
+class SdkProvider(HttpProvider):
+    """A provider that is reached by an SDK."""
+
+    @abstractmethod
+    def open(self) -> Opened:
+        """Import the SDK and make one client of it. Blocks.
+
+        Raises:
+            ConfigError: what the environment must hold is missing.
+        """
+
+    @abstractmethod
+    def format(self) -> Format:
+        """The wire format, in the manner of this server."""
+
+    def connect(self) -> AbstractAsyncContextManager[Connection]:
+        return self._connected()
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[Connection]:
+        # In threads: the import takes half a second, and keys and certificates are read from disk.
+        secrets = await asyncio.to_thread(self.secrets)
+        opened = await asyncio.to_thread(self.open)
+        wire = Wire(opened.post, secrets, self.max_body_bytes, (*transport_errors(), opened.errors))
+        try:
+            yield HttpConnection(wire, self.format())
+        finally:
+            await opened.client.aclose()
+
+
+class HttpConnection:
+    """An open client, shared by every task. It takes any ``Wire``, so an SDK is not its only way out."""
+
+    transport = "sdk"
+
+    def __init__(self, wire: Wire, format: Format) -> None:
+        self._wire = wire
+        self._format = format
+
+    def dropped(self, prompt: Prompt) -> tuple[str, ...]:
+        """Wire names of what ``prompt`` asks for and would not be sent; nothing is sent to find out.
+
+        Raises:
+            CallFailed: the prompt cannot be said in this wire format at all.
+        """
+        return self._format.body("", prompt, stream=False)[1]
+
+    async def complete(self, model: str, prompt: Prompt) -> Completion:
+        """As ``Connection.complete``."""
+        body, left_out = self._body(model, prompt, stream=False)
+        gathered = self._format.gathering()
+        try:
+            async with self._wire.exchange(body) as reply:
+                for _ in _whole(await reply.document(), reply, gathered):
+                    pass
+                return _answer(gathered, reply, left_out)
+        except Filtered as filtered:
+            return _refusal(filtered, left_out)
+
+    async def stream(self, model: str, prompt: Prompt) -> AsyncGenerator[Delta | Completion, None]:
+        """As ``Connection.stream``. Close the generator to hang up."""
+        clock = asyncio.get_running_loop().time
+        begin, first_s = clock(), None
+        body, left_out = self._body(model, prompt, stream=True)
+        gathered = self._format.gathering()
+        try:
+            async with self._wire.exchange(body) as reply, aclosing(_deltas(reply, gathered)) as deltas:
+                async for delta in deltas:
+                    first_s = clock() - begin if first_s is None else first_s
+                    yield delta
+                answer = _answer(gathered, reply, left_out)
+        except Filtered as filtered:
+            answer = _refusal(filtered, left_out)
+        except CallFailed as failed:
+            if not gathered.begun:
+                raise
+            complete = failed.failure == "cut_stream" and gathered.finish is not None
+            kept = replace(gathered.completion(partial=not complete), dropped=left_out, first_token_s=first_s)
+            if failed.provider_request_id:
+                kept = replace(kept, provider_request_id=failed.provider_request_id)
+            if not complete:
+                failed.completion = failed.completion or kept
+                raise
+            answer = kept  # the connection broke after the last word
+        yield replace(answer, first_token_s=first_s)
+
+    def _body(self, model: str, prompt: Prompt, *, stream: bool) -> tuple[bytes, tuple[str, ...]]:
+        document, left_out = self._format.body(model, prompt, stream=stream)
+        try:
+            body, mended = to_json(document)
+        except TypeError as error:
+            raise CallFailed(f"the request is no JSON: {error}", failure="rejected", sent=False) from error
+        return body, (*left_out, SURROGATES) if mended else left_out
+
+
+async def _deltas(reply: Reply, gathered: Gathering) -> AsyncGenerator[Delta, None]:
+    """What is new in every event; ``gathered`` holds it all, also when this raises CallFailed."""
+    if reply.kind and reply.is_json:  # a server that cannot stream answers as a whole
+        for delta in _whole(await reply.document(), reply, gathered):
+            yield delta
+        return
+    async with aclosing(reply.events()) as events:
+        async for data in events:
+            if data.strip() == b"[DONE]":
+                await reply.drain(events)
+                return
+            for delta in _event(data, reply, gathered):
+                yield delta
+            if gathered.ended:
+                await reply.drain(events)
+                return
+    if gathered.finish is None:
+        raise reply.bad("the stream ended in the middle of the answer", failure="cut_stream")
+
+
+def _whole(document: object, reply: Reply, gathered: Gathering) -> Iterator[Delta]:
+    try:
+        yield from gathered.add_whole(_checked(document, reply, streaming=False))
+    except WrongShape as error:
+        raise reply.bad(str(error)) from error
+
+
+def _event(data: bytes, reply: Reply, gathered: Gathering) -> Iterator[Delta]:
+    try:
+        yield from gathered.add_event(_checked(from_json(data), reply, streaming=True))
+    except (NotJson, WrongShape) as error:
+        raise reply.bad(f"an event of the stream cannot be read: {error}") from error
+
+
+def _checked(document: object, reply: Reply, *, streaming: bool) -> object:
+    """``document``, unless it holds an error: those come under status 200 too."""
+    if isinstance(document, Mapping) and document.get("error"):
+        raise failed_inside(told_in(document), reply.headers, reply.secrets, streaming=streaming)
+    return document
+
+
+def _answer(gathered: Gathering, reply: Reply, left_out: tuple[str, ...]) -> Completion:
+    """The answer with what the reply's head adds; a refusal and a length stop may be empty, nothing else may."""
+    said = gathered.completion()
+    signed = replace(said, provider_request_id=request_id(reply.headers) or said.provider_request_id, dropped=left_out)
+    if said.finish_reason in ("length", "refusal") or said.tool_calls or said.text.strip():
+        return signed
+    raise reply.bad("the answer is empty", failure="empty", partial=signed)
+
+
+def _refusal(filtered: Filtered, left_out: tuple[str, ...]) -> Completion:
+    return Completion(
+        text=str(filtered),
+        finish_reason="refusal",
+        provider_request_id=filtered.provider_request_id,
+        dropped=left_out,
+    )
