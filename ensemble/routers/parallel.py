@@ -56,7 +56,7 @@ class Parallel(Router):
         cap = self.straggler_usd
         stage = Stage(
             members=self.members,
-            samples=self.samples,
+            samples={str(member): number for member, number in self.samples.items()},
             judge=self.judge,
             quorum=self.quorum,
             grace_s=self.grace_s,
