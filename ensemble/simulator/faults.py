@@ -183,7 +183,7 @@ async def _cut(out: Outgoing, step: Step) -> web.StreamResponse:
 async def _stream_error(out: Outgoing, step: Step) -> web.StreamResponse:
     message = "The server had an error while processing your request (simulated)."
     if not out.reply.ask.stream:
-        problem = Problem(200, message, type="server_error")
+        problem = Problem(500, message)
         return out.whole(out.wire.problem(problem, out.served.request_id))
     async with out.streaming() as response:
         await _send(out, response, _begun(out, step))

@@ -101,7 +101,6 @@ class Fleet:
             raise Problem(
                 429,
                 f"Rate limit reached: {what} per {window:g} s. Please try again in {wait:.3f} s.",
-                type="rate_limit_error",
                 code="rate_limit_exceeded",
                 retry_after_s=wait,
             )
@@ -115,6 +114,10 @@ class Fleet:
         drawn = share("latency", model.profile.name, ask.question, len(said.text), self.settings.seed)
         scatter = math.exp(0.35 * math.sqrt(2) * _normal(drawn))
         return model.profile.first_token_s * scatter * scale, scale / model.profile.tokens_per_s
+
+    def next_id(self) -> str:
+        """The request id of the next arrival."""
+        return f"req_sim_{self.log.started + 1:07d}"
 
     def begin(self, served: Served) -> None:
         """A request has arrived."""

@@ -1,9 +1,10 @@
 """What a simulated model is: a profile with price and speed, and a brain that answers."""
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Literal, Protocol
 
-from ensemble.simulator.talk import Ask, Said
+from ensemble.simulator.talk import Ask, Said, Usage
 
 Tier = Literal["small", "balanced", "large", "judge"]
 
@@ -31,6 +32,17 @@ class Profile:
     usd_cached: str = "0"
     usd_cache_write: str = "0"
     context_tokens: int | None = None
+
+    def cost_usd(self, usage: Usage) -> Decimal:
+        """What an answer costs at these prices, exactly."""
+        fresh = usage.prompt - usage.cached - usage.cache_write
+        parts = (
+            (fresh, self.usd_in),
+            (usage.completion, self.usd_out),
+            (usage.cached, self.usd_cached),
+            (usage.cache_write, self.usd_cache_write),
+        )
+        return sum((tokens * Decimal(price) for tokens, price in parts), Decimal(0)) / 1_000_000
 
 
 class Brain(Protocol):

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from ensemble.simulator.faults import Outgoing, play
 from ensemble.simulator.fleet import Fleet
+from ensemble.simulator.models import SimulatedModel
 from ensemble.simulator.script import Step
 from ensemble.simulator.served import Served
 from ensemble.simulator.talk import Ask, Problem, Said
@@ -22,16 +23,18 @@ KEY_HEADERS = ("Authorization", "x-api-key", "api-key")
 class Desk:
     """Answers chat requests of one wire format."""
 
-    def __init__(self, fleet: Fleet, wire: Wire) -> None:
+    def __init__(self, fleet: Fleet, wire: Wire, *, needs_version: bool = False) -> None:
+        """``needs_version`` refuses requests without the query ``api-version``, as Azure's deployments do."""
         self._fleet = fleet
         self._wire = wire
+        self._needs_version = needs_version
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one request and keep its record, whatever becomes of it."""
         raw = await request.read()
         served = Served(
             model="",
-            request_id=f"req_sim_{self._fleet.log.started + 1:07d}",
+            request_id=self._fleet.next_id(),
             wire=self._wire.name,
             started=asyncio.get_running_loop().time(),
         )
@@ -59,7 +62,9 @@ class Desk:
 
     async def _serve(self, request: web.Request, body: Mapping[str, object], served: Served) -> web.StreamResponse:
         check_key(request, self._fleet.settings.api_key)
-        ask = self._wire.parse(body)
+        if self._needs_version and "api-version" not in request.query:
+            raise Problem(404, "Resource not found: the query api-version is missing.", code="404")
+        ask = self._wire.parse(body, request.headers)
         served.stream = ask.stream
         self._fleet.admit(ask.prompt_tokens)
         model = self._fleet.model(ask.model)
@@ -77,7 +82,7 @@ class Desk:
                 param="messages",
             )
         said = (step.said or model.brain.answer(ask)).within(ask)
-        reply = self._reply(ask, said, served, model.version)
+        reply = self._reply(ask, said, served, model)
         first_s, token_s = self._fleet.pace(model, ask, said)
         outgoing = Outgoing(
             request=request,
@@ -91,23 +96,43 @@ class Desk:
         )
         return await play(outgoing, step)
 
-    def _reply(self, ask: Ask, said: Said, served: Served, version: int) -> Reply:
+    def _reply(self, ask: Ask, said: Said, served: Served, model: SimulatedModel) -> Reply:
         usage = said.usage(ask.prompt_tokens)
         served.prompt_tokens, served.completion_tokens = usage.prompt, usage.completion
         served.cached_tokens, served.cache_write_tokens = usage.cached, usage.cache_write
         served.finish = said.finish
-        name, now = f"sim-{served.request_id[8:]}", int(time.time())
-        return Reply(id=name, created=now, ask=ask, said=said, usage=usage, version=version)
+        return Reply(
+            id=f"sim-{served.request_id[8:]}",
+            created=int(time.time()),
+            ask=ask,
+            said=said,
+            usage=usage,
+            version=model.version,
+            cost_usd=model.profile.cost_usd(usage),
+        )
 
     def _refuse(self, problem: Problem, served: Served) -> web.Response:
         served.status = problem.status
-        headers = {self._wire.id_header: served.request_id}
-        if problem.retry_after_s is not None:
-            # Retry-After is in whole seconds; the second header, which OpenAI sends as well, is exact.
-            headers["retry-after"] = str(math.ceil(problem.retry_after_s))
-            headers["retry-after-ms"] = str(math.ceil(problem.retry_after_s * 1000))
-        body = self._wire.problem(problem, served.request_id)
-        return web.Response(status=problem.status, body=body, headers=headers, content_type="application/json")
+        return refusal(problem, self._wire, served.request_id)
+
+
+def refusal(problem: Problem, wire: Wire, request_id: str) -> web.Response:
+    """The response for ``problem``."""
+    headers = {wire.id_header: request_id}
+    if problem.retry_after_s is not None:
+        # Retry-After is in whole seconds; the second header, which OpenAI sends as well, is exact.
+        headers["retry-after"] = str(math.ceil(problem.retry_after_s))
+        headers["retry-after-ms"] = str(math.ceil(problem.retry_after_s * 1000))
+    body = wire.problem(problem, request_id)
+    return web.Response(status=problem.status, body=body, headers=headers, content_type="application/json")
+
+
+async def read_body(request: web.Request) -> dict[str, object]:
+    """The JSON object that was sent; raises Problem (400) for anything else."""
+    body, problem = _read(await request.read())
+    if problem is not None:
+        raise problem
+    return body
 
 
 def check_key(request: web.Request, wanted: str | None) -> None:
@@ -116,7 +141,7 @@ def check_key(request: web.Request, wanted: str | None) -> None:
         return
     shown = next((request.headers[name] for name in KEY_HEADERS if name in request.headers), "")
     if not hmac.compare_digest(shown.removeprefix("Bearer ").encode(), wanted.encode()):
-        raise Problem(401, "Incorrect API key provided.", type="authentication_error", code="invalid_api_key")
+        raise Problem(401, "Incorrect API key provided.", code="invalid_api_key")
 
 
 def _read(raw: bytes) -> tuple[dict[str, object], Problem | None]:
@@ -141,23 +166,11 @@ async def _wait(step: Step) -> None:
         await asyncio.sleep(step.wait_s)
 
 
-_STATUS_TYPES = {
-    400: "invalid_request_error",
-    401: "authentication_error",
-    403: "permission_error",
-    404: "not_found_error",
-    413: "request_too_large",
-    429: "rate_limit_error",
-    503: "overloaded_error",
-    529: "overloaded_error",
-}
-
-
 def _scripted(step: Step) -> Problem:
     code = step.status or 500
     return Problem(
         code,
         step.message or f"Simulated failure with status {code}.",
-        type=step.error_type or _STATUS_TYPES.get(code, "server_error" if code >= 500 else "invalid_request_error"),
+        type=step.error_type,
         retry_after_s=step.retry_after_s,
     )

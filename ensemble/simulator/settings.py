@@ -22,6 +22,7 @@ class SimulatorSettings:
         faults: share of requests in [0, 1] that fail, by kind of fault.
         fault_retry_after_s: Retry-After of the 429, 503 and 529 among them.
         chunk_tokens: tokens per chunk of a stream.
+        batch_s: seconds until a batch is done.
         keep_served: how many of the latest ``Served`` records are kept; None keeps all.
         keep_bodies: keep each request's body and headers in its ``Served`` record.
     """
@@ -41,5 +42,6 @@ class SimulatorSettings:
     faults: Mapping[str, float] = field(default_factory=dict)
     fault_retry_after_s: float = 1.0
     chunk_tokens: int = 8
+    batch_s: float = 0.0
     keep_served: int | None = None
     keep_bodies: bool = True

@@ -60,9 +60,10 @@ class Solver:
         answer = work.truth if is_right else _wrong(work, about)
         if work.checker == "tool_call":
             return _call(answer, about)
+        thoughts = (work.steps.format(answer=answer) or "The user wants this in order.") if ask.thinks else None
         if ask.schema is not None:
-            return Said(text=_shaped(ask, work, answer))
-        return Said(text=put(work, answer, self.skill.tier, ask.question, *about))
+            return Said(text=_shaped(ask, work, answer), reasoning=thoughts)
+        return Said(text=put(work, answer, self.skill.tier, ask.question, *about), reasoning=thoughts)
 
     def _sample(self, ask: Ask, conversation: str) -> int:
         if ask.seed is not None:

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 from ensemble.simulator import tokens
 
-Finish = Literal["stop", "length", "tool_calls", "refusal", "content_filter"]
+Finish = str
+"""``stop``, ``length``, ``tool_calls``, ``refusal``, ``content_filter``; another word goes out as it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +38,7 @@ class Ask:
         tool_choice: a tool's name, or ``auto``, ``required``, ``none``.
         schema: JSON Schema of the answer that is wanted; None for free text, an empty one for any JSON object.
         top_logprobs: alternatives wanted per token, None for no logprobs.
+        thinks: think first, and tell the thoughts where the wire does.
         seed: the sample that the client wants repeated, None where it leaves that to us.
     """
 
@@ -54,6 +55,7 @@ class Ask:
     top_logprobs: int | None = None
     seed: int | None = None
     temperature: float | None = None
+    thinks: bool = False
 
     @property
     def prompt_tokens(self) -> int:
@@ -91,6 +93,7 @@ class Said:
         odds: probability per label of a verdict (``A``, ``B``), told where logprobs are asked for.
         cached_tokens, cache_write_tokens: the part of the prompt that came from, went to the cache.
         model: the model id to return, None for the one that was asked.
+        stopped_by: the client's stop string that ended it.
     """
 
     text: str = ""
@@ -102,6 +105,7 @@ class Said:
     cached_tokens: int = 0
     cache_write_tokens: int = 0
     model: str | None = None
+    stopped_by: str | None = None
 
     def usage(self, prompt_tokens: int) -> Usage:
         """The tokens of this answer to a prompt of ``prompt_tokens``."""
@@ -119,9 +123,10 @@ class Said:
     def within(self, ask: Ask) -> "Said":
         """This answer cut at the first of the client's stop strings and at its token limit."""
         said = self
-        ends = [at for at in (self.text.find(stop) for stop in ask.stop if stop) if at >= 0]
+        ends = [(self.text.find(stop), stop) for stop in ask.stop if stop and stop in self.text]
         if ends:
-            said = replace(said, text=said.text[: min(ends)])
+            end, stop = min(ends)
+            said = replace(said, text=said.text[:end], stopped_by=stop)
         if ask.max_tokens is None or said.usage(0).completion <= ask.max_tokens:
             return said
         thoughts = tokens.split(said.reasoning or "")[: ask.max_tokens]
@@ -141,7 +146,7 @@ class Said:
 class Problem(Exception):
     """A request that is refused: an HTTP status and an error of the provider's shape.
 
-    ``retry_after_s`` is sent as Retry-After, None sends none.
+    ``type`` None leaves it to the wire, ``retry_after_s`` is sent as Retry-After.
     """
 
     def __init__(
@@ -149,7 +154,7 @@ class Problem(Exception):
         status: int,
         message: str,
         *,
-        type: str = "invalid_request_error",
+        type: str | None = None,
         code: str | None = None,
         param: str | None = None,
         retry_after_s: float | None = None,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Protocol
 
 from ensemble.simulator.talk import Ask, Problem, Said, Usage
@@ -17,6 +18,7 @@ class Reply:
     said: Said
     usage: Usage
     version: int = 0
+    cost_usd: Decimal = Decimal(0)
 
     @property
     def model(self) -> str:
@@ -52,8 +54,8 @@ class Wire(Protocol):
         """Whether a whole answer carries its usage."""
         ...
 
-    def parse(self, body: Mapping[str, object]) -> Ask:
-        """Read a request; raises Problem where the provider would refuse it."""
+    def parse(self, body: Mapping[str, object], headers: Mapping[str, str]) -> Ask:
+        """Read a request, whose header names have any case; raises Problem where the provider would refuse it."""
         ...
 
     def whole(self, reply: Reply) -> bytes:
