@@ -193,18 +193,19 @@ def earlier(error: BaseException) -> CallFailed | None:
     return next((link for link in _chain(error) if isinstance(link, CallFailed)), None)
 
 
-def failed_transport(error: BaseException, secrets: Secrets, *, begun: bool) -> CallFailed:
-    """The failure behind an exception of a transport or an SDK; ``begun`` where the head of a reply had come."""
+def failed_transport(error: BaseException, secrets: Secrets, headers: Mapping[str, str] | None) -> CallFailed:
+    """The failure behind an exception of a transport or an SDK; ``headers`` are those of a reply that had begun."""
     links = list(_chain(error))[::-1]
     found = ((link, _listed(link, table)) for table in (BY_EXCEPTION, BY_BUILTIN) for link in links)
     deepest, row = next(((link, row) for link, row in found if row is not None), (error, _BROKEN))
     words = f"{type(deepest).__name__}: {deepest}" if str(deepest) else type(deepest).__name__
     return CallFailed(
         secrets.told(words),
-        failure="cut_stream" if begun and not row.sent else row.failure,
+        failure="cut_stream" if headers is not None and not row.sent else row.failure,
         retryable=row.retryable,
-        sent=row.sent or begun,
-        http_status=200 if begun else None,
+        sent=row.sent or headers is not None,
+        http_status=None if headers is None else 200,
+        provider_request_id=None if headers is None else request_id(headers),
     )
 
 

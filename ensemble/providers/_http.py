@@ -179,18 +179,18 @@ class Wire:
         Raises:
             CallFailed: whatever the transport or the SDK raised, and every status but 200.
         """
-        begun = False
+        headers: Mapping[str, str] | None = None
         try:
             response = await self.post(body)
-            begun = True
+            headers = response.headers
             try:
-                yield Reply(response.headers, self.secrets, self.max_bytes, response.aiter_bytes())
+                yield Reply(headers, self.secrets, self.max_bytes, response.aiter_bytes())
             finally:
                 await response.aclose()
         except self.errors as error:
             if told := earlier(error):
                 raise told from None
-            raise failed_transport(error, self.secrets, begun=begun) from error
+            raise failed_transport(error, self.secrets, headers) from error
 
 
 def transport_errors() -> tuple[type[Exception], ...]:
