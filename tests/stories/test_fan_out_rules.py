@@ -34,10 +34,14 @@ def members(said: Any) -> set[str]:
 
 async def test_a_quorum_answers_without_the_slowest_and_its_connection_is_closed(serve: Serve) -> None:
     served = await serve(rules("quorum = 2"))
-    served.simulator.script("alpha", [reply("short")])
-    served.simulator.script("beta", [reply("somewhat longer")])
+    gates = [served.simulator.hold("alpha", "short"), served.simulator.hold("beta", "somewhat longer")]
     served.simulator.hold("gamma")
-    said = await ask(served)
+    async with asyncio.TaskGroup() as group:
+        asked = group.create_task(ask(served))
+        await served.simulator.until(in_flight=3)
+        for gate in gates:
+            gate.set()
+    said = asked.result()
     assert (said["model"], members(said)) == ("beta", {"alpha", "beta"})
     await served.simulator.until(in_flight=0)
     assert [one.cancelled for one in served.simulator.served if one.model == "gamma"] == [True]

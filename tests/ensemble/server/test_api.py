@@ -112,9 +112,10 @@ async def test_no_stream_is_silent_for_long(tmp_path: Path) -> None:
     async with serving(tmp_path, PANEL + SERVER + "keepalive_s = 0.01\n") as served:
         gates = [served.simulator.hold(name) for name in ("alpha", "beta", "gamma")]
         async with served.http.post(f"{served.url}/chat/completions", json=a_question(stream=True)) as streamed:
-            for _ in range(4):
-                assert await streamed.content.readline() == b": keep-alive\n"
-                assert await streamed.content.readline() == b"\n"
+            async with asyncio.timeout(4):
+                for _ in range(4):
+                    assert await streamed.content.readline() == b": keep-alive\n"
+                    assert await streamed.content.readline() == b"\n"
             for gate in gates:
                 gate.set()
             assert (await streamed.read()).endswith(b"data: [DONE]\n\n")

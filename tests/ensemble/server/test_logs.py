@@ -1,0 +1,38 @@
+import json
+import logging
+import sys
+
+from ensemble.server.logs import JsonLines
+
+
+def a_line(error: BaseException | None = None) -> str:
+    """What is written for a warning, raised with ``error`` in hand."""
+    try:
+        if error is not None:
+            raise error
+    except BaseException:  # noqa: BLE001 - any error is to be told
+        info = sys.exc_info()
+    else:
+        info = (None, None, None)
+    record = logging.LogRecord("ensemble.x", logging.WARNING, "x.py", 1, "batch %d was lost", (7,), info)
+    record.fields = {"request_id": "r1"}
+    return JsonLines().format(record)
+
+
+def test_a_line_is_one_json_object() -> None:
+    said = json.loads(a_line())
+    assert said.pop("at").endswith("+00:00")
+    assert said == {"level": "warning", "logger": "ensemble.x", "message": "batch 7 was lost", "request_id": "r1"}
+
+
+def test_an_error_is_told_by_type_and_place_and_never_by_its_message() -> None:
+    inner = ValueError("my secret")
+    try:
+        raise KeyError("secret too") from inner
+    except KeyError as cause:
+        line = a_line(BaseExceptionGroup("secret group", [cause]))
+    said = json.loads(line)
+    assert said["error"] == "ExceptionGroup"
+    assert {"KeyError", "ValueError"} <= set(said["frames"])
+    assert any("test_logs.py" in frame for frame in said["frames"])
+    assert "secret" not in line
