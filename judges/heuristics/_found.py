@@ -26,3 +26,8 @@ def without(judge: Judge, case: Case, bad: frozenset[CandidateId], what: str) ->
         return silent(judge, f"{'all' if bad else 'none'} of {len(case.candidates)} candidates {what}")
     good = [candidate.id for candidate in case.candidates if candidate.id not in bad]
     return found(judge, case, good, f"{len(bad)} of {len(case.candidates)} candidates {what}")
+
+
+def failed(judge: Judge, reason: str) -> Verdict:
+    """What went wrong, as a verdict."""
+    return Verdict(judge=judge.digest, outcome="failed", reason=reason, usage=NOTHING)

@@ -1,0 +1,132 @@
+"""JSON Schema over hostile schemas and hostile texts: nothing is fetched, and nothing takes exponential time."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NoReturn
+
+import jsonschema_rs
+
+_NAMED = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
+_DATA = frozenset({"const", "enum", "default", "example", "examples"})
+_REFS = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
+_MOST_STEPS = 100_000_000  # schema nodes x JSON values; measured: about 40 million a second
+_MOST_PATTERNS = 200  # compiling one that is refused for its size takes some 4 ms
+
+
+class Unusable(ValueError):
+    """The schema cannot be used here; the text says why."""
+
+
+class Checker:
+    """One schema, ready to check texts. ``matches`` may be called from any thread.
+
+    Raises:
+        Unusable: it is no JSON Schema, refers to something outside itself, or takes exponential time.
+    """
+
+    def __init__(self, schema: Mapping[str, object]) -> None:
+        self._steps = _expanded(schema)
+        self._validator = _compiled(schema)
+
+    def matches(self, text: str) -> bool | None:
+        """Whether ``text`` as a whole is JSON that fits; None where checking it would take too long."""
+        if self._steps * (1 + text.count(",") + text.count(":")) > _MOST_STEPS:
+            return None
+        try:
+            return bool(self._validator.is_valid(json.loads(text, parse_constant=_refuse_constant)))
+        except (ValueError, RecursionError):  # lone surrogates and nesting beyond any use are no JSON either
+            return False
+
+
+def json_object(text: str) -> bool:
+    """Whether ``text`` as a whole is a JSON object."""
+    try:
+        return isinstance(json.loads(text, parse_constant=_refuse_constant), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _compiled(schema: Mapping[str, object]) -> jsonschema_rs.Validator:
+    # The linear-time engine first; lookaround needs the other one, which counts its steps and gives up.
+    last: ValueError | None = None
+    for engine in (jsonschema_rs.RegexOptions(), jsonschema_rs.FancyRegexOptions(backtrack_limit=100_000)):
+        try:
+            return jsonschema_rs.validator_for(dict(schema), retriever=_refuse, pattern_options=engine)
+        except ValueError as error:
+            last = error
+    raise Unusable(f"no usable JSON Schema: {str(last).splitlines()[0]}")
+
+
+def _refuse(uri: str) -> NoReturn:
+    raise ValueError(f"{uri} lies outside the schema, and nothing is fetched")
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _expanded(schema: Mapping[str, object]) -> int:
+    """How many nodes the schema has once every reference is written out; a recursive one counts once.
+
+    The validator remembers what recursion has seen, so only references that fan out without a circle multiply.
+    """
+    anchors = {
+        str(node[key]): node for node, _ in _nodes(schema) for key in ("$anchor", "$dynamicAnchor") if key in node
+    }
+    if sum("pattern" in node for node, _ in _nodes(schema)) > _MOST_PATTERNS:
+        raise Unusable(f"it has more than {_MOST_PATTERNS} patterns")
+    sizes: dict[int, int] = {}
+
+    def size(node: object, named: bool) -> int:
+        if isinstance(node, Sequence) and not isinstance(node, str):
+            return sum(size(item, False) for item in node)
+        if not isinstance(node, Mapping):
+            return 0
+        if id(node) in sizes:
+            return sizes[id(node)]
+        sizes[id(node)] = 1  # what a circle finds on its way back
+        total = 1
+        for key, value in node.items():
+            if not named and key in _REFS and isinstance(value, str):
+                total += size(_target(schema, anchors, value), False)
+            elif named or key not in _DATA:
+                total += size(value, not named and key in _NAMED)
+            if total > _MOST_STEPS:
+                raise Unusable("its references fan out without end")
+        sizes[id(node)] = total
+        return total
+
+    try:
+        return size(schema, False)
+    except RecursionError:
+        raise Unusable("it is nested too deeply") from None
+
+
+def _nodes(schema: object, named: bool = False) -> Iterator[tuple[Mapping[str, object], bool]]:
+    """Every table in ``schema`` with whether its keys are names of the user's choosing."""
+    left: list[tuple[object, bool]] = [(schema, named)]
+    while left:
+        node, names = left.pop()
+        if isinstance(node, Mapping):
+            yield node, names
+            left.extend((value, not names and key in _NAMED) for key, value in node.items())
+        elif isinstance(node, Sequence) and not isinstance(node, str):
+            left.extend((item, False) for item in node)
+
+
+def _target(schema: Mapping[str, object], anchors: Mapping[str, object], reference: str) -> object:
+    place = reference.removeprefix("#")
+    if not reference.startswith("#"):
+        raise Unusable(f"{reference} lies outside the schema, and nothing is fetched")
+    if place in anchors:
+        return anchors[place]
+    node: object = schema
+    for step in place.split("/")[1:]:
+        step = step.replace("~1", "/").replace("~0", "~")
+        if isinstance(node, Mapping):
+            node = node.get(step)
+        elif isinstance(node, Sequence) and not isinstance(node, str) and step.isdigit() and int(step) < len(node):
+            node = node[int(step)]
+        else:
+            return None
+    return node
