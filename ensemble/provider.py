@@ -53,8 +53,11 @@ class Provider(Plugin):
     """A wire format and where it is spoken. Keys are named by environment variable or file, never held as options."""
 
     requests_per_minute: float | None = None
+    """Most calls started per minute, spread over it; None for no limit."""
     tokens_per_minute: float | None = None
+    """Most tokens per minute, estimated before a call and corrected after it; None for no limit."""
     max_in_flight: int | None = 256
+    """Most calls at once, fewer while the provider says 429 or 529; None for no limit."""
 
     @abstractmethod
     def connect(self) -> AbstractAsyncContextManager[Connection]:

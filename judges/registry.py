@@ -198,6 +198,11 @@ class Registry(Generic[P]):
             return self._classes[self._files[path]]
         if not path.is_file():
             raise UnknownPlugin(f"there is no file {path}; a path is read relative to the configuration file")
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        twin = next((name for name in self._files.values() if self._classes[name].file_hash == content), None)
+        if twin is not None:
+            self._files[path] = twin  # the same file in another folder is the same plugin
+            return self._classes[twin]
         spec = importlib.util.spec_from_file_location(f"_plugin_{path.stem}_{len(self._files)}", path)
         if spec is None or spec.loader is None:
             raise UnknownPlugin(f"{path} is not a Python module")
@@ -214,7 +219,7 @@ class Registry(Generic[P]):
         if len(added) != 1:
             raise UnknownPlugin(f"{path} must register exactly one {self.kind}; it registered {added or 'none'}")
         cls = self._classes[added[0]]
-        cls.file_hash = hashlib.sha256(path.read_bytes()).hexdigest()
+        cls.file_hash = content
         self._files[path] = added[0]
         return cls
 

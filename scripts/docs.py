@@ -5,7 +5,6 @@
 
 import inspect
 import sys
-from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ def options(cls: type[BaseModel]) -> str:
         if not meaning:
             raise SystemExit(f"{cls.__module__}.{cls.__qualname__}.{name} has no description")
         default = "required" if field.is_required() else _default(field.get_default(call_default_factory=True))
-        rows.append(f"| `{name}` | {default} | {_cell(meaning)} |")
+        rows.append(f"| `{name}` | {default} | {_cell(meaning[0].upper() + meaning[1:].rstrip('.'))} |")
     return "\n".join(rows) + "\n"
 
 
@@ -38,11 +37,11 @@ def plugins(kind: str) -> str:
     from judges import AGGREGATORS, JUDGES
 
     registry: Any = {"provider": PROVIDERS, "router": ROUTERS, "judge": JUDGES, "aggregator": AGGREGATORS}[kind]
-    rows = [f"| `use` | what this {kind} does | options (default) |", "|---|---|---|"]
+    rows = [f"| `use` | what this {kind} does | options |", "|---|---|---|"]
     for name in registry.names():
         cls = registry.find(name)
         summary = docstring_parser.parse(inspect.getdoc(cls) or "").short_description or ""
-        keys = ", ".join(f"`{key}` ({default})" for key, default in _own_options(cls)) or "none"
+        keys = ", ".join(f"`{key}`" for key in cls.model_fields) or "none"
         rows.append(f"| `{name}` | {_cell(' '.join(summary.split()))} | {_cell(keys)} |")
     return "\n".join(rows) + "\n"
 
@@ -79,12 +78,6 @@ def commands() -> str:
         if command is not None:
             rows.append(f"| `ensemble {name}` | {_cell(command.get_short_help_str(200))} |")
     return "\n".join(rows) + "\n"
-
-
-def _own_options(cls: type[BaseModel]) -> Iterator[tuple[str, str]]:
-    for name, field in cls.model_fields.items():
-        required = field.is_required()
-        yield name, "required" if required else _default(field.get_default(call_default_factory=True)).strip("`")
 
 
 def _default(value: object) -> str:

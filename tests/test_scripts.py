@@ -123,7 +123,7 @@ def test_a_failing_tool_fails_the_check_after_all_have_run(project: Path) -> Non
     stub(project / ".venv" / "bin" / "lint-imports", "#!/bin/sh\nexit 1\n")
     done = run(project, "check")
     assert done.returncode == 1
-    assert done.stdout.splitlines()[-2:] == ["python -m mypy", "cog -P -I scripts --check README.md"]
+    assert done.stdout.splitlines()[-2:] == ["python -m mypy", "cog -I scripts --check README.md"]
     assert done.stderr.splitlines()[-1].startswith("check: failed: lint, floors;")
 
 

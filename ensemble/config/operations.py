@@ -55,7 +55,11 @@ class ServerSettings(BaseModel):
 
 
 class StoreSettings(BaseModel):
-    """Where the log is, as the ``[store]`` table or ``ENSEMBLE_STORE__PATH``: ``path`` is relative to the file."""
+    """Where the log is, as the ``[store]`` table or ``ENSEMBLE_STORE__PATH``.
+
+    Attributes:
+        path: the SQLite file, relative to the configuration file; it is made where it is missing.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -135,3 +135,15 @@ def test_references_are_found_in_options_of_any_shape() -> None:
 
     plugin = Nested(one=ModelName("a"), many=(ModelName("b"),), named={"x": ModelName("c")})
     assert list(plugin.references()) == [("one", "a"), ("many.0", "b"), ("named.x", "c")]
+
+
+def test_the_same_file_in_two_folders_is_one_judge(tmp_path: Path) -> None:
+    text = 'from judges import JUDGES, Judge\n\n\n@JUDGES.register("twin")\nclass Twin(Judge):\n'
+    text += "    async def judge(self, case, models):\n        raise NotImplementedError\n"
+    paths = [tmp_path / folder / "twin.py" for folder in ("one", "two")]
+    for path in paths:
+        path.parent.mkdir()
+        path.write_text(text, encoding="utf-8")
+    first, second = (JUDGES.build({"use": str(path)}) for path in paths)
+    assert first == second
+    assert first.digest == second.digest
