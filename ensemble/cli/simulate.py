@@ -129,17 +129,24 @@ async def _serve(settings: SimulatorSettings) -> None:
     async with Simulator(settings) as sim:
         what = "recorded outputs of real models" if settings.recording else "no real model answers"
         click.echo(f"Simulated fleet ({what}) at {sim.base_url}")
+        click.echo(f"for Anthropic's SDK: {sim.anthropic_url}; other servers: {', '.join(_others())}")
         click.echo(f"models: {', '.join(profile.name for profile in sim.profiles)}")
         click.echo("Ctrl-C ends it.")
         await stop.wait()
         click.echo("\nSimulated traffic:")
         for name, total in sorted(sim.served.totals.items()):
             click.echo(
-                f"  {name or '(no model named)'}: {total.requests} requests, {total.ok} answered, {total.cancelled} "
+                f"  {name}: {total.requests} requests, {total.ok} answered, {total.cancelled} "
                 f"cancelled, {total.faults} faults, {total.prompt_tokens} + {total.completion_tokens} tokens"
             )
         if not sim.served.totals:
             click.echo("  no requests")
+
+
+def _others() -> list[str]:
+    from ensemble.simulator.quirks import PLAIN, SERVERS
+
+    return [quirks.path for quirks in SERVERS if quirks is not PLAIN]
 
 
 def _on_signals(then: Callable[[], None]) -> None:

@@ -7,6 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ensemble.simulator.models import Profile
+    from ensemble.simulator.procedural import PROFILES
     from ensemble.simulator.script import Step, fault, reply, stall, status
     from ensemble.simulator.served import Served
     from ensemble.simulator.settings import SimulatorSettings
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from ensemble.simulator.tasks import Task, check, make_tasks
 
 __all__ = [
+    "PROFILES",
+    "Profile",
     "Said",
     "Served",
     "Simulator",
@@ -31,6 +35,8 @@ __all__ = [
 ]
 
 _HOMES = {
+    "PROFILES": "procedural",
+    "Profile": "models",
     "Said": "talk",
     "Served": "served",
     "Simulator": "simulator",

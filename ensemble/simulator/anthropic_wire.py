@@ -7,7 +7,7 @@ import orjson
 
 from ensemble.simulator import tokens
 from ensemble.simulator.anthropic_reading import read_ask, signature
-from ensemble.simulator.talk import Ask, Problem, Said, Usage
+from ensemble.simulator.talk import Ask, Problem, Said, ToolUse, Usage
 from ensemble.simulator.wire import Piece, Reply
 
 _STOPS = {
@@ -66,8 +66,9 @@ class AnthropicWire:
             start["usage"] = {**_usage(reply.usage), "output_tokens": 1}
         yield _event("message_start", {"message": start}, tells_prompt=self.tells_usage)
         yield _event("ping", {})
+        written = {use.id: use.arguments for use in reply.said.tool_calls}
         for index, block in enumerate(_blocks(reply.said)):
-            yield from _block_pieces(index, block, chunk_tokens)
+            yield from _block_pieces(index, block, written, chunk_tokens)
         said = reply.said
         delta = {
             "stop_reason": _STOPS.get(said.finish, said.finish) if said.stopped_by is None else "stop_sequence",
@@ -121,15 +122,25 @@ def _blocks(said: Said) -> Iterator[dict[str, object]]:
     if words:
         yield {"type": "text", "text": words, "citations": None}
     for use in said.tool_calls:
-        yield {"type": "tool_use", "id": use.id, "name": use.name, "input": orjson.loads(use.arguments)}
+        yield {"type": "tool_use", "id": use.id, "name": use.name, "input": _arguments(use)}
 
 
-def _block_pieces(index: int, block: dict[str, object], chunk_tokens: int) -> Iterator[Piece]:
+def _arguments(use: ToolUse) -> object:
+    try:
+        return orjson.loads(use.arguments)
+    except orjson.JSONDecodeError:
+        return {}
+
+
+def _block_pieces(
+    index: int, block: Mapping[str, object], written: Mapping[str, str], chunk_tokens: int
+) -> Iterator[Piece]:
+    """One block as events; the arguments of a tool go out as they were ``written``, valid JSON or not."""
     kind = block["type"]
     empty = _EMPTY[str(kind)]
     yield _event("content_block_start", {"index": index, "content_block": {**block, **empty}})
     if kind == "tool_use":
-        field, words = "partial_json", orjson.dumps(block["input"]).decode()
+        field, words = "partial_json", written[str(block["id"])]
     else:
         field, words = str(kind), str(block[str(kind)])
     name = {"text": "text_delta", "thinking": "thinking_delta", "tool_use": "input_json_delta"}[str(kind)]

@@ -14,6 +14,9 @@ from ensemble.simulator.settings import SimulatorSettings
 from ensemble.simulator.solver import Solver
 from ensemble.simulator.talk import Ask, Problem, Said
 
+UNKNOWN = "(unknown)"
+"""Under which the totals count requests for models that the fleet does not have."""
+
 
 class Fleet:
     """Models, scripts, limits and ledger of one simulator."""
@@ -29,22 +32,35 @@ class Fleet:
         self.redirects_followed = 0
         self._spare = spare
         self._scripts: dict[str, deque[Step]] = {}
+        self._standing: dict[str, Step] = {}
         self._changed = asyncio.Event()
         self._arrivals: deque[tuple[float, int]] = deque()
         self._lots = 0
 
     def script(self, model: str, steps: list[Step]) -> None:
         """Let the next requests to ``model`` take ``steps`` in order; an unknown model joins the fleet."""
+        self._join(model)
+        self._scripts.setdefault(model, deque()).extend(steps)
+
+    def always(self, model: str, step: Step | None) -> None:
+        """Let every request to ``model`` without a script take ``step``, None for life as usual."""
+        self._join(model)
+        self._standing.pop(model, None)
+        if step is not None:
+            self._standing[model] = step
+
+    def _join(self, model: str) -> None:
         if model not in self.models:
             profile = replace(self._spare.profile, name=model)
             self.models[model] = SimulatedModel(profile=profile, brain=self._spare.brain)
-        self._scripts.setdefault(model, deque()).extend(steps)
 
     def next_step(self, model: str) -> Step:
         """What becomes of the next request to ``model``."""
         waiting = self._scripts.get(model)
         if waiting:
             return waiting.popleft()
+        if model in self._standing:
+            return self._standing[model]
         if not self.settings.faults:
             return Step()
         self._lots += 1
@@ -126,7 +142,8 @@ class Fleet:
 
     def end(self, served: Served) -> None:
         """A request is done."""
-        self.log.end(served)
+        # Names that nobody has are counted together, so that a client cannot fill the memory with them.
+        self.log.end(served, served.model if served.model in self.models else UNKNOWN)
         self._note()
 
     def _note(self) -> None:

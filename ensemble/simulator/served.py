@@ -87,12 +87,14 @@ class ServedLog(Sequence[Served]):
         self._running[served.model] = self._running.get(served.model, 0) + 1
         self.peak_in_flight = max(self.peak_in_flight, self.in_flight())
 
-    def end(self, served: Served) -> None:
-        """Close the record of a request."""
+    def end(self, served: Served, total: str) -> None:
+        """Close the record of a request and count it under ``total``."""
         served.finished = True
         self.ended += 1
         self._running[served.model] -= 1
-        self.totals.setdefault(served.model, Total()).add(served)
+        if not self._running[served.model]:
+            del self._running[served.model]
+        self.totals.setdefault(total, Total()).add(served)
 
     def in_flight(self, model: str | None = None) -> int:
         """Requests of ``model`` (None: of all) that have arrived and are not done."""

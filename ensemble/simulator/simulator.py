@@ -97,6 +97,10 @@ class Simulator:
         """
         self._fleet.script(model, steps)
 
+    def always(self, model: str, step: Step | None) -> None:
+        """Let every request to ``model`` take ``step`` once its script is used up; None ends that."""
+        self._fleet.always(model, step)
+
     def hold(self, model: str, text: str | None = None) -> asyncio.Event:
         """Let the next request to ``model`` wait until the returned event is set, then answer ``text`` or as usual."""
         gate = asyncio.Event()

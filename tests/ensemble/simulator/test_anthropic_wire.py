@@ -58,6 +58,16 @@ async def test_streams_thoughts_text_and_tools_with_usage(sim: Simulator, client
     assert message.usage.input_tokens == sim.served[0].told_prompt_tokens
 
 
+async def test_broken_arguments_of_a_tool_are_streamed_as_written(sim: Simulator, client: Any) -> None:
+    use = ToolUse(id="toolu_1", name="f", arguments='{"city": "Br')
+    sim.script("birch-small", [reply(tool_calls=(use,), finish="tool_calls")])
+    parts = []
+    async for event in await client.messages.create(**ask(stream=True)):
+        if event.type == "content_block_delta":
+            parts.append(event.delta.partial_json)
+    assert "".join(parts) == use.arguments
+
+
 async def test_thoughts_come_back_unchanged_or_not_at_all(sim: Simulator, client: Any) -> None:
     sim.script("birch-small", [reply("Yes.", reasoning="Hm.")])
     first = await client.messages.create(**ask())

@@ -1,6 +1,7 @@
 """Scripts, the ledger and the helpers that let a test wait without sleeping."""
 
 import asyncio
+import re
 from typing import Any
 
 import aiohttp
@@ -33,6 +34,20 @@ async def test_a_script_brings_a_new_model_into_the_fleet(sim: Simulator, http: 
     assert (await post(http, sim, model="newcomer"))[0] == 404
     sim.script("newcomer", [reply("here")])
     assert (await post(http, sim, model="newcomer"))[0] == 200
+
+
+async def test_a_standing_step_holds_until_it_is_taken_back(sim: Simulator, http: aiohttp.ClientSession) -> None:
+    sim.always("small", status(500))
+    sim.script("small", [reply("scripted")])
+    assert [(await post(http, sim))[0] for _ in range(3)] == [200, 500, 500]
+    sim.always("small", None)
+    assert (await post(http, sim))[0] == 200
+
+
+async def test_unknown_names_are_counted_together(sim: Simulator, http: aiohttp.ClientSession) -> None:
+    for name in ("a", "b", "c"):
+        assert (await post(http, sim, model=name))[0] == 404
+    assert list(sim.served.totals) == ["(unknown)"]
 
 
 async def test_a_held_request_waits_for_its_gate(sim: Simulator, http: aiohttp.ClientSession) -> None:
@@ -118,3 +133,40 @@ async def test_two_simulators_cannot_share_a_port(sim: Simulator) -> None:
     with pytest.raises(OSError, match="in use"):
         async with Simulator(SimulatorSettings(port=sim.port)):
             pass
+
+
+async def test_what_clients_were_told_adds_up_under_faults_and_leaving(http: aiohttp.ClientSession) -> None:
+    rates = dict.fromkeys(("html", "null", "no_choices", "cut", "stream_error", "500", "429", "surrogates"), 0.04)
+    async with Simulator(SimulatorSettings(faults=rates, seed=3)) as sim:
+        read = 0
+        for at in range(200):
+            stream = at % 2 == 0
+            if at % 10 == 0:
+                sim.hold("small")
+                async with asyncio.TaskGroup() as group:
+                    leaving = group.create_task(post(http, sim))
+                    await sim.until(n_requests=at + 1)
+                    leaving.cancel()
+                await sim.until(n_finished=at + 1)
+                continue
+            read += await _told(http, sim, stream)
+        await sim.until(in_flight=0)
+        told = sum(served.told_completion_tokens or 0 for served in sim.served)
+        assert read == told == sim.served.totals["small"].told_completion_tokens
+        assert told < sim.served.totals["small"].completion_tokens
+        assert sum(served.cancelled for served in sim.served) == 20
+        assert len({served.fault for served in sim.served}) > 6
+
+
+async def _told(http: aiohttp.ClientSession, sim: Simulator, stream: bool) -> int:
+    """Completion tokens in what the client could read."""
+    body = ask(stream=stream, stream_options={"include_usage": True})
+    raw = b""
+    async with http.post(f"{sim.base_url}/chat/completions", json=body) as response:
+        try:
+            while chunk := await response.content.readany():
+                raw += chunk
+        except aiohttp.ClientError:
+            pass
+    found = re.findall(rb'"completion_tokens":(\d+)', raw)
+    return int(found[-1]) if found else 0
