@@ -48,7 +48,7 @@ async def run(service: Service, started: Callable[[str], None]) -> None:
     runner = web.AppRunner(make_app(service), handler_cancellation=True, access_log=None, shutdown_timeout=WRITING_S)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, settings.host, settings.port)
+        site = web.TCPSite(runner, settings.host, settings.port, backlog=1024)
         try:
             await site.start()
         except OSError as error:

@@ -18,6 +18,8 @@ REQUEST_ID = web.RequestKey("request_id", str)
 """Id of the HTTP request until there is an ensemble request, then that one's."""
 ID_HEADER = "x-ensemble-request-id"
 CODES = {403: "forbidden", 404: "not_found", 405: "method_not_allowed", 413: "request_too_large"}
+FINAL = frozenset({500, 502, 504})
+"""Every member has had its retries by then. Told so, the official clients do not pay for the whole panel twice more."""
 CLIENT_GONE = 499
 """What nginx writes for a client that went away; only in our log."""
 
@@ -84,6 +86,8 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
     except Exception as error:  # noqa: BLE001 - the last resort of a server: told to the log, hidden from the client
         said = told(error, request)
     headers = {} if said.retry_after_s is None else {"Retry-After": str(math.ceil(said.retry_after_s))}
+    if said.status in FINAL:
+        headers["x-should-retry"] = "false"
     return json_response(openai_chat.render_error(said), request, status=said.status, headers=headers)
 
 

@@ -162,6 +162,16 @@ async def test_a_wrong_parameter_is_told_by_name(served: Served) -> None:
     assert refused.value.param == "n"
 
 
+async def test_a_panel_that_failed_is_not_paid_for_again_by_the_clients_own_retries(served: Served) -> None:
+    for name in ("alpha", "beta", "gamma"):
+        served.simulator.script(name, [status(400)])
+    async with served.client(max_retries=2) as client:
+        with pytest.raises(openai.InternalServerError) as failed:
+            await client.chat.completions.create(**ASKED)
+    assert failed.value.status_code == 502
+    assert len(served.simulator.served) == 3
+
+
 async def test_an_error_in_a_stream_is_raised(served: Served) -> None:
     for name in ("alpha", "beta", "gamma"):
         served.simulator.script(name, [status(400)])
