@@ -15,7 +15,7 @@ from sqlite_utils import Database
 from ensemble.errors import StoreError
 from ensemble.money import Total
 from ensemble.store import migrations, queries
-from ensemble.store.faults import explain
+from ensemble.store.faults import explain, identity
 from ensemble.store.rows import late_rows_of, rows_of
 from ensemble.store.writer import Writer
 from ensemble.types import Label, Late, Record, RequestId
@@ -98,14 +98,16 @@ class SqliteStore:
         db: Database | None = getattr(self._local, "db", None)
         sound = False
         try:
-            if db is None:
-                db = self._local.db = self._connect(reader=True)
+            file = identity(self._path)
+            if db is None or file != self._local.file:
+                db, self._local.file = self._connect(reader=True), file
                 self._readers.append(db)
+                self._local.db = db
             db.begin()
             answer = question(db)
             db.rollback()
             sound = True
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise StoreError(explain(error, self._path)) from error
         finally:
             # A connection that met a fault is not used again: the cause may be mended by the next question.

@@ -16,7 +16,7 @@ from sqlite_utils import Database
 
 from ensemble.errors import StoreError
 from ensemble.store import queries
-from ensemble.store.faults import ROW_FAULTS, explain
+from ensemble.store.faults import ROW_FAULTS, explain, identity
 from ensemble.store.rows import COLUMNS, Row, Rows, daily_calls, daily_requests
 
 CLOSE_S = 60.0
@@ -67,7 +67,8 @@ class Writer:
         self._path, self._connect = path, connect
         self._loop = asyncio.get_running_loop()
         self._room = asyncio.Semaphore(room)
-        self._queue: SimpleQueue[_Job | None] = SimpleQueue()
+        self._queue: SimpleQueue[list[_Job] | None] = SimpleQueue()
+        self._gathered: list[_Job] = []
         self._closed = False
         self._db: Database | None = None
         self._file: tuple[int, int] | None = None
@@ -87,7 +88,11 @@ class Writer:
             self._room.release()
             raise StoreError(f"{self._path}: the log has been closed")
         done: asyncio.Future[None] = self._loop.create_future()
-        self._queue.put(_Job(rows, done))
+        self._gathered.append(_Job(rows, done))
+        if len(self._gathered) == 1:
+            # Handed over at the end of this turn of the loop, together with what the other tasks of the turn bring: the
+            # thread then wakes once, and does not fight them for the interpreter while they prepare their rows.
+            self._loop.call_soon(self._hand_over)
         await done
 
     async def close(self) -> None:
@@ -98,6 +103,7 @@ class Writer:
         """
         if not self._closed:
             self._closed = True
+            self._hand_over()
             self._queue.put(None)
         await asyncio.to_thread(self._thread.join, CLOSE_S)
         if self._thread.is_alive():
@@ -106,6 +112,10 @@ class Writer:
             )
         # The last answers of the thread are on their way to this loop: let them arrive before anyone stops it.
         await asyncio.sleep(0)
+
+    def _hand_over(self) -> None:
+        self._queue.put(self._gathered)
+        self._gathered = []
 
     def _run(self) -> None:
         batch: list[_Job] = []
@@ -123,13 +133,13 @@ class Writer:
             self._drop()
 
     def _take(self) -> tuple[list[_Job], bool]:
-        """Everything that is queued, at least one job; and whether that is the end."""
+        """Everything that is queued; and whether that is the end."""
         batch: list[_Job] = []
-        job = self._queue.get()
-        while job is not None:
-            batch.append(job)
+        jobs = self._queue.get()
+        while jobs is not None:
+            batch += jobs
             try:
-                job = self._queue.get_nowait()
+                jobs = self._queue.get_nowait()
             except Empty:
                 return batch, False
         return batch, True
@@ -172,10 +182,7 @@ class Writer:
         return told
 
     def _open(self) -> Database:
-        # A file that was moved or deleted under us would take every row and keep none. So its identity is looked at
-        # before each commit, for about 2 us.
-        status = self._path.stat()
-        file = (status.st_dev, status.st_ino)
+        file = identity(self._path)
         if self._db is not None and file != self._file:
             self._drop()
         if self._db is None:

@@ -74,6 +74,17 @@ async def test_a_record_that_fails_is_not_summed(store: Store, db: sqlite3.Conne
     assert db.execute("SELECT sum(calls) FROM daily_calls").fetchone() == (10,)
 
 
+async def test_a_request_takes_its_rows_with_it(store: Store, path: Path) -> None:
+    record = a_record()
+    await store.record(record)
+    await store.record_late(a_late(record))
+    with closing(sqlite3.connect(path, isolation_level=None)) as editor:
+        editor.execute("PRAGMA foreign_keys = ON")
+        editor.execute("DELETE FROM requests WHERE id = ?", [record.request.id])
+    left = {table: count for table, count in (await store.counts()).items() if count}
+    assert left.keys() == {"daily_calls", "daily_requests"}
+
+
 @pytest.mark.parametrize(
     ("sql", "index"),
     [

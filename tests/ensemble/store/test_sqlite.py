@@ -122,12 +122,27 @@ async def test_a_disk_that_takes_no_more(store: Store, path: Path) -> None:
 async def test_a_file_that_was_moved_away(store: Store, tmp_path: Path) -> None:
     """Rows must not go into a file that has no name any more."""
     await store.record(a_record())
+    assert (await store.counts())["requests"] == 1
     move(tmp_path, tmp_path / "away")
-    with pytest.raises(StoreError, match="the file is gone; put it back"):
-        await store.record(a_record())
+    for attempt in (store.record(a_record()), store.ping(), store.counts()):
+        with pytest.raises(StoreError, match="the file is gone; put it back"):
+            await attempt
     assert os.listdir(tmp_path) == ["away"]
     move(tmp_path / "away", tmp_path)
     assert await recovered(store) == 2
+
+
+async def test_a_file_that_another_took_the_place_of(store: Store, path: Path, tmp_path: Path) -> None:
+    """Who asks and who writes sees the file that stands there, not the one that stood there before."""
+    await store.record(a_record())
+    assert (await store.counts())["requests"] == 1
+    move(tmp_path, tmp_path / "away")
+    other = await open_store(path)
+    await other.close()
+    assert (await store.counts())["requests"] == 0
+    assert await recovered(store) == 1
+    with Database(path) as db:
+        assert db.table("requests").count == 1
 
 
 async def test_a_damaged_file(store: Store, path: Path) -> None:
@@ -227,6 +242,7 @@ async def test_a_proof_of_writing_writes(store: Store, path: Path) -> None:
 
 async def test_the_file_keeps_its_promises(store: Store, path: Path) -> None:
     await store.record(a_record())
+    await store.ping()
     db = sqlite3.connect(path)
     assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert db.execute("PRAGMA application_id").fetchone() == (0x454E534A,)

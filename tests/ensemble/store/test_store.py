@@ -11,7 +11,7 @@ import pytest
 from ensemble.errors import StoreError
 from ensemble.money import Total
 from ensemble.store import Store, open_store
-from ensemble.types import RequestId, Stage
+from ensemble.types import Record, RequestId, Stage
 from judges.types import ToolCall, Usage
 from tests.ensemble.store.builders import (
     a_call,
@@ -95,21 +95,27 @@ async def test_a_record_waits_where_no_room_is_left(path: Path) -> None:
 
 
 async def test_a_bad_row_fails_alone(store: Store) -> None:
-    good, twice = [a_record() for _ in range(20)], a_record()
+    """Two bad ones among twenty: one at its first row, one in the midst of its rows."""
+    good, twice, broken = [a_record() for _ in range(20)], a_record(), a_record()
+    broken = replace(broken, calls=(*broken.calls, broken.calls[0]))
     await store.record(twice)
-    results: dict[str, StoreError | None] = {}
+    refused: list[str] = []
 
-    async def write(record: Any) -> None:
+    async def write(record: Record) -> None:
         try:
             await store.record(record)
         except StoreError as error:
-            results["bad"] = error
+            refused.append(str(error))
 
     async with asyncio.TaskGroup() as group:
-        for record in (*good[:10], twice, *good[10:]):
+        for record in (*good[:5], twice, *good[5:10], broken, *good[10:]):
             group.create_task(write(record))
-    assert "UNIQUE constraint failed: requests.id" in str(results["bad"])
-    assert (await store.counts())["requests"] == 21
+    assert refused == [
+        "the row was refused: UNIQUE constraint failed: requests.id",
+        "the row was refused: UNIQUE constraint failed: calls.request_id, calls.id",
+    ]
+    assert await rows(store, "requests", "calls", "scores") == {"requests": 21, "calls": 105, "scores": 63}
+    assert await store.ledger_total() == Total(21 * 61_400, 0)
 
 
 async def test_a_refused_record_leaves_no_row(store: Store) -> None:
