@@ -1,12 +1,15 @@
 """Two at a time before a judge model, in a knockout where there are more."""
 
+import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 
 from judges.brackets import Bracket, Side, knockout
 from judges.judge import JUDGES
 from judges.llm._asking import Problem
 from judges.llm._compare import ComparingJudge, Comparison, in_order
 from judges.llm._field import Field, best_of, field_of
+from judges.suspicion import marks
 from judges.types import Candidate, Case, Model, Verdict
 from judges.usage import NOTHING, total
 
@@ -20,7 +23,8 @@ class Pairwise(ComparingJudge):
     with a tie lets the candidate that was drawn earlier go on, and the flag ``by_lot`` says where a winner owes a round
     to that; a final without a verdict names no winner.
 
-    Flags: ``flipped`` (the two orders contradict each other), ``null_comparison``, ``too_long``, ``by_lot``.
+    Flags: ``flipped`` (the two orders contradict each other), ``null_comparison``, ``too_long``, ``by_lot``, and
+    ``suspicious:<candidate>`` for a text that speaks to the judge.
     """
 
     async def judge(self, case: Case, models: Mapping[str, Model]) -> Verdict:
@@ -33,7 +37,9 @@ class Pairwise(ComparingJudge):
             compared[one.id, other.id] = await self.compare(case, one, other, models)
             return compared[one.id, other.id].side(one)
 
-        return self._verdict(case, field, await knockout(field.entrants, compare), compared)
+        bracket = await knockout(field.entrants, compare)
+        verdict = self._verdict(case, field, bracket, compared)
+        return replace(verdict, flags=verdict.flags + await asyncio.to_thread(marks, case))
 
     def _unasked(self, case: Case, field: Field) -> Verdict:
         outcome, winners = field.outcome(case, field.entrants)

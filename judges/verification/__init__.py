@@ -2,12 +2,12 @@
 
 import gzip
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from judges.errors import JudgingError
-from judges.verification import _judgebench, _llmbar, _single
+from judges.verification import _attacks, _judgebench, _llmbar, _single
 from judges.verification._rows import Record, Row, compare
 
 Check = Callable[[Callable[[str], Iterator[Record]], Mapping[str, object]], Iterator[Row]]
@@ -22,8 +22,9 @@ CHECKS: Mapping[str, Check] = {
     "tricky_verdicts": _single.tricky,
     "real_attacks": _single.attacks,
     "pandalm": _single.people,
+    "attacks": _attacks.texts,
 }
-"""What reproduces each part of EXPECTED.json."""
+"""What reproduces each part of EXPECTED.json; ``attacks`` has bounds of its own."""
 
 NOT_READ = frozenset({"verifiers_judgebench"})
 """Parts of EXPECTED.json that come from running a verifier, not from reading a text."""
@@ -45,8 +46,8 @@ class Report:
         return tuple(row for row in self.rows if not row.right and not row.informative)
 
 
-def verify(folder: Path) -> Report:
-    """Read the texts under ``folder`` again and compare with its ``EXPECTED.json``.
+def verify(folder: Path, *, parts: Collection[str] | None = None) -> Report:
+    """Read the texts under ``folder`` again and compare with its ``EXPECTED.json``, or only ``parts`` of it.
 
     No verdict is taken from a recorded one: the fields ``decision_recorded``, ``winner_recorded``, ``winner_12``,
     ``winner_21`` and MT-Bench's ``score`` may be blank. A part of EXPECTED.json that nothing reproduces is a
@@ -62,12 +63,14 @@ def verify(folder: Path) -> Report:
     expected = _expected(folder / "EXPECTED.json")
     rows: list[Row] = []
     for part, check in CHECKS.items():
+        if parts is not None and part not in parts:
+            continue
         said = expected.get(part)
         try:
             rows.extend(check(read, said if isinstance(said, Mapping) else {"": said}))
         except (KeyError, TypeError, AttributeError, IndexError) as error:
             raise UnreadableData(f"{part}: a record does not have the fields it should: {error!r}") from error
-    unknown = sorted(set(expected) - set(CHECKS) - NOT_READ)
+    unknown = sorted(set(expected) - set(CHECKS) - NOT_READ) if parts is None else ()
     rows.extend(compare(part, "", expected[part], None) for part in unknown)
     return Report(rows=tuple(rows))
 
