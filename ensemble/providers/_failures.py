@@ -78,6 +78,13 @@ BY_WORD: Mapping[str, Row] = {
     "timeout_error": _SLOW,
     "api_error": _LATER,
     "overloaded_error": _LATER,
+    # Amazon Bedrock: the type of an exception inside a stream
+    "throttlingexception": _LIMITED,
+    "modeltimeoutexception": _SLOW,
+    "modelstreamerrorexception": _LATER,
+    "serviceunavailableexception": _LATER,
+    "internalserverexception": _LATER,
+    "validationexception": _NO,
 }
 """By ``error.code`` and ``error.type``."""
 
@@ -256,7 +263,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 def request_id(headers: Mapping[str, str]) -> str | None:
     """The provider's own name for the attempt, by which its support finds it."""
-    for name in ("x-request-id", "request-id", "apim-request-id"):
+    for name in ("x-request-id", "request-id", "apim-request-id", "x-amzn-requestid"):
         if value := headers.get(name):
             return value[:200]
     return None

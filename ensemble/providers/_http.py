@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ensemble.errors import CallFailed
 from ensemble.providers._failures import earlier, failed_status, failed_transport, request_id
+from ensemble.providers._frames import MEDIA_TYPE, BrokenFrame, unframed
 from ensemble.providers._options import HttpProvider
 from ensemble.providers._text import NotJson, Secrets, from_json
 from ensemble.types import Failure
@@ -127,22 +128,20 @@ class Reply:
             raise self.bad(f"the reply is no JSON: {error}") from error
 
     async def events(self) -> AsyncGenerator[bytes, None]:
-        """The data of every server-sent event. An event that the end of the stream cuts off is left out.
+        """The data of every event of a stream. An event that the end of the stream cuts off is left out.
 
         Raises:
-            CallFailed: the reply is no event stream, or too long.
+            CallFailed: the reply is no event stream, a broken one, or too long.
         """
-        if self.kind not in ("", "text/event-stream"):
+        if self.kind not in ("", "text/event-stream", MEDIA_TYPE):
             raise self.bad(f"the reply is {self.kind}, not an event stream")
-        data: list[bytes] = []
-        async with aclosing(_lines(self.chunks())) as lines:
-            async for line in lines:
-                if not line:
-                    if data:
-                        yield b"\n".join(data)
-                    data = []
-                elif line.startswith(b"data:"):
-                    data.append(line[5:].removeprefix(b" "))
+        read = unframed if self.kind == MEDIA_TYPE else _server_sent
+        try:
+            async with aclosing(read(self.chunks())) as events:
+                async for event in events:
+                    yield event
+        except BrokenFrame as error:
+            raise self.bad(f"the event stream is broken: {error}") from error
 
     async def drain(self, events: AsyncIterator[bytes]) -> None:
         """Read on after the last event that matters, since only a connection that was read to its end is used again."""
@@ -213,6 +212,19 @@ async def _beginning(response: "httpx2.Response") -> bytes:
     except transport_errors():
         pass  # the status alone says enough
     return b"".join(pieces)[:_MOST_ERROR_BYTES]
+
+
+async def _server_sent(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    """The data of server-sent events (WHATWG HTML, section 9.2); their names are in the data too."""
+    data: list[bytes] = []
+    async with aclosing(_lines(chunks)) as lines:
+        async for line in lines:
+            if not line:
+                if data:
+                    yield b"\n".join(data)
+                data = []
+            elif line.startswith(b"data:"):
+                data.append(line[5:].removeprefix(b" "))
 
 
 async def _lines(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:

@@ -88,7 +88,7 @@ class HttpProvider(Provider):
             ConfigError: it is configured and missing, or cannot be sent.
         """
         if self.api_key_env:
-            return _variable("api_key_env", self.api_key_env)
+            return variable("api_key_env", self.api_key_env)
         if self.api_key_file is None:
             return None
         try:
@@ -103,7 +103,7 @@ class HttpProvider(Provider):
         Raises:
             ConfigError: a variable is missing, or cannot be sent.
         """
-        return {name: _variable(f"headers_env.{name}", held) for name, held in self.headers_env.items()}
+        return {name: variable(f"headers_env.{name}", held) for name, held in self.headers_env.items()}
 
     def secrets(self) -> Secrets:
         """Everything that must not show up in a message.
@@ -120,7 +120,7 @@ class HttpProvider(Provider):
         Raises:
             ConfigError: the variable is missing.
         """
-        return _variable("proxy_env", self.proxy_env) if self.proxy_env else self.proxy
+        return variable("proxy_env", self.proxy_env) if self.proxy_env else self.proxy
 
     def trust(self) -> ssl.SSLContext | bool:
         """Whom to trust: the certificates of ``ca_file``, or True for the system's. Blocks.
@@ -136,7 +136,12 @@ class HttpProvider(Provider):
             raise ConfigError(f"ca_file: {self.ca_file} holds no certificates that can be read: {error}") from error
 
 
-def _variable(key: str, name: str) -> str:
+def variable(key: str, name: str) -> str:
+    """What the environment variable ``name`` holds, which the option ``key`` names.
+
+    Raises:
+        ConfigError: it is not set, or cannot be sent.
+    """
     value = os.environ.get(name, "").strip()
     if not value:
         raise ConfigError(f"{key}: the environment variable {name} is not set")

@@ -64,10 +64,10 @@ def mended(value: object) -> object:
 class Secrets:
     """Texts that nobody may read in a message: API keys and the values of secret headers."""
 
-    __slots__ = ("_texts",)
+    __slots__ = ("texts",)
 
     def __init__(self, texts: Iterable[str]) -> None:
-        self._texts = tuple(text for text in texts if len(text) >= _LEAST)
+        self.texts = tuple(text for text in texts if len(text) >= _LEAST)
 
     def told(self, text: str) -> str:
         """One printable line of at most 300 characters, without any secret or piece of one.
@@ -77,7 +77,7 @@ class Secrets:
         """
         text = text[:_MOST_READ]
         hidden = bytearray(len(text))
-        for secret in self._texts:
+        for secret in self.texts:
             run = min(_RUN, len(secret))
             pieces = {secret[at : at + run] for at in range(len(secret) - run + 1)}
             for at in range(len(text) - run + 1):
@@ -85,7 +85,7 @@ class Secrets:
                     hidden[at : at + run] = b"\1" * run
         marked = "".join("\0" if gone else char for char, gone in zip(text, hidden, strict=True))
         shown = re.sub("\0+", "[secret]", marked)
-        if self._texts:
+        if self.texts:
             shown = _MASKED.sub("[secret]", shown)
         line = " ".join("".join(char if char.isprintable() else " " for char in shown).split())
         return line if len(line) <= _MOST_TOLD else f"{line[: _MOST_TOLD - 1]}…"

@@ -1,0 +1,43 @@
+"""Anthropic's models at Google's Vertex AI, by an access token."""
+
+from typing import Any
+
+import pytest
+
+from ensemble.providers.anthropic_vertex import AnthropicVertex
+from judges.types import Completion, Message, Prompt
+from tests.ensemble.providers.conftest import Upstream
+from tests.ensemble.providers.test_anthropic import a_message, block, end, start
+
+PROMPT = Prompt(messages=(Message(role="user", content="Capital of France?"),), max_output_tokens=9)
+MODELS = "/v1/projects/ours/locations/global/publishers/anthropic/models"
+
+
+def a_provider(upstream: Upstream, monkeypatch: pytest.MonkeyPatch, **options: Any) -> AnthropicVertex:
+    monkeypatch.setenv("TEST_TOKEN", "ya29.token-0123456789")
+    monkeypatch.setenv("ANTHROPIC_VERTEX_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("ANTHROPIC_CUSTOM_HEADERS", "X-Custom: 1")
+    given = {"region": "global", "project": "ours", "base_url": f"{upstream.url}/v1", "api_key_env": "TEST_TOKEN"}
+    return AnthropicVertex.model_validate({**given, **options})
+
+
+async def test_a_whole_answer(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    upstream.says(a_message())
+    async with a_provider(upstream, monkeypatch).connect() as opened:
+        said = await opened.complete("small@2026", PROMPT)
+    assert (said.text, said.usage.input_tokens) == ("Paris.", 11)
+    received = upstream.received[0]
+    assert received.path == f"{MODELS}/small@2026:rawPredict"
+    assert received.body["anthropic_version"] == "2026-10-21"
+    assert "model" not in received.body
+    assert received.headers["authorization"] == "Bearer ya29.token-0123456789"
+    assert "x-custom" not in received.headers
+
+
+async def test_a_stream(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    upstream.streams(start(), block(0, {"type": "text", "text": "Paris."}), end())
+    async with a_provider(upstream, monkeypatch).connect() as opened:
+        items = [item async for item in opened.stream("small@2026", PROMPT)]
+    assert isinstance(items[-1], Completion)
+    assert (items[-1].text, items[-1].finish_reason) == ("Paris.", "stop")
+    assert upstream.received[0].path == f"{MODELS}/small@2026:streamRawPredict"
