@@ -5,6 +5,7 @@ What must be is computed from the recording and from what the simulator says it 
 
 import math
 import sqlite3
+import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -70,13 +71,27 @@ class Ledger:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Quality:
+    """A way to choose an answer: its mean recorded preference over the answered questions.
+
+    ``ahead`` is how much better the judge's choice is, in the mean over the same questions, and ``margin`` half the
+    95 % interval of that, by the normal approximation.
+    """
+
+    choice: str
+    mean: float
+    ahead: float
+    margin: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """Everything that a run found. ``quality`` holds mean recorded preferences, the judge's choice first."""
+    """Everything that a run found. Of ``quality`` the judge's choice is the first, the oracle the second."""
 
     promises: Sequence[Promise]
     counts: Sequence[Count]
     ledger: Ledger
-    quality: Mapping[str, float]
+    quality: Sequence[Quality]
     p50_s: float
     p99_s: float
 
@@ -110,7 +125,7 @@ def inspect(run: Run, database: Path) -> Report:
     quality = _quality(run)
     if not run.spoilt:
         missed = [f"{run.questions[reply.at].prompt[:40]!r}" for reply in run.replies if _missed(run, reply)]
-        promises.append(_none("an evaluator without noise leads to the best usable output every time", missed))
+        promises.append(_none("an evaluator without noise leads to the best usable answer every time", missed))
     seconds = sorted(reply.seconds for reply in run.replies) or [0.0]
     return Report(
         promises=promises,
@@ -235,18 +250,25 @@ def _ledger(db: sqlite3.Connection, run: Run) -> Ledger:
     )
 
 
-def _quality(run: Run) -> dict[str, float]:
-    questions = run.questions
-    longest = [question.worth(max(question.usable.values(), key=len)) for question in questions]
-    usable = [[question.preferences[model] for model in question.usable] for question in questions]
-    singles = {name: _mean([question.preferences[name] for question in questions]) for name in run.members}
-    return {
-        "chosen by the judge": _mean([run.questions[reply.at].worth(reply.text) for reply in run.replies]),
-        "oracle: the best usable output": _mean([max(each) for each in usable]),
-        **{f"always {name}": singles[name] for name in sorted(singles, key=lambda name: -singles[name])},
-        "the longest output": _mean(longest),
-        "a random usable output (expected)": _mean([_mean(each) for each in usable]),
+def _quality(run: Run) -> list[Quality]:
+    asked = [run.questions[reply.at] for reply in run.replies]
+    usable = [[question.preferences[model] for model in question.usable] for question in asked]
+    chosen = [question.worth(reply.text) for question, reply in zip(asked, run.replies, strict=True)]
+    always = {f"always {name}": [question.preferences[name] for question in asked] for name in run.members}
+    ways = {
+        "the judge's choice": chosen,
+        "oracle: the best usable answer": [max(each) for each in usable],
+        **dict(sorted(always.items(), key=lambda way: -_mean(way[1]))),
+        "the longest answer": [question.worth(max(question.usable.values(), key=len)) for question in asked],
+        "a random usable answer (expected)": [_mean(each) for each in usable],
     }
+    return [_compared(choice, values, chosen) for choice, values in ways.items()]
+
+
+def _compared(choice: str, values: Sequence[float], chosen: Sequence[float]) -> Quality:
+    ahead = [mine - other for mine, other in zip(chosen, values, strict=True)]
+    spread = statistics.stdev(ahead) / math.sqrt(len(ahead)) if len(ahead) > 1 else 0.0
+    return Quality(choice=choice, mean=_mean(values), ahead=_mean(ahead), margin=1.96 * spread)
 
 
 def _missed(run: Run, reply: Reply) -> bool:

@@ -265,7 +265,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """An aligned Markdown table; every column but the first is flushed right where all of it is numbers."""
     cells = [head, *rows]
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
-    right = [all(re.fullmatch(r"[-+$]?[\d,.]+( s)?", row[at]) for row in rows) for at in range(len(head))]
+    right = [all(re.fullmatch(r"[-+]?[\d,.]+( s| ± [\d.]+)?", row[at]) for row in rows) for at in range(len(head))]
     marks = ["-" * (width - 1) + (":" if at_right else "-") for width, at_right in zip(widths, right, strict=True)]
 
     def line(row: Sequence[str]) -> str:

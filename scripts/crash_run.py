@@ -219,8 +219,8 @@ def written(outcome: Outcome, options: Options) -> str:
         "rounds so far. Breaches: an answered request that is lost or not whole, a request that is there by half,\n"
         "integrity_check, foreign_key_check, daily sums."
     )
-    breaches = [f"BREACH: {breach}" for breach in outcome.wrong[:20]]
-    return "\n\n".join([about, _runs.table(head, rows), *breaches])
+    breaches = "\n".join(f"BREACH: {breach}" for breach in outcome.wrong[:20])
+    return "\n\n".join(filter(None, [about, _runs.table(head, rows), breaches]))
 
 
 def summary(outcome: Outcome) -> str:

@@ -143,15 +143,14 @@ def written(run: Run, report: Report, options: Options) -> str:
         ["sum made apart", f"{report.ledger.apart} nano-USD"],
         ["sum told to the clients", f"{report.ledger.told} nano-USD (${Decimal(report.ledger.told) / NANO:.4f})"],
     ]
-    chosen = next(iter(report.quality.values()))
-    quality = [[name, f"{mean:.4f}", f"{chosen - mean:+.4f}"] for name, mean in report.quality.items()]
+    quality = [[q.choice, f"{q.mean:.4f}", f"{q.ahead:+.4f} ± {q.margin:.4f}"] for q in report.quality]
     counts = [[each.table, f"{each.rows:,}", f"{each.must_be:,}", each.why] for each in report.counts]
     promises = [[each.name, "kept" if each.kept else "BROKEN", each.found] for each in report.promises]
     parts = [
         about,
         _runs.table(["run", "simulated providers"], run_rows),
         _runs.table(["rows", "found", "must be", "why"], counts),
-        _runs.table(["answer", "mean recorded preference", "judge's choice minus it"], quality),
+        _runs.table(["answer", "mean recorded preference", "judge's choice minus it, 95 %"], quality),
         _runs.table(["promise", "", "found"], promises),
     ]
     return "\n\n".join(parts)
@@ -161,7 +160,7 @@ def summary(run: Run, report: Report) -> str:
     """The last line."""
     if report.broken:
         return f"scripts/recorded_run: BROKEN: {'; '.join(promise.name for promise in report.broken)}"
-    chosen, oracle = list(report.quality.values())[:2]
+    chosen, oracle = (each.mean for each in report.quality[:2])
     reached = "" if run.spoilt else ", the oracle reached"
     return (
         f"scripts/recorded_run: {len(run.replies)} of {len(run.questions)} answered in {run.seconds:.1f} s "

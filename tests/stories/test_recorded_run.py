@@ -68,8 +68,8 @@ def invoke(shared_data: Path, folder: Path, *more: str) -> tuple[Result, Mapping
     data, report = shared_data / "routing" / "alpaca_fleet.jsonl.gz", folder / "report.json"
     given = ["--data", str(data), "--limit", "24", "--db", str(folder / "run.db"), "--json", str(report), *more]
     result = CliRunner().invoke(command, given)
-    quality: Mapping[str, float] = json.loads(report.read_text(encoding="utf-8"))["quality"] if report.exists() else {}
-    return result, quality
+    quality = json.loads(report.read_text(encoding="utf-8"))["quality"] if report.exists() else []
+    return result, {each["choice"]: each["mean"] for each in quality}
 
 
 def test_without_noise_the_oracle_is_reached(shared_data: Path, tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_without_noise_the_oracle_is_reached(shared_data: Path, tmp_path: Path) 
     assert "24 of 24, 12 of them streamed" in result.output
     assert "proves the plumbing, not the judge" in result.output
     assert result.output.splitlines()[-1].startswith("scripts/recorded_run: 24 of 24 answered")
-    assert quality["chosen by the judge"] == quality["oracle: the best usable output"]
+    assert quality["the judge's choice"] == quality["oracle: the best usable answer"]
 
 
 def test_a_noisy_evaluator_falls_short_of_the_oracle_and_breaks_no_promise(shared_data: Path, tmp_path: Path) -> None:
@@ -87,9 +87,9 @@ def test_a_noisy_evaluator_falls_short_of_the_oracle_and_breaks_no_promise(share
     assert "noise 0.3, position bias 0.1" in result.output
     assert "oracle reached" not in result.output
     assert (
-        quality["a random usable output (expected)"]
-        < quality["chosen by the judge"]
-        < quality["oracle: the best usable output"]
+        quality["a random usable answer (expected)"]
+        < quality["the judge's choice"]
+        < quality["oracle: the best usable answer"]
     )
 
 
