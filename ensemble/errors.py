@@ -2,6 +2,7 @@
 
 EnsembleError                    status  code
 ├── InvalidRequest                  400  invalid_request      ``param`` names the field
+├── TooLong                         400  context_length_exceeded  no member has room for the request
 ├── Unauthenticated                 401  invalid_api_key
 ├── UnknownModel                    404  model_not_found      lists the nearest names
 ├── NotFound                        404  not_found
@@ -86,6 +87,17 @@ class InvalidRequest(EnsembleError):
 
     status = 400
     code = "invalid_request"
+
+
+class TooLong(EnsembleError):
+    """The request is longer than the context of every member asked; ``calls`` holds what was tried."""
+
+    status = 400
+    code = "context_length_exceeded"
+
+    def __init__(self, message: str, *, calls: "tuple[Call, ...]" = ()) -> None:
+        super().__init__(message, param="messages")
+        self.calls = calls
 
 
 class Unauthenticated(EnsembleError):

@@ -39,28 +39,35 @@ class Stragglers:
     def __init__(self, most: int = 1000) -> None:
         self._most = most
         self._tasks: set[asyncio.Task[None]] = set()
+        self._uncut: set[asyncio.Task[None]] = set()
 
     @property
     def room(self) -> bool:
         """Whether another request may leave calls behind; where not, they are cancelled with the answer."""
         return len(self._tasks) < self._most
 
-    def own(self, work: Coroutine[object, object, None]) -> None:
-        """Run ``work`` beyond the request that started it. It must bound its own time and handle its own failures."""
+    def own(self, work: Coroutine[object, object, None], *, to_the_end: bool = False) -> None:
+        """Run ``work`` beyond the request that started it. It must bound its own time and handle its own failures.
+
+        With ``to_the_end`` a shutdown waits for it instead of cancelling it: for short work such as writing a record.
+        """
         task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        tasks = self._uncut if to_the_end else self._tasks
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
 
     async def idle(self) -> None:
         """Wait until nothing is left to do."""
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        while working := self._tasks | self._uncut:
+            await asyncio.wait(working)
 
     async def close(self, patience_s: float = 0.0) -> None:
         """Give the work ``patience_s`` seconds, then cancel it; returns when all of it has ended."""
         if self._tasks and patience_s > 0:
             await asyncio.wait(self._tasks, timeout=patience_s)
         await cancel(self._tasks)
+        if self._uncut:
+            await asyncio.wait(self._uncut)
 
 
 async def fan_out(

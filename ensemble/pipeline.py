@@ -16,6 +16,7 @@ from ensemble.errors import (
     RouterError,
     StoreError,
     StoreUnavailable,
+    TooLong,
     UnknownModel,
 )
 from ensemble.events import Done, Finished, Judged, Listener, Started, nobody
@@ -65,6 +66,7 @@ class Pipeline:
         Raises:
             UnknownModel: ``request.model`` names no router and no member.
             NoCandidate: every call of every stage failed.
+            TooLong: they all failed because no member has room for the request.
             DeadlineExceeded: the deadline came before a first candidate.
             StoreUnavailable: the record could not be committed, so nothing is answered.
         """
@@ -79,7 +81,7 @@ class Pipeline:
             raise
         except asyncio.CancelledError:
             # The calls have been cancelled by now; what they were is written behind the back of a client who is gone.
-            self.stragglers.own(self._bury(run))
+            self.stragglers.own(self._bury(run), to_the_end=True)
             raise
         return await self._serve(run, plan, choice)
 
@@ -163,6 +165,8 @@ class Pipeline:
             return DeadlineExceeded(
                 f"the deadline came before a first candidate; {told or 'no call had ended'}", calls=tuple(run.calls)
             )
+        if last and all(call.failure == "too_long" for call in last.values()):
+            return TooLong(f"no member has room for the request: {told}", calls=tuple(run.calls))
         return NoCandidate(f"no member brought an answer: {told}", calls=tuple(run.calls))
 
     async def _serve(self, run: Run, plan: Plan, choice: Choice) -> Answer:

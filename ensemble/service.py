@@ -95,10 +95,12 @@ class Service:
         """Answer ``request``; cancelling the caller finishes or cancels the work, as the router's options say.
 
         Raises:
-            Overloaded: the service is shutting down.
+            Overloaded: the service is shutting down, or ``[server] max_requests`` are under way.
         """
         if self.draining:
             raise Overloaded("the service is shutting down; ask another instance", retry_after_s=5)
+        if len(self._answers) >= self.settings.server.max_requests:
+            raise Overloaded(f"{len(self._answers)} requests are under way; ask again soon", retry_after_s=1)
         router = self.pipeline.router(request.model)
         task = asyncio.get_running_loop().create_task(self.pipeline.answer(request, on_event))
         self._answers.add(task)
@@ -106,6 +108,10 @@ class Service:
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
+            caller = asyncio.current_task()
+            if caller is not None and not caller.cancelling():
+                # Not the caller was cancelled but the work: the time to finish it at shutdown is over.
+                raise Overloaded("the service is shutting down; ask again", retry_after_s=1) from None
             if router.on_disconnect == "cancel":
                 task.cancel()
             raise

@@ -21,6 +21,7 @@ class ServerSettings(BaseModel):
         api_key_env: environment variable that holds the key which clients must send.
         api_key_file: file that holds it; it goes before the variable.
         max_body_bytes: a larger request is refused with 413.
+        max_requests: most requests under way at once; beyond them the answer is 503.
         drain_s: seconds that work under way gets at shutdown.
         keepalive_s: seconds between the comments that keep a waiting stream open.
     """
@@ -32,6 +33,7 @@ class ServerSettings(BaseModel):
     api_key_env: str | None = None
     api_key_file: Path | None = None
     max_body_bytes: int = Field(16_000_000, ge=1_000)
+    max_requests: int = Field(1000, ge=1)
     drain_s: float = Field(20.0, ge=0, le=3600)
     keepalive_s: float = Field(10.0, gt=0, le=600)
 

@@ -1,11 +1,9 @@
 """The routes."""
 
-import asyncio
-
 from aiohttp import web
 
 from ensemble.dialects import extension, openai_chat
-from ensemble.errors import EnsembleError, NotFound, Overloaded
+from ensemble.errors import EnsembleError, NotFound
 from ensemble.server import sse
 from ensemble.server.auth import require_json
 from ensemble.server.shape import ID_HEADER, REQUEST_ID, json_response, told
@@ -38,7 +36,7 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
     request[REQUEST_ID] = ask.id
     if asked.stream:
         return await _stream(request, service, ask, asked)
-    answer = await _answer(service, ask)
+    answer = await service.answer(ask)
     cost = extension.exact_cost(answer)
     headers = {"x-ensemble-winner": answer.member, "x-ensemble-cost-usd": UNKNOWN_COST if cost is None else cost}
     return json_response(openai_chat.render(answer, asked), request, headers=headers)
@@ -82,17 +80,6 @@ async def readyz(request: web.Request) -> web.Response:
     return json_response({"status": "ready"}, request)
 
 
-async def _answer(service: Service, ask: Request) -> Answer:
-    try:
-        return await service.answer(ask)
-    except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
-            raise  # the client has gone
-        # Not this task was cancelled but the work behind it: the time to finish it at shutdown is over.
-        raise Overloaded("the service is shutting down; ask again", retry_after_s=1) from None
-
-
 async def _stream(request: web.Request, service: Service, ask: Request, asked: openai_chat.Asked) -> web.StreamResponse:
     response = web.StreamResponse(headers={**sse.HEADERS, ID_HEADER: ask.id})
     try:
@@ -112,7 +99,7 @@ async def _stream(request: web.Request, service: Service, ask: Request, asked: o
 
 async def _outcome(service: Service, ask: Request, request: web.Request) -> Answer | EnsembleError:
     try:
-        return await _answer(service, ask)
+        return await service.answer(ask)
     except Exception as error:  # noqa: BLE001 - the status has been sent, so every error becomes an event
         return told(error, request)
 

@@ -44,6 +44,6 @@ async def test_tools_for_one_that_has_none(serve: Serve) -> None:
 async def test_too_long_for_everyone(serve: Serve) -> None:
     served = await serve(PANEL + TIGHT)
     code, said, _ = await served.post(a_question("word " * 200, model="tiny"))
-    assert (code, said["error"]["code"]) == (502, "no_candidate")
+    assert (code, said["error"]["code"]) == (400, "context_length_exceeded")
     assert [one["failure"] for one in said["error"]["candidates"]] == ["too_long"]
     assert len(served.simulator.served) == 0
