@@ -124,17 +124,17 @@ async def test_refusals(sim: Simulator, client: AsyncOpenAI) -> None:
 
 
 async def test_logprobs_carry_the_odds_of_a_verdict(sim: Simulator, client: AsyncOpenAI) -> None:
-    step = reply("The first. [[A]]", odds={"A": 0.8, "B": 0.2})
+    step = reply("A it is. [[A]]", odds={"A": 0.8, "B": 0.2})
     sim.script("small", [step, step])
     answer = await client.chat.completions.create(**ask(logprobs=True, top_logprobs=5))
     entries = answer.choices[0].logprobs.content
-    assert "".join(entry.token for entry in entries) == "The first. [[A]]"
+    assert "".join(entry.token for entry in entries) == "A it is. [[A]]"
     label = entries[-3]
     assert {top.token: round(2.718281828**top.logprob, 3) for top in label.top_logprobs} == {"A": 0.8, "B": 0.2}
     assert all(len(entry.top_logprobs) == 5 for entry in entries if entry is not label)
     stream = await client.chat.completions.create(**ask(logprobs=True, stream=True))
     streamed = [e.token async for chunk in stream for c in chunk.choices if c.logprobs for e in c.logprobs.content]
-    assert "".join(streamed) == "The first. [[A]]"
+    assert "".join(streamed) == "A it is. [[A]]"
 
 
 async def test_lists_its_models(sim: Simulator, client: AsyncOpenAI) -> None:
