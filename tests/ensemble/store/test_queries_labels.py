@@ -125,11 +125,15 @@ async def test_the_full_verdict_takes_the_place_of_the_served_one(store: Store) 
     assert set(label.scores) == {"small", "medium", "large", "slow"}
 
 
-async def test_a_full_verdict_that_decides_nothing_does_not(store: Store) -> None:
+@pytest.mark.parametrize("undecided", [{"outcome": "failed", "winners": ()}, {}])
+async def test_a_full_verdict_that_decides_nothing_does_not(store: Store, undecided: dict[str, Any]) -> None:
+    """No winner, or one that nobody could serve."""
     record = a_record(ruling={"complete": False})
     await store.record(record)
     late = a_late(record)
-    nothing = a_ruling(a_verdict([]), phase="full", fallback="member_order")
+    assert late.ruling is not None
+    verdict = replace(late.ruling.verdict, **undecided)
+    nothing = a_ruling(verdict, phase="full", fallback="member_order" if not undecided else None)
     await store.record_late(replace(late, ruling=nothing))
     (label,) = store.labels(complete=False)
     assert (label.best, label.kind) == (frozenset({"small"}), "early")
