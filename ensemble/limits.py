@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from asyncio_throttle.throttler import Throttler
 
 _MOST_WINDOWS = 60  # so that a "minute" is spread over seconds
+_SHORTEST_S = 0.25  # against polls every 0.01 s
 _LEAST_BURST = 10  # a fan-out of several calls should not wait for itself
 _GUARD = 1.02  # calls reach the provider later than they start, and not all equally late: 1.2 s in a minute
 _CUT = 0.5
@@ -227,7 +228,7 @@ def windows(limit: float, period: float) -> tuple[int, float]:
         return 1, period / limit * _GUARD
     number = next(
         n
-        for n in range(max(1, min(_MOST_WINDOWS, int(limit // _LEAST_BURST))), 0, -1)
+        for n in range(max(1, min(_MOST_WINDOWS, int(limit // _LEAST_BURST), int(period // _SHORTEST_S))), 0, -1)
         if n == 1 or limit - n * (limit // n) <= 0.02 * limit
     )
     return int(limit // number), period / number * _GUARD
