@@ -131,7 +131,7 @@ class Server:
         return AsyncOpenAI(base_url=self.url, api_key="none", max_retries=0, timeout=REPLY_S)
 
     async def kill(self) -> None:
-        """End it at once, as a power cut would end the process."""
+        """End the process at once, by SIGKILL."""
         self.process.kill()
         await self.process.wait()
 

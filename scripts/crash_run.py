@@ -205,7 +205,7 @@ def written(outcome: Outcome, options: Options) -> str:
     ]
     head = [
         "round",
-        "alive",
+        "under load",
         "in flight at kill -9",
         "answered",
         "streamed",
@@ -217,7 +217,7 @@ def written(outcome: Outcome, options: Options) -> str:
         f"kill -9 under {options.in_flight} requests in flight, simulated providers, seed {options.seed}.\n"
         "Rows in file and not delivered (committed, but the server died before the client had it all) are over all\n"
         "rounds so far. Breaches: an answered request that is lost or not whole, a request that is there by half,\n"
-        "integrity_check, foreign_key_check, daily sums."
+        "integrity_check, foreign_key_check, daily sums. What a disk may lose in a power cut is not tested."
     )
     breaches = "\n".join(f"BREACH: {breach}" for breach in outcome.wrong[:20])
     return "\n\n".join(filter(None, [about, _runs.table(head, rows), breaches]))
