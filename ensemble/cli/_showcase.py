@@ -13,10 +13,12 @@ from ensemble.simulator.tasks import Task, check, make_tasks
 from ensemble.types import Answer
 
 JUDGE = "simulated-house"
+PANEL = ("large", "birch-balanced", "small")
+"""Models of two families, each spoken to in its provider's own wire format; the most trusted first."""
 SPEED = 0.3
 """Factor on the simulated latencies: enough to see candidates arrive one by one."""
-PICKED = ("sim-7-000043", "sim-7-000003", "sim-7-000009", "sim-7-000032")
-"""Picked because they show all there is: everybody is right, all but the cheapest, one alone, not the dearest."""
+PICKED = ("sim-7-000043", "sim-7-000009", "sim-7-000050", "sim-7-000032")
+"""Picked because they show all there is: everybody is right, all but the cheapest, one alone who is not the dearest, nobody."""
 MARK = "# Written by `ensemble demo`"
 
 
@@ -74,14 +76,16 @@ def write_config(folder: Path, simulator: Simulator) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     if path.exists() and not path.read_text(encoding="utf-8", errors="replace").startswith(MARK):
         raise click.ClickException(f"{path} is not of the demo: name another folder with --dir")
-    panel = [one for one in simulator.profiles if one.family == "oak"]
+    profiles = {one.name: one for one in simulator.profiles}
     judge = next(one for one in simulator.profiles if one.tier == "judge")
+    panel = [profiles[name] for name in PANEL]
     parts = [
         f"{MARK} for its simulated fleet; `ensemble simulate --port {simulator.port}` starts the fleet again.\n",
-        f'[providers.simulated]\nuse = "openai"\nbase_url = "{simulator.base_url}"\n',
+        f'[providers.simulated-openai]\nuse = "openai"\nbase_url = "{simulator.base_url}"\n',
+        f'[providers.simulated-anthropic]\nuse = "anthropic"\nbase_url = "{simulator.anthropic_url}"\n',
         *(_member(profile) for profile in [*panel, judge]),
         f'[judges.{JUDGE}]\nuse = "pairwise"\nmodel = "{_name(judge)}"\n',
-        f'[routers.best]\nuse = "parallel"\nmembers = {[_name(one) for one in reversed(panel)]}\njudge = "{JUDGE}"\n',
+        f'[routers.best]\nuse = "parallel"\nmembers = {[_name(one) for one in panel]}\njudge = "{JUDGE}"\n',
         '[store]\npath = "ensemble.db"\n',
     ]
     path.write_text("\n".join(parts), encoding="utf-8")
@@ -96,7 +100,7 @@ def _member(profile: Profile) -> str:
     price = f"input = {profile.usd_in}, output = {profile.usd_out}, cache_read = {profile.usd_cached}"
     return (
         f"[members.{_name(profile)}]\n"
-        'provider = "simulated"\n'
+        f'provider = "simulated-{profile.wire}"\n'
         f'model = "{profile.name}"\n'
         f'family = "simulated-{profile.family}"\n'
         "max_output_tokens = 1000\n"

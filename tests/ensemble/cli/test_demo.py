@@ -89,7 +89,7 @@ def test_another_program_at_its_port_is_no_obstacle(tmp_path: Path) -> None:
         taken = str(other.getsockname()[1])
         told = CliRunner().invoke(main, ["demo", "--dir", str(tmp_path), "--questions", "1", "--port", taken])
     assert told.exit_code == 0, told.output
-    base_url = load(tmp_path / "ensemble.toml").providers["simulated"].model_dump()["base_url"]
+    base_url = load(tmp_path / "ensemble.toml").providers["simulated-openai"].model_dump()["base_url"]
     port = base_url.rpartition(":")[2].removesuffix("/v1")
     assert port != taken
     assert f"simulate --port {port}\n" in told.stdout
