@@ -11,7 +11,7 @@ from judges.errors import ModelError
 from judges.judge import Judge
 from judges.llm._prompts import PromptFile
 from judges.registry import ModelName
-from judges.types import CandidateId, Completion, Exchange, Message, Model, Prompt
+from judges.types import CandidateId, Completion, Exchange, Message, Model, Prompt, ResponseFormat
 from judges.usage import NOTHING
 
 R = TypeVar("R")
@@ -53,6 +53,9 @@ class AskingJudge(Judge):
         page: str,
         shown: tuple[CandidateId, ...],
         parse: Parser[R],
+        *,
+        form: ResponseFormat | None = None,
+        top_logprobs: int | None = None,
     ) -> Asked[R]:
         """Ask about ``page``. Whatever the model does is recorded; only cancellation escapes."""
         blank = Exchange(prompt=prompt.reference, model=self.model, shown=shown, text="")
@@ -69,7 +72,13 @@ class AskingJudge(Judge):
         def prompt_of(attempt: int) -> Prompt:
             wanted = self.max_output_tokens * (self.retry_factor if attempt > 1 else 1)
             limit = wanted if room is None else min(wanted, room)
-            return Prompt(messages=messages, max_output_tokens=limit, options=self.options)
+            return Prompt(
+                messages=messages,
+                max_output_tokens=limit,
+                response_format=form,
+                top_logprobs=top_logprobs,
+                options=self.options,
+            )
 
         first = await self._attempt(model, prompt_of(1), blank, parse)
         # More room helps an empty or a cut reply; a complete one that says nothing would say nothing again.

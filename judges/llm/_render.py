@@ -18,7 +18,7 @@ LABELS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 _JOINER = "\u2060"  # WORD JOINER: takes no room and allows no line break, so code and prose still read as they were
 _BAIT = (
-    r"(?:<(?=J*(?:\s*/?\s*(?:question|turn|answer|reference|tools|required_form)\b|\||/?s>|(?:start|end)_of_turn))"
+    r"(?:<(?=J*(?:\s*/?\s*(?:question|turn|answer|reference|tools|required_form|criteria)\b|\||/?s>|(?:start|end)_of_turn))"
     r"|\[(?=J*(?:\[|/?INST\b)))"
 ).replace("J", _JOINER)
 _ESCAPE = re.compile(f"({_BAIT})", re.IGNORECASE)
@@ -66,10 +66,12 @@ def turns(messages: Sequence[Message]) -> tuple[tuple[str, str], ...]:
     return tuple((message.role, _with_calls(_content(message), message.tool_calls)) for message in messages)
 
 
-def render(case: Case, shown: Sequence[CandidateId], *, show_reference: bool = False) -> str:
+def render(
+    case: Case, shown: Sequence[CandidateId], *, show_reference: bool = False, criteria: Sequence[str] = ()
+) -> str:
     """The page on which the candidates ``shown`` stand, in that order, called A, B, C, ...
 
-    Equal cases give equal pages. ``read`` is the exact inverse.
+    ``criteria`` come from the configuration and stand last. Equal cases give equal pages, and ``read`` inverts them.
 
     Raises:
         ValueError: more candidates than there are letters; nothing is left out in silence.
@@ -84,6 +86,8 @@ def render(case: Case, shown: Sequence[CandidateId], *, show_reference: bool = F
     if show_reference and case.reference is not None:
         blocks.append(("reference", case.reference))
     blocks.extend((f"answer {label}", said[one]) for label, one in zip(LABELS[: len(shown)], shown, strict=True))
+    if criteria:
+        blocks.append(("criteria", "\n".join(criteria)))
     code = _code(case.seed, blocks)
     head = (
         f"Page code: {code}\n"
