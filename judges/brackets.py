@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Generic, Literal, TypeVar
 
 T = TypeVar("T")
@@ -27,11 +28,6 @@ class Bracket(Generic[T]):
 
     champion: T
     matches: tuple[Match[T], ...]
-
-    @property
-    def final(self) -> Match[T] | None:
-        """The match that decided; None where there was only one entrant."""
-        return self.matches[-1] if self.matches else None
 
     def by_lot(self, *named: T) -> bool:
         """Whether one of ``named`` came through a match before the final by the draw alone."""
@@ -70,6 +66,13 @@ async def knockout(entrants: Sequence[T], compare: Callable[[T, T], Awaitable[Si
         matches.extend(played)
         left = rest + [match.went_on for match in played]
     return Bracket(champion=left[0], matches=tuple(matches))
+
+
+async def round_robin(entrants: Sequence[T], compare: Callable[[T, T], Awaitable[Side]]) -> tuple[Match[T], ...]:
+    """Every entrant against every other, all at once: n * (n - 1) / 2 comparisons."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(_play(one, other, compare)) for one, other in combinations(entrants, 2)]
+    return tuple(task.result() for task in tasks)
 
 
 async def _play(one: T, other: T, compare: Callable[[T, T], Awaitable[Side]]) -> Match[T]:

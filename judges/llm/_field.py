@@ -1,11 +1,16 @@
 """The field of a tournament: candidates that say the same enter once and share what comes of it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from judges.brackets import Bracket, draw
+from judges.aggregate._strengths import bradley_terry
+from judges.brackets import Match, Side, draw, knockout, round_robin
 from judges.llm._render import written
 from judges.types import Candidate, CandidateId, Case, Outcome, Preference
+
+Kind = Literal["knockout", "round_robin"]
+_SAME = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +47,45 @@ def field_of(case: Case) -> Field:
     )
 
 
-def best_of(bracket: Bracket[Candidate]) -> tuple[Candidate, ...]:
-    """Whom the final leaves: its winner, both after a tie, nobody where it had no verdict."""
-    final = bracket.final
-    if final is None or final.side in ("first", "second"):
-        return (bracket.champion,)
-    return (final.first, final.second) if final.side == "tie" else ()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Played:
+    """A finished tournament: whom it leaves as best (nobody where it came to no finding), and by which matches.
+
+    ``by_lot`` says that one of the best owes a round to the draw.
+    """
+
+    best: tuple[Candidate, ...]
+    matches: tuple[Match[Candidate], ...]
+    by_lot: bool = False
+    note: str = ""
+
+
+async def play(
+    kind: Kind, entrants: Sequence[Candidate], compare: Callable[[Candidate, Candidate], Awaitable[Side]]
+) -> Played:
+    """Play at least two ``entrants`` against each other."""
+    if kind == "round_robin":
+        return _standing(entrants, await round_robin(entrants, compare))
+    bracket = await knockout(entrants, compare)
+    final = bracket.matches[-1]
+    best: tuple[Candidate, ...] = (bracket.champion,)
+    if final.side in ("tie", "none"):
+        best = (final.first, final.second) if final.side == "tie" else ()
+    return Played(best=best, matches=bracket.matches, by_lot=bracket.by_lot(*best))
+
+
+def _standing(entrants: Sequence[Candidate], matches: tuple[Match[Candidate], ...]) -> Played:
+    places = {one.id: place for place, one in enumerate(entrants)}
+    wins: dict[tuple[int, int], float] = {}
+    for match in matches:
+        one, other = places[match.first.id], places[match.second.id]
+        share = {"first": 1.0, "second": 0.0, "tie": 0.5}.get(match.side)
+        if share is not None:
+            wins[one, other], wins[other, one] = share, 1 - share
+    if {one for pair in wins for one in pair} != set(places.values()):
+        return Played(best=(), matches=matches, note="a candidate was in no comparison that came to a verdict")
+    fitted = bradley_terry(len(places), wins)
+    most = max(fitted.strength)
+    best = tuple(one for one in entrants if fitted.strength[places[one.id]] >= most - _SAME)
+    told = f"strength {most:.2f} ± {fitted.error[places[best[0].id]]:.2f} over {len(matches)} comparisons"
+    return Played(best=best, matches=matches, note=told)

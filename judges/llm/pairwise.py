@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 
-from judges.brackets import Bracket, Side, knockout
+from judges.brackets import Side
 from judges.judge import JUDGES
 from judges.llm._asking import Problem
 from judges.llm._compare import ComparingJudge, Comparison, in_order
-from judges.llm._field import Field, best_of, field_of
+from judges.llm._field import Field, Kind, Played, field_of, play
 from judges.suspicion import marks
 from judges.types import Candidate, Case, Model, Verdict
 from judges.usage import NOTHING, total
@@ -16,7 +16,9 @@ from judges.usage import NOTHING, total
 
 @JUDGES.register("pairwise")
 class Pairwise(ComparingJudge):
-    """Compare two candidates on one page; more than two play a knockout of n - 1 comparisons.
+    """Compare two candidates on one page; more than two play a knockout of n - 1 comparisons, or a round robin.
+
+    A ``round_robin`` of n * (n - 1) / 2 comparisons is decided by Bradley-Terry strengths.
 
     Candidates that say the same enter once and tie, and nobody is asked. All are anonymous, their order on the page is
     drawn by hash and recorded, and their text cannot leave its place on the page. A comparison without a verdict or
@@ -26,6 +28,8 @@ class Pairwise(ComparingJudge):
     Flags: ``flipped`` (the two orders contradict each other), ``null_comparison``, ``too_long``, ``by_lot``, and
     ``suspicious:<candidate>`` for a text that speaks to the judge.
     """
+
+    play: Kind = "knockout"
 
     async def judge(self, case: Case, models: Mapping[str, Model]) -> Verdict:
         field = field_of(case)
@@ -37,8 +41,7 @@ class Pairwise(ComparingJudge):
             compared[one.id, other.id] = await self.compare(case, one, other, models)
             return compared[one.id, other.id].side(one)
 
-        bracket = await knockout(field.entrants, compare)
-        verdict = self._verdict(case, field, bracket, compared)
+        verdict = self._verdict(case, field, await play(self.play, field.entrants, compare), compared)
         return replace(verdict, flags=verdict.flags + await asyncio.to_thread(marks, case))
 
     def _unasked(self, case: Case, field: Field) -> Verdict:
@@ -54,23 +57,21 @@ class Pairwise(ComparingJudge):
         self,
         case: Case,
         field: Field,
-        bracket: Bracket[Candidate],
+        played: Played,
         compared: Mapping[tuple[str, str], Comparison],
     ) -> Verdict:
-        best = best_of(bracket)
-        outcome, winners = field.outcome(case, best)
+        outcome, winners = field.outcome(case, played.best)
         if not winners and _problems(compared) == {"failed"}:
             outcome = "failed"
-        final = bracket.matches[-1]
-        preferences, exchanges = in_order(bracket.matches, compared)
+        preferences, exchanges = in_order(played.matches, compared)
         return Verdict(
             judge=self.digest,
             outcome=outcome,
             winners=winners,
             preferences=preferences + field.ties,
             exchanges=exchanges,
-            flags=_flags(bracket, compared, by_lot=bracket.by_lot(*best)),
-            reason=_reason(compared[final.first.id, final.second.id]),
+            flags=_flags(played, compared),
+            reason=_reason(played, compared),
             usage=total(exchange.usage for exchange in exchanges),
         )
 
@@ -80,18 +81,19 @@ def _problems(compared: Mapping[tuple[str, str], Comparison]) -> set[Problem | N
     return {page.asked.problem for one in compared.values() for page in one.pages}
 
 
-def _flags(
-    bracket: Bracket[Candidate], compared: Mapping[tuple[str, str], Comparison], *, by_lot: bool
-) -> tuple[str, ...]:
+def _flags(played: Played, compared: Mapping[tuple[str, str], Comparison]) -> tuple[str, ...]:
     raised = {
         "flipped": any(one.flipped for one in compared.values()),
-        "null_comparison": any(match.side == "none" for match in bracket.matches),
+        "null_comparison": any(match.side == "none" for match in played.matches),
         "too_long": "too_long" in _problems(compared),
-        "by_lot": by_lot,
+        "by_lot": played.by_lot,
     }
     return tuple(flag for flag, up in raised.items() if up)
 
 
-def _reason(final: Comparison) -> str:
-    heard = [page.asked for page in final.pages if page.asked.said is not None]
-    return (heard or [page.asked for page in final.pages])[0].reason
+def _reason(played: Played, compared: Mapping[tuple[str, str], Comparison]) -> str:
+    """The words of the last match, which is the final of a knockout; those of one that failed, where one did."""
+    last = played.matches[-1]
+    asked = [page.asked for page in compared[last.first.id, last.second.id].pages]
+    words = ([one for one in asked if one.said is not None] or asked)[0].reason
+    return f"{played.note}; {words}" if played.note else words

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from judges.brackets import Bracket, Side, knockout
+from judges.brackets import Side
 from judges.judge import JUDGES, AnyJudge, Judge
-from judges.llm._field import Field, best_of, field_of
+from judges.llm._field import Field, Kind, Played, field_of, play
 from judges.panels._ballots import cost, hear, raised
 from judges.screen import only
 from judges.types import Candidate, Case, Model, Preference, Verdict
@@ -15,11 +15,14 @@ from judges.usage import NOTHING
 class Tournament(Judge):
     """A knockout of n - 1 matches, each judged by ``compare`` on a case of two candidates; every ballot is kept.
 
+    A ``round_robin`` of n * (n - 1) / 2 matches is decided by Bradley-Terry strengths instead.
+
     Ties and matches without a verdict go to the candidate that was drawn earlier, and ``by_lot`` says where the winner
     owes a round to that. A final without a verdict names no winner.
     """
 
     compare: AnyJudge
+    play: Kind = "knockout"
 
     async def judge(self, case: Case, models: Mapping[str, Model]) -> Verdict:
         field = field_of(case)
@@ -31,35 +34,32 @@ class Tournament(Judge):
             )
         heard: dict[tuple[str, str], Verdict] = {}
 
-        async def play(one: Candidate, other: Candidate) -> Side:
+        async def match(one: Candidate, other: Candidate) -> Side:
             ballot = await hear(self.compare, only(case, [one.id, other.id]), models)
             heard[one.id, other.id] = ballot
             return _side(ballot, one)
 
-        return self._verdict(case, field, await knockout(field.entrants, play), heard)
+        return self._verdict(case, field, await play(self.play, field.entrants, match), heard)
 
-    def _verdict(
-        self, case: Case, field: Field, bracket: Bracket[Candidate], heard: Mapping[tuple[str, str], Verdict]
-    ) -> Verdict:
-        ballots = tuple(heard[match.first.id, match.second.id] for match in bracket.matches)
-        best = best_of(bracket)
-        outcome, winners = field.outcome(case, best)
+    def _verdict(self, case: Case, field: Field, played: Played, heard: Mapping[tuple[str, str], Verdict]) -> Verdict:
+        ballots = tuple(heard[match.first.id, match.second.id] for match in played.matches)
+        outcome, winners = field.outcome(case, played.best)
         if not winners and all(ballot.outcome == "failed" for ballot in ballots):
             outcome = "failed"
-        played = tuple(
-            Preference(shown=(match.first.id, match.second.id), outcome=match.side) for match in bracket.matches
+        preferences = tuple(
+            Preference(shown=(match.first.id, match.second.id), outcome=match.side) for match in played.matches
         )
         flags = raised(ballots)
-        if bracket.by_lot(*best) and "by_lot" not in flags:
+        if played.by_lot and "by_lot" not in flags:
             flags = (*flags, "by_lot")
         return Verdict(
             judge=self.digest,
             outcome=outcome,
             winners=winners,
-            preferences=played + field.ties,
+            preferences=preferences + field.ties,
             ballots=ballots,
             flags=flags,
-            reason=ballots[-1].reason,
+            reason=f"{played.note}; {ballots[-1].reason}" if played.note else ballots[-1].reason,
             usage=cost(ballots),
         )
 

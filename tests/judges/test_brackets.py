@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judges.brackets import Side, coin, draw, knockout
+from judges.brackets import Side, coin, draw, knockout, round_robin
 
 
 async def larger(one: int, other: int) -> Side:
@@ -26,8 +26,7 @@ def test_without_a_winner_the_earlier_drawn_goes_on_and_it_shows(entrants: list[
 
     bracket = asyncio.run(knockout(entrants, undecided))
     assert bracket.champion == entrants[0]
-    assert bracket.final is not None
-    assert bracket.final.side == side
+    assert bracket.matches[-1].side == side
     assert bracket.by_lot(*entrants) == (len(entrants) > 2)
 
 
@@ -58,3 +57,9 @@ def test_the_coin_is_fair_and_the_draw_keeps_texts_apart() -> None:
     heads = sum(coin(seed, "a", "b") for seed in range(2000))
     assert 900 < heads < 1100
     assert draw(1, "ab", "c") != draw(1, "a", "bc")
+
+
+async def test_in_a_round_robin_everybody_meets_once() -> None:
+    matches = await round_robin([3, 1, 2], larger)
+    assert [(match.first, match.second, match.went_on) for match in matches] == [(3, 1, 3), (3, 2, 3), (1, 2, 2)]
+    assert await round_robin([1], larger) == ()

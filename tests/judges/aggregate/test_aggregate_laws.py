@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judges import AGGREGATORS, Candidate, CandidateId, Case, Verdict
+from judges import AGGREGATORS, Candidate, CandidateId, Case, Preference, Verdict
 from judges.testing import a_case, a_verdict, finding, relabelled
 
 NAMES = AGGREGATORS.names()
@@ -80,7 +80,7 @@ def test_nobody_heard_names_nobody(name: str) -> None:
     assert "no answer" in failed.reason
 
 
-@pytest.mark.parametrize("name", ["majority", "borda"])
+@pytest.mark.parametrize("name", ["majority", "borda", "bradley_terry"])
 def test_an_even_split_is_a_tie(name: str) -> None:
     two = a_case("a", "b")
     verdict = AGGREGATORS.build(name).combine([a_verdict("c0"), a_verdict("c1")], two)
@@ -117,3 +117,20 @@ def test_borda_prefers_the_candidate_that_all_place_well() -> None:
 def test_the_case_may_hold_candidates_that_nobody_named() -> None:
     lone = Case(messages=(), candidates=(Candidate(id=CandidateId("x"), completion=CASE.candidates[0].completion),))
     assert AGGREGATORS.build("majority").combine([a_verdict("c0")], lone).winners == ()
+
+
+def test_bradley_terry_weighs_all_comparisons() -> None:
+    def compared(*pairs: tuple[str, str]) -> Verdict:
+        shown = [(CandidateId(one), CandidateId(other)) for one, other in pairs]
+        return replace(a_verdict("c0"), preferences=tuple(Preference(shown=pair, outcome="first") for pair in shown))
+
+    ballots = [compared(("c1", "c0"), ("c1", "c2")), compared(("c0", "c2"), ("c1", "c2")), compared(("c0", "c1"))]
+    assert AGGREGATORS.build("bradley_terry").combine(ballots, CASE).winners == ("c1",)
+
+
+def test_bradley_terry_lets_nobody_win_who_was_not_compared() -> None:
+    pair = (CandidateId("c0"), CandidateId("c1"))
+    ballot = replace(a_verdict("c0"), preferences=(Preference(shown=pair, outcome="first"),))
+    assert AGGREGATORS.build("bradley_terry").combine([ballot], CASE).winners == ("c0",)
+    unheard = replace(ballot, preferences=(Preference(shown=pair, outcome="none"),))
+    assert AGGREGATORS.build("bradley_terry").combine([unheard], CASE).outcome == "abstained"

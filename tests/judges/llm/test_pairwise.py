@@ -274,3 +274,28 @@ async def test_candidates_that_say_the_same_share_the_win() -> None:
     verdict = await verdict_of(model, a_case("the longest", "short", "the longest"))
     assert (verdict.outcome, verdict.winners, len(model.pages)) == ("tie", ("c0", "c2"), 1)
     assert verdict.flags == ()
+
+
+@given(st.lists(st.text(max_size=9), min_size=2, max_size=6, unique_by=len), st.integers())
+async def test_a_round_robin_asks_about_every_pair_and_finds_the_same_best(texts: list[str], seed: int) -> None:
+    judge = Pairwise(model=ModelName("small"), play="round_robin")
+    model = Reader()
+    verdict = await judge.judge(a_case(*texts, seed=seed), {"small": model})
+    assert len(model.pages) == len(texts) * (len(texts) - 1) // 2
+    best = max(range(len(texts)), key=lambda n: len(texts[n]))
+    assert verdict.winners == (f"c{best}",)
+    assert verdict.reason.startswith("strength")
+
+
+async def test_a_round_robin_in_which_a_candidate_was_never_heard_names_nobody() -> None:
+    judge = Pairwise(model=ModelName("small"), play="round_robin")
+    silent = await judge.judge(a_case("a", "b", "c"), {"small": ScriptedModel(["?"])})
+    failed = await judge.judge(a_case("a", "b", "c"), {"small": ScriptedModel([ModelError("gone")])})
+    assert (silent.outcome, failed.outcome) == ("abstained", "failed")
+    circle = Reader(worth=lambda text: 0.0)
+    assert len((await judge.judge(a_case("a", "b", "c"), {"small": circle})).winners) == 3
+
+
+async def test_a_round_robin_keeps_the_laws() -> None:
+    judge = Pairwise(model=ModelName("small"), play="round_robin")
+    await check_judge(judge, [a_case("a", "bb", "ccc", "dd"), a_case("a", "a")], {"small": Reader()})

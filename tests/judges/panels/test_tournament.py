@@ -41,3 +41,11 @@ async def test_the_laws_hold() -> None:
     await check_judge(
         JUDGES.build(PAIRWISE), [a_case("a", "bb", "ccc"), a_case("x"), a_case("a", "b")], {"small": Reader()}
     )
+
+
+async def test_a_round_robin_is_decided_by_strengths() -> None:
+    judge = JUDGES.build({**PAIRWISE, "play": "round_robin"})
+    verdict = await judge.judge(a_case("a", "bb", "ccc", "dddd"), {"small": Reader()})
+    assert (verdict.winners, len(verdict.ballots)) == (("c3",), 6)
+    assert verdict.reason.startswith("strength")
+    await check_judge(judge, [a_case("a", "bb", "ccc")], {"small": Reader()})

@@ -1,0 +1,66 @@
+"""Every comparison of every seat, weighed together."""
+
+from collections.abc import Sequence
+
+from pydantic import PositiveFloat
+
+from judges.aggregate._strengths import bradley_terry
+from judges.aggregate._votes import heard, unheard
+from judges.judge import AGGREGATORS, Aggregator
+from judges.types import CandidateId, Case, Preference, Verdict
+
+_SAME = 1e-6
+
+
+@AGGREGATORS.register("bradley_terry")
+class BradleyTerry(Aggregator):
+    """The candidate with the greatest Bradley-Terry strength wins; strengths come from the comparisons of all ballots.
+
+    A ballot without comparisons counts as one of each winner against each other candidate. Candidates that nobody
+    compared cannot win. ``ridge`` is the precision of the prior around equal strength.
+    """
+
+    ridge: PositiveFloat = 0.1
+
+    def combine(self, ballots: Sequence[Verdict], case: Case) -> Verdict:
+        places = {one.id: place for place, one in enumerate(case.candidates)}
+        wins: dict[tuple[int, int], float] = {}
+        met: set[CandidateId] = set()
+        # Sorted, since a sum of floats depends on its order and a verdict must not.
+        for one, other, share in sorted(share for ballot in heard(ballots) for share in _shares(ballot, case)):
+            if one in places and other in places:
+                met |= {one, other}
+                key = places[one], places[other]
+                wins[key] = wins.get(key, 0.0) + share
+        if not met:
+            return unheard(self.digest, ballots, "nobody compared two candidates" if heard(ballots) else "")
+        fitted = bradley_terry(len(places), wins, ridge=self.ridge)
+        best = max(fitted.strength[places[one]] for one in met)
+        winners = tuple(one for one in places if one in met and fitted.strength[places[one]] >= best - _SAME)
+        told = f"strength {best:.2f} ± {fitted.error[places[winners[0]]]:.2f}"
+        return Verdict(
+            judge=self.digest, outcome="decided" if len(winners) == 1 else "tie", winners=winners, reason=told
+        )
+
+
+def _shares(ballot: Verdict, case: Case) -> list[tuple[CandidateId, CandidateId, float]]:
+    """(winner, loser, share of a win) of each comparison of ``ballot``."""
+    if ballot.preferences:
+        return [share for preference in ballot.preferences for share in _of(preference)]
+    others = [one.id for one in case.candidates if one.id not in ballot.winners]
+    beaten = [(winner, other, 1.0) for winner in ballot.winners for other in others]
+    ties = [(one, other, 0.5) for one in ballot.winners for other in ballot.winners if one != other]
+    return beaten + ties
+
+
+def _of(preference: Preference) -> list[tuple[CandidateId, CandidateId, float]]:
+    first, second = preference.shown
+    match preference.outcome:
+        case "first":
+            return [(first, second, 1.0)]
+        case "second":
+            return [(second, first, 1.0)]
+        case "tie":
+            return [(first, second, 0.5), (second, first, 0.5)]
+        case "none":
+            return []
