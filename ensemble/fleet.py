@@ -250,6 +250,7 @@ class Member:
             task.request.id,
             self.name,
             task.aim,
+            digest=self.digest,
             attempt=attempt,
             started=started,
             total_s=total_s,

@@ -134,6 +134,7 @@ class Call:
         completion: what arrived; on failure the partial answer, or None.
         failure: what went wrong, or None for a good call.
         usage: tokens and cost, known on some failures too. ``nano_usd`` is 0 only where nothing can have been billed.
+        member_digest: digest of what decided the answer (``Member.digest``), None where unknown.
         price: digest of the price row that was applied, None where the member has no price.
         transport: ``sdk`` or ``direct``.
         detail: one sentence for the operator; holds no secret.
@@ -155,6 +156,7 @@ class Call:
     completion: Completion | None = None
     failure: Failure | None = None
     usage: Usage = Usage()
+    member_digest: str | None = None
     price: str | None = None
     http_status: int | None = None
     provider_request_id: str | None = None

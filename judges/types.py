@@ -6,6 +6,7 @@ tokens, ``nano_usd`` is 1e-9 US dollars as an exact integer. ``None`` always mea
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Literal, NewType, Protocol
 
 CandidateId = NewType("CandidateId", str)
@@ -326,3 +327,6 @@ class Verdict:
         most = len(self.winners) if self.outcome == "tie" else least
         if not least <= len(self.winners) <= most:
             raise ValueError(f"Verdict.winners: {self.outcome!r} cannot name {len(self.winners)} winners")
+        numbers = (*self.scores.values(), *(() if self.confidence is None else (self.confidence,)))
+        if not all(map(isfinite, numbers)):
+            raise ValueError("Verdict: a score and a confidence are finite; leave out what is not known")

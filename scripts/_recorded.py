@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
 
-from scripts._runs import ATTEMPTS, Price, Question, Reply
+from scripts._runs import Price, Question, Reply
 
 NANO = 10**9
 
@@ -208,24 +208,19 @@ def _counts(db: sqlite3.Connection, run: Run) -> list[Count]:
     usable = [len(question.usable) for question in run.questions]
     pages = [max(0, len(set(question.usable.values())) - 1) for question in run.questions]
     panel = sum(len(question.outputs) for question in run.questions)
-    again = (panel - sum(usable)) * (ATTEMPTS - 1)
     must_be = (
         ("requests", n, "one per question"),
         ("plans", n, "one per request"),
         ("calls", len(run.served), "as many as the simulator served"),
-        (
-            "calls WHERE purpose = 'candidate'",
-            panel + again,
-            "one per model; an empty answer is asked for again, twice",
-        ),
+        ("calls WHERE purpose = 'candidate'", panel, "one per model and question"),
         ("calls WHERE purpose = 'judge'", sum(pages), "one per page: texts that differ, less one"),
-        ("candidates", sum(usable), "one per answer that is not empty"),
+        ("candidates", panel, "one per model and question, empty answers too"),
         ("verdicts", n, "one per request"),
-        ("scores", sum(usable), "one per candidate"),
+        ("scores", panel, "one per candidate, empty ones too"),
         (
             "preferences",
             sum(max(0, each - 1) for each in usable),
-            "one less than candidates: a knockout, equal texts tie",
+            "one less than usable answers: a knockout, equal texts tie",
         ),
         ("exchanges", sum(pages), "one per page: of equal texts nobody is asked"),
         ("labels WHERE usable = 1", sum(each > 1 for each in usable), "a view: requests that a router may learn from"),

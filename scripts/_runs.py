@@ -25,8 +25,6 @@ EVALUATOR = "recorded-evaluator"
 """What the simulated fleet calls the judge that repeats recorded preferences."""
 PANEL = "panel"
 """The router that every run asks."""
-ATTEMPTS = 3
-"""Tries per call: an empty answer is asked for so often, and a recorded one stays empty."""
 START_S, STOP_S, REPLY_S = 60.0, 60.0, 180.0
 
 
@@ -111,7 +109,6 @@ def configuration(base_url: str, prices: Mapping[str, Price], members: Sequence[
             f"[members.{json.dumps(name)}]",
             'provider = "simulated"',
             f"model = {json.dumps(name)}",
-            f"max_attempts = {ATTEMPTS}",
             f"price = {{ input = {price.input}, output = {price.output} }}",
         ]
     return "\n".join(lines) + "\n"

@@ -68,6 +68,11 @@ class Gathered:
         """Something worth keeping has come: usage at least, since that comes first."""
         return bool(self._id or self._blocks or self._usage)
 
+    @property
+    def answered(self) -> bool:
+        """A block of text or a tool call has come."""
+        return any(block.kind in ("text", "tool_use") for block in self._blocks.values())
+
     def add_whole(self, document: object) -> Iterator[Delta]:
         """Take a whole reply and tell its pieces. Raises WrongShape."""
         message = table(document, "the reply")
@@ -133,21 +138,11 @@ class Gathered:
         self._usage |= {name: value for name, value in mapping(holder.get("usage")).items() if value is not None}
 
     def _start(self, index: int, head: Mapping[str, object]) -> Iterator[Delta]:
-        calls = sum(block.kind == "tool_use" for block in self._blocks.values())
-        self._blocks[index] = block = _Block(head=head, call=calls)
-        match block.kind:
-            case "text":
-                if said := text(head.get("text"), "text"):
-                    yield Delta(kind="text", text=said)
-            case "thinking":
-                if thought := text(head.get("thinking"), "thinking"):
-                    yield Delta(kind="reasoning", text=thought)
-            case "tool_use":
-                call = _call(block)
-                arguments = call.arguments if head.get("input") else ""
-                yield Delta(kind="tool_call", text=arguments, index=calls, id=call.id, name=call.name)
-            case _:
-                pass
+        block = _Block(head=head, call=sum(block.kind == "tool_use" for block in self._blocks.values()))
+        opening = _opening(block)
+        self._blocks[index] = block  # only now that it is known to be sound
+        if opening is not None:
+            yield opening
 
     def _grow(self, index: int, delta: Mapping[str, object]) -> Iterator[Delta]:
         block, name = self._blocks.get(index), _PIECES.get(str(delta.get("type")))
@@ -184,6 +179,23 @@ def usage_of(wire: Mapping[str, object]) -> Usage:
         cache_write_tokens=written,
         reasoning_tokens=count(mapping(wire.get("output_tokens_details")).get("thinking_tokens")),
     )
+
+
+def _opening(block: _Block) -> Delta | None:
+    """What a block says as it begins: everything, in a whole reply. Raises WrongShape."""
+    match block.kind:
+        case "text":
+            said = text(block.head.get("text"), "text")
+            return Delta(kind="text", text=said) if said else None
+        case "thinking":
+            thought = text(block.head.get("thinking"), "thinking")
+            return Delta(kind="reasoning", text=thought) if thought else None
+        case "tool_use":
+            call = _call(block)
+            arguments = call.arguments if block.head.get("input") else ""
+            return Delta(kind="tool_call", text=arguments, index=block.call, id=call.id, name=call.name)
+        case _:
+            return None
 
 
 def _call(block: _Block) -> ToolCall:

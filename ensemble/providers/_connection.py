@@ -29,6 +29,11 @@ class Gathering(Protocol):
         ...
 
     @property
+    def answered(self) -> bool:
+        """The model has said something, even if it is nothing: an empty text that it ended by itself."""
+        ...
+
+    @property
     def finish(self) -> str | None:
         """The wire's own word for why the answer ends; None until it has come."""
         ...
@@ -212,12 +217,15 @@ def _checked(document: object, reply: Reply, *, streaming: bool) -> object:
 
 
 def _answer(gathered: Gathering, reply: Reply, left_out: tuple[str, ...]) -> Completion:
-    """The answer with what the reply's head adds; a refusal and a length stop may be empty, nothing else may."""
+    """The answer with what the reply's head adds.
+
+    A text that the model itself left empty is an answer, and loses to others; a reply without any answer is a failure.
+    """
     said = gathered.completion()
     signed = replace(said, provider_request_id=request_id(reply.headers) or said.provider_request_id, dropped=left_out)
-    if said.finish_reason in ("length", "refusal") or said.tool_calls or said.text.strip():
+    if gathered.answered or said.finish_reason in ("length", "refusal"):
         return signed
-    raise reply.bad("the answer is empty", failure="empty", partial=signed)
+    raise reply.bad("the reply holds no answer", failure="empty", partial=signed)
 
 
 def _refusal(filtered: Filtered, left_out: tuple[str, ...]) -> Completion:

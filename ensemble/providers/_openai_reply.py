@@ -63,6 +63,11 @@ class Gathered:
         """Something worth keeping has come."""
         return bool(self._text or self._refusal or self._thoughts or self._calls or self.id)
 
+    @property
+    def answered(self) -> bool:
+        """A choice has ended, or has said something."""
+        return self.finish is not None or bool(self._text or self._refusal or self._calls)
+
     def add_whole(self, document: object) -> Iterator[Delta]:
         """Take a whole reply and tell its pieces. Raises WrongShape."""
         reply = table(document, "the reply")

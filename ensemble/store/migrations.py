@@ -80,6 +80,7 @@ CREATE TABLE calls ( -- The ledger: one row per attempt, whatever came of it and
     system_fingerprint TEXT, -- as returned
     dropped TEXT NOT NULL, -- JSON array: parameters that were not sent
     transport TEXT NOT NULL, -- sdk or direct
+    member_digest TEXT, -- digest of provider, model id, options, system text and output limit
     price TEXT, -- digest of the price row applied
     input_tokens INTEGER, -- cached and cache-written ones included
     output_tokens INTEGER, -- reasoning included

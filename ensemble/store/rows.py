@@ -32,8 +32,8 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "calls": (
         "request_id", "id", "member", "purpose", "seat", "candidate_id", "stage", "sample", "attempt", "hedge",
         "started_at", "total_s", "first_token_s", "failure", "detail", "finish_reason", "text", "http_status",
-        "provider_request_id", "model", "system_fingerprint", "dropped", "transport", "price", "input_tokens",
-        "output_tokens", "cached_input_tokens", "cache_write_tokens", "reasoning_tokens", "image_tokens", "nano_usd",
+        "provider_request_id", "model", "system_fingerprint", "dropped", "transport", "member_digest", "price",
+        "input_tokens", "output_tokens", "cached_input_tokens", "cache_write_tokens", "reasoning_tokens", "image_tokens", "nano_usd",
         "provider_nano_usd", "after_answer",
     ),
     "candidates": (
@@ -231,6 +231,7 @@ def _call(call: Call, *, held: bool) -> Row:
         bind_optional(said.system_fingerprint) if said else None,
         _json(said.dropped) if said else "[]",
         call.transport,
+        call.member_digest,
         call.price,
         usage.input_tokens,
         usage.output_tokens,

@@ -683,11 +683,18 @@ class TestFailures:
         assert (failed.failure, failed.retryable, failed.http_status) == ("bad_reply", True, 200)
         assert failed.provider_request_id == "req_1"
 
-    @pytest.mark.parametrize("change", [{"choices": []}, {"message": {"content": None}}, {"message": {"content": " "}}])
-    async def test_an_empty_answer_keeps_its_cost(
-        self, upstream: Upstream, connection: Connection, change: dict[str, Any]
+    @pytest.mark.parametrize("content", [None, "", " "])
+    async def test_a_text_that_the_model_left_empty_is_an_answer(
+        self, upstream: Upstream, connection: Connection, content: str | None
     ) -> None:
-        upstream.says(a_reply(**change))
+        upstream.says(a_reply(message={"content": content}))
+        said = await connection.complete("m", a_prompt())
+        assert (said.text.strip(), said.finish_reason) == ("", "stop")
+
+    async def test_a_reply_without_a_choice_is_a_failure_that_keeps_its_cost(
+        self, upstream: Upstream, connection: Connection
+    ) -> None:
+        upstream.says(a_reply(choices=[]))
         failed = await failure_of(connection)
         assert (failed.failure, failed.retryable) == ("empty", True)
         assert failed.completion is not None

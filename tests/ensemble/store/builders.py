@@ -52,6 +52,7 @@ def a_call(request: RequestId, member: str = "small", **changes: Any) -> Call:
         "total_s": 0.5,
         "candidate": a_candidate_id() if changes.get("purpose", "candidate") != "judge" else None,
         "http_status": 200,
+        "member_digest": "m" * 64,
         "price": "p" * 64,
     }
     fields = {**known, **changes}
