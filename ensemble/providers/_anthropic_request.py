@@ -127,7 +127,7 @@ class _Wishes:
             self._put(name, name, value)
 
     def _tools(self, prompt: Prompt) -> None:
-        tools = [_tool(mapping(tool["function"])) for tool in prompt.tools if tool.get("type") == "function"]
+        tools = [_tool(mapping(tool.get("function"))) for tool in prompt.tools if tool.get("type") == "function"]
         self.left_out += [f"tools.{tool.get('type')}" for tool in prompt.tools if tool.get("type") != "function"]
         self._put("tools", "tools", tools or None)
         choice = _choice(prompt.tool_choice)
