@@ -40,3 +40,10 @@ def test_a_preference_knows_its_winner_but_no_verdict_is_no_tie() -> None:
 def test_the_text_of_a_message_is_its_text_parts() -> None:
     parts = (TextPart(text="a"), OpaquePart(origin="m", data={}), TextPart(text="b"))
     assert Message(role="user", content=parts).text == "a\nb"
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_number_that_is_none_is_no_score_and_no_confidence(number: float) -> None:
+    for given in ({"scores": {CandidateId("a"): number}}, {"confidence": number}):
+        with pytest.raises(ValueError, match="finite"):
+            Verdict(judge="j", outcome="abstained", **given)

@@ -130,8 +130,8 @@ async def test_a_refused_record_leaves_no_row(store: Store) -> None:
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 async def test_a_number_that_is_none_is_refused(store: Store, value: float) -> None:
-    with pytest.raises(StoreError, match=r"confidence is (nan|inf)"):
-        await store.record(a_record(verdict={"confidence": value}))
+    with pytest.raises(StoreError, match=r"disagreement is (nan|inf)"):
+        await store.record(a_record(ruling={"disagreement": value}))
     assert (await store.counts())["requests"] == 0
 
 
