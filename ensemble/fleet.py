@@ -15,7 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt
 from ensemble.errors import CallFailed
 from ensemble.fitness import Capability, estimate_tokens, needs, without_foreign_state
 from ensemble.health import Circuit, Latencies
-from ensemble.ledger import UNBILLED, Aim, line
+from ensemble.ledger import Aim, line, unbilled
 from ensemble.limits import Limiter
 from ensemble.money import Price, price_on
 from ensemble.provider import Connection
@@ -231,7 +231,7 @@ class Member:
             except CallFailed as failed:
                 if failed.http_status in (429, 529):
                     slot.overloaded()
-                if not failed.sent or failed.failure in UNBILLED:
+                if unbilled(failed):
                     slot.settle(0)
                 raise
             slot.succeeded()

@@ -15,6 +15,12 @@ UNBILLED: frozenset[Failure] = frozenset(
 )
 """Failures for which no provider bills; after any other failure of a request that was sent, the cost is unknown."""
 
+
+def unbilled(error: CallFailed) -> bool:
+    """Whether nothing can have been billed: never sent, or refused. What began with status 200 was not refused."""
+    return not error.sent or (error.failure in UNBILLED and error.http_status != 200)
+
+
 _NOTHING = Completion(text="", finish_reason="other")
 
 
@@ -49,7 +55,7 @@ def line(
     said = completion if error is None else error.completion
     usage = said.usage if said else Usage()
     cost = price.cost(usage) if price else None
-    if cost is None and error is not None and (not error.sent or error.failure in UNBILLED):
+    if cost is None and error is not None and unbilled(error):
         cost = 0
     usage = replace(usage, nano_usd=cost)
     return Call(

@@ -127,7 +127,8 @@ async def serving(folder: Path, tables: str = PANEL + SERVER, *, parts: str = PA
         for name in ("alpha", "beta", "gamma", "critic"):
             simulator.script(name, [])  # a name that is told what to do joins the fleet
         file = folder / "ensemble.toml"
-        file.write_text(parts.format(base_url=simulator.base_url) + tables, encoding="utf-8")
+        urls = {"base_url": simulator.base_url, "anthropic_url": simulator.anthropic_url}
+        file.write_text(parts.format(**urls) + tables, encoding="utf-8")
         service = await stack.enter_async_context(open_service(file))
         server = await stack.enter_async_context(TestServer(make_app(service)))
         http = await stack.enter_async_context(aiohttp.ClientSession())

@@ -81,7 +81,7 @@ async def test_the_example_of_a_part_keeps_the_laws_of_judges(tmp_path: Path) ->
 
 def test_the_example_of_a_jury_loads_beside_its_part(tmp_path: Path) -> None:
     (tmp_path / "brief.py").write_text(BRIEF, encoding="utf-8")
-    example = next(code for language, code in BLOCKS if language == "toml")
+    example = next(code for language, code in BLOCKS if language == "toml" and "brief.py" in code)
     assert tomllib.loads(example)
     members = '[providers.p]\nuse = "openai"\nbase_url = "http://127.0.0.1:1/v1"\n' + (
         '[members.small]\nprovider = "p"\nmodel = "m"\n[routers.r]\nuse = "parallel"\nmembers = ["small"]\n'

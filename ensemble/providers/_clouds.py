@@ -82,4 +82,4 @@ def optional(module: str, extra: str) -> Any:
     try:
         return import_module(module)
     except ImportError as error:
-        raise ConfigError(f"use: this needs {error.name}; pip install 'ensemble-judges[{extra}]'") from error
+        raise ConfigError(f"use: this needs {error.name}; pip install 'anthropic[{extra}]'") from error

@@ -6,8 +6,8 @@ import pytest
 
 from ensemble.providers.anthropic_vertex import AnthropicVertex
 from judges.types import Completion, Message, Prompt
+from tests.ensemble.providers.anthropic_upstream import a_message, block, end, start
 from tests.ensemble.providers.conftest import Upstream
-from tests.ensemble.providers.test_anthropic import a_message, block, end, start
 
 PROMPT = Prompt(messages=(Message(role="user", content="Capital of France?"),), max_output_tokens=9)
 MODELS = "/v1/projects/ours/locations/global/publishers/anthropic/models"

@@ -14,8 +14,8 @@ from ensemble.providers._connection import Gathering
 from ensemble.providers._failures import told_in
 from ensemble.providers._shapes import WrongShape
 from judges.types import Completion
-from tests.ensemble.providers import test_anthropic as anthropic
-from tests.ensemble.providers import test_openai as openai
+from tests.ensemble.providers import anthropic_upstream as anthropic
+from tests.ensemble.providers import openai_upstream as openai
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
 JSON = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=5), inner))
