@@ -4,7 +4,6 @@ The same faults at a connection alone, streams included, are in ``tests/ensemble
 place of what only a stream can show, since the fleet asks for whole answers: partial text, an error in its middle.
 """
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -46,6 +45,13 @@ class Fault:
     http_status: int | None = 200
     silent: bool = False
     text: str = TEXT
+
+    @property
+    def manner(self) -> str:
+        """How the members must be set up to meet it: ``patient``, ``hasty``, or ``alone`` with a dead address."""
+        if self.step is None:
+            return "alone"
+        return "hasty" if self.silent else "patient"
 
 
 def _bad(kind: str, name: str = "", **changes: Any) -> Fault:
@@ -95,23 +101,36 @@ FAULTS = (
 )
 
 
-def parts(wire: Wire, one: Fault, on: Collection[str], dead_port: int) -> str:
-    """A panel and a judge's model of one ``wire``, of which those of ``on`` can have the fault ``one``."""
+def parts(wire: Wire, dead_port: int) -> str:
+    """Members, judges and routers of one ``wire``, each in the manners of ``Fault.manner``.
+
+    A router is called after its place and the manner: ``one``, ``all`` or ``judge``, then ``-patient`` and so on.
+    """
     nowhere = f"http://127.0.0.1:{dead_port}"
     urls = ("{base_url}", f"{nowhere}/v1") if wire == "openai" else ("{anthropic_url}", nowhere)
     lines = [
         f'[providers.{name}]\nuse = "{wire}"\nbase_url = "{url}"\nmax_body_bytes = 100_000'
-        for name, url in zip(("sim", "nobody")[: 1 if one.step else 2], urls, strict=False)
+        for name, url in zip(("sim", "nobody"), urls, strict=True)
     ]
-    for name in (*PANEL, "critic"):
-        has_it = name in on
-        lines.append(
-            f'[members.{name}]\nprovider = "{"nobody" if has_it and not one.step else "sim"}"\nmodel = "{name}"\n'
-            f"max_attempts = 1\nmax_output_tokens = 4096\ntimeout_s = {PATIENCE_S if one.silent and has_it else 20}\n"
+    for manner, provider, timeout_s in (("patient", "sim", 20), ("hasty", "sim", PATIENCE_S), ("alone", "nobody", 20)):
+        lines += [
+            f'[members.{name}-{manner}]\nprovider = "{provider}"\nmodel = "{name}"\nmax_attempts = 1\n'
+            f"max_output_tokens = 4096\ntimeout_s = {timeout_s}\ncircuit_failures = 0\n"
             f"price = {{{{ input = {INPUT}, output = {OUTPUT} }}}}"
-        )
-    lines.append('[judges.longest]\nuse = "longest"\n[judges.llm]\nuse = "pairwise"\nmodel = "critic"\n')
-    return "\n".join(lines)
+            for name in (*PANEL, "critic")
+        ]
+        lines += [
+            f'[judges.critic-{manner}]\nuse = "pairwise"\nmodel = "critic-{manner}"',
+            _router(f"one-{manner}", [f"alpha-{manner}", "beta-patient", "gamma-patient"], "longest"),
+            _router(f"all-{manner}", [f"{name}-{manner}" for name in PANEL], "longest"),
+            _router(f"judge-{manner}", [f"{name}-patient" for name in PANEL], f"critic-{manner}"),
+        ]
+    return "\n".join([*lines, '[judges.longest]\nuse = "longest"\n'])
+
+
+def _router(name: str, members: list[str], judge: str) -> str:
+    fallback = [members[2], members[1]]
+    return f'[routers.{name}]\nuse = "parallel"\nmembers = {members}\njudge = "{judge}"\nfallback = {fallback}'
 
 
 def agrees(call: Any, one: Fault, served: Served | None) -> None:
