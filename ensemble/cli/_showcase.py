@@ -18,7 +18,7 @@ PANEL = ("large", "birch-balanced", "small")
 SPEED = 0.3
 """Factor on the simulated latencies: enough to see candidates arrive one by one."""
 PICKED = ("sim-7-000043", "sim-7-000009", "sim-7-000050", "sim-7-000032")
-"""Picked because they show all there is: everybody is right, all but the cheapest, one alone who is not the dearest, nobody."""
+"""Picked to show all there is: all are right, all but the cheapest, one alone who is not the dearest, nobody."""
 MARK = "# Written by `ensemble demo`"
 
 

@@ -33,8 +33,8 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         "request_id", "id", "member", "purpose", "seat", "candidate_id", "stage", "sample", "attempt", "hedge",
         "started_at", "total_s", "first_token_s", "failure", "detail", "finish_reason", "text", "http_status",
         "provider_request_id", "model", "system_fingerprint", "dropped", "transport", "member_digest", "price",
-        "input_tokens", "output_tokens", "cached_input_tokens", "cache_write_tokens", "reasoning_tokens", "image_tokens", "nano_usd",
-        "provider_nano_usd", "after_answer",
+        "input_tokens", "output_tokens", "cached_input_tokens", "cache_write_tokens", "reasoning_tokens",
+        "image_tokens", "nano_usd", "provider_nano_usd", "after_answer",
     ),
     "candidates": (
         "request_id", "id", "call_id", "member", "purpose", "stage", "sample", "after_answer", "text", "tool_calls",
