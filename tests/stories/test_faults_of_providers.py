@@ -124,7 +124,7 @@ async def test_each_member_has_its_own_fault(served: Served) -> None:
 @pytest.mark.parametrize("kind", ["silence", "trickle"])
 async def test_silence_until_the_deadline_is_told_of_each(served: Served, kind: str) -> None:
     code, said, record, told = await ask(
-        served, "all-patient", dict.fromkeys(PANEL, fault(kind, amount=0.01)), deadline_s=0.1
+        served, "all-patient", dict.fromkeys(PANEL, fault(kind, amount=0.01)), deadline_s=0.6
     )
     assert (code, said["error"]["code"]) == (504, "deadline_exceeded")
     assert {each["failure"] for each in said["error"]["candidates"]} <= {"timeout", "cancelled"}
