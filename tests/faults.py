@@ -48,9 +48,14 @@ class Fault:
 
     @property
     def manner(self) -> str:
-        """How the members must be set up to meet it: ``patient``, ``hasty``, or ``alone`` with a dead address."""
+        """How the members must be set up: ``patient``, ``hasty``, ``alone`` with a dead address, ``limited``.
+
+        The last ones have a provider of their own, which lets fewer calls in for a while after this.
+        """
         if self.step is None:
             return "alone"
+        if self.step.status in (429, 529):
+            return "limited"
         return "hasty" if self.silent else "patient"
 
 
@@ -107,12 +112,17 @@ def parts(wire: Wire, dead_port: int) -> str:
     A router is called after its place and the manner: ``one``, ``all`` or ``judge``, then ``-patient`` and so on.
     """
     nowhere = f"http://127.0.0.1:{dead_port}"
-    urls = ("{base_url}", f"{nowhere}/v1") if wire == "openai" else ("{anthropic_url}", nowhere)
+    url, nobody = ("{base_url}", f"{nowhere}/v1") if wire == "openai" else ("{anthropic_url}", nowhere)
     lines = [
-        f'[providers.{name}]\nuse = "{wire}"\nbase_url = "{url}"\nmax_body_bytes = 100_000'
-        for name, url in zip(("sim", "nobody"), urls, strict=True)
+        f'[providers.{name}]\nuse = "{wire}"\nbase_url = "{where}"\nmax_body_bytes = 100_000'
+        for name, where in (("sim", url), ("busy", url), ("nobody", nobody))
     ]
-    for manner, provider, timeout_s in (("patient", "sim", 20), ("hasty", "sim", PATIENCE_S), ("alone", "nobody", 20)):
+    for manner, provider, timeout_s in (
+        ("patient", "sim", 20),
+        ("hasty", "sim", PATIENCE_S),
+        ("alone", "nobody", 20),
+        ("limited", "busy", 20),
+    ):
         lines += [
             f'[members.{name}-{manner}]\nprovider = "{provider}"\nmodel = "{name}"\nmax_attempts = 1\n'
             f"max_output_tokens = 4096\ntimeout_s = {timeout_s}\ncircuit_failures = 0\n"

@@ -112,7 +112,7 @@ async def test_on_the_judge_the_order_of_fallback_decides(served: Served, one: F
 
 
 async def test_each_member_has_its_own_fault(served: Served) -> None:
-    steps = {"alpha": fault("silence"), "beta": fault("html"), "gamma": status(529)}
+    steps = {"alpha": fault("silence"), "beta": fault("html"), "gamma": status(503)}
     code, said, record, _ = await ask(served, "all-hasty", steps)
     assert code == 502
     failures = {each["member"]: each["failure"] for each in said["error"]["candidates"]}
