@@ -65,7 +65,7 @@ def test_the_commands_and_programs_run_in_order(tmp_path: Path) -> None:
 
     assert "simulated" in output("scripts/demo")
     assert "408" in output("ensemble ask")
-    assert '"chat.completion"' in output("curl")
+    assert '"chat.completion"' in output("chat/completions -H")
     assert output("from openai import").startswith("simulated-")
     assert "81" in output("from openai import")
     assert output("ensemble.open").startswith("simulated-")
