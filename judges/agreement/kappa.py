@@ -1,0 +1,127 @@
+"""Agreement beyond chance on nominal labels, each with a bootstrapped 95 % interval.
+
+Cases with the same labels are interchangeable, so a resample of the cases is one multinomial draw over the distinct
+patterns of labels: exact, and as quick for a million cases as for a hundred.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from numpy import float64
+    from numpy.typing import NDArray
+
+    Floats = NDArray[float64]
+
+RESAMPLES = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A coefficient over ``n`` cases: 1 is full agreement, 0 what chance gives; None where it is not defined."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+
+
+def cohen(pairs: Iterable[tuple[Hashable, Hashable]], *, seed: int = 0) -> Estimate:
+    """Cohen's kappa (1960) of two judges, from their labels case by case."""
+    patterns = Counter(pairs)
+    place = _places(label for pair in patterns for label in pair)
+
+    def kappa(draws: "Floats") -> "Floats":
+        import numpy as np
+
+        one, other = (np.eye(len(place))[[place[pair[side]] for pair in patterns]] for side in (0, 1))
+        total = draws.sum(axis=1)
+        seen = draws @ (one * other).sum(axis=1) / total
+        chance = ((draws @ one) * (draws @ other)).sum(axis=1) / total**2
+        return _ratio(seen - chance, 1 - chance)
+
+    return _estimate(list(patterns.values()), kappa, seed)
+
+
+def fleiss(cases: Iterable[Sequence[Hashable]], *, seed: int = 0) -> Estimate:
+    """Fleiss' kappa (1971): the labels of each case, from equally many judges.
+
+    Raises:
+        ValueError: a case has another number of labels than the first, or fewer than two.
+    """
+    patterns = Counter(frozenset(Counter(labels).items()) for labels in cases)
+    sizes = {sum(n for _, n in pattern) for pattern in patterns}
+    if len(sizes) > 1 or min(sizes, default=2) < 2:
+        raise ValueError(f"Fleiss' kappa needs the same number of judges, two or more, in every case, not {sizes}")
+    raters = max(sizes, default=2)
+    counts = _counts(patterns)
+
+    def kappa(draws: "Floats") -> "Floats":
+        total = draws.sum(axis=1)
+        seen = draws @ ((counts**2).sum(axis=1) - raters) / (raters * (raters - 1)) / total
+        chance = (((draws @ counts) / (total * raters)[:, None]) ** 2).sum(axis=1)
+        return _ratio(seen - chance, 1 - chance)
+
+    return _estimate(list(patterns.values()), kappa, seed)
+
+
+def krippendorff(cases: Iterable[Sequence[Hashable]], *, seed: int = 0) -> Estimate:
+    """Krippendorff's alpha for nominal data: any number of labels per case; cases with fewer than two do not count."""
+    patterns = Counter(frozenset(Counter(labels).items()) for labels in cases if len(labels) > 1)
+    counts = _counts(patterns)
+
+    def alpha(draws: "Floats") -> "Floats":
+        sizes = counts.sum(axis=1)
+        unlike = draws @ ((sizes**2 - (counts**2).sum(axis=1)) / (sizes - 1)) if len(sizes) else draws.sum(axis=1)
+        totals = draws @ counts
+        n = totals.sum(axis=1)
+        return 1 - _ratio((n - 1) * unlike, n**2 - (totals**2).sum(axis=1))
+
+    return _estimate(list(patterns.values()), alpha, seed)
+
+
+def _places(labels: Iterable[Hashable]) -> dict[Hashable, int]:
+    return {label: at for at, label in enumerate(dict.fromkeys(labels))}
+
+
+def _counts(patterns: Iterable[frozenset[tuple[Hashable, int]]]) -> "Floats":
+    """How often each label stands in each pattern, patterns by labels."""
+    import numpy as np
+
+    known = list(patterns)
+    place = _places(label for pattern in known for label, _ in pattern)
+    counts = np.zeros((len(known), len(place)))
+    for row, pattern in enumerate(known):
+        for label, n in pattern:
+            counts[row, place[label]] = n
+    return counts
+
+
+def _ratio(over: "Floats", under: "Floats") -> "Floats":
+    """Their quotient; not a number where chance alone explains everything."""
+    import numpy as np
+
+    defined = under > 1e-12
+    result: Floats = np.where(defined, over / np.where(defined, under, 1.0), np.nan)
+    return result
+
+
+def _estimate(weights: Sequence[int], statistic: Callable[["Floats"], "Floats"], seed: int) -> Estimate:
+    import numpy as np
+
+    n = sum(weights)
+    if n == 0:
+        return Estimate(value=None, low=None, high=None, n=0)
+    given = np.asarray(weights, dtype=float)
+    value = float(statistic(given[None, :])[0])
+    if np.isnan(value):
+        return Estimate(value=None, low=None, high=None, n=n)
+    draws = np.random.default_rng(seed).multinomial(n, given / n, size=RESAMPLES).astype(float)
+    drawn = statistic(draws)
+    defined = drawn[~np.isnan(drawn)]
+    if not len(defined):
+        return Estimate(value=value, low=None, high=None, n=n)
+    low, high = np.quantile(defined, (0.025, 0.975))
+    return Estimate(value=value, low=float(low), high=float(high), n=n)
