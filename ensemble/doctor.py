@@ -14,6 +14,7 @@ from uuid_utils import uuid7
 
 from ensemble import identity
 from ensemble.config import Draft, Settings, read
+from ensemble.config.text import toml_key
 from ensemble.errors import ConfigError
 from ensemble.fleet import Member, MemberSettings
 from ensemble.ledger import Aim
@@ -22,7 +23,7 @@ from ensemble.money import price_on
 from ensemble.provider import PROVIDERS, Provider
 from ensemble.router import ROUTERS, Router
 from ensemble.types import Call, Request, RequestId
-from judges.errors import UnknownPlugin
+from judges.errors import InvalidOptions, UnknownPlugin
 from judges.judge import AGGREGATORS, JUDGES
 from judges.registry import Registry
 from judges.types import Message, Prompt
@@ -110,6 +111,7 @@ def _inspect(config: Path | None) -> Report:
     if draft:
         problems += [problem.line for problem in draft.problems]
         problems += _around(draft.settings)
+        problems += _unloadable(draft.settings)
         advice += advise(draft.settings, datetime.now(UTC))
     try:
         own = version(identity.DISTRIBUTION)
@@ -166,12 +168,28 @@ def _around(settings: Settings) -> Iterator[str]:
         yield f"{settings.path}: [store] path: {place} {'cannot be written' if place.exists() else 'does not exist'}"
 
 
+def _unloadable(settings: Settings) -> Iterator[str]:
+    """Load every judge, as a start does; what they read is then there for the advice."""
+    for name, judge in settings.judges.items():
+        try:
+            judge.load()
+        except OSError as error:
+            yield f"{settings.path}: [judges.{toml_key(name)}] cannot read its files: {error}"
+        except InvalidOptions as error:
+            yield f"{settings.path}: [judges.{toml_key(name)}] {error}"
+
+
 def advise(settings: Settings, moment: datetime) -> Iterator[str]:
-    """What can be used but might be better, one sentence each, as of ``moment`` (an aware time)."""
+    """What can be used but might be better, one sentence each, as of ``moment`` (an aware time).
+
+    Whether a calibration fits is known of judges that have been loaded.
+    """
     for name, member in settings.members.items():
         yield from _advise_member(name, member, moment)
     for name, router in settings.routers.items():
         yield from _advise_router(name, router, settings)
+    for name, judge in settings.judges.items():
+        yield from (f"[judges.{toml_key(name)}] {place}: {told}" for place, told in judge.misfits())
 
 
 def _advise_member(name: str, member: MemberSettings, moment: datetime) -> Iterator[str]:

@@ -134,7 +134,7 @@ def _choose(
 async def _verdict(judge: Judge, case: Case, models: Mapping[str, Model], until: float) -> Verdict:
     try:
         async with asyncio.timeout_at(until):
-            verdict = await judge.judge(case, models)
+            verdict = await judge.decide(case, models)
     except TimeoutError:
         return Verdict(judge=judge.digest, outcome="failed", reason="the judge had no verdict in time")
     except Exception as error:

@@ -21,6 +21,7 @@ from ensemble.router import MemberName, Router
 from ensemble.routers.single import Single
 from ensemble.store import Store, open_store
 from ensemble.types import Answer, Request, RequestId
+from judges.errors import InvalidOptions
 from judges.registry import Plugin
 from judges.types import Message, Prompt
 
@@ -217,3 +218,5 @@ async def _load(kind: str, plugins: Mapping[str, Plugin]) -> None:
             await asyncio.to_thread(plugin.load)
         except OSError as error:
             raise ConfigError(f"{kind} {name!r} cannot read its files: {error}") from error
+        except InvalidOptions as error:
+            raise ConfigError(f"{kind} {name!r}: {error}") from error

@@ -1,17 +1,78 @@
 """What a judge is, what an aggregator is, and where they register."""
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Annotated
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, ClassVar
 
 from pydantic import BeforeValidator, SerializeAsAny
 
+from judges.calibration import Calibration, apply, read, signal
 from judges.registry import Plugin, Registry
 from judges.types import Case, Model, Verdict
 
 
+@dataclass(slots=True)
+class Held:
+    """What a plugin has read; not among its options, so that equal options stay equal plugins."""
+
+    book: Calibration | None = None
+
+
 class Judge(Plugin):
     """Decides which candidates of a case are best."""
+
+    outside: ClassVar[frozenset[str]] = frozenset({"calibration"})
+
+    calibration: Path | None = None
+    """File with calibrated confidences for this judge, and for the judges in it that name no file of their own."""
+
+    @cached_property
+    def _held(self) -> Held:
+        return Held()
+
+    def load(self) -> None:
+        """Read the calibration, and what the parts of this judge read.
+
+        Raises:
+            OSError, InvalidOptions: a file cannot be read, or is not what it should be.
+        """
+        super().load()
+        if self.calibration is not None:
+            self.calibrate(read(self.calibration))
+
+    def calibrate(self, book: Calibration) -> None:
+        """Take confidences from ``book``, here and in every part that names no file of its own."""
+        self._held.book = book
+        for _, part in self.parts():
+            if isinstance(part, Judge | Aggregator) and getattr(part, "calibration", None) is None:
+                part.calibrate(book)
+
+    def misfits(self) -> Iterator[tuple[str, str]]:
+        """Where what was learned does not fit what is configured: (dotted option, sentence); known once loaded."""
+        if self.calibration is not None and self._held.book and self.digest not in self._held.book.judges:
+            told = f"{self.calibration} holds nothing on this judge as it is configured now ({self.digest[:12]}...)"
+            yield "calibration", f"{told}, so its confidence stays unknown: fit it again"
+        for place, part in self.parts():
+            if isinstance(part, Judge):
+                yield from ((f"{place}.{inner}", told) for inner, told in part.misfits())
+
+    async def decide(self, case: Case, models: Mapping[str, Model]) -> Verdict:
+        """Judge ``case``, and say how sure that is: what callers call. Raises as ``judge`` does."""
+        return self.calibrated(await self.judge(case, models))
+
+    def calibrated(self, verdict: Verdict) -> Verdict:
+        """``verdict`` of this judge with its calibrated confidence; as it is where no calibration fits."""
+        book = self._held.book
+        fitted = book.judges.get(self.digest) if book else None
+        raw = signal(verdict) if fitted else None
+        sure = apply(fitted.knots, raw) if fitted and raw is not None else None
+        if book is None or sure is None:
+            return verdict
+        used = "+".join(dict.fromkeys(one for one in (verdict.weights, book.hash) if one))
+        return replace(verdict, confidence=sure, weights=used)
 
     @property
     def scores_candidates(self) -> bool:
@@ -37,6 +98,13 @@ class Judge(Plugin):
 
 class Aggregator(Plugin):
     """Combines ballots. Pure: equal ballots give equal verdicts, whatever their order."""
+
+    def calibrate(self, book: Calibration) -> None:
+        """Take accuracies from ``book``, the calibration of the jury; one that weighs nothing has no use for it."""
+
+    def unheard(self, seats: Sequence[Judge]) -> Iterator[tuple[str, str]]:
+        """Which of ``seats`` would have no vote for lack of something: (dotted option, sentence)."""
+        yield from ()
 
     @abstractmethod
     def combine(self, ballots: Sequence[Verdict], case: Case) -> Verdict:

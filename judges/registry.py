@@ -50,6 +50,8 @@ class Plugin(BaseModel, ABC):
     """Raise it when the same options start to give different results."""
     file_hash: ClassVar[str | None] = None
     """SHA-256 of the file, for a plugin that came from a path."""
+    outside: ClassVar[frozenset[str]] = frozenset()
+    """Options that are no part of the digest, since they name what was learned about the plugin, not what it is."""
 
     @model_serializer(mode="wrap")
     def _with_name(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:
@@ -60,7 +62,17 @@ class Plugin(BaseModel, ABC):
         return {}
 
     def load(self) -> None:
-        """Read artifacts. Called once at start, in a worker thread, so it may block."""
+        """Read artifacts. Called once at start, in a worker thread, so it may block.
+
+        Here it loads the plugins among the options: whoever overrides it calls ``super().load()``.
+        """
+        for _, part in self.parts():
+            part.load()
+
+    def parts(self) -> Iterator[tuple[str, "Plugin"]]:
+        """Every plugin directly among the options, with its dotted place."""
+        for name in type(self).model_fields:
+            yield from _parts(getattr(self, name), name)
 
     def references(self) -> Iterator[tuple[str, Name]]:
         """Every reference by name among the options, nested plugins included, with its dotted place."""
@@ -72,10 +84,11 @@ class Plugin(BaseModel, ABC):
 
         For a plugin that came from a path, the hash of the file takes the place of ``version``.
         """
+        inside = [name for name in type(self).model_fields if name not in self.outside]
         recipe = {
             "use": self.use,
             "version": self.file_hash or self.version,
-            "options": {name: _canonical(getattr(self, name)) for name in type(self).model_fields},
+            "options": {name: _canonical(getattr(self, name)) for name in inside},
             "ingredients": dict(self.ingredients()),
         }
         return hashlib.sha256(json.dumps(recipe, sort_keys=True, default=str).encode()).hexdigest()
@@ -236,6 +249,20 @@ def _canonical(value: object) -> object:
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return [_canonical(item) for item in value]
     return value
+
+
+def _parts(value: object, place: str) -> Iterator[tuple[str, Plugin]]:
+    if isinstance(value, Plugin):
+        yield place, value
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from _parts(getattr(value, name), f"{place}.{name}")
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _parts(item, f"{place}.{key}")
+    elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        for index, item in enumerate(value):
+            yield from _parts(item, f"{place}.{index}")
 
 
 def _references(value: object, place: str) -> Iterator[tuple[str, Name]]:

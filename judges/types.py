@@ -302,7 +302,7 @@ class Verdict:
         flags: what a reviewer should know (``flipped``, ``suspicious:<candidate>``, ...); never a reason to drop.
         own_family: the judge belongs to the family of one of the candidates.
         all_bad: no candidate is acceptable in absolute terms; ``winners`` then names the least bad.
-        weights: version of the weights with which ballots were combined.
+        weights: version of the weights with which ballots were combined, and of the calibration behind ``confidence``.
         reason: why, in the judge's words, or what went wrong. Written by a model: escape it before display.
         usage: what the judging cost, ballots included.
     """

@@ -41,7 +41,9 @@ def plugins(kind: str) -> str:
     for name in registry.names():
         cls = registry.find(name)
         summary = docstring_parser.parse(inspect.getdoc(cls) or "").short_description or ""
-        keys = ", ".join(f"`{key}`" for key in cls.model_fields) or "none"
+        # Every judge has this one, so it is told once, beside the table.
+        shared = {"calibration"} if kind == "judge" else set()
+        keys = ", ".join(f"`{key}`" for key in cls.model_fields if key not in shared) or "none"
         rows.append(f"| `{name}` | {_cell(' '.join(summary.split()))} | {_cell(keys)} |")
     return "\n".join(rows) + "\n"
 

@@ -1,8 +1,8 @@
 """What a configuration expects around it: plugin files and secrets, found by the names of the options.
 
-An option whose name ends in ``_file`` is a path relative to the configuration; one whose name ends in ``_env`` names
-environment variables, which must be set. Both hold for plugins from anywhere, so that a new provider's key is checked
-like that of ours.
+An option that is called ``calibration``, or whose name ends in ``_file``, is a path relative to the configuration; one
+whose name ends in ``_env`` names environment variables, which must be set. All of it holds for plugins from anywhere,
+so that a new provider's key is checked like that of ours.
 """
 
 import os
@@ -26,7 +26,8 @@ def located(options: object, base: Path, key: str = "") -> Any:
         return options
     # A nested plugin may be given as a bare string; an option that only looks like a path names no file.
     is_plugin = options.endswith(".py") and (key == "use" or beside(Path(options), base).is_file())
-    return str(beside(Path(options), base)) if is_plugin or (key.endswith("_file") and options) else options
+    is_path = bool(options) and (key == "calibration" or key.endswith("_file"))
+    return str(beside(Path(options), base)) if is_plugin or is_path else options
 
 
 def beside(path: Path, base: Path) -> Path:

@@ -50,6 +50,7 @@ class Code(Judge):
         Raises:
             InvalidOptions: execution is allowed, and this system cannot isolate it.
         """
+        super().load()
         if self.allow_execution and (why := unavailable()) is not None:
             raise InvalidOptions(f"allow_execution: {why}", (("allow_execution", why),))
 

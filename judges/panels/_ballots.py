@@ -11,7 +11,7 @@ from judges.usage import NOTHING, total
 
 async def hear(seat: Judge, case: Case, models: Mapping[str, Model]) -> Verdict:
     """The ballot of one seat. One that names no model asked none, so it cost nothing even where it does not say so."""
-    ballot = await seat.judge(case, models)
+    ballot = await seat.decide(case, models)
     asks = any(isinstance(name, ModelName) for _, name in seat.references())
     return ballot if asks or ballot.usage != Usage() else replace(ballot, usage=NOTHING)
 

@@ -147,3 +147,26 @@ async def test_a_plugin_that_cannot_be_loaded_is_listed_with_its_reason(path: Pa
     assert {one.kind for one in report.available} == {"providers", "judges", "routers", "aggregators"}
     assert all(one.problem is None for one in report.available if one.origin.startswith(("ensemble.", "judges.")))
     assert [origin.name for origin in report.origins] == ["ensemble", "judges"]
+
+
+def with_calibration(path: Path, content: str | None) -> None:
+    path.write_text(CONFIG.replace('model = "critic"\n', 'model = "critic"\ncalibration = "cal.json"\n'))
+    if content is not None:
+        path.with_name("cal.json").write_text(content)
+
+
+async def test_a_calibration_that_does_not_fit_its_judge_is_told_and_stops_nothing(path: Path) -> None:
+    with_calibration(path, '{"judges": {"another": {"n": 9, "right": 8, "knots": [[0.5, 0.9]]}}}')
+    report = await examine(path)
+    assert report.problems == ()
+    told = [line for line in report.advice if "calibration" in line]
+    assert len(told) == 1
+    assert told[0].startswith("[judges.house] calibration: ")
+    assert "its confidence stays unknown" in told[0]
+
+
+@pytest.mark.parametrize(("content", "told"), [(None, "cannot read its files"), ("{}", "is not a calibration file")])
+async def test_a_calibration_that_cannot_be_read_is_a_problem(path: Path, content: str | None, told: str) -> None:
+    with_calibration(path, content)
+    report = await examine(path)
+    assert [told in line for line in report.problems] == [True]
