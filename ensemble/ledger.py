@@ -34,6 +34,8 @@ class Aim:
     sample: int = 0
     stage: int = 0
     hedge: bool = False
+    key: str | None = None
+    run: str | None = None
 
 
 def line(
@@ -80,4 +82,6 @@ def line(
         transport=transport,
         detail=str(error) if error else "",
         hedge=hedge,
+        key=aim.key,
+        run=aim.run,
     )

@@ -12,6 +12,7 @@ from uuid_utils import uuid7
 
 from ensemble.fleet import Fleet, Seen
 from ensemble.ledger import Aim
+from ensemble.store.content import dumps, messages_json
 from ensemble.types import Call, Fallback, Plan, Request, Ruling, VerdictId
 from judges.judge import Judge
 from judges.screen import screen
@@ -66,11 +67,19 @@ def case_of(request: Request, calls: Sequence[Call], fleet: Fleet) -> Case:
         seed=seed,
         tools=request.prompt.tools,
         response_format=request.prompt.response_format,
+        reference=request.reference,
         groups={
             i: hashlib.sha256(f"{seed}:{family}".encode()).hexdigest()[:12] for i, family in families.items() if family
         },
         comparable=frozenset(c.id for c in candidates if authors[c.id].comparable),
     )
+
+
+def case_key(case: Case) -> str:
+    """SHA-256 (64 hex digits) over what a judge is shown: a case of the same key need not be judged again."""
+    shown = sorted((one.id, one.completion.text, one.completion.tool_calls) for one in case.candidates)
+    tree = [messages_json(case.messages).decode(), case.tools, case.response_format, case.reference, shown]
+    return hashlib.sha256(dumps(tree)).hexdigest()
 
 
 async def rule(
@@ -109,6 +118,8 @@ async def rule(
         fallback=fallback,
         set_aside=screened.set_aside,
         complete=len(case.candidates) == panel,
+        case_key=case_key(case),
+        panel=tuple(candidate.id for candidate in case.candidates),
         usable=fallback is None and len(judged) > 1 and good >= plan.stages[stage].min_panel,
     )
 

@@ -29,6 +29,8 @@ Failure = Literal[
     "skipped",
     "cancelled",
 ]
+Source = Literal["served", "label", "import"]
+Phase = Literal["served", "full", "rejudged"]
 Purpose = Literal["candidate", "shadow", "judge", "router"]
 Fallback = Literal["member_order", "heuristic"]
 
@@ -38,6 +40,8 @@ class Request:
     """What a client asked, free of the dialect it asked in.
 
     ``deadline`` is a time of the event loop's clock (seconds); ``arrived_at`` is UTC. ``stream`` is recorded only.
+    ``reference`` is a known right answer, which judges see and members do not. ``domain`` is the subject as the
+    classifier with the digest ``domain_by`` named it; a tag or metadata entry of that name goes before it.
     """
 
     id: RequestId
@@ -55,6 +59,10 @@ class Request:
     idempotency_key: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
+    source: Source = "served"
+    reference: str | None = None
+    domain: str | None = None
+    domain_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +148,9 @@ class Call:
         detail: one sentence for the operator; holds no secret.
         hedge: the attempt was made beside a slow one that was still under way.
         after_answer: the attempt ended after the answer had gone out.
+        key: of a judge's call, hash of its prompt with the member's digest; an equal key need not be paid again.
+        run: labelling run that paid for it.
+        batch: the provider's id of the batch that it was part of.
     """
 
     id: CallId
@@ -164,6 +175,9 @@ class Call:
     detail: str = ""
     hedge: bool = False
     after_answer: bool = False
+    key: str | None = None
+    run: str | None = None
+    batch: str | None = None
 
     @property
     def good(self) -> bool:
@@ -180,19 +194,22 @@ class Ruling:
 
     Attributes:
         judge: name of the judge in the configuration.
-        phase: ``served`` chose the answer; ``full`` counts the stragglers and shadow members too.
+        phase: ``served`` chose the answer; ``full`` counts the stragglers and shadow members too; ``rejudged`` is a
+            later finding beside these, from which no label is made unless it is asked for.
         chosen: the candidate that this ruling makes the answer; None where nothing could be chosen.
         fallback: the rule that chose because the judge did not decide, or None.
         set_aside: why candidates lost before the judge saw them, by candidate.
         complete: every member of the plan has a candidate that was judged.
         overturned: a full ruling that names another winner than the served one.
         usable: a router may learn from it.
+        case_key: digest of the case as judged; with the judge's digest it says what need not be judged again.
+        panel: the candidates that were judged, those set aside included.
     """
 
     id: VerdictId
     stage: int
     judge: str
-    phase: Literal["served", "full"]
+    phase: Phase
     verdict: Verdict
     chosen: CandidateId | None
     started_at: datetime
@@ -203,6 +220,8 @@ class Ruling:
     overturned: bool = False
     usable: bool = False
     disagreement: float | None = None
+    case_key: str | None = None
+    panel: tuple[CandidateId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,7 +256,7 @@ class Answer:
         return self.completion.text
 
 
-Status = Literal["answered", "failed", "cancelled"]
+Status = Literal["answered", "failed", "cancelled", "stored"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,6 +264,7 @@ class Record:
     """Everything about one request that is committed before its answer leaves, good or bad.
 
     Attributes:
+        status: ``stored`` for a prompt that is in the log for its labels alone and was never answered.
         plan: None where no plan could be made.
         calls: the ledger so far, every attempt at every purpose.
         authors: member of every candidate, in the order of the stages.
@@ -269,12 +289,16 @@ class Record:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Late:
-    """What came after the answer: more lines of the ledger, more candidates, at most one full ruling."""
+    """What came after the answer: more lines of the ledger, more candidates, at most one more ruling.
+
+    ``settled`` names the reservations whose calls are among ``calls``: they go in the same transaction.
+    """
 
     request: RequestId
     calls: tuple[Call, ...]
     authors: Mapping[CandidateId, str]
     ruling: Ruling | None = None
+    settled: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -291,6 +315,8 @@ class Label:
         complete: every member of the plan and its shadow was judged; only then is routing accuracy exact.
         usable: a router may learn from it.
         propensities: probability per member with which it was drawn; empty if the plan was deterministic.
+        spread: standard deviation of the scores of a member's samples, where it has several.
+        origin: how the prompt came into the log.
     """
 
     request: RequestId
@@ -308,3 +334,5 @@ class Label:
     conversation: str | None = None
     domain: str | None = None
     propensities: Mapping[str, float] = field(default_factory=dict)
+    spread: Mapping[str, float] = field(default_factory=dict)
+    origin: Source = "served"

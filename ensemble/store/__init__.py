@@ -2,7 +2,9 @@
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
+
+from sqlite_utils import Database
 
 from ensemble.errors import StoreError
 from ensemble.money import Total
@@ -11,6 +13,9 @@ from ensemble.store.sqlite import SqliteStore
 from ensemble.types import Label, Late, Record, RequestId
 
 __all__ = ["Column", "Store", "Table", "describe", "open_store"]
+
+
+R = TypeVar("R")
 
 
 class Store(Protocol):
@@ -51,6 +56,18 @@ class Store(Protocol):
 
         ``complete=False`` adds those for which not every member of the plan was judged. Blocks: call it from a worker
         thread. Exhaust or close it, since an open snapshot keeps the file from being tidied up.
+        """
+        ...
+
+    async def read(self, question: Callable[[Database], R]) -> R:
+        """Answer ``question``, a function of this package, from one snapshot, in a worker thread."""
+        ...
+
+    async def change(self, change: Callable[[Database], R]) -> R:
+        """Run ``change``, a function of this package, in a transaction; when this returns, it is durable.
+
+        It runs in the writer's thread behind a savepoint of its own, so it must be quick. Whatever it raises as
+        StoreError undoes it, and comes out as it is.
         """
         ...
 

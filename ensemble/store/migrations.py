@@ -8,6 +8,8 @@ order is the order of time; JSON is TEXT; NULL is unknown or does not apply.
 
 from sqlite_utils import Database, Migrations
 
+from ensemble.store import schema_3
+
 APPLICATION_ID = 0x454E534A
 """``ENSJ``: marks the file as a log of this program in SQLite's header."""
 
@@ -294,6 +296,14 @@ def tables(db: Database) -> None:
 def labels(db: Database) -> None:
     """The view that turns verdicts into training examples."""
     db.executescript(_LABELS)
+
+
+@MIGRATIONS(name="0003_datasets")
+def datasets(db: Database) -> None:
+    """Labelling runs, imports, feedback, anchors, batches and tombstones; old rows were all served, texts kept."""
+    db.executescript(schema_3.ALTER)
+    db.executescript(schema_3.TABLES)
+    db.executescript(schema_3.LABELS)
 
 
 def applied(db: Database) -> list[str]:

@@ -12,10 +12,11 @@ from ensemble.types import Label, RequestId
 Tree = dict[str, object]
 Kind = Literal["full", "early", "fallback", "own_family", "all_bad"]
 Source = Literal["judge", "human", "reference"]
+Origin = Literal["served", "label", "import"]
 
 _JSON = frozenset({
     "tags", "metadata", "messages", "options", "stages", "fallback_order", "shadow", "predicted", "propensities",
-    "dropped", "tool_calls", "logprobs", "reasoning", "winners", "flags", "shown",
+    "dropped", "tool_calls", "logprobs", "reasoning", "winners", "flags", "shown", "panel",
 })  # fmt: skip
 _TRUTH = frozenset({
     "stream", "hedge", "after_answer", "complete", "overturned", "usable", "own_family", "all_bad", "winner",
@@ -129,6 +130,8 @@ def _label(row: Mapping[str, str]) -> Label:
         conversation=_text(row["conversation"]),
         domain=_text(row["domain"]),
         propensities=cast("dict[str, float]", loads(row["propensities"] or "{}")),
+        spread=cast("dict[str, float]", loads(row["spread"])),
+        origin=cast("Origin", row["origin"]),
     )
 
 

@@ -14,8 +14,8 @@ from ensemble.store.content import (
     real,
     stamp,
 )
-from ensemble.types import Call, Late, Plan, Record, RequestId, Ruling, Stage
-from judges.types import CandidateId, Exchange, Usage, Verdict
+from ensemble.types import Call, Late, Plan, Record, Request, RequestId, Ruling, Stage
+from judges.types import CandidateId, Exchange, Prompt, Usage, Verdict
 
 Value = str | int | float | None
 Row = tuple[Value, ...]
@@ -24,7 +24,8 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "requests": (
         "id", "arrived_at", "status", "model", "dialect", "stream", "conversation", "key_id", "tenant", "data_class",
         "end_user", "idempotency_key", "tags", "metadata", "domain", "prompt_hash", "messages", "options", "chosen",
-        "member", "fallback", "answered_s", "error", "error_detail", "config",
+        "member", "fallback", "answered_s", "error", "error_detail", "config", "source", "reference", "domain_by",
+        "content",
     ),
     "plans": (
         "request_id", "router", "stages", "fallback_order", "shadow", "predicted", "propensities", "reason",
@@ -34,7 +35,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         "started_at", "total_s", "first_token_s", "failure", "detail", "finish_reason", "text", "http_status",
         "provider_request_id", "model", "system_fingerprint", "dropped", "transport", "member_digest", "price",
         "input_tokens", "output_tokens", "cached_input_tokens", "cache_write_tokens", "reasoning_tokens",
-        "image_tokens", "nano_usd", "provider_nano_usd", "after_answer",
+        "image_tokens", "nano_usd", "provider_nano_usd", "after_answer", "key", "run", "batch",
     ),
     "candidates": (
         "request_id", "id", "call_id", "member", "purpose", "stage", "sample", "after_answer", "text", "tool_calls",
@@ -43,7 +44,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "verdicts": (
         "id", "request_id", "parent", "stage", "judge", "judge_digest", "phase", "outcome", "winners", "chosen",
         "confidence", "fallback", "complete", "overturned", "usable", "own_family", "all_bad", "disagreement", "flags",
-        "weights", "reason", "started_at", "total_s", "input_tokens", "output_tokens", "nano_usd",
+        "weights", "reason", "started_at", "total_s", "input_tokens", "output_tokens", "nano_usd", "case_key", "panel",
     ),
     "scores": ("verdict_id", "candidate_id", "score", "winner", "set_aside"),
     "preferences": ("verdict_id", "position", "shown_first", "shown_second", "outcome", "strength", "exchange"),
@@ -56,8 +57,6 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 
 
 _RULES = tuple(rule.name for rule in fields(Stage))
-_REQUEST = {name: index for index, name in enumerate(COLUMNS["requests"])}
-_CALL = {name: index for index, name in enumerate(COLUMNS["calls"])}
 
 
 @dataclass(slots=True)
@@ -67,12 +66,14 @@ class Rows:
     Attributes:
         router: name under which they count; None for late rows, until the writer has looked it up.
         day: UTC day of the request's arrival; None likewise.
+        settled: reservations that go with these rows.
     """
 
     request: RequestId
     router: str | None = None
     day: str | None = None
     overturned: bool = False
+    settled: tuple[str, ...] = ()
     tables: dict[str, list[Row]] = field(default_factory=lambda: {table: [] for table in COLUMNS})
 
 
@@ -95,43 +96,10 @@ def rows_of(record: Record) -> Rows:
 
 def late_rows_of(late: Late) -> Rows:
     """The rows of what came after the answer. Raises as ``rows_of`` does."""
-    rows = Rows(late.request, overturned=late.ruling is not None and late.ruling.overturned)
+    overturned = late.ruling is not None and late.ruling.overturned
+    rows = Rows(late.request, overturned=overturned, settled=late.settled)
     _calls(rows, late.calls, late.authors, (late.ruling,) if late.ruling else ())
     return rows
-
-
-def daily_requests(batch: Iterable[Rows]) -> list[Row]:
-    """What ``batch`` adds to ``daily_requests``: one row per day and router."""
-    sums: dict[tuple[Value, Value], list[float]] = {}
-    for rows in batch:
-        into = sums.setdefault((rows.day, rows.router), [0, 0, 0, 0, 0, 0, 0.0])
-        into[5] += rows.overturned
-        for row in rows.tables["requests"]:
-            status, answered_s = row[_REQUEST["status"]], row[_REQUEST["answered_s"]]
-            into[0] += 1
-            into[1] += status == "answered"
-            into[2] += status == "failed"
-            into[3] += status == "cancelled"
-            into[4] += row[_REQUEST["fallback"]] is not None
-            into[6] += answered_s if isinstance(answered_s, float) else 0.0
-    return [(*key, *values) for key, values in sums.items()]
-
-
-def daily_calls(batch: Iterable[Rows]) -> list[Row]:
-    """What ``batch`` adds to ``daily_calls``: one row per day, router, member and purpose."""
-    started, member, purpose = _CALL["started_at"], _CALL["member"], _CALL["purpose"]
-    failure, nano_usd = _CALL["failure"], _CALL["nano_usd"]
-    sums: dict[Row, list[int]] = {}
-    for rows in batch:
-        for row in rows.tables["calls"]:
-            key = (str(row[started])[:10], rows.router, row[member], row[purpose])
-            into = sums.setdefault(key, [0, 0, 0, 0])
-            cost = row[nano_usd]
-            into[0] += 1
-            into[1] += row[failure] is not None
-            into[2] += cost if isinstance(cost, int) else 0
-            into[3] += cost is None
-    return [(*key, *values) for key, values in sums.items()]
 
 
 def _request(record: Record) -> Row:
@@ -153,7 +121,7 @@ def _request(record: Record) -> Row:
         bind_optional(request.idempotency_key),
         _json(request.tags),
         _json(request.metadata),
-        bind_optional(request.tags.get("domain", request.metadata.get("domain"))),
+        bind_optional(_domain(request)),
         hashlib.sha256(messages + b"\n" + options).hexdigest(),
         messages.decode(),
         options.decode(),
@@ -164,7 +132,20 @@ def _request(record: Record) -> Row:
         record.error,
         bind(record.error_detail),
         record.config,
+        request.source,
+        bind_optional(request.reference),
+        request.domain_by if request.domain is not None and _domain(request) == request.domain else None,
+        "kept",
     )
+
+
+def _domain(request: Request) -> str | None:
+    return request.tags.get("domain", request.metadata.get("domain", request.domain))
+
+
+def prompt_hash(prompt: Prompt) -> str:
+    """SHA-256 (64 hex digits) by which equal prompts are found in the log: messages, a line feed, options."""
+    return hashlib.sha256(messages_json(prompt.messages) + b"\n" + options_json(prompt)).hexdigest()
 
 
 def _plan(request: RequestId, plan: Plan) -> Row:
@@ -242,6 +223,9 @@ def _call(call: Call, *, held: bool) -> Row:
         usage.nano_usd,
         usage.provider_nano_usd,
         call.after_answer,
+        call.key,
+        bind_optional(call.run),
+        call.batch,
     )
 
 
@@ -330,6 +314,8 @@ def _verdict(request: RequestId, ruling: Ruling, id_: str, parent: str | None, v
         verdict.usage.input_tokens,
         verdict.usage.output_tokens,
         verdict.usage.nano_usd,
+        ruling.case_key if own else None,
+        _json(ruling.panel) if own and ruling.panel else None,
     )
 
 

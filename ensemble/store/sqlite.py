@@ -57,13 +57,13 @@ class SqliteStore:
         await self._writer.write(rows)
 
     async def request(self, id_: RequestId) -> Mapping[str, object] | None:
-        return await self._read(lambda db: queries.request(db, id_))
+        return await self.read(lambda db: queries.request(db, id_))
 
     async def counts(self) -> Mapping[str, int]:
-        return await self._read(queries.counts)
+        return await self.read(queries.counts)
 
     async def ledger_total(self) -> Total:
-        return await self._read(queries.ledger_total)
+        return await self.read(queries.ledger_total)
 
     def labels(self, *, complete: bool = True) -> Iterator[Label]:
         db = self._connect(reader=True)
@@ -88,7 +88,10 @@ class SqliteStore:
                 db.close()
             self._readers.clear()
 
-    async def _read(self, question: Callable[[Database], R]) -> R:
+    async def change(self, change: Callable[[Database], R]) -> R:
+        return await self._writer.change(change)
+
+    async def read(self, question: Callable[[Database], R]) -> R:
         if self._closed:
             raise StoreError(f"{self._path}: the log has been closed")
         return await asyncio.get_running_loop().run_in_executor(self._pool, self._ask, question)

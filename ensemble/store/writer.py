@@ -11,13 +11,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from typing import TypeVar, cast
 
 from sqlite_utils import Database
 
 from ensemble.errors import StoreError
 from ensemble.store import queries
+from ensemble.store.daily import daily_calls, daily_requests
 from ensemble.store.faults import ROW_FAULTS, explain, identity
-from ensemble.store.rows import COLUMNS, Row, Rows, daily_calls, daily_requests
+from ensemble.store.rows import COLUMNS, Row, Rows
 
 CLOSE_S = 60.0
 """Most seconds that closing waits for the rows still queued."""
@@ -44,12 +46,18 @@ _DAILY_CALLS = _add(
 )
 
 
+Change = Callable[[Database], object]
+"""Anything else that writes; it runs in the writer's thread, behind a savepoint of its own, and must be quick."""
+R = TypeVar("R")
+
+
 @dataclass(slots=True)
 class _Job:
-    """Rows to write and who waits for them; ``rows`` is None for a mere proof that writing works."""
+    """What to write and who waits for it; None is a mere proof that writing works."""
 
-    rows: Rows | None
-    done: asyncio.Future[None]
+    work: Rows | Change | None
+    done: asyncio.Future[object]
+    result: object = None
 
 
 _Told = list[tuple[_Job, StoreError | None]]
@@ -83,17 +91,28 @@ class Writer:
         Raises:
             StoreError: nothing of ``rows`` was written.
         """
+        await self._put(rows)
+
+    async def change(self, change: Callable[[Database], R]) -> R:
+        """Run ``change`` in the next transaction; return what it returned once that survives the death of the process.
+
+        Raises:
+            StoreError: nothing of it was written. A StoreError of ``change`` itself comes out as it is.
+        """
+        return cast("R", await self._put(change))
+
+    async def _put(self, work: Rows | Change | None) -> object:
         await self._room.acquire()
         if self._closed or not self._thread.is_alive():
             self._room.release()
             raise StoreError(f"{self._path}: the log has been closed")
-        done: asyncio.Future[None] = self._loop.create_future()
-        self._gathered.append(_Job(rows, done))
+        done: asyncio.Future[object] = self._loop.create_future()
+        self._gathered.append(_Job(work, done))
         if len(self._gathered) == 1:
             # Handed over at the end of this turn of the loop, together with what the other tasks of the turn bring: the
             # thread then wakes once, and does not fight them for the interpreter while they prepare their rows.
             self._loop.call_soon(self._hand_over)
-        await done
+        return await done
 
     async def close(self) -> None:
         """Write what is queued and close the file.
@@ -153,16 +172,18 @@ class Writer:
             return [(job, StoreError(explain(fault, self._path))) for job in batch]
 
     def _attempt(self, db: Database, batch: list[_Job]) -> _Told:
+        if any(callable(job.work) for job in batch):
+            return self._one_by_one(db, batch)
         execute = db.conn.execute
         execute("BEGIN IMMEDIATE")
         try:
-            _write(db, [job.rows for job in batch if job.rows is not None])
+            _write(db, [job.work for job in batch if isinstance(job.work, Rows)])
             execute("COMMIT")
         except ROW_FAULTS as fault:
             execute("ROLLBACK")
             if len(batch) > 1:
                 return self._one_by_one(db, batch)
-            return [(batch[0], StoreError(f"the row was refused: {fault}"))]
+            return [(batch[0], _refused(fault))]
         return [(job, None) for job in batch]
 
     def _one_by_one(self, db: Database, batch: list[_Job]) -> _Told:
@@ -172,11 +193,14 @@ class Writer:
         for job in batch:
             execute("SAVEPOINT job")
             try:
-                _write(db, [job.rows] if job.rows is not None else [])
+                if callable(job.work):
+                    job.result = job.work(db)
+                else:
+                    _write(db, [job.work] if job.work is not None else [])
                 told.append((job, None))
-            except ROW_FAULTS as fault:
+            except (StoreError, *ROW_FAULTS) as fault:
                 execute("ROLLBACK TO job")
-                told.append((job, StoreError(f"the row was refused: {fault}")))
+                told.append((job, fault if isinstance(fault, StoreError) else _refused(fault)))
             execute("RELEASE job")
         execute("COMMIT")
         return told
@@ -209,9 +233,13 @@ class Writer:
             if job.done.done():
                 continue
             if error is None:
-                job.done.set_result(None)
+                job.done.set_result(job.result)
             else:
                 job.done.set_exception(error)
+
+
+def _refused(fault: Exception) -> StoreError:
+    return StoreError(f"the row was refused: {fault}")
 
 
 def _write(db: Database, batch: list[Rows]) -> None:
@@ -225,6 +253,8 @@ def _write(db: Database, batch: list[Rows]) -> None:
         rows: list[Row] = [row for rows in batch for row in rows.tables[table]]
         if rows:
             many(statement, rows)
+    if settled := [(id_,) for rows in batch for id_ in rows.settled]:
+        many("DELETE FROM reservations WHERE id = ?", settled)
     for late in batch:
         if late.router is None:
             late.router, late.day = queries.router_and_day(db, late.request)

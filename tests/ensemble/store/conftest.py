@@ -1,6 +1,8 @@
 """A log in a temporary folder, closed after the test."""
 
-from collections.abc import AsyncIterator
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -18,3 +20,9 @@ async def store(path: Path) -> AsyncIterator[Store]:
     opened = await open_store(path, busy_s=0.2)
     yield opened
     await opened.close()
+
+
+@pytest.fixture
+def db(store: Store, path: Path) -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as conn:
+        yield conn

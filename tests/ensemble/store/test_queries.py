@@ -2,7 +2,6 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
@@ -17,12 +16,6 @@ from ensemble.types import RequestId
 from judges.types import Message, Prompt, Usage
 from tests.ensemble.store.builders import NOON, a_call, a_late, a_record, a_request, an_id, said
 from tests.ensemble.store.test_content import texts
-
-
-@pytest.fixture
-def db(path: Path) -> Iterator[sqlite3.Connection]:
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as conn:
-        yield conn
 
 
 async def fill(store: Store) -> None:

@@ -5,10 +5,16 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Awaitable
+from functools import partial
 from pathlib import Path
 
-from ensemble.store import open_store
-from ensemble.types import RequestId
+import pytest
+from sqlite_utils import Database
+
+from ensemble.errors import StoreError
+from ensemble.store import Store, open_store
+from ensemble.types import Late, RequestId
 from tests.conftest import ROOT
 from tests.ensemble.store.builders import a_record
 
@@ -103,3 +109,45 @@ asyncio.run(main())
     )
     assert done.returncode == 0
     assert done.stderr == b""
+
+
+async def test_a_change_is_durable_and_answers(store: Store, db: sqlite3.Connection) -> None:
+    def reserve(log: Database) -> int:
+        log.conn.execute("INSERT INTO reservations VALUES ('a', 'run', 5, '2026-11-23T00:00:00.000000Z')")
+        return 7
+
+    assert await store.change(reserve) == 7
+    assert db.execute("SELECT scope, nano_usd FROM reservations").fetchall() == [("run", 5)]
+
+
+async def test_a_change_that_is_refused_harms_nobody_in_its_batch(store: Store, db: sqlite3.Connection) -> None:
+    def refuse(log: Database) -> None:
+        log.conn.execute("INSERT INTO reservations VALUES ('a', 'run', 5, '2026-11-23T00:00:00.000000Z')")
+        raise StoreError("there is no such request")
+
+    async with asyncio.TaskGroup() as group:
+        written = group.create_task(store.record(a_record()))
+        refused = group.create_task(_told(store.change(refuse)))
+    assert written.done()
+    assert refused.result() == "there is no such request"
+    assert db.execute("SELECT count(*) FROM reservations").fetchone() == (0,)
+    assert db.execute("SELECT count(*) FROM requests").fetchone() == (1,)
+
+
+async def test_a_settled_reservation_goes_with_its_calls(store: Store, db: sqlite3.Connection) -> None:
+    record = a_record()
+    await store.record(record)
+    for name in ("kept", "settled"):
+        await store.change(partial(_reserve, name))
+    await store.record_late(Late(request=record.request.id, calls=(), authors={}, settled=("settled",)))
+    assert db.execute("SELECT id FROM reservations").fetchall() == [("kept",)]
+
+
+def _reserve(name: str, log: Database) -> None:
+    log.conn.execute("INSERT INTO reservations VALUES (?, 'run', 5, '2026-11-23T00:00:00.000000Z')", [name])
+
+
+async def _told(change: Awaitable[None]) -> str:
+    with pytest.raises(StoreError) as caught:
+        await change
+    return str(caught.value)
