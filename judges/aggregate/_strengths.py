@@ -10,7 +10,7 @@ _STILL = 1e-10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strengths:
-    """Log-odds strengths around a mean of 0, one per player, and their standard errors.
+    """Log-odds strengths around a mean of 0 or of the prior, one per player, and their standard errors.
 
     P(i beats j) is 1 / (1 + exp(strength[j] - strength[i])).
     """
@@ -19,23 +19,28 @@ class Strengths:
     error: tuple[float, ...]
 
 
-def bradley_terry(players: int, wins: Mapping[tuple[int, int], float], *, ridge: float = 0.1) -> Strengths:
+def bradley_terry(
+    players: int, wins: Mapping[tuple[int, int], float], *, ridge: float = 0.1, means: Sequence[float] = ()
+) -> Strengths:
     """Fit strengths to ``wins[i, j]``, how often i beat j; a tie is half a win for each (Bradley and Terry 1952).
 
-    ``ridge`` is the precision of a normal prior around 0. It keeps a player that never lost finite, and it makes the
-    answer unique where not everybody met. Newton's method; the errors come from the inverse of the curvature. A few
-    dozen players take milliseconds.
+    ``ridge`` is the precision of a normal prior around ``means``, one log-odds strength per player, or around 0. It
+    keeps a player that never lost finite, and it makes the answer unique where not everybody met. Newton's method; the
+    errors come from the inverse of the curvature. A few dozen players take milliseconds.
 
     Raises:
-        ValueError: ``ridge`` is not above 0, a count is negative, or a player does not exist.
+        ValueError: ``ridge`` is not above 0, a count is negative, a player does not exist or has no mean.
     """
     if ridge <= 0:
         raise ValueError("ridge must be above 0, or strengths may be infinite")
     if any(count < 0 or not (0 <= i < players and 0 <= j < players) for (i, j), count in wins.items()):
         raise ValueError("wins must count players from 0 and be at least 0")
-    strength = [0.0] * players
+    if means and len(means) != players:
+        raise ValueError(f"means must give one strength for each of {players} players")
+    around = list(means) or [0.0] * players
+    strength = list(around)
     for _ in range(_ROUNDS):
-        slope, curve = _derivatives(strength, wins, ridge)
+        slope, curve = _derivatives(strength, wins, ridge, around)
         step = [math.fsum(row[i] * slope[i] for i in range(players)) for row in _inverse(curve)]
         # A full step can overshoot where the data are one-sided; the likelihood is concave, so a bounded one will not.
         largest = max(map(abs, step), default=0.0)
@@ -43,17 +48,17 @@ def bradley_terry(players: int, wins: Mapping[tuple[int, int], float], *, ridge:
         strength = [one + scale * move for one, move in zip(strength, step, strict=True)]
         if largest < _STILL:
             break
-    _, curve = _derivatives(strength, wins, ridge)
+    _, curve = _derivatives(strength, wins, ridge, around)
     errors = tuple(math.sqrt(row[i]) for i, row in enumerate(_inverse(curve)))
     return Strengths(strength=tuple(strength), error=errors)
 
 
 def _derivatives(
-    strength: Sequence[float], wins: Mapping[tuple[int, int], float], ridge: float
+    strength: Sequence[float], wins: Mapping[tuple[int, int], float], ridge: float, around: Sequence[float]
 ) -> tuple[list[float], list[list[float]]]:
     """Slope of the log-likelihood, and its curvature with the sign turned, so that it is positive definite."""
     size = len(strength)
-    slope = [-ridge * one for one in strength]
+    slope = [-ridge * (one - mean) for one, mean in zip(strength, around, strict=True)]
     curve = [[ridge if i == j else 0.0 for j in range(size)] for i in range(size)]
     for (i, j), count in wins.items():
         if i == j:
