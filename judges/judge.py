@@ -21,20 +21,20 @@ class Held:
     book: Calibration | None = None
 
 
-class Judge(Plugin):
-    """Decides which candidates of a case are best."""
+class Calibrated(Plugin):
+    """A plugin that labels can tell something about. What they told is no part of its digest."""
 
     outside: ClassVar[frozenset[str]] = frozenset({"calibration"})
 
     calibration: Path | None = None
-    """File with calibrated confidences for this judge, and for the judges in it that name no file of their own."""
+    """File of what labels say of this part, and of the parts in it that name no file of their own."""
 
     @cached_property
     def _held(self) -> Held:
         return Held()
 
     def load(self) -> None:
-        """Read the calibration, and what the parts of this judge read.
+        """Read the calibration, and what the parts of this plugin read.
 
         Raises:
             OSError, InvalidOptions: a file cannot be read, or is not what it should be.
@@ -44,11 +44,15 @@ class Judge(Plugin):
             self.calibrate(read(self.calibration))
 
     def calibrate(self, book: Calibration) -> None:
-        """Take confidences from ``book``, here and in every part that names no file of its own."""
+        """Hold to ``book``, here and in every part that names no file of its own. May block: it may fit weights."""
         self._held.book = book
         for _, part in self.parts():
-            if isinstance(part, Judge | Aggregator) and getattr(part, "calibration", None) is None:
+            if isinstance(part, Calibrated) and part.calibration is None:
                 part.calibrate(book)
+
+
+class Judge(Calibrated):
+    """Decides which candidates of a case are best."""
 
     def misfits(self) -> Iterator[tuple[str, str]]:
         """Where what was learned does not fit what is configured: (dotted option, sentence); known once loaded."""
@@ -99,11 +103,8 @@ class Judge(Plugin):
 class Aggregator(Plugin):
     """Combines ballots. Pure: equal ballots give equal verdicts, whatever their order."""
 
-    def calibrate(self, book: Calibration) -> None:
-        """Take accuracies from ``book``, the calibration of the jury; one that weighs nothing has no use for it."""
-
-    def unheard(self, seats: Sequence[Judge]) -> Iterator[tuple[str, str]]:
-        """Which of ``seats`` would have no vote for lack of something: (dotted option, sentence)."""
+    def misfits(self, seats: Sequence[Judge]) -> Iterator[tuple[str, str]]:
+        """Where what was learned does not fit ``seats``: (dotted option, sentence); known once loaded."""
         yield from ()
 
     @abstractmethod

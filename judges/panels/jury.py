@@ -1,7 +1,7 @@
 """Several judges at once, and one rule to count their ballots."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Annotated
 
@@ -26,6 +26,10 @@ class Jury(Judge):
     @property
     def scores_candidates(self) -> bool:
         return self.aggregate.use == "mean" and any(seat.scores_candidates for seat in self.seats)
+
+    def misfits(self) -> Iterator[tuple[str, str]]:
+        yield from super().misfits()
+        yield from ((f"aggregate.{place}", told) for place, told in self.aggregate.misfits(self.seats))
 
     async def judge(self, case: Case, models: Mapping[str, Model]) -> Verdict:
         async with asyncio.TaskGroup() as group:

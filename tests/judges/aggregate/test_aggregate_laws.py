@@ -1,12 +1,15 @@
 """The laws of every aggregator, and what sets each apart."""
 
 from dataclasses import replace
+from functools import cache
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judges import AGGREGATORS, Candidate, CandidateId, Case, Preference, Verdict
+from judges import AGGREGATORS, Aggregator, Candidate, CandidateId, Case, Preference, Verdict
+from judges.calibration import Calibration, Fitted
+from judges.judge import Calibrated
 from judges.testing import a_case, a_verdict, finding, relabelled
 
 NAMES = AGGREGATORS.names()
@@ -26,6 +29,15 @@ def ballots_of(draw: st.DrawFn) -> Verdict:
 many = st.lists(ballots_of(), max_size=6)
 
 
+@cache
+def ready(name: str) -> Aggregator:
+    """The aggregator ``name``, which knows the judge of all these ballots where it has to know its judges."""
+    aggregator = AGGREGATORS.build(name)
+    if isinstance(aggregator, Calibrated):
+        aggregator.calibrate(Calibration(judges={"a judge": Fitted(n=50, right=45)}))
+    return aggregator
+
+
 def renamed(ballot: Verdict, names: dict[CandidateId, CandidateId]) -> Verdict:
     return replace(
         ballot,
@@ -37,27 +49,27 @@ def renamed(ballot: Verdict, names: dict[CandidateId, CandidateId]) -> Verdict:
 @pytest.mark.parametrize("name", NAMES)
 @given(ballots=many, order=st.randoms(use_true_random=False))
 def test_the_order_of_ballots_and_candidates_does_not_matter(name: str, ballots: list[Verdict], order: object) -> None:
-    counted = AGGREGATORS.build(name).combine(ballots, CASE)
+    counted = ready(name).combine(ballots, CASE)
     shuffled = list(ballots)
     order.shuffle(shuffled)  # type: ignore[attr-defined]
     turned = replace(CASE, candidates=tuple(reversed(CASE.candidates)))
-    assert finding(AGGREGATORS.build(name).combine(shuffled, turned)) == finding(counted)
+    assert finding(ready(name).combine(shuffled, turned)) == finding(counted)
 
 
 @pytest.mark.parametrize("name", NAMES)
 @given(ballots=many)
 def test_relabelled_candidates_relabel_the_verdict(name: str, ballots: list[Verdict]) -> None:
     names = {CandidateId(one): CandidateId(f"n-{one}") for one in IDS}
-    counted = AGGREGATORS.build(name).combine(ballots, CASE)
-    other = AGGREGATORS.build(name).combine([renamed(one, names) for one in ballots], relabelled(CASE, names))
+    counted = ready(name).combine(ballots, CASE)
+    other = ready(name).combine([renamed(one, names) for one in ballots], relabelled(CASE, names))
     assert finding(other) == finding(renamed(counted, names))
 
 
 @pytest.mark.parametrize("name", NAMES)
 @given(ballots=many, silent=st.integers(1, 4))
 def test_abstentions_change_nothing(name: str, ballots: list[Verdict], silent: int) -> None:
-    counted = AGGREGATORS.build(name).combine(ballots, CASE)
-    more = AGGREGATORS.build(name).combine([*ballots, *[a_verdict()] * silent], CASE)
+    counted = ready(name).combine(ballots, CASE)
+    more = ready(name).combine([*ballots, *[a_verdict()] * silent], CASE)
     assert more.winners == counted.winners
 
 
@@ -66,13 +78,13 @@ def test_abstentions_change_nothing(name: str, ballots: list[Verdict], silent: i
 @pytest.mark.parametrize("seats", [1, 2, 5])
 def test_a_unanimous_jury_is_followed(name: str, winner: str, seats: int) -> None:
     ballot = a_verdict(winner, scores={one: 0.9 if one == winner else 0.3 for one in IDS})
-    verdict = AGGREGATORS.build(name).combine([ballot] * seats, CASE)
+    verdict = ready(name).combine([ballot] * seats, CASE)
     assert (verdict.outcome, verdict.winners) == ("decided", (winner,))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_nobody_heard_names_nobody(name: str) -> None:
-    build = AGGREGATORS.build(name)
+    build = ready(name)
     assert build.combine([], CASE).outcome == "abstained"
     assert build.combine([a_verdict(), a_verdict(outcome="failed")], CASE).outcome == "abstained"
     failed = build.combine([a_verdict(outcome="failed", reason="no answer")] * 2, CASE)
@@ -80,10 +92,10 @@ def test_nobody_heard_names_nobody(name: str) -> None:
     assert "no answer" in failed.reason
 
 
-@pytest.mark.parametrize("name", ["majority", "borda", "bradley_terry"])
+@pytest.mark.parametrize("name", ["majority", "borda", "bradley_terry", "weighted"])
 def test_an_even_split_is_a_tie(name: str) -> None:
     two = a_case("a", "b")
-    verdict = AGGREGATORS.build(name).combine([a_verdict("c0"), a_verdict("c1")], two)
+    verdict = ready(name).combine([a_verdict("c0"), a_verdict("c1")], two)
     assert (verdict.outcome, verdict.winners) == ("tie", ("c0", "c1"))
 
 
