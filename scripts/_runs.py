@@ -213,16 +213,16 @@ def client_errors() -> tuple[type[Exception], ...]:
     return OpenAIError, HTTPError, RunFailed
 
 
-async def ask(client: "AsyncOpenAI", prompt: str, *, stream: bool, at: int) -> Reply:
-    """Ask the panel; raises one of ``client_errors``, also for a stream that ends before its last chunk."""
+async def ask(client: "AsyncOpenAI", prompt: str, *, stream: bool, at: int, model: str = PANEL) -> Reply:
+    """Ask a router; raises one of ``client_errors``, also for a stream that ends before its last chunk."""
     begin = time.monotonic()
-    came = await (_streamed if stream else _whole)(client, prompt)
+    came = await (_streamed if stream else _whole)(client, prompt, model)
     return Reply(**came, seconds=time.monotonic() - begin, streamed=stream, at=at)
 
 
-async def _whole(client: "AsyncOpenAI", prompt: str) -> dict[str, Any]:
+async def _whole(client: "AsyncOpenAI", prompt: str, model: str) -> dict[str, Any]:
     raw = await client.chat.completions.with_raw_response.create(
-        model=PANEL, messages=[{"role": "user", "content": prompt}]
+        model=model, messages=[{"role": "user", "content": prompt}]
     )
     said = raw.parse()
     return {
@@ -234,9 +234,9 @@ async def _whole(client: "AsyncOpenAI", prompt: str) -> dict[str, Any]:
     }
 
 
-async def _streamed(client: "AsyncOpenAI", prompt: str) -> dict[str, Any]:
+async def _streamed(client: "AsyncOpenAI", prompt: str, model: str) -> dict[str, Any]:
     raw = await client.chat.completions.with_raw_response.create(
-        model=PANEL, messages=[{"role": "user", "content": prompt}], stream=True
+        model=model, messages=[{"role": "user", "content": prompt}], stream=True
     )
     models, pieces, about = set[str](), list[str](), dict[str, Any]()
     async for chunk in raw.parse():

@@ -20,6 +20,7 @@ FAULTS = (
     "wrong_type",
     "surrogates",
     "no_usage",
+    "401",
     "429",
     "500",
     "503",
