@@ -79,6 +79,13 @@ def commands() -> str:
         command = group.get_command(context, name)
         if command is not None:
             rows.append(f"| `ensemble {name}` | {_cell(command.get_short_help_str(200))} |")
+        if isinstance(command, click.Group):
+            below = {inner: command.get_command(context, inner) for inner in command.list_commands(context)}
+            rows += [
+                f"| `ensemble {name} {inner}` | {_cell(one.get_short_help_str(200))} |"
+                for inner, one in below.items()
+                if one is not None
+            ]
     return "\n".join(rows) + "\n"
 
 

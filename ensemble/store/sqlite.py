@@ -139,6 +139,27 @@ def _connect(path: Path, busy_s: float, *, reader: bool = False) -> Database:
     return db
 
 
+def open_reader(path: Path, *, busy_s: float = 5.0) -> Database:
+    """A connection to the log at ``path`` that cannot write, for one thread; close it. Raises StoreError."""
+    if not path.exists():
+        raise StoreError(f"{path}: there is no log; name the file with --db, or the configuration with --config")
+    try:
+        db = _connect(path, busy_s, reader=True)
+    except sqlite3.Error as error:
+        raise StoreError(explain(error, path)) from error
+    try:
+        _check(db, path)
+        if old := migrations.missing(db):
+            raise StoreError(
+                f"{path}: an older version of this program wrote it (schema step {old[0]} is missing); "
+                "start the service once, which brings it up to date"
+            )
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
 def _prepare(path: Path, busy_s: float) -> None:
     try:
         _create(path)

@@ -67,7 +67,7 @@ class Share:
 class Mean:
     """The mean of numbers that may be unknown; ``total`` adds up the known ones."""
 
-    total: float = 0.0
+    total: float = 0
     n: int = 0
     unknown: int = 0
     _mean: float = 0.0

@@ -1,0 +1,184 @@
+"""Stored verdicts as verdicts, with the lengths and the authors of what they were on: one request after another."""
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, cast
+
+from sqlite_utils import Database
+
+from ensemble.errors import StoreError
+from ensemble.store.content import loads, stamp, unbind
+from ensemble.store.faults import explain
+from ensemble.store.sqlite import open_reader
+from ensemble.types import RequestId
+from judges.types import CandidateId, Exchange, Preference, Usage, Verdict
+
+_VERDICTS = """
+SELECT
+    v.id, v.request_id, v.parent, root.judge AS judge, v.judge_digest, v.outcome, v.winners, v.confidence,
+    v.own_family, v.all_bad, v.flags, v.weights, v.input_tokens, v.output_tokens, v.nano_usd,
+    (
+        SELECT json_group_array(json_array(s.candidate_id, s.score)) FROM scores s
+        WHERE s.verdict_id = v.id AND s.score IS NOT NULL
+    ) AS scores,
+    (
+        SELECT json_group_array(json_array(p.shown_first, p.shown_second, p.outcome, p.strength, p.exchange))
+        FROM preferences p WHERE p.verdict_id = v.id
+    ) AS preferences,
+    (
+        SELECT json_group_array(json_array(e.position, e.prompt, e.model, e.shown, e.parsed, e.error, e.attempt))
+        FROM exchanges e WHERE e.verdict_id = v.id
+    ) AS exchanges,
+    CASE WHEN v.parent IS NULL THEN (
+        SELECT json_group_array(json_array(c.id, c.member, length(c.text))) FROM candidates c
+        WHERE c.request_id = v.request_id
+            AND CASE WHEN v.panel IS NULL THEN c.stage = v.stage AND (v.phase = 'full' OR c.after_answer = 0)
+                ELSE c.id IN (SELECT value FROM json_each(v.panel)) END
+            AND NOT EXISTS (
+                SELECT 1 FROM scores s
+                WHERE s.verdict_id = v.id AND s.candidate_id = c.id AND s.set_aside IS NOT NULL
+            )
+    ) END AS candidates
+FROM verdicts v
+JOIN verdicts root ON root.id = CASE instr(v.id, '/') WHEN 0 THEN v.id ELSE substr(v.id, 1, instr(v.id, '/') - 1) END
+WHERE root.started_at >= :since AND (:judge IS NULL OR root.judge = :judge)
+ORDER BY v.id
+"""
+# Ordered by the primary key, so that nothing is sorted and a verdict comes just before its ballots.
+_PEOPLE = """
+SELECT f.request_id, f.given_by, f.kind, coalesce(f.candidate_id, r.chosen) AS candidate
+FROM feedback f JOIN requests r ON r.id = f.request_id
+WHERE f.kind IN ('preferred', 'tie', 'all_bad') ORDER BY f.id
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """Who wrote a candidate, and how long its text is, in characters."""
+
+    member: str
+    characters: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """One stored verdict.
+
+    Attributes:
+        judge: its name in the configuration.
+        verdict: with its ballots; without raw texts, logprobs and reasons, which statistics have no need of.
+        candidates: what the judge was shown.
+        best: what people found best among them: all for a tie, none where all are bad; None where nobody told, or
+            they contradict one another.
+    """
+
+    request: RequestId
+    judge: str
+    verdict: Verdict
+    candidates: Mapping[CandidateId, Written] = field(default_factory=dict)
+    best: frozenset[CandidateId] | None = None
+
+
+@contextmanager
+def judged(path: Path, *, judge: str | None = None, since: datetime | None = None) -> Iterator[Iterator[Judged]]:
+    """The verdicts of the log at ``path`` in order of arrival, read in one snapshot, one at a time; nothing is written.
+
+    ``judge`` takes those of one judge alone, ``since`` (an aware time) those that were given then or later. Blocks.
+
+    Raises:
+        StoreError: there is no such log, or it cannot be read.
+    """
+    try:
+        with closing(open_reader(path)) as db:
+            db.begin()
+            yield _judged(db, judge, stamp(since) if since else "")
+    except sqlite3.Error as error:
+        raise StoreError(explain(error, path)) from error
+
+
+def _judged(db: Database, judge: str | None, since: str) -> Iterator[Judged]:
+    people = _people(db)
+    rows = db.query(_VERDICTS, {"judge": judge, "since": since})
+    for _, group in groupby(rows, key=lambda row: row["id"].partition("/")[0]):
+        root, *ballots = group
+        written = cast("list[tuple[CandidateId, str, int]]", loads(root["candidates"]))
+        shown = {one: Written(member=member, characters=size) for one, member, size in written}
+        yield Judged(
+            request=RequestId(root["request_id"]),
+            judge=unbind(root["judge"]),
+            verdict=_tree(root, ballots),
+            candidates=shown,
+            best=_best(people.get(root["request_id"]), frozenset(shown)),
+        )
+
+
+def _people(db: Database) -> dict[str, dict[str, tuple[str, str | None]]]:
+    """By request and person, the last word (kind, candidate). Few requests get one, so they fit into memory."""
+    told: dict[str, dict[str, tuple[str, str | None]]] = {}
+    for row in db.query(_PEOPLE):
+        told.setdefault(row["request_id"], {})[row["given_by"]] = (row["kind"], row["candidate"])
+    return told
+
+
+def _best(
+    told: Mapping[str, tuple[str, str | None]] | None, shown: frozenset[CandidateId]
+) -> frozenset[CandidateId] | None:
+    """What most people say; None where as many say something else, or none of it is among what was judged."""
+    votes = Counter(word if word[0] == "preferred" else (word[0], None) for word in (told or {}).values())
+    most = votes.most_common(2)
+    if not most or (len(most) > 1 and most[0][1] == most[1][1]):
+        return None
+    kind, candidate = most[0][0]
+    if kind == "preferred":
+        return frozenset({CandidateId(candidate)}) & shown or None if candidate else None
+    return shown if kind == "tie" else frozenset()
+
+
+def _tree(row: Mapping[str, Any], below: Sequence[Mapping[str, Any]]) -> Verdict:
+    own = sorted((one for one in below if one["parent"] == row["id"]), key=lambda one: _number(one["id"]))
+    return replace(
+        _verdict(row),
+        ballots=tuple(_tree(one, [deep for deep in below if deep["id"].startswith(f"{one['id']}/")]) for one in own),
+    )
+
+
+def _number(id_: str) -> int:
+    return int(id_.rpartition("/")[2])
+
+
+def _verdict(row: Mapping[str, Any]) -> Verdict:
+    preferences: Any = loads(row["preferences"])
+    exchanges: Any = loads(row["exchanges"])
+    scores: Any = loads(row["scores"])
+    winners: Any = loads(row["winners"])
+    flags: Any = loads(row["flags"])
+    return Verdict(
+        judge=row["judge_digest"],
+        outcome=row["outcome"],
+        winners=tuple(winners),
+        scores=dict(scores),
+        confidence=row["confidence"],
+        preferences=tuple(
+            Preference(shown=(one, other), outcome=outcome, strength=strength, exchange=exchange)
+            for one, other, outcome, strength, exchange in preferences
+        ),
+        exchanges=tuple(map(_exchange, sorted(exchanges, key=itemgetter(0)))),
+        flags=tuple(flags),
+        own_family=bool(row["own_family"]),
+        all_bad=bool(row["all_bad"]),
+        weights=row["weights"],
+        usage=Usage(input_tokens=row["input_tokens"], output_tokens=row["output_tokens"], nano_usd=row["nano_usd"]),
+    )
+
+
+def _exchange(columns: list[Any]) -> Exchange:
+    _, prompt, model, shown, parsed, error, attempt = columns
+    told: Any = loads(shown)
+    return Exchange(prompt=prompt, model=model, shown=tuple(told), text="", parsed=parsed, error=error, attempt=attempt)

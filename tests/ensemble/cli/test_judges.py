@@ -1,0 +1,75 @@
+"""Judges examined on the command line, over the simulated fleet."""
+
+import json
+import shlex
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from ensemble.cli import main
+from ensemble.cli.judges import SUBCOMMANDS
+from tests.ensemble.cli.conftest import Run
+
+
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+def example(name: str) -> list[str]:
+    """The arguments of the example that ends the help of a subcommand."""
+    told = CliRunner().invoke(main, ["judges", name, "--help"])
+    assert told.exit_code == 0
+    last = " ".join(told.output[told.output.rindex("Example: ") :].split())
+    assert last.startswith(f"Example: ensemble judges {name}")
+    return shlex.split(last.removeprefix("Example: ensemble "))
+
+
+def test_the_summary_is_what_the_subcommand_says() -> None:
+    listed = CliRunner().invoke(main, ["judges", "--help"]).output
+    for name in SUBCOMMANDS:
+        assert f"  {name} " in listed
+    told = CliRunner().invoke(main, ["judges", "reprot"])
+    assert told.exit_code == 2
+
+
+async def test_report_prints_shares_with_intervals(config: Path, run: Run) -> None:
+    for question in ("What is 2 + 2?", "What is 7 * 6?"):
+        assert (await run("ask", question)).exit_code == 0
+    told = await run(*example("report"))
+    assert told.exit_code == 0, told.output
+    assert "house  2 verdicts, digest " in told.stdout
+    rows = {line[:29].strip(): line[29:].split() for line in told.stdout.splitlines() if line.startswith("  ")}
+    assert rows["picks the longer"][:1] == ["1.000"]
+    assert rows["picks the longer"][-1] == "n=2"
+    assert rows["accuracy"] == ["-"]
+    assert rows["cost per verdict"][0] == "$0.00"
+    assert "\x1b" not in told.stdout
+
+
+async def test_report_as_json(config: Path, run: Run) -> None:
+    await run("ask", "What is 2 + 2?")
+    told = json.loads((await run("judges", "report", "--json")).stdout)
+    (house,) = told["judges"]
+    assert (house["judge"], house["seat"], house["verdicts"]) == ("house", "", 1)
+    assert house["rates"]["accuracy"] == {"value": None, "low": None, "high": None, "n": 0}
+    assert house["cost"] == {"nano_usd": 0, "unpriced": 0}
+
+
+async def test_report_of_another_log_needs_no_configuration(config: Path, run: Run) -> None:
+    await run("ask", "What is 2 + 2?")
+    remove(config)
+    log = config.with_name("ensemble.db")
+    assert "house  1 verdicts" in (await run("judges", "report", "--db", str(log))).stdout
+    told = await run("judges", "report")
+    assert told.exit_code == 1
+    assert "there is no such file" in told.stderr
+
+
+async def test_report_on_nothing_says_so(config: Path, run: Run) -> None:
+    told = await run("judges", "report")
+    assert told.exit_code == 1
+    assert told.stderr.startswith("Error: ensemble.db: there is no log; name the file with --db")
+    await run("ask", "What is 2 + 2?")
+    told = await run("judges", "report", "--judge", "jury")
+    assert (told.exit_code, told.stdout) == (0, "")
+    assert "holds no verdict of 'jury'" in told.stderr

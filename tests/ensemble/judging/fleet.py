@@ -1,0 +1,78 @@
+"""A simulated fleet of two families with a judge of a third, a configuration for it, and tasks with known truth."""
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from ensemble.service import Service, open_service
+from ensemble.simulator import Simulator, SimulatorSettings
+from ensemble.simulator.tasks import Task, make_tasks
+from judges.types import Message, Prompt
+
+CONFIG = """
+[providers.sim]
+use = "openai"
+base_url = "{base_url}"
+
+[members.small]
+provider = "sim"
+model = "small"
+family = "oak"
+price = {{ input = 1, output = 2 }}
+
+[members.large]
+provider = "sim"
+model = "birch-large"
+family = "birch"
+price = {{ input = 1, output = 2 }}
+
+[members.critic]
+provider = "sim"
+model = "judge"
+family = "{family}"
+price = {{ input = 2, output = 8 }}
+
+[judges.house]
+use = "pairwise"
+model = "critic"
+order = "both"
+
+[judges.once]
+use = "pairwise"
+model = "critic"
+
+[judges.panel]
+use = "jury"
+seats = ["longest", {{ use = "pairwise", model = "critic" }}]
+
+[routers.best]
+use = "parallel"
+members = ["small", "large"]
+judge = "{judge}"
+"""
+
+
+@asynccontextmanager
+async def simulated(
+    folder: Path, *, judge: str = "house", family: str = "elm", **settings: Any
+) -> AsyncIterator[Service]:
+    """A service over a simulator with ``settings``; its log is ``ensemble.db`` in ``folder``."""
+    async with Simulator(SimulatorSettings(**settings)) as simulator:
+        path = folder / "ensemble.toml"
+        path.write_text(CONFIG.format(base_url=simulator.base_url, judge=judge, family=family))
+        async with open_service(path) as service:
+            yield service
+
+
+async def ask_all(service: Service, tasks: Iterable[Task]) -> None:
+    """Ask every task, one after another."""
+    for task in tasks:
+        messages = tuple(Message(role=turn["role"], content=turn["content"]) for turn in task.messages)  # type: ignore[arg-type]
+        await service.ask(Prompt(messages=messages))
+    await service.idle()
+
+
+def tasks(n: int, seed: int = 1) -> list[Task]:
+    """Tasks that are answered in text."""
+    return [task for task in make_tasks(2 * n, seed) if task.checker != "tool_call"][:n]

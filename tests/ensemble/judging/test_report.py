@@ -1,0 +1,111 @@
+"""What a report sees of judges whose biases are planted, over the simulated fleet and a real log."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from ensemble.config import load
+from ensemble.judging.report import JudgeReport, report
+from ensemble.simulator.tasks import Task, check
+from ensemble.store.judged import judged
+from judges.agreement import Rate
+from tests.ensemble.judging.fleet import ask_all, simulated, tasks
+
+
+async def reported(folder: Path, n: int = 70, **settings: object) -> list[JudgeReport]:
+    """The report on ``n`` tasks; the truth of the simulator stands in the log as what a person said."""
+    made = tasks(n)
+    async with simulated(folder, **settings) as service:  # type: ignore[arg-type]
+        await ask_all(service, made)
+    label(folder / "ensemble.db", made)
+    config = load(folder / "ensemble.toml")
+    with judged(folder / "ensemble.db") as verdicts:
+        return report(verdicts, config.judges, {name: one.family for name, one in config.members.items()})
+
+
+def label(path: Path, made: list[Task]) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        requests = [row[0] for row in db.execute("SELECT id FROM requests ORDER BY id")]
+        for request, task in zip(requests, made, strict=True):
+            rows = db.execute("SELECT id, text FROM candidates WHERE request_id = ?", [request]).fetchall()
+            right = [one for one, text in rows if check(task, text)]
+            kind = "all_bad" if not right else "tie" if len(right) == len(rows) else "preferred"
+            db.execute(
+                "INSERT INTO feedback (id, request_id, kind, candidate_id, given_by, source, created_at) "
+                "VALUES (?, ?, ?, ?, 'truth', 'import', '')",
+                (request, request, kind, right[0] if kind == "preferred" else None),
+            )
+        db.commit()
+
+
+def within(rate: Rate, low: float, high: float) -> bool:
+    return rate.value is not None and low <= rate.value <= high
+
+
+async def test_a_fair_judge_is_cleared(tmp_path: Path) -> None:
+    (house,) = await reported(tmp_path)
+    assert (house.judge, house.seat, house.verdicts) == ("house", "", 70)
+    assert house.rates["consistency"].value == 1.0
+    assert house.rates["first"].value == 0.5
+    assert house.rates["right_longer"].value == house.rates["right_shorter"].value == 1.0
+    assert house.rates["null"].value == 0.0
+    assert house.nano_usd.value is not None
+    assert house.cost.nano_usd == round(house.nano_usd.value * house.nano_usd.n)
+    assert house.cost.unpriced == 0
+
+
+async def test_a_planted_position_bias_is_seen(tmp_path: Path) -> None:
+    (house,) = await reported(tmp_path, position_bias=0.5)
+    first = house.rates["first"]
+    assert first.low is not None
+    assert first.low > 0.55
+    assert within(house.rates["consistency"], 0.35, 0.65)
+
+
+async def test_a_planted_length_bias_is_seen(tmp_path: Path) -> None:
+    (house,) = await reported(tmp_path, length_bias=0.6)
+    # Not one: of two texts of one length, this judge takes the first.
+    assert within(house.rates["consistency"], 0.85, 1.0)
+    assert within(house.rates["first"], 0.45, 0.6)
+    assert house.rates["longer"].low is not None
+    assert house.rates["longer"].low > 0.5
+    longer, shorter = house.rates["right_longer"], house.rates["right_shorter"]
+    assert longer.value is not None
+    assert shorter.high is not None
+    assert longer.value > shorter.high
+
+
+async def test_seats_of_a_jury_are_reported_below_it(tmp_path: Path) -> None:
+    panel, longest, pairwise = await reported(tmp_path, n=20, judge="panel")
+    assert (panel.judge, panel.seat, panel.rates["first"].value) == ("panel", "", None)
+    assert longest.seat == "panel.seats.0"
+    assert within(longest.rates["longer"], 1.0, 1.0)
+    assert longest.cost.nano_usd == 0
+    # The second seat is the judge [judges.once] too, so that is what it is called.
+    assert pairwise.seat == "once"
+    assert pairwise.rates["first"].n > 0
+    assert pairwise.cost == panel.cost
+    assert longest.rates["accuracy"].n > 0
+
+
+async def test_a_judge_of_a_members_family_is_held_against_the_truth(tmp_path: Path) -> None:
+    (house,) = await reported(tmp_path, n=40, family="birch")
+    own, right = house.rates["own"], house.rates["own_right"]
+    assert own.n > 0
+    assert own.value is not None
+    assert right.value is not None
+    assert right.n <= own.n
+    assert own.value > 0.5  # birch-large is the better model, which is no bias
+    assert right.value == own.value or right.n < own.n
+
+
+async def test_what_the_log_cannot_tell_is_left_out(tmp_path: Path) -> None:
+    async with simulated(tmp_path, judge="once") as service:
+        await ask_all(service, tasks(4))
+    with judged(tmp_path / "ensemble.db") as verdicts:
+        (once,) = report(verdicts)
+    blank = Rate(value=None, low=None, high=None, n=0)
+    for name in ("consistency", "accuracy", "right_longer", "right_shorter", "own", "own_right"):
+        assert once.rates[name] == blank, name
+    assert once.verdicts == 4
+    assert once.rates["first"].n > 0
