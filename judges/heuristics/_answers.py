@@ -60,6 +60,17 @@ def normal(answer: str) -> str | None:
     return f"text {' '.join(words)}" if any(map(str.isalnum, "".join(words))) else None
 
 
+def equal(one: str, other: str, tolerance: float) -> bool:
+    """Whether two normalized answers are the same; numbers of one kind may differ by a share of the larger."""
+    if one == other:
+        return True
+    (kind, _, said), (other_kind, _, other_said) = one.partition(" "), other.partition(" ")
+    if kind != "number" or other_kind != "number" or said.endswith("%") != other_said.endswith("%"):
+        return False
+    left, right = Fraction(said.rstrip("%")), Fraction(other_said.rstrip("%"))
+    return abs(left - right) <= Fraction(tolerance) * max(abs(left), abs(right))
+
+
 def _boxed(text: str) -> str | None:
     start = text.rfind("\\boxed{")
     if start < 0:

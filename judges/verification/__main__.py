@@ -27,7 +27,7 @@ def table(report: Report) -> str:
     lines = []
     for row in report.rows:
         mark = "ok   " if row.right else "info " if row.informative else "WRONG"
-        found = f"{row.found}" if row.right else f"{row.found}, expected {row.expected}"
+        found = f"{row.found}" if row.right or row.expected is None else f"{row.found}, expected {row.expected}"
         lines.append(f"{mark}  {row.part}  {row.name}: {found}")
     wrong = len(report.wrong)
     verdict = "every count is as expected" if not wrong else f"{wrong} counts are not as expected"

@@ -1,5 +1,9 @@
 import asyncio
+import gzip
+import json
 from collections import Counter
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given
@@ -103,3 +107,56 @@ def test_it_is_settled_as_soon_as_the_lead_is_out_of_reach() -> None:
 
 async def test_the_laws_hold() -> None:
     await check_judge(JUDGES.build("answer"), [a_case("7", "7", "8"), a_case("7", "8"), a_case("a", "A", "B", "B ")])
+
+
+@pytest.mark.parametrize(
+    ("reference", "right", "wrong"),
+    [
+        ("42", "So it is 6 * 7 = 42.", "So it is 41."),
+        ("#### 1,250", "The answer is $1250.", "The answer is 1205."),
+        ("(B)", "I choose (A), no: the answer is (B).", "The answer is (A)."),
+        ("Paris", "**paris**", "Rome"),
+        ("1/3", "The answer is 0.3333333333.", "The answer is 0.33."),
+        ("-0.5", "\\boxed{-\\frac{1}{2}}", "\\boxed{\\frac{1}{2}}"),
+    ],
+)
+async def test_a_known_answer_decides(reference: str, right: str, wrong: str) -> None:
+    case = replace(a_case(wrong, right, question="What is it?"), reference=reference)
+    assert (await Answer().judge(case, {})).winners == ("c1",)
+    # The wrong ones are many, and agree.
+    crowd = replace(a_case(wrong, wrong, wrong, right, question="What is it?"), reference=reference)
+    assert (await Answer().judge(crowd, {})).winners == ("c3",)
+    assert not Answer().settled(crowd, outstanding=0)
+
+
+async def test_tolerance_is_a_share_of_the_larger_number() -> None:
+    case = replace(
+        a_case("The answer is 3.14.", "The answer is 3.", "I have no idea at all, and very many words to say so.")
+    )
+    case = replace(case, reference="3.14159")
+    assert (await Answer().judge(case, {})).outcome == "abstained"
+    verdict = await Answer(tolerance=0.001).judge(case, {})
+    assert (verdict.outcome, verdict.winners) == ("tie", ("c0", "c2"))
+    assert (await Answer(tolerance=0.05).judge(case, {})).outcome == "abstained"
+
+
+async def test_numbers_within_the_tolerance_agree() -> None:
+    field = ("The answer is 3.14.", "The answer is 3.1416.", "The answer is 2.")
+    assert (await Answer().judge(a_case(*field), {})).outcome == "abstained"
+    assert (await Answer(tolerance=0.001).judge(a_case(*field), {})).winners == ("c0", "c1")
+
+
+async def test_on_recorded_mathematics_a_known_answer_agrees_with_the_recorded_score(shared_data: Path) -> None:
+    """GSM8K, where exactly one of two models was scored right."""
+    right = wrong = 0
+    with gzip.open(shared_data / "routing" / "gsm8k.jsonl.gz", "rt") as lines:
+        for record in map(json.loads, lines):
+            field = [a_candidate(said["output"], id=name) for name, said in record["models"].items()]
+            case = replace(a_case(*field, question=record["prompt"]), reference=record["reference"])
+            verdict = await Answer().judge(case, {})
+            scores = {name: said["score"] for name, said in record["models"].items()}
+            if verdict.outcome == "decided" and len(set(scores.values())) == 2:
+                right += scores[verdict.winners[0]] == 1
+                wrong += scores[verdict.winners[0]] == 0
+    assert right >= 100
+    assert wrong <= 0.02 * right
