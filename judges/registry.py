@@ -65,9 +65,17 @@ class Plugin(BaseModel, ABC):
         """Read artifacts. Called once at start, in a worker thread, so it may block.
 
         Here it loads the plugins among the options: whoever overrides it calls ``super().load()``.
+
+        Raises:
+            InvalidOptions: parts cannot be loaded; ``problems`` has the place of each.
         """
-        for _, part in self.parts():
-            part.load()
+        problems = [
+            (f"{place}.{key}" if key else place, wrong)
+            for place, part in self.parts()
+            for key, wrong in obstacles(part)
+        ]
+        if problems:
+            raise InvalidOptions(_told(problems), tuple(problems))
 
     def parts(self) -> Iterator[tuple[str, "Plugin"]]:
         """Every plugin directly among the options, with its dotted place."""
@@ -113,14 +121,14 @@ class Registry(Generic[P]):
         self._files: dict[Path, str] = {}
 
     def register(self, name: str) -> Callable[[type[Q]], type[Q]]:
-        """Class decorator. Raises ValueError if another class already holds ``name``."""
+        """Class decorator. Raises ValueError if another class already holds ``name``, hyphens being underscores."""
 
         def bind(cls: type[Q]) -> type[Q]:
-            held = self._classes.get(name)
+            held = self._classes.get(_plain(name))
             if held is not None and (held.__module__, held.__qualname__) != (cls.__module__, cls.__qualname__):
                 raise ValueError(f"{self.kind} {name!r} is already registered by {held.__module__}.{held.__qualname__}")
             cls.use = name
-            self._classes[name] = cast("type[P]", cls)
+            self._classes[_plain(name)] = cast("type[P]", cls)
             return cls
 
         return bind
@@ -129,7 +137,8 @@ class Registry(Generic[P]):
         """Make a plugin from a name, or from a table with ``use`` and options; an instance passes through.
 
         A name is looked for in this order: already registered; a path that ends in ``.py``; a module of that name in
-        ``homes``; an entry point. Specs come from the operator's configuration, never from a request.
+        ``homes``; an entry point. In a name, a hyphen is as good as an underscore. Specs come from the operator's
+        configuration, never from a request.
 
         Raises:
             UnknownPlugin, InvalidOptions
@@ -145,8 +154,7 @@ class Registry(Generic[P]):
             return cls.model_validate(options)
         except PydanticError as error:
             problems = tuple(_problems(error, cls))
-            told = "; ".join(f"{place}: {wrong}" if place else wrong for place, wrong in problems)
-            raise InvalidOptions(told, problems) from None
+            raise InvalidOptions(_told(problems), problems) from None
 
     def find(self, name: str) -> type[P]:
         """The class behind ``name``, imported now if need be.
@@ -156,37 +164,39 @@ class Registry(Generic[P]):
         """
         if name.endswith(".py"):
             return self._from_file(Path(name))
-        if name in self._classes:
-            return self._classes[name]
-        home = self._home_of(name)
-        entry = None if home else self._entry_points().get(name)
+        key = _plain(name)
+        if key in self._classes:
+            return self._classes[key]
+        home = self._modules().get(key)
+        entry = None if home else self._entry_points().get(key)
         try:
             if home:
                 importlib.import_module(home)
             elif entry:
-                self._classes.setdefault(name, entry.load())
+                self._classes.setdefault(key, entry.load())
         except BROKEN as error:
             raise UnknownPlugin(f"{self.kind} {name!r} cannot be loaded: {type(error).__name__}: {error}") from error
-        if name not in self._classes:
-            near = difflib.get_close_matches(name, self.names(), n=3, cutoff=0.5)
+        if key not in self._classes:
+            near = difflib.get_close_matches(key, self.names(), n=3, cutoff=0.5)
             hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"known are {', '.join(self.names())}"
             raise UnknownPlugin(f"there is no {self.kind} {name!r}; {hint}")
-        return self._classes[name]
+        return self._classes[key]
 
     def names(self) -> list[str]:
-        """Every name that ``build`` would find, sorted."""
+        """Every name that ``build`` would find, sorted, written with underscores."""
         return sorted({*self._classes, *self._modules(), *self._entry_points()})
 
     def origin(self, name: str) -> str:
         """Where ``name`` comes from: a module, a file, or an entry point with its distribution. Imports nothing."""
+        key = _plain(name)
         for path, held in self._files.items():
-            if held == name:
+            if held == key:
                 return str(path)
-        if name in self._classes:
-            return self._classes[name].__module__
-        if home := self._home_of(name):
+        if key in self._classes:
+            return self._classes[key].__module__
+        if home := self._modules().get(key):
             return home
-        entry = self._entry_points().get(name)
+        entry = self._entry_points().get(key)
         return f"{entry.value} ({entry.dist.name if entry.dist else 'unknown distribution'})" if entry else "nowhere"
 
     def _modules(self) -> dict[str, str]:
@@ -199,11 +209,8 @@ class Registry(Generic[P]):
                     found[short] = module.name
         return found
 
-    def _home_of(self, name: str) -> str | None:
-        return self._modules().get(name)
-
     def _entry_points(self) -> dict[str, EntryPoint]:
-        return {entry.name: entry for entry in entry_points(group=self.group)}
+        return {_plain(entry.name): entry for entry in entry_points(group=self.group)}
 
     def _from_file(self, path: Path) -> type[P]:
         path = path.resolve()
@@ -235,6 +242,32 @@ class Registry(Generic[P]):
         cls.file_hash = content
         self._files[path] = added[0]
         return cls
+
+
+def obstacles(plugin: Plugin) -> Sequence[tuple[str, str]]:
+    """Load ``plugin`` and tell what stands in the way: (dotted option, or nothing, and what is wrong). Blocks.
+
+    Raises:
+        Exception: what a faulty plugin raises beside ``BROKEN`` and ``OSError``.
+    """
+    try:
+        plugin.load()
+    except InvalidOptions as error:
+        return error.problems or (("", str(error)),)
+    except OSError as error:
+        return (("", f"{plugin.use!r} cannot read its files: {error}"),)
+    except BROKEN as error:
+        return (("", f"{plugin.use!r} cannot be loaded: {type(error).__name__}: {error}"),)
+    return ()
+
+
+def _told(problems: Sequence[tuple[str, str]]) -> str:
+    return "; ".join(f"{place}: {wrong}" if place else wrong for place, wrong in problems)
+
+
+def _plain(name: str) -> str:
+    """The form of a plugin's name by which it is found."""
+    return name.replace("-", "_")
 
 
 def _canonical(value: object) -> object:

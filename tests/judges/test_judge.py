@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from judges import JUDGES, CandidateId, Judge
+from judges import JUDGES, CandidateId, InvalidOptions, Judge
 from judges.calibration import Calibration, Fitted, write
 from judges.testing import a_case
 from tests.judges.reader import Reader
@@ -79,5 +79,5 @@ def test_loading_a_panel_loads_what_is_in_it(tmp_path: Path) -> None:
         {"use": "jury", "seats": ["longest", bad]},
         {"use": "staged", "stages": [{"use": "jury", "seats": [bad]}]},
     ):
-        with pytest.raises(OSError, match=r"none\.json"):
+        with pytest.raises(InvalidOptions, match=r"none\.json"):
             JUDGES.build(panel).load()
