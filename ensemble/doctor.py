@@ -13,7 +13,7 @@ from typing import Any
 from uuid_utils import uuid7
 
 from ensemble import identity
-from ensemble.config import Draft, Settings, read
+from ensemble.config import Draft, Settings, read, unloadable
 from ensemble.config.text import toml_key
 from ensemble.errors import ConfigError
 from ensemble.fleet import Member, MemberSettings
@@ -23,7 +23,7 @@ from ensemble.money import price_on
 from ensemble.provider import PROVIDERS, Provider
 from ensemble.router import ROUTERS, Router
 from ensemble.types import Call, Request, RequestId
-from judges.errors import InvalidOptions, UnknownPlugin
+from judges.errors import UnknownPlugin
 from judges.judge import AGGREGATORS, JUDGES
 from judges.registry import Registry
 from judges.types import Message, Prompt
@@ -109,9 +109,10 @@ def _inspect(config: Path | None) -> Report:
     problems = [origin.problem for origin in origins if origin.problem]
     advice: list[str] = []
     if draft:
+        # As a start does; what parts have read is then there for the advice.
+        draft = replace(draft, problems=(*draft.problems, *unloadable(draft.settings)))
         problems += [problem.line for problem in draft.problems]
         problems += _around(draft.settings)
-        problems += _unloadable(draft.settings)
         advice += advise(draft.settings, datetime.now(UTC))
     try:
         own = version(identity.DISTRIBUTION)
@@ -136,7 +137,7 @@ def _parts(draft: Draft) -> Iterator[Part]:
             registry = REGISTRIES.get(table)
             member = draft.settings.members.get(name) if table == "members" else None
             what = f"{member.provider}: {member.model}" if member else use
-            lines = tuple(problem.line for problem in draft.problems if problem.place == f"{table}.{name}")
+            lines = tuple(problem.line for problem in draft.problems if problem.place == f"{table}.{toml_key(name)}")
             origin = _origin(registry, use) if registry else ""
             yield Part(table=table, name=name, use=what, origin=origin, problems=lines)
 
@@ -168,34 +169,25 @@ def _around(settings: Settings) -> Iterator[str]:
         yield f"{settings.path}: [store] path: {place} {'cannot be written' if place.exists() else 'does not exist'}"
 
 
-def _unloadable(settings: Settings) -> Iterator[str]:
-    """Load every judge, as a start does; what they read is then there for the advice."""
-    for name, judge in settings.judges.items():
-        try:
-            judge.load()
-        except OSError as error:
-            yield f"{settings.path}: [judges.{toml_key(name)}] cannot read its files: {error}"
-        except InvalidOptions as error:
-            yield f"{settings.path}: [judges.{toml_key(name)}] {error}"
-
-
 def advise(settings: Settings, moment: datetime) -> Iterator[str]:
     """What can be used but might be better, one sentence each, as of ``moment`` (an aware time).
 
     Whether a calibration fits is known of judges that have been loaded.
     """
     for name, member in settings.members.items():
-        yield from _advise_member(name, member, moment)
+        provider = settings.providers.get(member.provider)
+        if member.max_output_tokens is None and (provider is None or "max_output_tokens" not in provider.required):
+            place = f"[members.{name}]"
+            yield f"{place} has no max_output_tokens: an answer may become as long and as dear as the provider allows"
+        yield from _advise_price(name, member, moment)
     for name, router in settings.routers.items():
         yield from _advise_router(name, router, settings)
     for name, judge in settings.judges.items():
         yield from (f"[judges.{toml_key(name)}] {place}: {told}" for place, told in judge.misfits())
 
 
-def _advise_member(name: str, member: MemberSettings, moment: datetime) -> Iterator[str]:
+def _advise_price(name: str, member: MemberSettings, moment: datetime) -> Iterator[str]:
     place = f"[members.{name}]"
-    if member.max_output_tokens is None:
-        yield f"{place} has no max_output_tokens: an answer may become as long and as dear as the provider allows"
     price = price_on(member.price, moment)
     if not member.price:
         yield f"{place} has no price: what it costs is unknown and missing in every total (0 is free)"

@@ -4,7 +4,7 @@ from abc import abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, ClassVar, Literal, Protocol, runtime_checkable
 
 from pydantic import BeforeValidator, SerializeAsAny
 
@@ -49,8 +49,24 @@ class Connection(Protocol):
         ...
 
 
+@runtime_checkable
+class Selective(Protocol):
+    """A connection that can tell beforehand what it would not send; where one cannot, it is taken to send all."""
+
+    def dropped(self, prompt: Prompt) -> tuple[str, ...]:
+        """Wire names of what ``prompt`` asks for and would not be sent; nothing is sent to find out.
+
+        Raises:
+            CallFailed: the prompt cannot be said in this wire format at all.
+        """
+        ...
+
+
 class Provider(Plugin):
     """A wire format and where it is spoken. Keys are named by environment variable or file, never held as options."""
+
+    required: ClassVar[frozenset[str]] = frozenset()
+    """Keys that every member of this provider must have, such as ``max_output_tokens``."""
 
     requests_per_minute: float | None = None
     """Most calls started per minute, spread over it; None for no limit."""

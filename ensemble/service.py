@@ -10,7 +10,7 @@ from pathlib import Path
 from uuid_utils import uuid7
 
 from ensemble import identity
-from ensemble.config import Settings, load
+from ensemble.config import Settings, load, unloadable
 from ensemble.errors import ConfigError, Overloaded, StoreError, StoreUnavailable
 from ensemble.events import Listener, nobody
 from ensemble.fanout import Stragglers
@@ -21,8 +21,6 @@ from ensemble.router import MemberName, Router
 from ensemble.routers.single import Single
 from ensemble.store import Store, open_store
 from ensemble.types import Answer, Request, RequestId
-from judges.errors import InvalidOptions
-from judges.registry import Plugin
 from judges.types import Message, Prompt
 
 
@@ -169,6 +167,8 @@ async def open_service(source: str | Path | Settings) -> AsyncIterator[Service]:
     """
     identity.check()
     settings = source if isinstance(source, Settings) else load(Path(source))
+    if problems := await asyncio.to_thread(lambda: list(unloadable(settings))):
+        raise ConfigError("\n".join(problem.line for problem in problems))
     async with AsyncExitStack() as stack:
         store = await open_store(settings.store.path)
         stack.push_async_callback(store.close)
@@ -176,8 +176,6 @@ async def open_service(source: str | Path | Settings) -> AsyncIterator[Service]:
         routers: dict[str, Router] = dict(settings.routers)
         for name in settings.members:
             routers.setdefault(name, Single(member=MemberName(name)))
-        for kind, plugins in (("judge", settings.judges), ("router", routers)):
-            await _load(kind, plugins)
         stragglers = Stragglers()
         pipeline = Pipeline(
             routers=routers,
@@ -209,14 +207,3 @@ async def _fleet(settings: Settings, stack: AsyncExitStack) -> Fleet:
         name: Member(name, member, connections[member.provider], limiters[member.provider])
         for name, member in settings.members.items()
     }
-
-
-async def _load(kind: str, plugins: Mapping[str, Plugin]) -> None:
-    """Let every plugin read its artifacts, off the event loop."""
-    for name, plugin in plugins.items():
-        try:
-            await asyncio.to_thread(plugin.load)
-        except OSError as error:
-            raise ConfigError(f"{kind} {name!r} cannot read its files: {error}") from error
-        except InvalidOptions as error:
-            raise ConfigError(f"{kind} {name!r}: {error}") from error

@@ -104,6 +104,8 @@ class Plugin(BaseModel, ABC):
 
 BROKEN = (ImportError, SyntaxError, NameError, AttributeError, TypeError, ValueError)
 """What importing a faulty plugin can raise."""
+UNSOUND = (LookupError, ArithmeticError, RuntimeError, EOFError)
+"""What else a plugin raises that reads an artifact in another form than it expects."""
 
 P = TypeVar("P", bound=Plugin)
 Q = TypeVar("Q", bound=Plugin)
@@ -248,7 +250,7 @@ def obstacles(plugin: Plugin) -> Sequence[tuple[str, str]]:
     """Load ``plugin`` and tell what stands in the way: (dotted option, or nothing, and what is wrong). Blocks.
 
     Raises:
-        Exception: what a faulty plugin raises beside ``BROKEN`` and ``OSError``.
+        Exception: what a faulty plugin raises beside ``BROKEN``, ``UNSOUND`` and ``OSError``.
     """
     try:
         plugin.load()
@@ -256,7 +258,7 @@ def obstacles(plugin: Plugin) -> Sequence[tuple[str, str]]:
         return error.problems or (("", str(error)),)
     except OSError as error:
         return (("", f"{plugin.use!r} cannot read its files: {error}"),)
-    except BROKEN as error:
+    except (*BROKEN, *UNSOUND) as error:
         return (("", f"{plugin.use!r} cannot be loaded: {type(error).__name__}: {error}"),)
     return ()
 

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+from ensemble.config.artifacts import unloadable
 from ensemble.config.operations import ServerSettings, StoreSettings
 from ensemble.config.reader import Reader
 from ensemble.config.settings import Draft, Problem, Settings
 from ensemble.errors import ConfigError
 
-__all__ = ["Draft", "Problem", "ServerSettings", "Settings", "StoreSettings", "load", "read"]
+__all__ = ["Draft", "Problem", "ServerSettings", "Settings", "StoreSettings", "load", "read", "unloadable"]
 
 
 def load(path: Path) -> Settings:

@@ -17,7 +17,7 @@ from ensemble.config.operations import Operations, ServerSettings, StoreSettings
 from ensemble.config.settings import Draft, Problem, Settings
 from ensemble.config.text import line, nearest, problems, toml_key
 from ensemble.fleet import MemberSettings
-from ensemble.provider import PROVIDERS
+from ensemble.provider import PROVIDERS, Provider
 from ensemble.router import ROUTERS
 from judges.errors import InvalidOptions, UnknownPlugin
 from judges.judge import JUDGES
@@ -27,6 +27,8 @@ P = TypeVar("P", bound=Plugin)
 Known = Mapping[str, tuple[str, ...]]
 
 TABLES = ("providers", "members", "judges", "routers", "store", "server")
+REQUIRED: Mapping[str, str] = {"max_output_tokens": "add the most tokens of an answer, such as 4096"}
+"""How to mend the lack of a key that a provider requires."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,99}")
 """What a part may be called: its name goes into replies, headers and tables as it is."""
 
@@ -163,6 +165,7 @@ class Reader:
         known["model"] = known["member"]
         for name, member in settings.members.items():
             self._check_reference(("members", name), "provider", member.provider, known)
+            self._check_required(("members", name), member, settings.providers.get(member.provider))
         for table, plugins in (("judges", settings.judges), ("routers", settings.routers)):
             for name, plugin in plugins.items():
                 for key, reference in plugin.references():
@@ -173,6 +176,14 @@ class Reader:
         if reference not in names:
             kind = "member" if reference.kind == "model" else reference.kind
             self._add(place, key, f"there is no {kind} {str(reference)!r}; {nearest(reference, names)}")
+
+    def _check_required(self, place: tuple[str, str], member: MemberSettings, provider: Provider | None) -> None:
+        if provider is None:
+            return
+        for key in sorted(provider.required):
+            if getattr(member, key, None) is None:
+                mend = REQUIRED.get(key, "add it")
+                self._add(place, key, f"provider {str(member.provider)!r} ({provider.use}) requires it; {mend}")
 
     def _check_routers(self, settings: Settings, tables: Mapping[str, Any]) -> None:
         members = _names(tables, "members")

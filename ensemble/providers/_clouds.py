@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 import orjson
 from pydantic import Field
 
+from ensemble import identity
 from ensemble.errors import CallFailed, ConfigError
 from ensemble.providers._anthropic_request import SAMPLING_ENDED, Manner
 from ensemble.providers._connection import SdkProvider
@@ -26,7 +27,6 @@ class CloudProvider(SdkProvider):
     """Anthropic's models at a cloud; its SDK signs the requests."""
 
     required: ClassVar[frozenset[str]] = frozenset({"max_output_tokens"})
-    """Settings that every member of this provider must have."""
 
     region: str = Field(pattern=r"^[a-z0-9-]+$")
     """The cloud's region, such as ``us-east-1`` or ``global``."""
@@ -82,4 +82,5 @@ def optional(module: str, extra: str) -> Any:
     try:
         return import_module(module)
     except ImportError as error:
-        raise ConfigError(f"use: this needs {error.name}; pip install 'anthropic[{extra}]'") from error
+        told = f"use: this needs {error.name}, which comes with the extra {extra!r}: pip install '.[{extra}]'"
+        raise ConfigError(f"{told} in the folder of {identity.DISTRIBUTION}") from error

@@ -24,7 +24,6 @@ class Anthropic(SdkProvider):
     """Models behind the messages of Anthropic, or of a server that imitates them."""
 
     required: ClassVar[frozenset[str]] = frozenset({"max_output_tokens"})
-    """Settings that every member of this provider must have."""
 
     base_url: Address = "https://api.anthropic.com"
     """Where ``/v1/messages`` is found."""
