@@ -75,7 +75,7 @@ class Afterwards:
         authors |= {seat.candidate: seat.member for seat in seats}
         request = replace(self.run.request, deadline=asyncio.get_running_loop().time() + PATIENCE_S)
         index = self.plan.stages.index(self.stage)
-        stage = Stage(members=self.plan.shadow)
+        stage = Stage(members=self.plan.shadow, strict_params=self.stage.strict_params)
         fanned = await fan_out(
             request, stage, self.fleet, seats, index=index, seen=self.run.calls.append, purpose="shadow"
         )

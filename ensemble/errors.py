@@ -2,6 +2,7 @@
 
 EnsembleError                    status  code
 ├── InvalidRequest                  400  invalid_request      ``param`` names the field
+├── Unsupported                     400  unsupported_parameter  no member takes what the request states
 ├── TooLong                         400  context_length_exceeded  no member has room for the request
 ├── Unauthenticated                 401  invalid_api_key
 ├── UnknownModel                    404  model_not_found      lists the nearest names
@@ -87,6 +88,20 @@ class InvalidRequest(EnsembleError):
 
     status = 400
     code = "invalid_request"
+
+
+class Unsupported(EnsembleError):
+    """The request states parameters that no member takes, and ``strict_params`` forbids dropping them.
+
+    ``param`` names the one, where it is only one; ``calls`` holds who was left out for which.
+    """
+
+    status = 400
+    code = "unsupported_parameter"
+
+    def __init__(self, message: str, parameters: "tuple[str, ...]" = (), *, calls: "tuple[Call, ...]" = ()) -> None:
+        super().__init__(message, param=parameters[0] if len(parameters) == 1 else None)
+        self.calls = calls
 
 
 class TooLong(EnsembleError):

@@ -140,7 +140,14 @@ async def _ask(
     if prompt.seed is not None and seat.sample:
         # Samples of one member under one seed would be the same answer paid several times.
         prompt = replace(prompt, seed=prompt.seed + seat.sample)
-    aim = Aim(purpose=purpose, candidate=seat.candidate, sample=seat.sample, stage=index, hedge=stage.hedge)
+    aim = Aim(
+        purpose=purpose,
+        candidate=seat.candidate,
+        sample=seat.sample,
+        stage=index,
+        hedge=stage.hedge,
+        strict=stage.strict_params,
+    )
     return await fleet[seat.member].call(request, prompt, aim, seen=seen, until=until)
 
 

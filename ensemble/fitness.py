@@ -2,11 +2,34 @@
 
 import json
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
+from ensemble.errors import CallFailed
+from ensemble.provider import Connection, Selective
+from ensemble.types import Failure
 from judges.types import FilePart, ImagePart, Message, OpaquePart, Prompt
 
 Capability = Literal["tools", "images", "files", "json_schema", "logprobs", "stream"]
+
+
+class Unfit(NamedTuple):
+    """Why a prompt is not worth sending; ``parameters`` are those that would not be sent, where it is about them."""
+
+    failure: Failure
+    told: str
+    parameters: tuple[str, ...] = ()
+
+
+def not_taken(connection: Connection, prompt: Prompt, member: str) -> Unfit | None:
+    """What of ``prompt`` would not be sent to ``member``, or None where all of it would."""
+    try:
+        names = connection.dropped(prompt) if isinstance(connection, Selective) else ()
+    except CallFailed as failed:
+        return Unfit(failed.failure, str(failed))
+    if not names:
+        return None
+    told = f"strict_params: {member} does not take {', '.join(names)}, which the request states"
+    return Unfit("skipped", told, names)
 
 
 def estimate_tokens(prompt: Prompt) -> int:

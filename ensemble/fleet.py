@@ -13,13 +13,13 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt
 
 from ensemble.errors import CallFailed
-from ensemble.fitness import Capability, estimate_tokens, needs, without_foreign_state
+from ensemble.fitness import Capability, Unfit, estimate_tokens, needs, not_taken, without_foreign_state
 from ensemble.health import Circuit, Latencies
 from ensemble.ledger import Aim, line, unbilled
 from ensemble.limits import Limiter
 from ensemble.money import Price, price_on
 from ensemble.provider import Connection
-from ensemble.types import Call, Failure, Purpose, Request
+from ensemble.types import Call, Purpose, Request
 from judges.errors import ModelError
 from judges.registry import Name
 from judges.types import Completion, Message, Prompt
@@ -52,6 +52,8 @@ class MemberSettings(BaseModel):
         system: text put before the conversation as a system turn, for candidates alone.
         price: one table, or an array of tables with ``valid_from``; left out, the price is unknown.
         context_tokens: a request that cannot fit is not sent to this member.
+        strict_params: left out of a request that states a parameter which the provider does not take; otherwise the
+            parameter is dropped, recorded with the call and told in the reply. What judges ask for is dropped always.
         tags: words of your own, for selections.
         capabilities: what the member can do; left out, everything is assumed.
         family: who trained it; a judge of the same family is marked.
@@ -74,6 +76,7 @@ class MemberSettings(BaseModel):
     capabilities: frozenset[Capability] | None = None
     family: str | None = None
     comparable: bool = False
+    strict_params: bool = False
     tags: frozenset[str] = frozenset()
     max_attempts: int = Field(3, ge=1, le=10)
     timeout_s: float = Field(120.0, gt=0, le=3600)
@@ -117,17 +120,20 @@ class Member:
         )
         return ready, ("provider_state",) if removed else ()
 
-    def refusal(self, prompt: Prompt) -> tuple[Failure, str] | None:
-        """Why ``prompt`` is not worth sending to this member, or None. Nothing is paid for finding out."""
+    def refusal(self, prompt: Prompt, *, strict: bool = False) -> Unfit | None:
+        """Why ``prompt`` is not worth sending to this member, or None. Nothing is paid for finding out.
+
+        With ``strict``, a parameter that would not be sent is a reason.
+        """
         can = self.settings.capabilities
         missing = [] if can is None else sorted(needs(prompt) - can)
         if missing:
-            return "skipped", f"{self.name} cannot do {', '.join(missing)}, which the request needs"
+            return Unfit("skipped", f"{self.name} cannot do {', '.join(missing)}, which the request needs")
         room = self.settings.context_tokens
         least = estimate_tokens(prompt) + (prompt.max_output_tokens or 0)
         if room is not None and least > room:
-            return "too_long", f"the request needs about {least} tokens, {self.name} has room for {room}"
-        return None
+            return Unfit("too_long", f"the request needs about {least} tokens, {self.name} has room for {room}")
+        return not_taken(self.connection, prompt, self.name) if strict else None
 
     async def call(self, request: Request, prompt: Prompt, aim: Aim, *, seen: Seen, until: float | None = None) -> Call:
         """Ask until an attempt succeeds, a failure is final, or ``until`` has come (default: the request's deadline).
@@ -137,9 +143,11 @@ class Member:
         """
         until = request.deadline if until is None else until
         ready, removed = self.prepare(prompt, aim.purpose)
-        if unfit := self.refusal(ready):
-            failed = CallFailed(unfit[1], failure=unfit[0], sent=False)
+        strict = (aim.strict or self.settings.strict_params) and aim.purpose in ("candidate", "shadow")
+        if unfit := self.refusal(ready, strict=strict):
+            failed = CallFailed(unfit.told, failure=unfit.failure, sent=False)
             call = self._line(_Task(request, ready, removed, aim, seen, until), 0, _now(), 0.0, error=failed)
+            call = replace(call, unsupported=unfit.parameters)
             seen(call)
             return call
         clock = asyncio.get_running_loop().time

@@ -26,7 +26,10 @@ _NOTHING = Completion(text="", finish_reason="other")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aim:
-    """What a call is for: the columns of the ledger that the caller knows and the member does not."""
+    """What a call is for: the columns of the ledger that the caller knows and the member does not.
+
+    ``hedge`` and ``strict`` say how it is to be made: beside a slow attempt, and only with every parameter.
+    """
 
     purpose: Purpose
     candidate: CandidateId | None = None
@@ -36,6 +39,7 @@ class Aim:
     hedge: bool = False
     key: str | None = None
     run: str | None = None
+    strict: bool = False
 
 
 def line(

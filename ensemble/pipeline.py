@@ -4,7 +4,7 @@ import asyncio
 import difflib
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from uuid_utils import uuid4
 
@@ -18,6 +18,7 @@ from ensemble.errors import (
     StoreUnavailable,
     TooLong,
     UnknownModel,
+    Unsupported,
 )
 from ensemble.events import Done, Finished, Judged, Listener, Started, nobody
 from ensemble.fanout import FanOut, Seat, Stragglers, cancel, fan_out
@@ -67,6 +68,7 @@ class Pipeline:
             UnknownModel: ``request.model`` names no router and no member.
             NoCandidate: every call of every stage failed.
             TooLong: they all failed because no member has room for the request.
+            Unsupported: none was sent, since with ``strict_params`` no member takes the request's parameters.
             DeadlineExceeded: the deadline came before a first candidate.
             StoreUnavailable: the record could not be committed, so nothing is answered.
         """
@@ -89,12 +91,15 @@ class Pipeline:
         aim = Aim(purpose="router", seat=run.request.model)
         models = Models(self.fleet, run.request, aim, run.calls.append, run.request.deadline)
         try:
-            return await router.plan(run.request, Context(fleet=self.fleet, models=models))
+            plan = await router.plan(run.request, Context(fleet=self.fleet, models=models))
         except RouterError as error:
             if not router.fallback:
                 raise NoCandidate(f"the router {run.request.model!r} has no plan: {error}") from error
             stages = tuple(Stage(members=(name,)) for name in router.fallback)
-            return Plan(router=router.digest, stages=stages, reason=f"fallback, since the router failed: {error}")
+            plan = Plan(router=router.digest, stages=stages, reason=f"fallback, since the router failed: {error}")
+        if router.strict_params:  # here, so that it holds for every router, whoever wrote it
+            plan = replace(plan, stages=tuple(replace(stage, strict_params=True) for stage in plan.stages))
+        return plan
 
     async def _stages(self, run: Run, plan: Plan) -> Choice:
         best: Choice | None = None
@@ -167,6 +172,9 @@ class Pipeline:
             )
         if last and all(call.failure == "too_long" for call in last.values()):
             return TooLong(f"no member has room for the request: {told}", calls=tuple(run.calls))
+        names = tuple(dict.fromkeys(name for call in last.values() for name in call.unsupported))
+        if names and not any(call.attempt for call in last.values()):
+            return Unsupported(f"no member takes {', '.join(names)}: {told}", names, calls=tuple(run.calls))
         return NoCandidate(f"no member brought an answer: {told}", calls=tuple(run.calls))
 
     async def _serve(self, run: Run, plan: Plan, choice: Choice) -> Answer:

@@ -82,6 +82,7 @@ class Stage:
         accept_score: least score of the winner in [0, 1]; below it the plan's next stage runs.
         min_panel: least number of good candidates for a verdict to be trusted.
         hedge: ask again at the learned 95th percentile of latency.
+        strict_params: leave out a member that does not take every parameter of the request.
     """
 
     members: tuple[str, ...]
@@ -96,6 +97,7 @@ class Stage:
     accept_score: float = 0.0
     min_panel: int = 1
     hedge: bool = False
+    strict_params: bool = False
 
     def seats(self) -> Iterator[tuple[str, int]]:
         """Every (member, sample number from 0) that the stage calls, most trusted first."""
@@ -146,6 +148,7 @@ class Call:
         price: digest of the price row that was applied, None where the member has no price.
         transport: ``sdk`` or ``direct``.
         detail: one sentence for the operator; holds no secret.
+        unsupported: parameters for whose sake the member was left out, by wire name (``strict_params``).
         hedge: the attempt was made beside a slow one that was still under way.
         after_answer: the attempt ended after the answer had gone out.
         key: of a judge's call, hash of its prompt with the member's digest; an equal key need not be paid again.
@@ -173,6 +176,7 @@ class Call:
     provider_request_id: str | None = None
     transport: str = "sdk"
     detail: str = ""
+    unsupported: tuple[str, ...] = ()
     hedge: bool = False
     after_answer: bool = False
     key: str | None = None

@@ -34,7 +34,10 @@ class Asked:
 
 
 def render(answer: Answer, asked: Asked) -> dict[str, object]:
-    """The body of a reply that is not streamed; ``ensemble`` is in it only if the client asked for a part of it."""
+    """The body of a reply that is not streamed.
+
+    ``ensemble`` is in it if the client asked for a part of it, or if a part of what the client asked for was dropped.
+    """
     said = answer.completion
     message: dict[str, object] = {"role": "assistant", **_content(said)}
     if said.tool_calls:
@@ -42,7 +45,7 @@ def render(answer: Answer, asked: Asked) -> dict[str, object]:
     logprobs = _logprobs(said) if asked.prompt.top_logprobs is not None else None
     choice = {"index": 0, "message": message, "logprobs": logprobs, "finish_reason": _finish_reason(said)}
     reply = {**_head(answer, "chat.completion"), "choices": [choice], "usage": _usage(said.usage)}
-    if asked.include:
+    if asked.include or said.dropped:
         reply["ensemble"] = extension.report(answer, asked.include)
     return reply
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator
 from typing import Literal
 
-from ensemble.errors import DeadlineExceeded, EnsembleError, NoCandidate, TooLong
+from ensemble.errors import DeadlineExceeded, EnsembleError, NoCandidate, TooLong, Unsupported
 from ensemble.money import total, usd
 from ensemble.types import Answer, Call, Ruling
 from judges.types import Completion
@@ -50,7 +50,7 @@ def exact_cost(answer: Answer) -> str | None:
 
 def failures(error: EnsembleError) -> list[dict[str, object]]:
     """The last attempt of every candidate that failed, for errors that know them; else nothing."""
-    if not isinstance(error, NoCandidate | TooLong | DeadlineExceeded):
+    if not isinstance(error, NoCandidate | TooLong | Unsupported | DeadlineExceeded):
         return []
     last = {call.candidate: call for call in error.calls if call.candidate is not None and call.failure is not None}
     return [

@@ -210,7 +210,7 @@ def _call(call: Call, *, held: bool) -> Row:
         bind_optional(call.provider_request_id),
         bind_optional(said.model) if said else None,
         bind_optional(said.system_fingerprint) if said else None,
-        _json(said.dropped) if said else "[]",
+        _json(said.dropped if said else call.unsupported),
         call.transport,
         call.member_digest,
         call.price,
