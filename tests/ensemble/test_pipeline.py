@@ -48,7 +48,7 @@ def test_candidates_reach_the_judge_without_names_and_in_an_order_that_tells_not
     async def main() -> None:
         replies = {name: said(name, model=f"{name}-secret", system_fingerprint="fp") for name in "abc"}
         pipeline, _ = a_pipeline(trio(**replies), panel("a", "b", "c"), Nosy())
-        for _ in range(40):
+        for _ in range(150):
             await pipeline.answer(a_request())
             orders.add("".join(c.completion.text for c in seen[-1].candidates))
         assert all(c.completion.model is None and c.completion.usage.nano_usd is None for c in seen[0].candidates)
