@@ -19,8 +19,8 @@ Problem = Literal["failed", "too_long", "unreadable"]
 Parser = Callable[[Completion], tuple[R, str] | None]
 """Makes of a reply what it says and by which rule it was read, or None."""
 
-_LEAST_ROOM = 128  # tokens; no reason and label fit into less
-_BYTES_PER_TOKEN = 3  # fewer than any common tokenizer needs for prose, so a page is rather refused than cut
+LEAST_ROOM = 128  # tokens; no reason and label fit into less
+BYTES_PER_TOKEN = 3  # fewer than any common tokenizer needs for prose, so a page is rather refused than cut
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,17 +56,19 @@ class AskingJudge(Judge):
         *,
         form: ResponseFormat | None = None,
         top_logprobs: int | None = None,
+        of: ModelName | None = None,
     ) -> Asked[R]:
-        """Ask about ``page``. Whatever the model does is recorded; only cancellation escapes."""
-        blank = Exchange(prompt=prompt.reference, model=self.model, shown=shown, text="")
+        """Ask ``model``, or ``of``, about ``page``. Whatever it does is recorded; only cancellation escapes."""
+        name = of or self.model
+        blank = Exchange(prompt=prompt.reference, model=name, shown=shown, text="")
         unasked = replace(blank, usage=NOTHING)
-        model = models.get(self.model)
+        model = models.get(name)
         if model is None:
-            return _gave_up(unasked, "failed", f"there is no model {self.model!r} to ask")
+            return _gave_up(unasked, "failed", f"there is no model {name!r} to ask")
         messages = prompt.messages(page)
         room = _room(messages, model.context_tokens)
-        if room is not None and room < _LEAST_ROOM:
-            told = f"the page does not fit into the {model.context_tokens} tokens of {self.model!r}"
+        if room is not None and room < LEAST_ROOM:
+            told = f"the page does not fit into the {model.context_tokens} tokens of {name!r}"
             return _gave_up(unasked, "too_long", told)
 
         def prompt_of(attempt: int) -> Prompt:
@@ -92,9 +94,9 @@ class AskingJudge(Judge):
             async with asyncio.timeout(self.timeout_s):
                 reply = await model.complete(prompt)
         except TimeoutError:
-            return _gave_up(blank, "failed", f"{self.model!r} did not answer within {self.timeout_s:g} s")
+            return _gave_up(blank, "failed", f"{blank.model!r} did not answer within {self.timeout_s:g} s")
         except ModelError as error:
-            return _gave_up(blank, "failed", f"{self.model!r} failed: {error}")
+            return _gave_up(blank, "failed", f"{blank.model!r} failed: {error}")
         exchange = replace(
             blank, text=reply.text, finish_reason=reply.finish_reason, logprobs=reply.logprobs, usage=reply.usage
         )
@@ -127,5 +129,9 @@ def _room(messages: tuple[Message, ...], context_tokens: int | None) -> int | No
     """Tokens left for the reply, by a cautious estimate; None where the context is unknown."""
     if context_tokens is None:
         return None
-    size = sum(len(message.text.encode(errors="surrogatepass")) for message in messages)
-    return context_tokens - size // _BYTES_PER_TOKEN
+    return context_tokens - sum(size_of(message.text) for message in messages) // BYTES_PER_TOKEN
+
+
+def size_of(text: str) -> int:
+    """Bytes of ``text`` in UTF-8, whatever it holds."""
+    return len(text.encode(errors="surrogatepass"))

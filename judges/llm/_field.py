@@ -1,7 +1,8 @@
 """The field of a tournament: candidates that say the same enter once and share what comes of it."""
 
+import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from judges.aggregate._strengths import bradley_terry
@@ -27,6 +28,11 @@ class Field:
             Preference(shown=(one, twin), outcome="tie") for one, others in self.twins.items() for twin in others
         )
 
+    def shared(self, case: Case, scores: Mapping[CandidateId, float]) -> Mapping[CandidateId, float]:
+        """``scores`` of entrants, with their twins, in the order of the case."""
+        every = {same: score for one, score in scores.items() for same in (one, *self.twins.get(one, ()))}
+        return {one.id: every[one.id] for one in case.candidates if one.id in every}
+
     def outcome(self, case: Case, best: Iterable[Candidate]) -> tuple[Outcome, tuple[CandidateId, ...]]:
         """The finding where ``best`` of the entrants were best: with their twins, in the order of the case."""
         named = {one.id for one in best}
@@ -51,12 +57,14 @@ def field_of(case: Case) -> Field:
 class Played:
     """A finished tournament: whom it leaves as best (nobody where it came to no finding), and by which matches.
 
-    ``by_lot`` says that one of the best owes a round to the draw.
+    ``by_lot`` says that one of the best owes a round to the draw. ``scores``, where everybody met everybody, are the
+    probabilities in [0, 1] with which each beats an entrant of mean strength: relative to the field, never absolute.
     """
 
     best: tuple[Candidate, ...]
     matches: tuple[Match[Candidate], ...]
     by_lot: bool = False
+    scores: Mapping[CandidateId, float] = field(default_factory=dict)
     note: str = ""
 
 
@@ -86,6 +94,13 @@ def _standing(entrants: Sequence[Candidate], matches: tuple[Match[Candidate], ..
         return Played(best=(), matches=matches, note="a candidate was in no comparison that came to a verdict")
     fitted = bradley_terry(len(places), wins)
     most = max(fitted.strength)
+    ranked = sorted(entrants, key=lambda one: -fitted.strength[places[one.id]])
     best = tuple(one for one in entrants if fitted.strength[places[one.id]] >= most - _SAME)
-    told = f"strength {most:.2f} ± {fitted.error[places[best[0].id]]:.2f} over {len(matches)} comparisons"
-    return Played(best=best, matches=matches, note=told)
+    told = [f"{fitted.strength[places[one.id]]:.2f} ± {fitted.error[places[one.id]]:.2f}" for one in ranked]
+    each = ", ".join(f"{one.id} {how}" for one, how in zip(ranked, told, strict=True))
+    return Played(
+        best=best,
+        matches=matches,
+        scores={one.id: 1 / (1 + math.exp(-fitted.strength[places[one.id]])) for one in entrants},
+        note=f"strength {told[0]} over {len(matches)} comparisons ({each})",
+    )

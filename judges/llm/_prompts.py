@@ -32,11 +32,26 @@ class PromptFile:
 
 
 @lru_cache
-def load(name: str) -> PromptFile:
-    """The prompt file ``prompts/NAME.md`` of this package."""
-    text = files("judges.llm").joinpath("prompts", f"{name}.md").read_text(encoding="utf-8")
+def load(name: str, *additions: str) -> PromptFile:
+    """The prompt file ``prompts/NAME.md`` of this package, with ``additions``: files of the same form without a page.
+
+    What an addition says above its rule follows the instructions; what it says below stands right behind the page.
+    """
+    text = _text(name)
     system, rule, user = text.partition(_RULE)
     if not rule or user.count(_PAGE) != 1:
         raise ValueError(f"prompts/{name}.md needs a line of three dashes and {_PAGE} once below it")
+    for addition in additions:
+        more = _text(addition)
+        instructions, rule, reminder = more.partition(_RULE)
+        if not rule or _PAGE in more:
+            raise ValueError(f"prompts/{addition}.md needs a line of three dashes and no {_PAGE}")
+        system = f"{system.strip()}\n\n{instructions.strip()}"
+        user = user.replace(_PAGE, f"{_PAGE}\n\n{reminder.strip()}")
+        text += f"{_RULE}{more}"
     digest = hashlib.sha256(text.encode()).hexdigest()
-    return PromptFile(name=name, sha256=digest, system=system.strip(), user=user.strip())
+    return PromptFile(name="+".join((name, *additions)), sha256=digest, system=system.strip(), user=user.strip())
+
+
+def _text(name: str) -> str:
+    return files("judges.llm").joinpath("prompts", f"{name}.md").read_text(encoding="utf-8")

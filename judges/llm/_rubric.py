@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from judges.llm._certainty import token_at
 from judges.types import Completion, TokenLogprob
 
 LEAST, MOST = 1, 9
@@ -62,12 +63,8 @@ def _objects(text: str) -> Iterator[tuple[int, Mapping[str, object]]]:
 
 def _weighted(logprobs: Sequence[TokenLogprob], place: int) -> float:
     """The mean score under the alternatives of the token at ``place``; NaN where no alternative is a score."""
-    past = 0
-    for token in logprobs:
-        past += len(token.token)
-        if past > place:
-            return _mean(dict((*token.top, (token.token, token.logprob))))
-    return math.nan
+    token = token_at(logprobs, place)
+    return _mean(dict((*token.top, (token.token, token.logprob)))) if token else math.nan
 
 
 def _mean(alternatives: Mapping[str, float]) -> float:

@@ -1,7 +1,7 @@
 """Two at a time before a judge model, in a knockout where there are more."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from judges.brackets import Side
@@ -9,8 +9,9 @@ from judges.judge import JUDGES
 from judges.llm._asking import Problem
 from judges.llm._compare import ComparingJudge, Comparison, in_order
 from judges.llm._field import Field, Kind, Played, field_of, play
+from judges.llm._referring import Briefed
 from judges.suspicion import marks
-from judges.types import Candidate, Case, Model, Verdict
+from judges.types import Candidate, CandidateId, Case, Model, Verdict
 from judges.usage import NOTHING, total
 
 
@@ -25,23 +26,27 @@ class Pairwise(ComparingJudge):
     with a tie lets the candidate that was drawn earlier go on, and the flag ``by_lot`` says where a winner owes a round
     to that; a final without a verdict names no winner.
 
-    Flags: ``flipped`` (the two orders contradict each other), ``null_comparison``, ``too_long``, ``by_lot``, and
-    ``suspicious:<candidate>`` for a text that speaks to the judge.
+    Flags: ``flipped`` (the two orders contradict each other), ``disagreed`` (so do the two models),
+    ``null_comparison``, ``too_long``, ``by_lot``, ``no_reference`` (an own answer was wanted and could not be had),
+    ``unmarked`` (so were marks of what is acceptable), and ``suspicious:<candidate>`` for a text that speaks to the
+    judge.
     """
 
     play: Kind = "knockout"
+    """``knockout``, or ``round_robin``: everybody meets everybody, and the strengths come with standard errors."""
 
     async def judge(self, case: Case, models: Mapping[str, Model]) -> Verdict:
         field = field_of(case)
         if len(field.entrants) < 2:
             return self._unasked(case, field)
+        briefed = await self.brief(case, models)
         compared: dict[tuple[str, str], Comparison] = {}
 
         async def compare(one: Candidate, other: Candidate) -> Side:
-            compared[one.id, other.id] = await self.compare(case, one, other, models)
+            compared[one.id, other.id] = await self.compare(briefed, one, other, models)
             return compared[one.id, other.id].side(one)
 
-        verdict = self._verdict(case, field, await play(self.play, field.entrants, compare), compared)
+        verdict = self._verdict(case, field, briefed, await play(self.play, field.entrants, compare), compared)
         return replace(verdict, flags=verdict.flags + await asyncio.to_thread(marks, case))
 
     def _unasked(self, case: Case, field: Field) -> Verdict:
@@ -57,20 +62,24 @@ class Pairwise(ComparingJudge):
         self,
         case: Case,
         field: Field,
+        briefed: Briefed,
         played: Played,
         compared: Mapping[tuple[str, str], Comparison],
     ) -> Verdict:
         outcome, winners = field.outcome(case, played.best)
         if not winners and _problems(compared) == {"failed"}:
             outcome = "failed"
-        preferences, exchanges = in_order(played.matches, compared)
+        marked = all(page.marks for one in compared.values() for page in one.pages if page.asked.said is not None)
+        preferences, exchanges = in_order(played.matches, compared, briefed.exchanges)
         return Verdict(
             judge=self.digest,
             outcome=outcome,
             winners=winners,
+            scores=field.shared(case, played.scores),
             preferences=preferences + field.ties,
             exchanges=exchanges,
-            flags=_flags(played, compared),
+            flags=briefed.flags + _flags(played, compared) + (("unmarked",) if self.absolute and not marked else ()),
+            all_bad=bool(winners) and marked and _all_bad(field.entrants, compared),
             reason=_reason(played, compared),
             usage=total(exchange.usage for exchange in exchanges),
         )
@@ -84,11 +93,21 @@ def _problems(compared: Mapping[tuple[str, str], Comparison]) -> set[Problem | N
 def _flags(played: Played, compared: Mapping[tuple[str, str], Comparison]) -> tuple[str, ...]:
     raised = {
         "flipped": any(one.flipped for one in compared.values()),
+        "disagreed": any(one.disagreed for one in compared.values()),
         "null_comparison": any(match.side == "none" for match in played.matches),
         "too_long": "too_long" in _problems(compared),
         "by_lot": played.by_lot,
     }
     return tuple(flag for flag, up in raised.items() if up)
+
+
+def _all_bad(entrants: Sequence[Candidate], compared: Mapping[tuple[str, str], Comparison]) -> bool:
+    """Whether every entrant was marked, and more often as bad than as acceptable."""
+    marks: dict[CandidateId, list[bool]] = {one.id: [] for one in entrants}
+    for page in (page for one in compared.values() for page in one.pages):
+        for one, acceptable in page.marks.items():
+            marks[one].append(acceptable)
+    return all(said and sum(said) * 2 < len(said) for said in marks.values())
 
 
 def _reason(played: Played, compared: Mapping[tuple[str, str], Comparison]) -> str:

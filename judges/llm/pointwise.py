@@ -61,8 +61,10 @@ class Pointwise(AskingJudge):
             heard = [self._score(sample.said) for sample in each if sample.said is not None]
             if heard:
                 mean = math.fsum(heard) / len(heard)
-                scores.update(dict.fromkeys((one, *field.twins.get(one, ())), mean))
-        verdict = self._verdict(case, scores, [sample for each in asked.values() for sample in each])
+                scores[one] = mean
+        verdict = self._verdict(
+            case, field.shared(case, scores), [sample for each in asked.values() for sample in each]
+        )
         return replace(verdict, flags=verdict.flags + await asyncio.to_thread(marks, case))
 
     async def _rate(self, case: Case, one: Candidate, models: Mapping[str, Model]) -> Asked[Scores]:
@@ -82,10 +84,9 @@ class Pointwise(AskingJudge):
         return min(1.0, max(0.0, (mean - LEAST) / (MOST - LEAST)))
 
     def _verdict(self, case: Case, scores: Mapping[CandidateId, float], asked: list[Asked[Scores]]) -> Verdict:
-        ordered = {one.id: scores[one.id] for one in case.candidates if one.id in scores}
         unscored = [one.id for one in case.candidates if one.id not in scores]
-        best = max(ordered.values(), default=0.0)
-        winners = () if unscored else tuple(one for one, score in ordered.items() if score >= best - self.margin)
+        best = max(scores.values(), default=0.0)
+        winners = () if unscored else tuple(one for one, score in scores.items() if score >= best - self.margin)
         outcome: Outcome = "abstained" if not winners else "decided" if len(winners) == 1 else "tie"
         if asked and all(one.problem == "failed" for one in asked):
             outcome = "failed"
@@ -95,7 +96,7 @@ class Pointwise(AskingJudge):
             judge=self.digest,
             outcome=outcome,
             winners=winners,
-            scores=ordered,
+            scores=scores,
             exchanges=exchanges,
             flags=(*flags, "too_long") if any(one.problem == "too_long" for one in asked) else flags,
             all_bad=bool(winners) and best < self.floor,

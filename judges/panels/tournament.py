@@ -56,9 +56,11 @@ class Tournament(Judge):
             judge=self.digest,
             outcome=outcome,
             winners=winners,
+            scores=field.shared(case, played.scores),
             preferences=preferences + field.ties,
             ballots=ballots,
             flags=flags,
+            all_bad=bool(winners) and all(ballot.all_bad for ballot in ballots),
             reason=f"{played.note}; {ballots[-1].reason}" if played.note else ballots[-1].reason,
             usage=cost(ballots),
         )

@@ -5,9 +5,9 @@ final; labels that contradict each other without one being final are no verdict.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
 Side = Literal["first", "second", "tie"]
 
@@ -29,6 +29,7 @@ class Reading:
 
 
 Scale = Mapping[str, Label]
+L = TypeVar("L")
 
 THREE_WAY: Scale = {"A": Label(side="first"), "B": Label(side="second"), "C": Label(side="tie")}
 """MT-Bench's labels, in double brackets."""
@@ -52,8 +53,10 @@ _MARKS = " \t*_`#>:.-–—"  # what may stand around a label that is alone on i
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    label: Label
+class Found(Generic[L]):
+    """One bracketed verdict in a reply: what it says, where it stands, and whether it is called final."""
+
+    label: L
     start: int
     final: bool
 
@@ -69,36 +72,42 @@ def read_label(text: str, scale: Scale) -> Reading | None:
     for match in re.finditer(r"\[\[([^\[\]\n]{1,12})\]\]", text):
         name = re.sub(r"\s", "", match.group(1))
         if name in scale:
-            found.append(_Found(scale[name], match.start(), _is_final(text, match, past)))
+            found.append(Found(scale[name], match.start(), is_final(text, match, past)))
         else:
             unknown = unknown or _resembles(name, scale)
         past = match.end()
     if unknown:
         return None
     if found:
-        return _choose(text, found)
+        settled = settle(text, found, lambda label: label.side)
+        return Reading(label=settled[0], path=f"label:{settled[1]}") if settled else None
     if cut := re.search(rf"\[\[\s*({names})\s*\]?$", text):
         return Reading(label=scale[cut.group(1)], path="label:cut")
     return _bare(text, scale, names)
 
 
-def _choose(text: str, found: list[_Found]) -> Reading | None:
+def settle(text: str, found: Sequence[Found[L]], side: Callable[[L], object]) -> tuple[L, str] | None:
+    """The verdict that counts among ``found``, in the order of ``text``, and the rule: only, final or revised.
+
+    Verdicts with the same ``side`` do not contradict each other. None where there is none, or no clear one.
+    """
+    if not found:
+        return None
     last = found[-1]
-    if len({one.label.side for one in found}) == 1:
-        return Reading(label=last.label, path="label:only")
+    if len({side(one.label) for one in found}) == 1:
+        return last.label, "only"
     finals = [one for one in found if one.final]
     if not finals:
         return None
-    sides = {one.label.side for one in finals}
-    if len(sides) == 1:
-        return Reading(label=finals[-1].label, path="label:final")
-    against = [one for one in finals if one.label.side != finals[-1].label.side]
+    if len({side(one.label) for one in finals}) == 1:
+        return finals[-1].label, "final"
+    against = [one for one in finals if side(one.label) != side(finals[-1].label)]
     if _RECONSIDERS.search(text, against[-1].start, finals[-1].start):
-        return Reading(label=finals[-1].label, path="label:revised")
+        return finals[-1].label, "revised"
     return None
 
 
-def _is_final(text: str, match: re.Match[str], past: int) -> bool:
+def is_final(text: str, match: re.Match[str], past: int) -> bool:
     """Whether a label is called final on its line or the one before, or stands alone on the last line of the reply.
 
     What is called final before ``past``, the end of the label before this one, was that label.
