@@ -84,12 +84,21 @@ def write_config(folder: Path, simulator: Simulator) -> Path:
         f'[providers.simulated-openai]\nuse = "openai"\nbase_url = "{simulator.base_url}"\n',
         f'[providers.simulated-anthropic]\nuse = "anthropic"\nbase_url = "{simulator.anthropic_url}"\n',
         *(_member(profile) for profile in [*panel, judge]),
-        f'[judges.{JUDGE}]\nuse = "pairwise"\nmodel = "{_name(judge)}"\n',
+        _house(_name(judge)),
         f'[routers.best]\nuse = "parallel"\nmembers = {[_name(one) for one in panel]}\njudge = "{JUDGE}"\n',
         '[store]\npath = "ensemble.db"\n',
     ]
     path.write_text("\n".join(parts), encoding="utf-8")
     return path
+
+
+def _house(judge: str) -> str:
+    """The default judge as the starter has it; the one simulated judge is the cheap one and, both ways, the strong."""
+    free = "\n".join(f'    "{use}",' for use in ("schema", "format", "arithmetic", "citations", "answer"))
+    asked = (
+        f'{{ use = "pairwise", model = "{judge}" }},\n    {{ use = "pairwise", model = "{judge}", order = "both" }},'
+    )
+    return f'[judges.{JUDGE}]\nuse = "staged"\nstages = [\n{free}\n    {asked}\n]\n'
 
 
 def _name(profile: Profile) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from judges.calibration import STAGE
 from judges.judge import Judge
 from judges.registry import ModelName
 from judges.types import Case, Model, Usage, Verdict
@@ -22,5 +23,5 @@ def cost(ballots: Iterable[Verdict]) -> Usage:
 
 
 def raised(ballots: Iterable[Verdict]) -> tuple[str, ...]:
-    """Every flag of ``ballots``, once, in order of appearance."""
-    return tuple(dict.fromkeys(flag for ballot in ballots for flag in ballot.flags))
+    """Every flag of ``ballots``, once, in order of appearance; not which stage of its own a ballot comes from."""
+    return tuple(dict.fromkeys(flag for one in ballots for flag in one.flags if not flag.startswith(STAGE)))

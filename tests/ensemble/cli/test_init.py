@@ -34,6 +34,9 @@ def test_the_starter_loads_and_leaves_nothing_to_advise(monkeypatch: pytest.Monk
     assert set(settings.routers) == {"best", "cheap"}
     assert settings.members["local"].price[0].output == 0
     assert list(advise(settings, START)) == []
+    house = settings.judges["house"]
+    free, asked = [part.use for _, part in house.parts()], [str(name) for _, name in house.references()]
+    assert (house.use, free[-2:], asked) == ("staged", ["pairwise", "pairwise"], ["claude-sonnet", "gpt"])
 
 
 def test_without_the_keys_each_missing_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
