@@ -1,6 +1,7 @@
 """Every comparison of every seat, weighed together."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from pydantic import PositiveFloat
 
@@ -17,8 +18,10 @@ class BradleyTerry(Aggregator):
     """The candidate with the greatest Bradley-Terry strength wins; strengths come from the comparisons of all ballots.
 
     A ballot without comparisons counts as one of each winner against each other candidate. Candidates that nobody
-    compared cannot win. ``ridge`` is the precision of the prior around equal strength.
+    compared cannot win. ``ridge`` is how many further comparisons, all ties, each pair is taken to have had.
     """
+
+    version: ClassVar[int] = 2
 
     ridge: PositiveFloat = 0.1
 
