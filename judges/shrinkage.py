@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import combinations
 
-from judges.aggregate._strengths import bradley_terry
+from judges.aggregate._around import strengths_around
 from judges.types import Candidate, CandidateId, Case, Verdict
 from judges.usage import NOTHING
 
@@ -78,8 +78,7 @@ def _fitted(wins: Mapping[Pair, float], priors: Mapping[CandidateId, float]) -> 
     places = {one: place for place, one in enumerate(priors)}
     counts = {(places[one], places[other]): share for (one, other), share in wins.items()}
     means = [_log_odds(prior) for prior in priors.values()]
-    fitted = bradley_terry(len(places), counts, ridge=1.0, means=means)
-    return dict(zip(places, fitted.strength, strict=True))
+    return dict(zip(places, strengths_around(means, counts, precision=1.0), strict=True))
 
 
 def _wins(verdict: Verdict, accuracy: float) -> dict[Pair, float]:

@@ -25,6 +25,10 @@ class BradleyTerry(Aggregator):
 
     ridge: PositiveFloat = 0.1
 
+    def load(self) -> None:
+        super().load()
+        bradley_terry(2, {})  # imports its numerics now, off the event loop
+
     def combine(self, ballots: Sequence[Verdict], case: Case) -> Verdict:
         places = {one.id: place for place, one in enumerate(case.candidates)}
         wins: dict[tuple[int, int], float] = {}

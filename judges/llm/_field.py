@@ -1,5 +1,6 @@
 """The field of a tournament: candidates that say the same enter once and share what comes of it."""
 
+import asyncio
 import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -73,7 +74,8 @@ async def play(
 ) -> Played:
     """Play at least two ``entrants`` against each other."""
     if kind == "round_robin":
-        return _standing(entrants, await round_robin(entrants, compare))
+        # In a thread, since the first fit of a process imports its numerics.
+        return await asyncio.to_thread(_standing, entrants, await round_robin(entrants, compare))
     bracket = await knockout(entrants, compare)
     final = bracket.matches[-1]
     best: tuple[Candidate, ...] = (bracket.champion,)
