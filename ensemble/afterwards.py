@@ -11,6 +11,7 @@ from ensemble.errors import StoreError
 from ensemble.events import LateDone
 from ensemble.fanout import Seat, cancel, fan_out
 from ensemble.fleet import Fleet
+from ensemble.means import Means, finding_of
 from ensemble.money import total
 from ensemble.ruling import Bench, candidates_of, rule
 from ensemble.run import Run
@@ -34,6 +35,7 @@ class Afterwards:
     store: Store
     run: Run
     plan: Plan
+    means: Means
 
     @property
     def stage(self) -> Stage:
@@ -89,7 +91,7 @@ class Afterwards:
         ruling = await rule(
             self.run.request,
             [call for call in (*self.run.panel, *came) if call.stage == served.stage],
-            Bench(name=served.judge, judge=self.judges[served.judge], fleet=self.fleet),
+            Bench(name=served.judge, judge=self.judges[served.judge], fleet=self.fleet, means=self.means),
             self.plan,
             stage=served.stage,
             phase="full",
@@ -107,4 +109,6 @@ class Afterwards:
         except StoreError:
             log.exception("request %s: what came after the answer could not be recorded", self.run.request.id)
             return
+        if ruling is not None:
+            self.means.learn(finding_of(self.run.request.id, ruling, {**self.run.authors, **authors}))
         self.run.listener(LateDone(calls=calls, ruling=ruling))

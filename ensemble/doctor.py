@@ -220,9 +220,13 @@ def _advise_router(name: str, router: Router, settings: Settings) -> Iterator[st
                 same = "" if author == who else f", the same model as {author!r},"
                 yield f"{place} asks {who!r}{same} about its own answers: let another model judge"
         families = {member.family for member in asked.values()}
-        if len(families) == 1 and families & {member.family for member in panel.values()} - {None}:
+        shared = families & {member.family for member in panel.values()} - {None}
+        if len(families) == 1 and shared:
             family = families.pop()
             yield f"{place} and a member of the panel are of one family, {family!r}: add a judge of a second family"
+        elif families and shared == families:
+            told = ", ".join(sorted(repr(family) for family in shared))
+            yield f"{place} asks the families {told}, and members of each are on the panel: add a judge of another one"
 
 
 async def try_members(settings: Settings) -> tuple[Trial, ...]:

@@ -56,7 +56,7 @@ class MemberSettings(BaseModel):
             parameter is dropped, recorded with the call and told in the reply. What judges ask for is dropped always.
         tags: words of your own, for selections.
         capabilities: what the member can do; left out, everything is assumed.
-        family: who trained it; a judge of the same family is marked.
+        family: who trained it; a judge of the same family stands aside or is marked.
         comparable: about as good as the others so marked, so that consensus may count its answers.
         max_attempts: tries per call, the first included.
         timeout_s: most seconds of one attempt.

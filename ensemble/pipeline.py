@@ -4,7 +4,7 @@ import asyncio
 import difflib
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from uuid_utils import uuid4
 
@@ -24,6 +24,7 @@ from ensemble.events import Done, Finished, Judged, Listener, Started, nobody
 from ensemble.fanout import FanOut, Seat, Stragglers, cancel, fan_out
 from ensemble.fleet import Fleet
 from ensemble.ledger import Aim
+from ensemble.means import Means, finding_of
 from ensemble.router import Context, Router
 from ensemble.ruling import Bench, Models, candidates_of, case_of, first_in_order, rule
 from ensemble.run import Choice, Run
@@ -41,7 +42,10 @@ FULL_RULING_S = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pipeline:
-    """Routers, fleet, judges and log, put together. ``config`` is the digest of the configuration in force."""
+    """Routers, fleet, judges and log, put together, and the ``means`` of members that the log has taught so far.
+
+    ``config`` is the digest of the configuration in force.
+    """
 
     routers: Mapping[str, Router]
     fleet: Fleet
@@ -49,6 +53,7 @@ class Pipeline:
     store: Store
     stragglers: Stragglers
     config: str
+    means: Means = field(default_factory=Means)
 
     def router(self, model: str) -> Router:
         """The router that serves ``model``.
@@ -144,7 +149,7 @@ class Pipeline:
             ruling = await rule(
                 run.request,
                 fanned.done,
-                Bench(name=stage.judge, judge=self.judges[stage.judge], fleet=self.fleet),
+                Bench(name=stage.judge, judge=self.judges[stage.judge], fleet=self.fleet, means=self.means),
                 plan,
                 stage=index,
                 phase="served",
@@ -178,7 +183,7 @@ class Pipeline:
         return NoCandidate(f"no member brought an answer: {told}", calls=tuple(run.calls))
 
     async def _serve(self, run: Run, plan: Plan, choice: Choice) -> Answer:
-        afterwards = Afterwards(self.fleet, self.judges, self.store, run, plan)
+        afterwards = Afterwards(self.fleet, self.judges, self.store, run, plan, self.means)
         late = run.late if self.stragglers.room and afterwards.may_linger() else {}
         await cancel(set(run.late) - set(late))
         answered = tuple(call for call in run.calls if call.candidate and call.failure is None)
@@ -189,6 +194,8 @@ class Pipeline:
         except (StoreUnavailable, asyncio.CancelledError):
             await cancel(set(late))
             raise
+        for ruling in record.rulings:
+            self.means.learn(finding_of(run.request.id, ruling, record.authors))
         answer = Answer(
             request=run.request,
             plan=plan,

@@ -10,24 +10,29 @@ from typing import Literal
 
 from uuid_utils import uuid7
 
+from ensemble.families import marked, recused, token
 from ensemble.fleet import Fleet, Seen
 from ensemble.ledger import Aim
+from ensemble.means import Means
 from ensemble.store.content import dumps, messages_json
 from ensemble.types import Call, Fallback, Plan, Request, Ruling, VerdictId
 from judges.judge import Judge
 from judges.screen import screen
+from judges.shrinkage import shrink
 from judges.types import Candidate, CandidateId, Case, Message, Model, OpaquePart, Verdict
+from judges.usage import total
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """A judge with its name in the configuration, and the fleet whose members it may consult."""
+    """A judge with its name in the configuration, the fleet that it may consult, and what is known of its members."""
 
     name: str
     judge: Judge
     fleet: Fleet
+    means: Means
 
 
 class Models(Mapping[str, Model]):
@@ -68,9 +73,7 @@ def case_of(request: Request, calls: Sequence[Call], fleet: Fleet) -> Case:
         tools=request.prompt.tools,
         response_format=request.prompt.response_format,
         reference=request.reference,
-        groups={
-            i: hashlib.sha256(f"{seed}:{family}".encode()).hexdigest()[:12] for i, family in families.items() if family
-        },
+        groups={i: token(seed, family) for i, family in families.items() if family},
         comparable=frozenset(c.id for c in candidates if authors[c.id].comparable),
     )
 
@@ -98,10 +101,17 @@ async def rule(
     begin, started = clock(), datetime.now(UTC)
     case = case_of(request, calls, bench.fleet)
     screened = screen(case)
-    aim = Aim(purpose="judge", seat=bench.name, stage=stage)
-    models = Models(bench.fleet, request, aim, seen, until)
-    verdict = await _verdict(bench.judge, screened.contenders, models, until)
     authors = {call.candidate: call.member for call in calls if call.candidate is not None}
+    asked = set[str]()
+
+    def heard(call: Call) -> None:
+        if call.failure is None:
+            asked.add(call.member)
+        seen(call)
+
+    models = Models(bench.fleet, request, Aim(purpose="judge", seat=bench.name, stage=stage), heard, until)
+    verdict = marked(await _verdict(bench, screened.contenders, models, until), case, bench.fleet, asked)
+    verdict = await _shrunk(verdict, screened.contenders, bench, authors)
     chosen, fallback = _choose(verdict, screened.contenders, authors, plan, stage)
     panel = len(tuple(plan.stages[stage].seats())) + len(plan.shadow)
     judged = {authors[candidate.id] for candidate in case.candidates}
@@ -111,7 +121,7 @@ async def rule(
         stage=stage,
         judge=bench.name,
         phase=phase,
-        verdict=_with_family(verdict, bench, case),
+        verdict=verdict,
         chosen=chosen,
         started_at=started,
         total_s=clock() - begin,
@@ -142,7 +152,28 @@ def _choose(
     return first_in_order(contenders.candidates, authors, plan, stage), "member_order"
 
 
-async def _verdict(judge: Judge, case: Case, models: Mapping[str, Model], until: float) -> Verdict:
+async def _verdict(bench: Bench, case: Case, models: Mapping[str, Model], until: float) -> Verdict:
+    """The finding of those seats that need not stand aside; of all of them where those find nothing."""
+    aside = recused(bench.judge, case, bench.fleet) if bench.means.settings.recuse == "auto" else frozenset()
+    verdict = await _heard(bench.judge, replace(case, recused=aside), models, until)
+    if not aside or verdict.winners or asyncio.get_running_loop().time() >= until:
+        return verdict
+    again = await _heard(bench.judge, case, models, until)
+    flags = tuple(dict.fromkeys((*again.flags, "recusal_lifted")))
+    return replace(again, flags=flags, usage=total((verdict.usage, again.usage)))
+
+
+async def _shrunk(verdict: Verdict, case: Case, bench: Bench, authors: Mapping[CandidateId, str]) -> Verdict:
+    means, contenders = bench.means, {one.id: authors[one.id] for one in case.candidates}
+    priors = means.priors(bench.judge.digest, contenders)
+    if not priors:
+        return verdict
+    known = replace(case, priors=priors)
+    # Milliseconds for a dozen candidates, which the event loop must not feel.
+    return await asyncio.to_thread(shrink, verdict, known, accuracy=means.settings.judge_accuracy)
+
+
+async def _heard(judge: Judge, case: Case, models: Mapping[str, Model], until: float) -> Verdict:
     try:
         async with asyncio.timeout_at(until):
             verdict = await judge.decide(case, models)
@@ -156,14 +187,6 @@ async def _verdict(judge: Judge, case: Case, models: Mapping[str, Model], until:
     if not known.issuperset(verdict.winners):
         return replace(verdict, outcome="failed", winners=(), reason="the judge named a winner that is no candidate")
     return verdict
-
-
-def _with_family(verdict: Verdict, bench: Bench, case: Case) -> Verdict:
-    """Mark a verdict of a judge whose family wrote one of the candidates."""
-    asked = {name for _, name in bench.judge.references() if name.kind in ("model", "member") and name in bench.fleet}
-    families = {bench.fleet[name].settings.family for name in asked} - {None}
-    tokens = {hashlib.sha256(f"{case.seed}:{family}".encode()).hexdigest()[:12] for family in families}
-    return replace(verdict, own_family=verdict.own_family or bool(tokens & set(case.groups.values())))
 
 
 def _readable(message: Message) -> Message:

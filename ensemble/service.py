@@ -16,10 +16,12 @@ from ensemble.events import Listener, nobody
 from ensemble.fanout import Stragglers
 from ensemble.fleet import Fleet, Member
 from ensemble.limits import Limiter
+from ensemble.means import Means
 from ensemble.pipeline import Pipeline
 from ensemble.router import MemberName, Router
 from ensemble.routers.single import Single
 from ensemble.store import Store, open_store
+from ensemble.store.findings import findings
 from ensemble.types import Answer, Request, RequestId
 from judges.types import Message, Prompt
 
@@ -176,6 +178,10 @@ async def open_service(source: str | Path | Settings) -> AsyncIterator[Service]:
         routers: dict[str, Router] = dict(settings.routers)
         for name in settings.members:
             routers.setdefault(name, Single(member=MemberName(name)))
+        means = Means(settings=settings.judging)
+        if settings.judging.shrink == "auto" and settings.judges:
+            for finding in await store.read(lambda db: findings(db, settings.judging.shrink_window)):
+                means.learn(finding)
         stragglers = Stragglers()
         pipeline = Pipeline(
             routers=routers,
@@ -184,6 +190,7 @@ async def open_service(source: str | Path | Settings) -> AsyncIterator[Service]:
             store=store,
             stragglers=stragglers,
             config=settings.digest,
+            means=means,
         )
         service = Service(
             settings=settings, fleet=fleet, routers=routers, store=store, pipeline=pipeline, stragglers=stragglers

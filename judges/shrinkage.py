@@ -165,7 +165,7 @@ def _weighed(
     winners = _in_order(case, (one for one, worth in quality.items() if worth >= best - _SAME))
     same = set(winners) == set(verdict.winners)
     recipe = json.dumps([_VERSION, accuracy, sorted(priors.items())]).encode()
-    version = hashlib.sha256(recipe).hexdigest()
+    version = hashlib.sha256(recipe).hexdigest()[:12]
     told = verdict.reason
     if not same:
         mine, theirs = max(priors[one] for one in winners), max(priors[one] for one in verdict.winners)

@@ -221,6 +221,8 @@ class Case:
         groups: an opaque token per candidate; equal tokens come from one family of models.
         priors: logged mean quality in [0, 1] per candidate's author, where enough labels exist.
         comparable: candidates whose authors are about equally good, the only ones that consensus may count.
+        recused: names of models that stand aside, since their family wrote a candidate; a panel does not hear their
+            seats. Whoever knows the families decides, and names none unless another seat is left.
     """
 
     messages: tuple[Message, ...]
@@ -232,6 +234,7 @@ class Case:
     groups: Mapping[CandidateId, str] = field(default_factory=dict)
     priors: Mapping[CandidateId, float] = field(default_factory=dict)
     comparable: frozenset[CandidateId] = frozenset()
+    recused: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         ids = [candidate.id for candidate in self.candidates]

@@ -17,6 +17,7 @@ from ensemble.config.operations import Operations, ServerSettings, StoreSettings
 from ensemble.config.settings import Draft, Problem, Settings
 from ensemble.config.text import line, nearest, problems, toml_key
 from ensemble.fleet import MemberSettings
+from ensemble.means import JudgingSettings
 from ensemble.provider import PROVIDERS, Provider
 from ensemble.router import ROUTERS
 from judges.errors import InvalidOptions, UnknownPlugin
@@ -26,7 +27,7 @@ from judges.registry import Name, Plugin, Registry
 P = TypeVar("P", bound=Plugin)
 Known = Mapping[str, tuple[str, ...]]
 
-TABLES = ("providers", "members", "judges", "routers", "store", "server")
+TABLES = ("providers", "members", "judges", "routers", "judging", "store", "server")
 REQUIRED: Mapping[str, str] = {"max_output_tokens": "add the most tokens of an answer, such as 4096"}
 """How to mend the lack of a key that a provider requires."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,99}")
@@ -47,16 +48,18 @@ class Reader:
         members = self._members(tables)
         judges = self._plugins("judges", tables, JUDGES)
         routers = self._plugins("routers", tables, ROUTERS)
+        judging = self._judging(tables)
         operations = self._operations(tables)
         settings = Settings(
             path=self.path,
-            digest=_digest(providers, members, judges, routers),
+            digest=_digest(judging, providers, members, judges, routers),
             providers=providers,
             members=members,
             judges=judges,
             routers=routers,
             store=operations.store,
             server=operations.server,
+            judging=judging,
         )
         self._check_references(settings, tables)
         self._check_routers(settings, tables)
@@ -142,6 +145,18 @@ class Reader:
                 self._add(place, "options", f"cannot be sent as JSON: {error}")
         return members
 
+    def _judging(self, tables: Mapping[str, Any]) -> JudgingSettings:
+        written = tables.get("judging", {})
+        if not isinstance(written, dict):
+            self._add(("judging",), "", "must be a table")
+            return JudgingSettings()
+        try:
+            return JudgingSettings.model_validate(written)
+        except ValidationError as error:
+            for key, wrong in problems(error, JudgingSettings, written):
+                self._add(("judging",), key, wrong)
+        return JudgingSettings()
+
     def _operations(self, tables: Mapping[str, Any]) -> Operations:
         written = {name: tables[name] for name in ("server", "store") if name in tables}
         try:
@@ -221,8 +236,9 @@ def _accept_scores(value: object, place: str) -> Iterator[tuple[str, float, str 
             yield from _accept_scores(item, f"{place}{index}.")
 
 
-def _digest(*kinds: Mapping[str, Plugin] | Mapping[str, MemberSettings]) -> str:
-    recipe = [
+def _digest(judging: JudgingSettings, *kinds: Mapping[str, Plugin] | Mapping[str, MemberSettings]) -> str:
+    recipe: list[object] = [judging.model_dump()]
+    recipe += [
         {name: part.digest if isinstance(part, Plugin) else part.model_dump() for name, part in kind.items()}
         for kind in kinds
     ]

@@ -1,11 +1,12 @@
 """What a configuration comes to."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ensemble.config.operations import ServerSettings, StoreSettings
 from ensemble.fleet import MemberSettings
+from ensemble.means import JudgingSettings
 from ensemble.provider import Provider
 from ensemble.router import Router
 from judges.judge import Judge
@@ -17,8 +18,8 @@ class Settings:
 
     Attributes:
         path: the file.
-        digest: SHA-256, 64 hex digits, over providers, members, judges and routers, defaults and plugin files included;
-            it does not change with where the log is or which port is served.
+        digest: SHA-256, 64 hex digits, over providers, members, judges, routers and judging, defaults and plugin files
+            included; it does not change with where the log is or which port is served.
     """
 
     path: Path
@@ -29,6 +30,7 @@ class Settings:
     routers: Mapping[str, Router]
     store: StoreSettings
     server: ServerSettings
+    judging: JudgingSettings = field(default_factory=JudgingSettings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from judges import JUDGES, ModelError
@@ -53,3 +55,14 @@ def test_seats_are_needed_and_an_error_names_the_seat() -> None:
 def test_the_models_of_all_seats_are_references() -> None:
     assert list(JUDGES.build({"use": "jury", "seats": SEATS}).references()) == [("seats.1.model", "small")]
     assert Jury(seats=("longest",)).digest != Jury(seats=("refusal",)).digest  # type: ignore[arg-type]
+
+
+async def test_a_seat_whose_model_stands_aside_is_not_heard() -> None:
+    seats = [{"use": "pairwise", "model": "own"}, {"use": "pairwise", "model": "other"}]
+    own, other = Reader(), Reader(worth=lambda text: -len(text))
+    case = replace(a_case("long text", "short"), recused=frozenset({"own"}))
+    verdict = await JUDGES.build({"use": "jury", "seats": seats}).judge(case, {"own": own, "other": other})
+    assert (verdict.winners, verdict.flags) == (("c1",), ("recused",))
+    assert [one.outcome for one in verdict.ballots] == ["abstained", "decided"]
+    assert own.pages == []
+    assert verdict.usage.nano_usd == 7
