@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from judges.errors import JudgingError
-from judges.verification import _attacks, _code, _judgebench, _llmbar, _single
+from judges.verification import _attacks, _code, _judgebench, _juries, _llmbar, _schemes, _single
 from judges.verification._rows import Record, Row, compare
 
 Check = Callable[[Callable[[str], Iterator[Record]], Mapping[str, object]], Iterator[Row]]
@@ -24,8 +24,10 @@ CHECKS: Mapping[str, Check] = {
     "pandalm": _single.people,
     "attacks": _attacks.texts,
     "verifiers_judgebench": _code.pairs,
+    "weights": _juries.table,
+    "schemes": _schemes.table,
 }
-"""What reproduces each part of EXPECTED.json; ``attacks`` and the verifiers have bounds of their own."""
+"""What reproduces each part of EXPECTED.json; attacks, verifiers and weights have bounds of their own."""
 
 
 class UnreadableData(JudgingError):
@@ -42,6 +44,15 @@ class Report:
     def wrong(self) -> tuple[Row, ...]:
         """The rows that differ, information apart."""
         return tuple(row for row in self.rows if not row.right and not row.informative)
+
+
+def schemes(folder: Path) -> str:
+    """Accuracy against number of judge calls as a Markdown table, from the recorded games under ``folder``. Blocks.
+
+    Raises:
+        UnreadableData: a file is missing or is not what it should be.
+    """
+    return _schemes.markdown(lambda name: _records(folder / name))
 
 
 def verify(folder: Path, *, parts: Collection[str] | None = None) -> Report:

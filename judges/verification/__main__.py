@@ -3,18 +3,24 @@
 import sys
 from pathlib import Path
 
-from judges.verification import Report, UnreadableData, verify
+from judges.verification import Report, UnreadableData, schemes, verify
 
-_USAGE = "usage: verify_judges DIR    (a folder with EXPECTED.json and the recorded texts, see its README)"
+_USAGE = """usage: verify_judges [--schemes] DIR
+DIR is a folder with EXPECTED.json and the recorded texts, see its README.
+--schemes prints accuracy against number of judge calls as a table, and nothing else."""
 
 
 def main(arguments: list[str]) -> int:
     """Print every count; 0 if all are right, 3 if one differs or is missing, 1 for unreadable data, 2 for bad usage."""
-    if len(arguments) != 1 or arguments[0].startswith("-"):
+    paths = [one for one in arguments if one != "--schemes"]
+    if len(paths) != 1 or len(arguments) > 2 or paths[0].startswith("-"):
         sys.stderr.write(f"{_USAGE}\n")
         return 0 if arguments in (["-h"], ["--help"]) else 2
     try:
-        report = verify(Path(arguments[0]))
+        if len(arguments) > 1:
+            sys.stdout.write(schemes(Path(paths[0])))
+            return 0
+        report = verify(Path(paths[0]))
     except UnreadableData as error:
         sys.stderr.write(f"verify_judges: {error}\n")
         return 1

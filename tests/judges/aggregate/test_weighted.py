@@ -42,6 +42,13 @@ def test_below_the_gate_and_without_labels_there_is_no_vote() -> None:
     assert "1 seats with a vote" in verdict.reason
 
 
+def test_what_the_best_seat_cannot_tell_apart_a_lesser_one_does_not_decide() -> None:
+    torn = by("strong", "c0", "c1")
+    assert weighted().combine([torn, by("fair", "c1")], CASE).outcome == "tie"
+    assert weighted().combine([torn, *[by("fair", "c1")] * 3], CASE).winners == ("c1",)
+    assert weighted().combine([torn, by("poor", "c1")], CASE).outcome == "tie"
+
+
 def test_a_jury_without_a_proven_seat_abstains_and_says_so() -> None:
     verdict = weighted().combine([by("poor", "c0"), by("stranger", "c1")], CASE)
     assert (verdict.outcome, verdict.flags) == ("abstained", ("gated_out",))

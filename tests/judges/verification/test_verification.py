@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from judges.heuristics._sandbox import unavailable
-from judges.verification import CHECKS, UnreadableData, verify
+from judges.verification import CHECKS, UnreadableData, schemes, verify
 from judges.verification.__main__ import main, table
 
 Alter = Callable[[dict[str, Any]], None]
@@ -183,6 +183,17 @@ def test_what_nothing_reproduces_and_what_is_gone_fail_the_command(
     assert {"mtbench_single_mean", "something_new"} <= wrong
 
 
+def test_the_table_of_schemes_in_the_readme_is_what_the_recordings_give(
+    shared_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = shared_data / "judging"
+    assert main(["--schemes", str(folder)]) == 0
+    printed = capsys.readouterr().out
+    assert printed == schemes(folder)
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    assert printed in readme, f"put this into the README:\n{printed}"
+
+
 def test_unreadable_data_is_said_in_one_line(copied: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (copied / "llmbar_games.jsonl.gz").unlink()
     (copied / "llmbar_games.jsonl.gz").write_bytes(b"no gzip")
@@ -192,7 +203,7 @@ def test_unreadable_data_is_said_in_one_line(copied: Path, capsys: pytest.Captur
         verify(tmp_path)
 
 
-@pytest.mark.parametrize(("arguments", "status"), [([], 2), (["--help"], 0), (["a", "b"], 2)])
+@pytest.mark.parametrize(("arguments", "status"), [([], 2), (["--help"], 0), (["a", "b"], 2), (["--schemes"], 2)])
 def test_wrong_usage_is_told(arguments: list[str], status: int, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == status
     assert "usage" in capsys.readouterr().err
