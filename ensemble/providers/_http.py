@@ -62,7 +62,9 @@ def client_settings(provider: HttpProvider, base_url: str, headers: Mapping[str,
     async def check(response: httpx2.Response) -> None:
         if response.status_code != 200:
             body = await _beginning(response)
-            raise failed_status(response.status_code, response.headers, body, secrets)
+            raise failed_status(
+                response.status_code, response.headers, body, _and_sent(secrets, response.request.headers)
+            )
 
     idle_s = _HTTPS_IDLE_S if base_url.startswith("https:") else _HTTP_IDLE_S
     return {
@@ -183,7 +185,8 @@ class Wire:
             response = await self.post(body)
             headers = response.headers
             try:
-                yield Reply(headers, self.secrets, self.max_bytes, response.aiter_bytes())
+                secrets = _and_sent(self.secrets, response.request.headers)
+                yield Reply(headers, secrets, self.max_bytes, response.aiter_bytes())
             finally:
                 await response.aclose()
         except self.errors as error:
@@ -198,6 +201,13 @@ def transport_errors() -> tuple[type[Exception], ...]:
     import httpx2
 
     return (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL, aiohttp.ClientError, OSError)
+
+
+def _and_sent(secrets: Secrets, headers: Mapping[str, str]) -> Secrets:
+    """``secrets`` and the tokens of a request: a cloud's SDK fetches them, so no option names them."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    tokens = [token if scheme.lower() == "bearer" else "", headers.get("x-amz-security-token", "")]
+    return Secrets([*secrets.texts, *(token for token in tokens if token not in secrets.texts)])
 
 
 async def _beginning(response: "httpx2.Response") -> bytes:
