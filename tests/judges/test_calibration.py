@@ -12,7 +12,6 @@ from judges import CandidateId, InvalidOptions, Preference, Verdict
 from judges.calibration import Calibration, Fitted, apply, ece, fit, read, reliability, signal, write
 from judges.testing import a_verdict
 
-fit([0.5], [1.0])  # scipy is imported now, so that hypothesis does not blame the first example for it
 unit = st.floats(0, 1)
 outcomes = st.sampled_from([0.0, 0.5, 1.0])
 labelled = st.lists(st.tuples(unit, outcomes), min_size=1, max_size=60)

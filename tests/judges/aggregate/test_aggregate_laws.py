@@ -32,7 +32,8 @@ many = st.lists(ballots_of(), max_size=6)
 @cache
 def ready(name: str) -> Aggregator:
     """The aggregator ``name``, which knows the judge of all these ballots where it has to know its judges."""
-    aggregator = AGGREGATORS.build(name)
+    needs = {"dawid_skene": {"history_file": "of/no/matter.jsonl"}}
+    aggregator = AGGREGATORS.build({"use": name, **needs.get(name, {})})
     if isinstance(aggregator, Calibrated):
         aggregator.calibrate(Calibration(judges={"a judge": Fitted(n=50, right=45)}))
     return aggregator
@@ -92,7 +93,7 @@ def test_nobody_heard_names_nobody(name: str) -> None:
     assert "no answer" in failed.reason
 
 
-@pytest.mark.parametrize("name", ["majority", "borda", "bradley_terry", "weighted"])
+@pytest.mark.parametrize("name", ["majority", "borda", "bradley_terry", "weighted", "dawid_skene"])
 def test_an_even_split_is_a_tie(name: str) -> None:
     two = a_case("a", "b")
     verdict = ready(name).combine([a_verdict("c0"), a_verdict("c1")], two)

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from judges.aggregate._strengths import bradley_terry
 
-bradley_terry(2, {})  # choix is imported now, so that hypothesis does not blame the first example for it
 PLANTED = (-1.5, -0.5, 0.0, 0.5, 1.5)
 
 
