@@ -1,30 +1,48 @@
 """Servers that call themselves OpenAI-compatible, each by the recipe of the README and with the quirks of its own."""
 
+import re
+import tomllib
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
-from ensemble.provider import Connection
-from ensemble.providers.openai import OpenAI
-from ensemble.simulator import Simulator, ToolUse, reply
-from judges.types import Completion, Message, Prompt, ToolCall, Usage
+from ensemble.errors import CallFailed
+from ensemble.provider import PROVIDERS, Connection
+from ensemble.simulator import Simulator, ToolUse, fault, reply, status
+from judges.types import Completion, ImagePart, Message, Prompt, ResponseFormat, TextPart, ToolCall, Usage
+
+README = Path(__file__).parents[3] / "README.md"
+
+
+def written() -> Mapping[str, Mapping[str, Any]]:
+    """The recipes as the README has them, all providers, by name."""
+    blocks = re.findall(r"^```toml\n(.*?)^```", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    (recipes,) = (block for block in blocks if "[providers.azure]" in block)
+    found: Mapping[str, Mapping[str, Any]] = tomllib.loads(recipes)["providers"]
+    return found
+
+
+def played(name: str, recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """``recipe`` at the path under which the simulator plays the server; without its host yet."""
+    own: dict[str, Any] = {**recipe, "base_url": f"/{name}{urlsplit(recipe['base_url']).path}"}
+    if name == "azure":
+        own["token_parameter"] = "max_completion_tokens"  # known by the host, which here is loopback
+    return own
+
 
 RECIPES: Mapping[str, Mapping[str, Any]] = {
-    "azure": {
-        "base_url": "/azure/openai/v1",
-        "headers_env": {"api-key": "AZURE_KEY"},
-        "token_parameter": "max_completion_tokens",  # known by the host, which here is loopback
+    **{name: played(name, recipe) for name, recipe in written().items() if recipe["use"] == "openai"},
+    "azure-deployment": {
+        "use": "openai",
+        "base_url": "/azure/openai/deployments/tested",
+        "headers_env": {"api-key": "AZURE_OPENAI_API_KEY"},
+        "query": {"api-version": "2026-01-01"},
+        "token_parameter": "max_completion_tokens",
     },
-    "openrouter": {"base_url": "/openrouter/api/v1", "api_key_env": "SOME_KEY"},
-    "gemini": {
-        "base_url": "/gemini/v1beta/openai",
-        "api_key_env": "SOME_KEY",
-        "unsupported": ["logprobs", "seed"],
-    },
-    "vllm": {"base_url": "/vllm/v1"},
-    "ollama": {"base_url": "/ollama/v1", "unsupported": ["logprobs"]},
-    "llamacpp": {"base_url": "/llamacpp/v1"},
 }
 MODEL = "tested"
 PROMPT = Prompt(
@@ -48,10 +66,10 @@ def server(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 async def connection(simulator: Simulator, server: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Connection]:
-    monkeypatch.setenv("AZURE_KEY", "azure-key-1")
-    monkeypatch.setenv("SOME_KEY", "some-key-1")
+    for variable in ("AZURE_OPENAI_API_KEY", "OPENROUTER_API_KEY", "GEMINI_API_KEY"):
+        monkeypatch.setenv(variable, "some-key-1")
     recipe = {**RECIPES[server], "base_url": simulator.anthropic_url + RECIPES[server]["base_url"]}
-    async with OpenAI.model_validate(recipe).connect() as opened:
+    async with PROVIDERS.build(recipe).connect() as opened:
         yield opened
 
 
@@ -114,4 +132,62 @@ async def test_azure_gets_its_key_in_a_header_of_its_own(
     simulator.script(MODEL, [reply("one")])
     await answer(connection, streaming=False)
     headers = {name.lower() for name in simulator.served[-1].headers}
-    assert ("api-key" in headers) == (server == "azure")
+    assert ("api-key" in headers) == server.startswith("azure")
+
+
+@pytest.mark.parametrize("streaming", [False, True], ids=["whole", "streamed"])
+async def test_a_filter_by_whatever_word_is_no_good_answer_but_where_the_server_hides_it(
+    simulator: Simulator, connection: Connection, server: str, streaming: bool
+) -> None:
+    simulator.script(MODEL, [reply("one", finish="content_filter")])
+    said = await answer(connection, streaming=streaming)
+    expected = {"vllm": "other", "ollama": "stop"}
+    assert said.finish_reason == expected.get(server, "refusal")
+
+
+async def test_a_form_for_the_answer_reaches_the_server(simulator: Simulator, connection: Connection) -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    wanted = ResponseFormat(type="json_schema", schema=schema, name="count")
+    simulator.script(MODEL, [reply('{"n": 3}')])
+    said = await connection.complete(MODEL, replace(PROMPT, response_format=wanted))
+    assert said.text == '{"n": 3}'
+    sent: Any = simulator.served[-1].body
+    assert sent["response_format"]["json_schema"]["schema"] == schema
+
+
+async def test_an_image_and_the_result_of_a_tool_reach_the_server(simulator: Simulator, connection: Connection) -> None:
+    call = ToolCall(id="call_1", name="look", arguments="{}")
+    shown = (TextPart(text="What is it?"), ImagePart(url="data:image/png;base64,iVBORw0KGgo="))
+    messages = (
+        Message(role="user", content=shown),
+        Message(role="assistant", content="", tool_calls=(call,)),
+        Message(role="tool", content="a cat", tool_call_id="call_1"),
+    )
+    simulator.script(MODEL, [reply("A cat.")])
+    assert (await connection.complete(MODEL, replace(PROMPT, messages=messages))).text == "A cat."
+    sent: Any = simulator.served[-1].body
+    assert sent["messages"][0]["content"][1]["image_url"]["url"].startswith("data:image/png")
+    assert sent["messages"][2] == {"role": "tool", "tool_call_id": "call_1", "content": "a cat"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "failure"),
+    [("429", "rate_limited"), ("500", "overloaded"), ("401", "unauthorized"), ("html", "bad_reply")],
+)
+async def test_errors_in_the_servers_own_shape(
+    simulator: Simulator, connection: Connection, kind: str, failure: str
+) -> None:
+    simulator.script(MODEL, [fault(kind) if kind == "html" else status(int(kind), message="in its own words")])
+    with pytest.raises(CallFailed) as caught:
+        await answer(connection, streaming=False)
+    assert caught.value.failure == failure
+    assert kind == "html" or "in its own words" in str(caught.value)
+
+
+def test_every_recipe_of_the_readme_can_be_built() -> None:
+    uses = {name: PROVIDERS.build(recipe).use for name, recipe in written().items()}
+    assert set(uses) == {
+        *("azure", "openrouter", "gemini", "vllm", "ollama", "llamacpp"),
+        *("anthropic", "bedrock", "vertex"),
+    }
+    assert (uses["bedrock"], uses["vertex"]) == ("anthropic_bedrock", "anthropic_vertex")
