@@ -10,7 +10,8 @@ from ensemble.simulator.talk import Ask, Problem, ToolUse, Turn
 from ensemble.simulator.wire import number, rows, table, text, whole_number
 
 CURRENT_VERSION = "2026-10-21"
-VERSIONS = ("2023-01-01", "2023-06-01", CURRENT_VERSION)
+OLD_VERSION = "2023-06-01"
+VERSIONS = ("2023-01-01", OLD_VERSION, CURRENT_VERSION)
 _OLD_ONLY = ("temperature", "top_p", "top_k")
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 import orjson
 
 from ensemble.simulator import tokens
-from ensemble.simulator.anthropic_reading import read_ask, signature
+from ensemble.simulator.anthropic_reading import CURRENT_VERSION, OLD_VERSION, read_ask, signature
 from ensemble.simulator.talk import Ask, Problem, Said, ToolUse, Usage
-from ensemble.simulator.wire import Piece, Reply
+from ensemble.simulator.wire import Piece, Reply, text
 
 _STOPS = {
     "stop": "end_turn",
@@ -38,14 +38,22 @@ _TYPES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnthropicWire:
-    """Messages, in the versions that the SDK of today and older models use."""
+    """Messages, in the versions that the SDK of today and older models use.
+
+    ``version_in_body`` is the manner of clouds: no header, and their own name may stand before the date.
+    """
 
     tells_usage: bool = True
+    version_in_body: bool = False
     name: str = "anthropic"
     id_header: str = "request-id"
 
     def parse(self, body: Mapping[str, object], headers: Mapping[str, str]) -> Ask:
-        return read_ask(body, headers)
+        if not self.version_in_body:
+            return read_ask(body, headers)
+        version = text(body.get("anthropic_version"))[-10:]
+        old = "2000-01-01" <= version < CURRENT_VERSION  # their older dates are not the API's, and mean the same
+        return read_ask(body, {"anthropic-version": OLD_VERSION if old else version})
 
     def whole(self, reply: Reply) -> bytes:
         said = reply.said

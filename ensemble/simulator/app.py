@@ -19,6 +19,8 @@ from ensemble.simulator.talk import Problem
 from ensemble.simulator.wire import Wire, text
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+VERTEX = "/vertex/v1/projects/{project}/locations/{region}/publishers/anthropic/models"
+"""Where Google's Vertex AI has Anthropic's models, under a path of its own as the other servers are."""
 MAX_BODY_BYTES = 64 * 2**20
 
 
@@ -38,6 +40,9 @@ def make_app(fleet: Fleet) -> web.Application:
     add("GET", "/v1/models", _models(fleet, plain, anthropic))
     add("POST", "/v1/embeddings", _guarded(fleet, plain, _embeddings(fleet)))
     add("POST", "/v1/messages", Desk(fleet, anthropic).handle)
+    vertex = Desk(fleet, AnthropicWire(version_in_body=True)).handle
+    for verb in ("rawPredict", "streamRawPredict"):
+        add("POST", f"{VERTEX}/{{deployment:[^/:]+}}:{verb}", vertex)
     add("POST", "/v1/messages/count_tokens", _guarded(fleet, anthropic, _count_tokens(anthropic)))
     for method, path, handler in OpenAIBatches(fleet, plain).routes():
         add(method, path, _guarded(fleet, plain, handler))

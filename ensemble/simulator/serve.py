@@ -39,7 +39,7 @@ class Desk:
             started=asyncio.get_running_loop().time(),
         )
         body, problem = _read(raw)
-        # Azure names the model in the path, as a deployment.
+        # Azure and Vertex name the model in the path.
         deployment = request.match_info.get("deployment")
         if deployment is not None:
             body = {**body, "model": deployment}

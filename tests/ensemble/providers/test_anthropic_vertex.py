@@ -1,10 +1,12 @@
 """Anthropic's models at Google's Vertex AI, by an access token."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from ensemble.providers.anthropic_vertex import AnthropicVertex
+from ensemble.simulator import Simulator, reply
 from judges.types import Completion, Message, Prompt
 from tests.ensemble.providers.anthropic_upstream import a_message, block, end, start
 from tests.ensemble.providers.conftest import Upstream
@@ -41,3 +43,24 @@ async def test_a_stream(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> 
     assert isinstance(items[-1], Completion)
     assert (items[-1].text, items[-1].finish_reason) == ("Paris.", "stop")
     assert upstream.received[0].path == f"{MODELS}/small@2026:streamRawPredict"
+
+
+@pytest.mark.parametrize(("version", "dropped"), [("vertex-2023-10-16", ()), ("2026-10-21", ("temperature",))])
+async def test_an_older_version_takes_sampling(
+    monkeypatch: pytest.MonkeyPatch, version: str, dropped: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("TEST_TOKEN", "ya29.token-0123456789")
+    async with Simulator() as simulator:
+        simulator.script("small@2026", [reply("Paris.")])
+        provider = AnthropicVertex(
+            region="global",
+            project="ours",
+            base_url=f"{simulator.anthropic_url}/vertex/v1",
+            api_key_env="TEST_TOKEN",
+            api_version=version,
+        )
+        async with provider.connect() as opened:
+            said = await opened.complete("small@2026", replace(PROMPT, options={"temperature": 0.5}))
+        sent = simulator.served[-1].body
+    assert (said.text, said.dropped) == ("Paris.", dropped)
+    assert ("temperature" in sent) == (not dropped)

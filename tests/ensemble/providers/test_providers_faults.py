@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ensemble.errors import CallFailed
-from ensemble.provider import Connection
+from ensemble.provider import Connection, Provider
 from ensemble.providers.anthropic import Anthropic
+from ensemble.providers.anthropic_vertex import AnthropicVertex
 from ensemble.providers.openai import OpenAI
 from ensemble.simulator import Simulator, SimulatorSettings, Step, fault, reply
 from judges.types import Completion, Message, Prompt
@@ -58,17 +59,21 @@ async def simulator() -> AsyncIterator[Simulator]:
         yield opened
 
 
-@pytest.fixture(params=["openai", "anthropic"])
-def provider(request: pytest.FixtureRequest, simulator: Simulator) -> OpenAI | Anthropic:
+@pytest.fixture(params=["openai", "anthropic", "vertex"])
+def provider(request: pytest.FixtureRequest, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Provider:
     if request.param == "openai":
         return OpenAI(base_url=simulator.base_url, max_body_bytes=100_000)
-    return Anthropic(base_url=simulator.anthropic_url, max_body_bytes=100_000)
+    if request.param == "anthropic":
+        return Anthropic(base_url=simulator.anthropic_url, max_body_bytes=100_000)
+    monkeypatch.setenv("TEST_TOKEN", "ya29.token-0123456789")
+    url = f"{simulator.anthropic_url}/vertex/v1"
+    return AnthropicVertex(
+        region="global", project="ours", base_url=url, api_key_env="TEST_TOKEN", max_body_bytes=100_000
+    )
 
 
 @pytest.fixture(params=[False, True], ids=["whole", "streamed"])
-async def line(
-    request: pytest.FixtureRequest, simulator: Simulator, provider: OpenAI | Anthropic
-) -> AsyncIterator[Line]:
+async def line(request: pytest.FixtureRequest, simulator: Simulator, provider: Provider) -> AsyncIterator[Line]:
     async with provider.connect() as connection:
         yield Line(simulator, connection, request.param)
 
