@@ -10,6 +10,7 @@ from ensemble.errors import DeadlineExceeded, NoCandidate, StoreUnavailable, Unk
 from ensemble.events import Done, Event, Finished, Judged, Started
 from ensemble.router import MemberName
 from ensemble.types import Answer, Plan, Stage
+from judges.calibration import Calibration, Fitted
 from judges.types import Case, Message, Model, OpaquePart, Prompt, TextPart, Verdict
 from tests.ensemble.doubles import a_fleet, a_member, a_request, failed, said
 from tests.ensemble.engine import Picky, Planned, a_pipeline, panel, settle, trio
@@ -31,6 +32,20 @@ def test_the_best_candidate_is_served_and_everything_is_recorded_before() -> Non
         assert (ruling.phase, ruling.complete, ruling.usable, ruling.overturned) == ("served", True, True, False)
         kinds = [type(event) for event in events]
         assert kinds == [Started] * 3 + [Done] * 3 + [Judged, Finished]
+
+    run_virtual(main())
+
+
+def test_a_calibrated_judge_records_how_sure_it_is() -> None:
+    async def main() -> None:
+        judge = Picky()
+        book = Calibration(judges={judge.digest: Fitted(n=9, right=7, knots=((0.5, 0.5), (1.0, 0.9)))})
+        judge.calibrate(book)
+        pipeline, kept = a_pipeline(trio(a="x", b="x!!!!!", c="x"), panel("a", "b", "c"), judge)
+        await pipeline.answer(a_request())
+        verdict = kept.records[0].rulings[0].verdict
+        assert verdict.confidence == pytest.approx(0.7), "a margin of 0.5 is a signal of 0.75"
+        assert verdict.weights == book.hash
 
     run_virtual(main())
 
