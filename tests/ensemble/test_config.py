@@ -55,18 +55,6 @@ def changed(old: str, new: str) -> str:
 
 
 MISTAKES = {
-    "misspelt key of judging": (
-        GOOD + "[judging]\nshrinkage = 'auto'",
-        "ensemble.toml: [judging] shrinkage: unknown key; did you mean 'shrink'?",
-    ),
-    "an accuracy that no judge has": (
-        GOOD + "[judging]\njudge_accuracy = 0.4",
-        "ensemble.toml: [judging] judge_accuracy: input should be greater than 0.5",
-    ),
-    "judging that is no table": (
-        "judging = 1\n" + GOOD,
-        "ensemble.toml: [judging] must be a table",
-    ),
     "misspelt table": (
         GOOD + "[judge.other]\nuse = 'empty'",
         "ensemble.toml: [judge] unknown table; did you mean 'judges'?",

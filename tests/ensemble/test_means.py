@@ -1,9 +1,12 @@
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ensemble.config import load, read
+from ensemble.errors import ConfigError
 from ensemble.means import Finding, JudgingSettings, Means, mean_quality
 from ensemble.types import RequestId
 from judges.types import CandidateId
@@ -86,3 +89,38 @@ def test_quality_is_the_score_where_all_have_one_else_the_win(
     judged: list[tuple[str, float | None, bool]], quality: dict[str, float]
 ) -> None:
     assert mean_quality(judged) == quality
+
+
+CONFIG = """
+[providers.local]
+use = "openai"
+base_url = "http://127.0.0.1:1/v1"
+
+[members.small]
+provider = "local"
+model = "small-1"
+"""
+
+
+@pytest.mark.parametrize(
+    ("table", "line"),
+    [
+        ("[judging]\nshrinkage = 'auto'", "[judging] shrinkage: unknown key; did you mean 'shrink'?"),
+        ("[judging]\njudge_accuracy = 0.4", "[judging] judge_accuracy: input should be greater than 0.5"),
+        ("[[judging]]", "[judging] must be a table"),
+    ],
+)
+def test_a_mistake_in_the_table_is_one_line(tmp_path: Path, table: str, line: str) -> None:
+    (tmp_path / "ensemble.toml").write_text(CONFIG + table)
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path / "ensemble.toml")
+    assert str(caught.value) == f"{tmp_path / 'ensemble.toml'}: {line}"
+
+
+def test_the_table_is_part_of_the_digest(tmp_path: Path) -> None:
+    """It influences who is served."""
+    digests = []
+    for table in ("", "[judging]", "[judging]\nshrink = 'off'"):
+        (tmp_path / "ensemble.toml").write_text(CONFIG + table)
+        digests.append(read(tmp_path / "ensemble.toml").settings.digest)
+    assert digests[0] == digests[1] != digests[2]
