@@ -155,10 +155,10 @@ def _choose(
 async def _verdict(bench: Bench, case: Case, models: Mapping[str, Model], until: float) -> Verdict:
     """The finding of those seats that need not stand aside; of all of them where those find nothing."""
     aside = recused(bench.judge, case, bench.fleet) if bench.means.settings.recuse == "auto" else frozenset()
-    verdict = await _heard(bench.judge, replace(case, recused=aside), models, until)
+    verdict = await verdict_of(bench.judge, replace(case, recused=aside), models, until)
     if not aside or verdict.winners or asyncio.get_running_loop().time() >= until:
         return verdict
-    again = await _heard(bench.judge, case, models, until)
+    again = await verdict_of(bench.judge, case, models, until)
     flags = tuple(dict.fromkeys((*again.flags, "recusal_lifted")))
     return replace(again, flags=flags, usage=total((verdict.usage, again.usage)))
 
@@ -173,7 +173,8 @@ async def _shrunk(verdict: Verdict, case: Case, bench: Bench, authors: Mapping[C
     return await asyncio.to_thread(shrink, verdict, known, accuracy=means.settings.judge_accuracy)
 
 
-async def _heard(judge: Judge, case: Case, models: Mapping[str, Model], until: float) -> Verdict:
+async def verdict_of(judge: Judge, case: Case, models: Mapping[str, Model], until: float) -> Verdict:
+    """What ``judge`` finds on ``case`` until ``until`` (the event loop's clock); its failures are verdicts too."""
     try:
         async with asyncio.timeout_at(until):
             verdict = await judge.decide(case, models)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from ensemble.routers.single import Single
 from ensemble.store import Store, open_store
 from ensemble.store.findings import findings
 from ensemble.types import Answer, Request, RequestId
+from judges.judge import Judge
 from judges.types import Message, Prompt
 
 
@@ -199,6 +200,16 @@ async def open_service(source: str | Path | Settings) -> AsyncIterator[Service]:
             yield service
         finally:
             await service.drain(settings.server.drain_s)
+
+
+@asynccontextmanager
+async def open_bench(settings: Settings, judges: Mapping[str, Judge]) -> AsyncIterator[Fleet]:
+    """Load ``judges`` and open the fleet that they may consult: no log, no routers. Raises ConfigError."""
+    needed = replace(settings, judges=judges, routers={})
+    if problems := await asyncio.to_thread(lambda: list(unloadable(needed))):
+        raise ConfigError("\n".join(problem.line for problem in problems))
+    async with AsyncExitStack() as stack:
+        yield await _fleet(needed, stack)
 
 
 async def _fleet(settings: Settings, stack: AsyncExitStack) -> Fleet:

@@ -6,6 +6,7 @@ import click
 
 SUBCOMMANDS = {
     "report": "What the log says of each judge: consistency, biases, accuracy, cost.",
+    "test": "Score judges on your own labelled cases.",
 }
 
 

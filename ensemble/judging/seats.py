@@ -1,11 +1,12 @@
 """The judges within judges: their names, and on which candidates each of them gave its ballot."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
-from judges.judge import Judge
+from judges.judge import JUDGES, Judge
 from judges.registry import Plugin
+from judges.shrinkage import SHRUNK
 from judges.types import CandidateId, Verdict
 
 Kind = Literal["all", "narrowed", "pairs"]
@@ -44,8 +45,12 @@ class Seats:
         return cls(known, names)
 
     def heard(self, verdict: Verdict, shown: Iterable[CandidateId]) -> Iterator[Heard]:
-        """``verdict`` on the candidates ``shown``, then its ballots, then theirs."""
-        yield from self._heard(Heard(verdict, frozenset(shown)))
+        """``verdict`` on the candidates ``shown``, then its ballots, then theirs.
+
+        Of a verdict that was shrunk towards logged means it is the plain one, which alone is the judge's own.
+        """
+        plain = verdict.ballots[0] if SHRUNK in verdict.flags and verdict.ballots else verdict
+        yield from self._heard(Heard(plain, frozenset(shown)))
 
     def _heard(self, one: Heard) -> Iterator[Heard]:
         yield one
@@ -78,3 +83,24 @@ def _nested(place: str, part: Plugin) -> Iterator[tuple[str, Judge]]:
         if isinstance(held, Judge):
             yield where, held
         yield from _nested(where, held)
+
+
+def remade(judge: Judge, change: Callable[[str, object], object]) -> Judge | None:
+    """``judge`` with options, nested ones too, as ``change`` makes them of key and value; None where none changes.
+
+    Not loaded yet.
+
+    Raises:
+        InvalidOptions: it cannot be with the new options.
+    """
+    options = judge.model_dump()
+    changed = _changed(options, change)
+    return None if changed == options else JUDGES.build(changed)
+
+
+def _changed(tree: Any, change: Callable[[str, object], object]) -> Any:
+    if isinstance(tree, Mapping):
+        return {key: change(key, _changed(value, change)) for key, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return type(tree)(_changed(one, change) for one in tree)
+    return tree

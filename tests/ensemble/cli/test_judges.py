@@ -4,11 +4,17 @@ import json
 import shlex
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from ensemble.cli import main
 from ensemble.cli.judges import SUBCOMMANDS
 from tests.ensemble.cli.conftest import Run
+from tests.ensemble.judging.fleet import write_labels
+
+
+def put(path: Path, text: str) -> None:
+    path.write_text(text)
 
 
 def remove(path: Path) -> None:
@@ -73,3 +79,57 @@ async def test_report_on_nothing_says_so(config: Path, run: Run) -> None:
     told = await run("judges", "report", "--judge", "jury")
     assert (told.exit_code, told.stdout) == (0, "")
     assert "holds no verdict of 'jury'" in told.stderr
+
+
+@pytest.fixture
+def labels(config: Path) -> Path:
+    """Enough labelled cases for a calibration, and a judge that asks a model."""
+    with config.open("a") as file:
+        file.write(
+            '[members.critic]\nprovider = "simulated"\nmodel = "judge"\nprice = { input = 2, output = 8 }\n'
+            '[judges.fair]\nuse = "pairwise"\nmodel = "critic"\ncalibration = "calibration.json"\n'
+        )
+    return write_labels(config.with_name("labels.jsonl"), 60)
+
+
+async def test_test_scores_judges_on_labels(labels: Path, run: Run) -> None:
+    told = await run("judges", "test", "--labels", str(labels), "--judge", "house", "--one-order")
+    assert told.exit_code == 0, told.output
+    assert "house  60 cases, digest" in told.stdout
+    assert "agreement" not in told.stdout
+    assert told.stderr == ""
+
+
+async def test_test_ends_with_3_where_a_judge_is_not_good_enough(labels: Path, run: Run) -> None:
+    put(labels.with_name("calibration.json"), '{"version": 1, "judges": {}}')
+    told = await run(*example("test"))
+    assert told.exit_code == 3, told.output
+    assert told.stderr == "house is right in less than 0.6 of the cases.\n"
+    rows = {line[:29].strip(): line[29:].split() for line in told.stdout.partition("fair")[2].splitlines()}
+    assert rows["accuracy"] == ["1.000", "[0.940,", "1.000]", "n=120"]
+    assert rows["same finding in both orders"][-1] == "n=60"
+    assert rows["cost in all"][0].startswith("$0.1")
+    assert "house and fair, kappa" in told.stdout
+    assert (await run(*example("test"), "--judge", "fair", "--json")).exit_code == 0
+
+
+async def test_test_as_json(labels: Path, run: Run) -> None:
+    told = await run("judges", "test", "--labels", str(labels), "--judge", "house", "--json")
+    (house,) = json.loads(told.stdout)["judges"]
+    assert (house["judge"], house["cases"], house["rates"]["null"]["value"]) == ("house", 60, 0.0)
+    assert house["cost"] == {"nano_usd": 0, "unpriced": 0}
+
+
+async def test_bad_labels_are_told_by_line(labels: Path, run: Run) -> None:
+    put(labels, '{"prompt": "x\\u001b[2J", "candidates": ["a", "b"], "best": "\\u001b[2Jc"}\n')
+    told = await run("judges", "test", "--labels", str(labels), "--judge", "house")
+    assert told.exit_code == 1
+    assert told.stdout == ""
+    assert f"Error: {labels}, line 1: best: there is no candidate" in told.stderr
+    assert "\x1b" not in told.stderr
+
+
+async def test_an_unknown_judge_is_wrong_usage(labels: Path, run: Run) -> None:
+    told = await run("judges", "test", "--labels", str(labels), "--judge", "huose")
+    assert told.exit_code == 2
+    assert "there is no judge 'huose'; did you mean 'house'?" in " ".join(told.stderr.split())

@@ -1,10 +1,12 @@
 """A simulated fleet of two families with a judge of a third, a configuration for it, and tasks with known truth."""
 
+import json
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from ensemble.config import Settings, load
 from ensemble.service import Service, open_service
 from ensemble.simulator import Simulator, SimulatorSettings
 from ensemble.simulator.tasks import Task, make_tasks
@@ -42,6 +44,9 @@ order = "both"
 use = "pairwise"
 model = "critic"
 
+[judges.longest]
+use = "longest"
+
 [judges.panel]
 use = "jury"
 seats = ["longest", {{ use = "pairwise", model = "critic" }}]
@@ -76,3 +81,24 @@ async def ask_all(service: Service, tasks: Iterable[Task]) -> None:
 def tasks(n: int, seed: int = 1) -> list[Task]:
     """Tasks that are answered in text."""
     return [task for task in make_tasks(2 * n, seed) if task.checker != "tool_call"][:n]
+
+
+@asynccontextmanager
+async def opened(folder: Path, **settings: Any) -> AsyncIterator[tuple[Settings, Simulator]]:
+    """The checked configuration and a running simulator; nothing else is open."""
+    async with Simulator(SimulatorSettings(**settings)) as simulator:
+        path = folder / "ensemble.toml"
+        path.write_text(CONFIG.format(base_url=simulator.base_url, judge="house", family="elm"))
+        yield load(path), simulator
+
+
+def write_labels(path: Path, n: int, seed: int = 5) -> Path:
+    """Labelled cases: a right answer and a wrong one, which is the longer every other time."""
+    rows = []
+    for at, task in enumerate(tasks(n, seed)):
+        wrong = "I am not sure, and would rather not guess at an answer to this question." if at % 2 else "?"
+        best = at // 2 % 2
+        candidates = [wrong, task.truth] if best else [task.truth, wrong]
+        rows.append({"messages": task.messages, "candidates": candidates, "best": best})
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    return path

@@ -78,10 +78,10 @@ async def test_a_planted_length_bias_is_seen(tmp_path: Path) -> None:
 async def test_seats_of_a_jury_are_reported_below_it(tmp_path: Path) -> None:
     panel, longest, pairwise = await reported(tmp_path, n=20, judge="panel")
     assert (panel.judge, panel.seat, panel.rates["first"].value) == ("panel", "", None)
-    assert longest.seat == "panel.seats.0"
+    assert longest.seat == "longest"
     assert within(longest.rates["longer"], 1.0, 1.0)
     assert longest.cost.nano_usd == 0
-    # The second seat is the judge [judges.once] too, so that is what it is called.
+    # The seats are judges of their own too, so that is what they are called.
     assert pairwise.seat == "once"
     assert pairwise.rates["first"].n > 0
     assert pairwise.cost == panel.cost
