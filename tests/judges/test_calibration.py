@@ -11,6 +11,9 @@ from hypothesis import strategies as st
 from judges import CandidateId, InvalidOptions, Preference, Verdict
 from judges.calibration import Calibration, Fitted, apply, ece, fit, read, reliability, signal, write
 from judges.testing import a_verdict
+from judges.verification._ballots import Field, arena_hard_on_claude, ballot, credit, majority
+from judges.verification._juries import comparable
+from tests.judges.recorded import folds, reader
 
 unit = st.floats(0, 1)
 outcomes = st.sampled_from([0.0, 0.5, 1.0])
@@ -145,3 +148,35 @@ def test_a_file_that_is_none_is_told_in_one_sentence(tmp_path: Path, content: ob
     path.write_text(content if isinstance(content, str) else json.dumps(content))
     with pytest.raises(InvalidOptions, match=f"cal.json is not a calibration file: .*{told}"):
         read(path)
+
+
+def test_on_recorded_verdicts_a_fit_halves_the_error_on_pairs_it_has_not_seen(shared_data: Path) -> None:
+    field = arena_hard_on_claude(reader(shared_data))
+    jury = field.of("comparable", comparable(field))
+    said: list[tuple[float, float, float]] = []
+    for known, asked in folds(jury, seed=11):
+        labelled = [found for pair in known for found in heard(jury, pair)]
+        knots = fit([raw for raw, _ in labelled], [right for _, right in labelled])
+        said += [(raw, apply(knots, raw) or 0.0, right) for pair in asked for raw, right in heard(jury, pair)]
+    raw, sure = (ece(reliability([row[way] for row in said], [row[2] for row in said])) for way in (0, 1))
+    assert raw is not None
+    assert sure is not None
+    assert sure < raw / 2
+
+
+def heard(jury: Field, pair: str) -> list[tuple[float, float]]:
+    """(signal, credit) of every judge's verdict on ``pair``, from its votes in both orders."""
+    found = []
+    for judge in jury.judges:
+        first, second = jury.games[judge][pair]
+        verdict = replace(
+            ballot(judge, majority(first, second)),
+            preferences=(shown(first, "one", "two"), shown(second, "two", "one")),
+        )
+        if (raw := signal(verdict)) is not None:
+            found.append((raw, credit(majority(first, second), jury.labels[pair])))
+    return found
+
+
+def shown(vote: str | None, first: str, second: str) -> Preference:
+    return page(first, second, {first: "first", second: "second", "tie": "tie", None: "none"}[vote])

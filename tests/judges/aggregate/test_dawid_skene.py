@@ -17,6 +17,9 @@ from judges.aggregate._weights import Counted
 from judges.aggregate.dawid_skene import DawidSkene
 from judges.calibration import Calibration, Fitted
 from judges.testing import a_case, a_verdict
+from judges.verification._ballots import PAIR, ballot, counted, credit, llmbar_by_prompt, majority
+from judges.verification._juries import ballots, fitted
+from tests.judges.recorded import folds, reader
 
 CASE = a_case("a", "bb")
 SKILLS = {"good": 0.85, "fair": 0.75, "poor": 0.65}
@@ -184,3 +187,27 @@ async def test_a_jury_uses_it_and_hears_of_seats_without_a_past(tmp_path: Path) 
     assert place == "aggregate.history_file"
     assert "holds no ballot of seat 1 (regex)" in told
     assert AGGREGATORS.build({**aggregate, "history_file": "other"}).digest == AGGREGATORS.build(aggregate).digest
+
+
+@pytest.mark.parametrize("prompt", ["LLMBar, Vanilla", "LLMBar, Swap_CoT"])
+def test_on_recorded_verdicts_the_gate_keeps_it_near_the_best_judge(
+    shared_data: Path, tmp_path: Path, prompt: str
+) -> None:
+    """Where most judges are poor, a majority is far below the best of them, and EM without a gate follows it."""
+    field = next(one for one in llmbar_by_prompt(reader(shared_data)) if one.name == prompt)
+    gained: list[float] = []
+    for known, asked in folds(field, seed=11):
+        rows = [row_of([ballot(judge, vote) for judge, vote in ballots(field, pair).items()], PAIR) for pair in known]
+        judges = fitted(field, known)
+        (tmp_path / "h").write_text("\n".join(row.model_dump_json() for row in rows), encoding="utf-8")
+        made = DawidSkene(history_file=tmp_path / "h")
+        made.load()
+        made.calibrate(Calibration(judges=judges))
+        gained += [credit(counted(made, ballots(field, pair)), field.labels[pair]) for pair in asked]
+    alone = {
+        judge: sum(credit(ballots(field, pair)[judge], field.labels[pair]) for pair in field.pairs)
+        for judge in field.judges
+    }
+    plain = sum(credit(majority(*ballots(field, pair).values()), field.labels[pair]) for pair in field.pairs)
+    assert sum(gained) > max(alone.values()) - 0.03 * len(field.pairs)
+    assert sum(gained) > plain + 0.1 * len(field.pairs)
