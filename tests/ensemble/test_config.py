@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ensemble.config import ServerSettings, load, read, unloadable
+from ensemble.config import ServerSettings, load, read
 from ensemble.errors import ConfigError
 
 GOOD = """
@@ -380,19 +380,3 @@ def test_a_draft_knows_the_parts_that_could_not_be_built(written: Path) -> None:
     assert draft.declared["judges"] == {"house": "pairwize"}
     assert draft.settings.judges == {}
     assert [problem.place for problem in draft.problems] == ["judges.house"]
-
-
-def test_a_calibration_inside_a_jury_is_found_beside_the_configuration(
-    written: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir("/")
-    (written.parent / "cal.json").write_text('{"judges": {}}')
-    (written.parent / "past.jsonl").write_text("")
-    aggregate = '{ use = "dawid_skene", calibration = "cal.json", history_file = "past.jsonl" }'
-    jury = f'use = "jury"\nseats = ["longest"]\naggregate = {aggregate}'
-    written.write_text(changed('use = "pairwise"\nmodel = "large"', jury))
-    settings = load(written)
-    assert list(unloadable(settings)) == []
-    ((place, told),) = settings.judges["house"].misfits()
-    assert place == "aggregate.calibration"
-    assert "seat 0 (longest) has no vote" in told

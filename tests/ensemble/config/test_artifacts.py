@@ -99,3 +99,21 @@ def test_every_problem_is_told_and_not_only_the_first(written: Path) -> None:
     written.write_text(text + text[text.index("[judges.house]") :].replace("house", "other"), encoding="utf-8")
     places = [problem.place for problem in unloadable(load(written))]
     assert places == ["judges.house", "judges.other"]
+
+
+def test_a_calibration_inside_a_jury_is_found_beside_the_configuration(
+    written: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir("/")
+    (written.parent / "cal.json").write_text('{"judges": {}}')
+    (written.parent / "past.jsonl").write_text("")
+    aggregate = '{ use = "dawid_skene", calibration = "cal.json", history_file = "past.jsonl" }'
+    jury = f'use = "jury"\nseats = ["longest"]\naggregate = {aggregate}'
+    write(written)
+    head = written.read_text(encoding="utf-8").partition("[judges.house]")[0]
+    written.write_text(f"{head}[judges.house]\n{jury}\n", encoding="utf-8")
+    settings = load(written)
+    assert list(unloadable(settings)) == []
+    ((place, told),) = settings.judges["house"].misfits()
+    assert place == "aggregate.calibration"
+    assert "seat 0 (longest) has no vote" in told
