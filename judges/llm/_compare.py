@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from judges.brackets import Match, Side, coin
 from judges.llm._asking import Asked
 from judges.llm._certainty import strength
+from judges.llm._field import Marks, marked
 from judges.llm._referring import Briefed, ReferringJudge
 from judges.llm._render import LABELS, render, written
 from judges.readers.labels import FIVE_WAY, THREE_WAY, Label, read_label
@@ -42,12 +43,9 @@ class Page:
         return self.asked.exchanges[-1].model
 
     @property
-    def marks(self) -> Mapping[CandidateId, bool]:
+    def marks(self) -> Marks:
         """Whether each candidate is acceptable by itself; empty where the page does not say."""
-        marked = self.asked.said.acceptable if self.asked.said else None
-        if marked is None:
-            return {}
-        return {one: name in marked for one, name in zip(self.preference.shown, LABELS[:2], strict=True)}
+        return marked(self.preference.shown, self.asked.said.acceptable if self.asked.said else None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

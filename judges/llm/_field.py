@@ -8,10 +8,14 @@ from typing import Literal
 
 from judges.aggregate._strengths import bradley_terry
 from judges.brackets import Match, Side, draw, knockout, round_robin
-from judges.llm._render import written
-from judges.types import Candidate, CandidateId, Case, Outcome, Preference
+from judges.llm._render import LABELS, written
+from judges.types import Candidate, CandidateId, Case, Outcome, Preference, Verdict
+from judges.usage import NOTHING
 
 Kind = Literal["knockout", "round_robin"]
+Marks = Mapping[CandidateId, bool]
+"""Whether each candidate on a page is acceptable by itself; empty where the page does not say."""
+
 _SAME = 1e-6
 
 
@@ -40,6 +44,13 @@ class Field:
         named |= {twin for one in named for twin in self.twins.get(one, ())}
         winners = tuple(one.id for one in case.candidates if one.id in named)
         return ("abstained" if not winners else "decided" if len(winners) == 1 else "tie"), winners
+
+    def unasked(self, judge: str, case: Case) -> Verdict:
+        """The verdict of a judge (its digest) that has nothing to choose between: all entrants are best."""
+        outcome, winners = self.outcome(case, self.entrants)
+        one = "the only candidate" if len(winners) == 1 else "all candidates say the same"
+        told = {0: "there is nothing to judge", 1: one}.get(len(self.entrants), "there are no more than are wanted")
+        return Verdict(judge=judge, outcome=outcome, winners=winners, preferences=self.ties, reason=told, usage=NOTHING)
 
 
 def field_of(case: Case) -> Field:
@@ -106,3 +117,19 @@ def _standing(entrants: Sequence[Candidate], matches: tuple[Match[Candidate], ..
         scores={one.id: 1 / (1 + math.exp(-fitted.strength[places[one.id]])) for one in entrants},
         note=f"strength {told[0]} over {len(matches)} comparisons ({each})",
     )
+
+
+def marked(shown: Sequence[CandidateId], acceptable: frozenset[str] | None) -> Marks:
+    """What a page says where ``acceptable`` are the names that it marks; None: it marks none."""
+    if acceptable is None:
+        return {}
+    return {one: name in acceptable for name, one in zip(LABELS, shown, strict=False)}
+
+
+def all_bad(entrants: Iterable[Candidate], pages: Iterable[Marks]) -> bool:
+    """Whether every entrant was marked, and more often as bad than as acceptable."""
+    said: dict[CandidateId, list[bool]] = {one.id: [] for one in entrants}
+    for page in pages:
+        for one, acceptable in page.items():
+            said[one].append(acceptable)
+    return all(marks and sum(marks) * 2 < len(marks) for marks in said.values())

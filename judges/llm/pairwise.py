@@ -1,18 +1,18 @@
 """Two at a time before a judge model, in a knockout where there are more."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 from judges.brackets import Side
 from judges.judge import JUDGES
 from judges.llm._asking import Problem
 from judges.llm._compare import ComparingJudge, Comparison, in_order
-from judges.llm._field import Field, Kind, Played, field_of, play
+from judges.llm._field import Field, Kind, Played, all_bad, field_of, play
 from judges.llm._referring import Briefed
-from judges.suspicion import marks
-from judges.types import Candidate, CandidateId, Case, Model, Verdict
-from judges.usage import NOTHING, total
+from judges.suspicion import marks as suspicions
+from judges.types import Candidate, Case, Model, Verdict
+from judges.usage import total
 
 
 @JUDGES.register("pairwise")
@@ -38,7 +38,7 @@ class Pairwise(ComparingJudge):
     async def judge(self, case: Case, models: Mapping[str, Model]) -> Verdict:
         field = field_of(case)
         if len(field.entrants) < 2:
-            return self._unasked(case, field)
+            return field.unasked(self.digest, case)
         briefed = await self.brief(case, models)
         compared: dict[tuple[str, str], Comparison] = {}
 
@@ -47,16 +47,7 @@ class Pairwise(ComparingJudge):
             return compared[one.id, other.id].side(one)
 
         verdict = self._verdict(case, field, briefed, await play(self.play, field.entrants, compare), compared)
-        return replace(verdict, flags=verdict.flags + await asyncio.to_thread(marks, case))
-
-    def _unasked(self, case: Case, field: Field) -> Verdict:
-        outcome, winners = field.outcome(case, field.entrants)
-        told = {0: "there is nothing to judge", 1: "the only candidate"}.get(
-            len(winners), "all candidates say the same"
-        )
-        return Verdict(
-            judge=self.digest, outcome=outcome, winners=winners, preferences=field.ties, reason=told, usage=NOTHING
-        )
+        return replace(verdict, flags=verdict.flags + await asyncio.to_thread(suspicions, case))
 
     def _verdict(
         self,
@@ -69,7 +60,7 @@ class Pairwise(ComparingJudge):
         outcome, winners = field.outcome(case, played.best)
         if not winners and _problems(compared) == {"failed"}:
             outcome = "failed"
-        marked = all(page.marks for one in compared.values() for page in one.pages if page.asked.said is not None)
+        marks = [page.marks for one in compared.values() for page in one.pages if page.asked.said is not None]
         preferences, exchanges = in_order(played.matches, compared, briefed.exchanges)
         return Verdict(
             judge=self.digest,
@@ -78,8 +69,10 @@ class Pairwise(ComparingJudge):
             scores=field.shared(case, played.scores),
             preferences=preferences + field.ties,
             exchanges=exchanges,
-            flags=briefed.flags + _flags(played, compared) + (("unmarked",) if self.absolute and not marked else ()),
-            all_bad=bool(winners) and marked and _all_bad(field.entrants, compared),
+            flags=briefed.flags
+            + _flags(played, compared)
+            + (("unmarked",) if self.absolute and not all(marks) else ()),
+            all_bad=bool(winners) and all(marks) and all_bad(field.entrants, marks),
             reason=_reason(played, compared),
             usage=total(exchange.usage for exchange in exchanges),
         )
@@ -99,15 +92,6 @@ def _flags(played: Played, compared: Mapping[tuple[str, str], Comparison]) -> tu
         "by_lot": played.by_lot,
     }
     return tuple(flag for flag, up in raised.items() if up)
-
-
-def _all_bad(entrants: Sequence[Candidate], compared: Mapping[tuple[str, str], Comparison]) -> bool:
-    """Whether every entrant was marked, and more often as bad than as acceptable."""
-    marks: dict[CandidateId, list[bool]] = {one.id: [] for one in entrants}
-    for page in (page for one in compared.values() for page in one.pages):
-        for one, acceptable in page.marks.items():
-            marks[one].append(acceptable)
-    return all(said and sum(said) * 2 < len(said) for said in marks.values())
 
 
 def _reason(played: Played, compared: Mapping[tuple[str, str], Comparison]) -> str:

@@ -8,9 +8,9 @@ from dataclasses import replace
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from judges.judge import JUDGES
-from judges.llm._asking import Asked, AskingJudge
+from judges.llm._asking import Asked
 from judges.llm._field import field_of
-from judges.llm._prompts import load
+from judges.llm._referring import Briefed, ReferringJudge
 from judges.llm._render import render
 from judges.llm._rubric import LEAST, MOST, read_scores
 from judges.suspicion import marks
@@ -21,7 +21,7 @@ Scores = Mapping[str, float]
 
 
 @JUDGES.register("pointwise")
-class Pointwise(AskingJudge):
+class Pointwise(ReferringJudge):
     """Rate every candidate alone on weighted ``criteria``, in one structured question per candidate and sample.
 
     A score in [0, 1] is the weighted mean of the ratings from 1 to 9, each weighted by the probabilities of its token
@@ -29,7 +29,7 @@ class Pointwise(AskingJudge):
     wins, and scores within ``margin`` of it tie. Below ``floor`` the verdict says that all are bad. If a candidate
     cannot be scored the judge abstains: what could not be read must not lose.
 
-    Flags: ``unscored:<candidate>``, ``too_long``, ``suspicious:<candidate>``.
+    Flags: ``unscored:<candidate>``, ``too_long``, ``no_reference``, ``suspicious:<candidate>``.
     """
 
     criteria: Mapping[str, PositiveFloat] = Field(
@@ -46,13 +46,14 @@ class Pointwise(AskingJudge):
         return True
 
     def ingredients(self) -> Mapping[str, str]:
-        return {"prompt": load("pointwise").reference}
+        return self.prompts("pointwise")
 
     async def judge(self, case: Case, models: Mapping[str, Model]) -> Verdict:
         field = field_of(case)
+        briefed = await self.brief(case, models) if field.entrants else Briefed(case=case)
         async with asyncio.TaskGroup() as group:
             tasks = {
-                one.id: [group.create_task(self._rate(case, one, models)) for _ in range(self.samples)]
+                one.id: [group.create_task(self._rate(briefed, one, models)) for _ in range(self.samples)]
                 for one in field.entrants
             }
         asked = {one: [task.result() for task in each] for one, each in tasks.items()}
@@ -65,18 +66,26 @@ class Pointwise(AskingJudge):
         verdict = self._verdict(
             case, field.shared(case, scores), [sample for each in asked.values() for sample in each]
         )
-        return replace(verdict, flags=verdict.flags + await asyncio.to_thread(marks, case))
+        exchanges = briefed.exchanges + verdict.exchanges
+        return replace(
+            verdict,
+            exchanges=exchanges,
+            flags=briefed.flags + verdict.flags + await asyncio.to_thread(marks, case),
+            usage=total(exchange.usage for exchange in exchanges),
+        )
 
-    async def _rate(self, case: Case, one: Candidate, models: Mapping[str, Model]) -> Asked[Scores]:
+    async def _rate(self, briefed: Briefed, one: Candidate, models: Mapping[str, Model]) -> Asked[Scores]:
         names = tuple(self.criteria)
 
         def parse(reply: Completion) -> tuple[Scores, str] | None:
             return read_scores(reply, names)
 
-        page = render(case, (one.id,), show_reference=True, criteria=names)
+        page = render(briefed.case, (one.id,), show_reference=True, criteria=names)
         wanted = self.top_logprobs or None
         form = ResponseFormat(type="json_schema", schema=_schema(names), name="rating", strict=True)
-        return await self.ask(models, load("pointwise"), page, (one.id,), parse, form=form, top_logprobs=wanted)
+        return await self.ask(
+            models, self.prompt_for(briefed.own, "pointwise"), page, (one.id,), parse, form=form, top_logprobs=wanted
+        )
 
     def _score(self, ratings: Scores) -> float:
         weight = math.fsum(self.criteria.values())

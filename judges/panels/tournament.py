@@ -8,7 +8,6 @@ from judges.llm._field import Field, Kind, Played, field_of, play
 from judges.panels._ballots import cost, hear, raised
 from judges.screen import only
 from judges.types import Candidate, Case, Model, Preference, Verdict
-from judges.usage import NOTHING
 
 
 @JUDGES.register("tournament")
@@ -27,11 +26,7 @@ class Tournament(Judge):
     async def judge(self, case: Case, models: Mapping[str, Model]) -> Verdict:
         field = field_of(case)
         if len(field.entrants) < 2:
-            outcome, winners = field.outcome(case, field.entrants)
-            told = "nothing to choose between"
-            return Verdict(
-                judge=self.digest, outcome=outcome, winners=winners, preferences=field.ties, reason=told, usage=NOTHING
-            )
+            return field.unasked(self.digest, case)
         heard: dict[tuple[str, str], Verdict] = {}
 
         async def match(one: Candidate, other: Candidate) -> Side:

@@ -152,3 +152,13 @@ async def test_the_laws_hold() -> None:
     cases = [a_case("a", "bb", "ccc"), a_case("a", "a"), a_case("x")]
     await check_judge(JUDGES.build({"use": "pointwise", "model": "small"}), cases, {"small": Rater()})
     assert list(Pointwise(model=ModelName("m")).references()) == [("model", "m")]
+
+
+async def test_its_own_reference_is_written_once_for_all_candidates() -> None:
+    model = ScriptedModel(["my own answer", a_reply(5, 5, 5, 5)])
+    verdict = await a_pointwise(reference="own").judge(a_case("x", "y"), {"small": model})
+    pages = [read(prompt.messages[-1].text) for prompt in model.asked]
+    assert [page.reference for page in pages] == [None, "my own answer", "my own answer"]
+    assert verdict.exchanges[0].text == "my own answer"
+    assert verdict.exchanges[1].prompt.startswith("pointwise+own_reference@")
+    assert verdict.usage.nano_usd == 3000
