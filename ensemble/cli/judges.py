@@ -7,6 +7,7 @@ import click
 SUBCOMMANDS = {
     "report": "What the log says of each judge: consistency, biases, accuracy, cost.",
     "test": "Score judges on your own labelled cases.",
+    "calibrate": "Learn from labels how far to trust a judge, and write it to a file.",
 }
 
 

@@ -1,5 +1,6 @@
 """Judges examined on the command line, over the simulated fleet."""
 
+import hashlib
 import json
 import shlex
 from pathlib import Path
@@ -11,6 +12,14 @@ from ensemble.cli import main
 from ensemble.cli.judges import SUBCOMMANDS
 from tests.ensemble.cli.conftest import Run
 from tests.ensemble.judging.fleet import write_labels
+
+
+def taken(path: Path) -> str:
+    return path.read_text()
+
+
+def is_there(path: Path) -> bool:
+    return path.exists()
 
 
 def put(path: Path, text: str) -> None:
@@ -133,3 +142,37 @@ async def test_an_unknown_judge_is_wrong_usage(labels: Path, run: Run) -> None:
     told = await run("judges", "test", "--labels", str(labels), "--judge", "huose")
     assert told.exit_code == 2
     assert "there is no judge 'huose'; did you mean 'house'?" in " ".join(told.stderr.split())
+
+
+async def test_calibrate_writes_a_file_that_the_configuration_names(labels: Path, run: Run) -> None:
+    told = await run(*example("calibrate"), "--judge", "fair")
+    assert told.exit_code == 0, told.output
+    assert told.stdout.startswith("fair  60 labelled verdicts, digest ")
+    assert "before, " in told.stdout
+    assert told.stderr == "calibration.json is written: name it as calibration in [judges.NAME].\n"
+    held = json.loads(taken(labels.with_name("calibration.json")))
+    assert held["made"]["labels"] == hashlib.sha256(taken(labels).encode()).hexdigest()
+    ((digest, fitted),) = held["judges"].items()
+    assert (fitted["name"], fitted["n"], fitted["right"]) == ("fair", 60, 60.0)
+    tested = json.loads((await run("judges", "test", "--labels", str(labels), "--judge", "fair", "--json")).stdout)
+    assert tested["judges"][0]["digest"] == digest
+    doctor = json.loads((await run("doctor", "--json")).stdout)
+    assert doctor["problems"] == []
+    assert not [advice for advice in doctor["advice"] if "calibration" in advice]
+
+
+async def test_calibrate_refuses_too_few_labels(labels: Path, run: Run) -> None:
+    put(labels, "".join(taken(labels).splitlines(keepends=True)[:20]))
+    told = await run("judges", "calibrate", "--labels", str(labels), "--out", "calibration.json", "--judge", "fair")
+    assert told.exit_code == 1
+    assert "fair: 20 labelled verdicts are too few for a calibration; 30 more, 50 in all, would do" in told.stderr
+    assert not is_there(labels.with_name("calibration.json"))
+
+
+async def test_calibrate_from_a_log_without_labels_says_so(labels: Path, run: Run) -> None:
+    put(labels.with_name("calibration.json"), '{"version": 1, "judges": {}}')
+    assert (await run("ask", "What is 2 + 2?")).exit_code == 0
+    told = await run("judges", "calibrate", "--from-log", "--out", "calibration.json", "--judge", "house")
+    assert told.exit_code == 1
+    assert "house: no labelled verdict that names a winner; 50 would do" in told.stderr
+    assert (await run("judges", "calibrate", "--out", "calibration.json")).exit_code == 2
