@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
@@ -11,15 +11,16 @@ from typing import Literal
 from uuid_utils import uuid7
 
 from ensemble.families import marked, recused, token
-from ensemble.fleet import Fleet, Seen
+from ensemble.fleet import Fleet, Member, Seen
 from ensemble.ledger import Aim
 from ensemble.means import Means
 from ensemble.store.content import dumps, messages_json
-from ensemble.types import Call, Fallback, Plan, Request, Ruling, VerdictId
+from ensemble.store.rows import prompt_hash
+from ensemble.types import Call, Fallback, Plan, Purpose, Request, Ruling, VerdictId
 from judges.judge import Judge
 from judges.screen import screen
 from judges.shrinkage import shrink
-from judges.types import Candidate, CandidateId, Case, Message, Model, OpaquePart, Verdict
+from judges.types import Candidate, CandidateId, Case, Message, Model, OpaquePart, Prompt, Verdict
 from judges.usage import total
 
 log = logging.getLogger(__name__)
@@ -61,11 +62,14 @@ def candidates_of(calls: Iterable[Call]) -> tuple[Candidate, ...]:
 
 
 def case_of(request: Request, calls: Sequence[Call], fleet: Fleet) -> Case:
-    """The anonymous case: order and family tokens say nothing of who wrote what."""
+    """The anonymous case: order and family tokens say nothing of who wrote what.
+
+    Of an author who is not in ``fleet``, such as that of an imported candidate, no family is known.
+    """
     seed = int.from_bytes(hashlib.sha256(request.id.encode()).digest()[:6])
-    authors = {call.candidate: fleet[call.member].settings for call in calls if call.candidate is not None}
+    authors = {c.candidate: fleet[c.member].settings for c in calls if c.candidate is not None and c.member in fleet}
     candidates = sorted(candidates_of(calls), key=lambda c: hashlib.sha256(f"{seed}:{c.id}".encode()).digest())
-    families = {c.id: authors[c.id].family for c in candidates}
+    families = {c.id: authors[c.id].family for c in candidates if c.id in authors}
     return Case(
         messages=tuple(_readable(message) for message in request.prompt.messages),
         candidates=tuple(candidates),
@@ -74,7 +78,7 @@ def case_of(request: Request, calls: Sequence[Call], fleet: Fleet) -> Case:
         response_format=request.prompt.response_format,
         reference=request.reference,
         groups={i: token(seed, family) for i, family in families.items() if family},
-        comparable=frozenset(c.id for c in candidates if authors[c.id].comparable),
+        comparable=frozenset(c.id for c in candidates if c.id in authors and authors[c.id].comparable),
     )
 
 
@@ -83,6 +87,12 @@ def case_key(case: Case) -> str:
     shown = sorted((one.id, one.completion.text, one.completion.tool_calls) for one in case.candidates)
     tree = [messages_json(case.messages).decode(), case.tools, case.response_format, case.reference, shown]
     return hashlib.sha256(dumps(tree)).hexdigest()
+
+
+def call_key(member: Member, prompt: Prompt, purpose: Purpose = "judge") -> str:
+    """SHA-256 (64 hex digits) over ``prompt`` as ``member`` gets it and what decides its answers (``Call.key``)."""
+    ready, _ = member.prepare(prompt, purpose)
+    return hashlib.sha256(f"{member.digest}:{prompt_hash(ready)}".encode()).hexdigest()
 
 
 async def rule(
@@ -95,8 +105,13 @@ async def rule(
     phase: Literal["served", "full"],
     until: float,
     seen: Seen,
+    models: Callable[[Seen], Mapping[str, Model]] | None = None,
 ) -> Ruling:
-    """Ask the judge about the candidates of ``calls`` and decide whom to serve. Never raises on a judge's failure."""
+    """Ask the judge about the candidates of ``calls`` and decide whom to serve. Never raises on a judge's failure.
+
+    ``models`` makes what is asked in the place of the fleet's members, for whoever pays and records the questions
+    himself; it is given whom to tell of every reply.
+    """
     clock = asyncio.get_running_loop().time
     begin, started = clock(), datetime.now(UTC)
     case = case_of(request, calls, bench.fleet)
@@ -109,8 +124,9 @@ async def rule(
             asked.add(call.member)
         seen(call)
 
-    models = Models(bench.fleet, request, Aim(purpose="judge", seat=bench.name, stage=stage), heard, until)
-    verdict = marked(await _verdict(bench, screened.contenders, models, until), case, bench.fleet, asked)
+    aim = Aim(purpose="judge", seat=bench.name, stage=stage)
+    consulted = models(heard) if models else Models(bench.fleet, request, aim, heard, until)
+    verdict = marked(await _verdict(bench, screened.contenders, consulted, until), case, bench.fleet, asked)
     verdict = await _shrunk(verdict, screened.contenders, bench, authors)
     chosen, fallback = _choose(verdict, screened.contenders, authors, plan, stage)
     panel = len(tuple(plan.stages[stage].seats())) + len(plan.shadow)

@@ -295,7 +295,8 @@ class Record:
 class Late:
     """What came after the answer: more lines of the ledger, more candidates, at most one more ruling.
 
-    ``settled`` names the reservations whose calls are among ``calls``: they go in the same transaction.
+    ``settled`` names the reservations whose calls are among ``calls``: they go in the same transaction. ``asked`` holds
+    lines that are stored already and stand behind exchanges of ``ruling``.
     """
 
     request: RequestId
@@ -303,6 +304,7 @@ class Late:
     authors: Mapping[CandidateId, str]
     ruling: Ruling | None = None
     settled: tuple[str, ...] = ()
+    asked: tuple[Call, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

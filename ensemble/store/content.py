@@ -14,10 +14,22 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any, cast
 
 import orjson
 
-from judges.types import FilePart, ImagePart, Message, OpaquePart, Part, Prompt, TextPart, TokenLogprob, ToolCall
+from judges.types import (
+    FilePart,
+    ImagePart,
+    Message,
+    OpaquePart,
+    Part,
+    Prompt,
+    ResponseFormat,
+    TextPart,
+    TokenLogprob,
+    ToolCall,
+)
 
 ESCAPE = "\U0010fffd"
 _ESCAPE_BYTES = ESCAPE.encode()
@@ -120,6 +132,37 @@ def options_json(prompt: Prompt) -> bytes:
         "options": prompt.options,
     }
     return dumps({name: value for name, value in tree.items() if value is not None and value not in ((), {})})
+
+
+def prompt_of(messages: str, options: str) -> Prompt:
+    """The prompt that ``messages_json`` and ``options_json`` wrote."""
+    fields = cast("dict[str, Any]", loads(options))
+    if form := fields.get("response_format"):
+        fields["response_format"] = ResponseFormat(**form)
+    for name in ("tools", "stop"):
+        fields[name] = tuple(fields.get(name, ()))
+    return Prompt(messages=messages_of(messages), **fields)
+
+
+def tool_calls_of(text: str | None) -> tuple[ToolCall, ...]:
+    """The tool calls of a candidate's row."""
+    return tuple(ToolCall(**call) for call in cast("list[dict[str, str]]", loads(text))) if text else ()
+
+
+def logprobs_of(text: str | None) -> tuple[TokenLogprob, ...] | None:
+    """The log-probabilities that ``logprobs_json`` wrote; None where there are none."""
+    if text is None:
+        return None
+    rows = cast("list[tuple[str, float, list[list[Any]]]]", loads(text))
+    return tuple(
+        TokenLogprob(token=token, logprob=_real(logprob), top=tuple((word, _real(p)) for word, p in top))
+        for token, logprob, top in rows
+    )
+
+
+def _real(value: float | str) -> float:
+    """A number of JSON, where NaN and infinities are strings."""
+    return float(value)
 
 
 def logprobs_json(logprobs: tuple[TokenLogprob, ...] | None) -> str | None:

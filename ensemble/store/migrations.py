@@ -8,7 +8,7 @@ order is the order of time; JSON is TEXT; NULL is unknown or does not apply.
 
 from sqlite_utils import Database, Migrations
 
-from ensemble.store import schema_3
+from ensemble.store import schema_3, schema_4
 
 APPLICATION_ID = 0x454E534A
 """``ENSJ``: marks the file as a log of this program in SQLite's header."""
@@ -304,6 +304,12 @@ def datasets(db: Database) -> None:
     db.executescript(schema_3.ALTER)
     db.executescript(schema_3.TABLES)
     db.executescript(schema_3.LABELS)
+
+
+@MIGRATIONS(name="0004_replies")
+def replies(db: Database) -> None:
+    """Log-probabilities of replies that nothing else holds yet; old rows have none."""
+    db.executescript(schema_4.ALTER)
 
 
 def applied(db: Database) -> list[str]:

@@ -35,7 +35,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         "started_at", "total_s", "first_token_s", "failure", "detail", "finish_reason", "text", "http_status",
         "provider_request_id", "model", "system_fingerprint", "dropped", "transport", "member_digest", "price",
         "input_tokens", "output_tokens", "cached_input_tokens", "cache_write_tokens", "reasoning_tokens",
-        "image_tokens", "nano_usd", "provider_nano_usd", "after_answer", "key", "run", "batch",
+        "image_tokens", "nano_usd", "provider_nano_usd", "after_answer", "key", "run", "batch", "logprobs",
     ),
     "candidates": (
         "request_id", "id", "call_id", "member", "purpose", "stage", "sample", "after_answer", "text", "tool_calls",
@@ -98,7 +98,7 @@ def late_rows_of(late: Late) -> Rows:
     """The rows of what came after the answer. Raises as ``rows_of`` does."""
     overturned = late.ruling is not None and late.ruling.overturned
     rows = Rows(late.request, overturned=overturned, settled=late.settled)
-    _calls(rows, late.calls, late.authors, (late.ruling,) if late.ruling else ())
+    _calls(rows, late.calls, late.authors, (late.ruling,) if late.ruling else (), late.asked)
     return rows
 
 
@@ -168,9 +168,13 @@ def _stage(stage: Stage) -> dict[str, object]:
 
 
 def _calls(
-    rows: Rows, calls: tuple[Call, ...], authors: Mapping[CandidateId, str], rulings: tuple[Ruling, ...]
+    rows: Rows,
+    calls: tuple[Call, ...],
+    authors: Mapping[CandidateId, str],
+    rulings: tuple[Ruling, ...],
+    stored: tuple[Call, ...] = (),
 ) -> None:
-    asked = _Asked(calls)
+    asked = _Asked((*stored, *calls))
     for ruling in rulings:
         _ruling(rows, ruling, asked)
     made: set[CandidateId] = set()
@@ -226,6 +230,7 @@ def _call(call: Call, *, held: bool) -> Row:
         call.key,
         bind_optional(call.run),
         call.batch,
+        None if held or said is None else logprobs_json(said.logprobs),
     )
 
 

@@ -14,10 +14,11 @@ def remove(config: Path) -> None:
     config.unlink()
 
 
-@pytest.mark.parametrize("name", ["ask", "demo", "doctor", "init"])
+@pytest.mark.parametrize("name", ["ask", "demo", "doctor", "init", "label"])
 async def test_the_example_works(name: str, config: Path, run: Run) -> None:
     if name == "init":
         remove(config)
+    (config.parent / "prompts.jsonl").write_text('{"prompt": "What is 2 x 21?"}\n')
     context = click.Context(main)
     command = main.get_command(context, name)
     assert command is not None

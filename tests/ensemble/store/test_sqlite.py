@@ -192,6 +192,18 @@ async def test_an_older_schema_is_copied_and_brought_up_to_date(path: Path) -> N
         assert "requests" in db.table_names()
 
 
+async def test_a_file_of_schema_3_takes_replies_with_log_probabilities(path: Path) -> None:
+    with Database(path) as db:
+        MIGRATIONS.apply(db, stop_before="0004_replies")
+        db.execute("PRAGMA journal_mode = WAL")
+    store = await open_store(path)
+    await store.record(a_record())
+    await store.close()
+    assert path.with_name("ensemble.db.schema-3").exists()
+    with Database(path) as db:
+        assert {row[0] for row in db.execute("SELECT logprobs FROM calls")} == {None}
+
+
 async def test_opening_again_changes_nothing(store: Store, path: Path) -> None:
     await store.record(a_record())
     again = await open_store(path)
@@ -246,5 +258,5 @@ async def test_the_file_keeps_its_promises(store: Store, path: Path) -> None:
     db = sqlite3.connect(path)
     assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert db.execute("PRAGMA application_id").fetchone() == (0x454E534A,)
-    assert db.execute("PRAGMA user_version").fetchone() == (3,)
+    assert db.execute("PRAGMA user_version").fetchone() == (4,)
     db.close()

@@ -1,0 +1,104 @@
+"""How far a labelling run is: a bar on a terminal, a line now and then in a pipe; and what it came to in the end."""
+
+import sys
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from ensemble.cli._output import columns, dollars, put, screen
+from ensemble.labelling.runner import Outcome
+from ensemble.labelling.tally import Tally
+
+EVERY_S = 10.0
+"""Seconds between two lines in a pipe."""
+
+
+class Progress:
+    """Shows ``tally`` on standard error while the context lasts."""
+
+    def __init__(self, tally: Tally) -> None:
+        self._tally = tally
+        self._begin = time.monotonic()
+        self._console = Console(file=sys.stderr, highlight=False, markup=False, emoji=False)
+        self._live: Live | None = None
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._write, name="label-progress", daemon=True)
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live = Live(console=self._console, get_renderable=self._shown, refresh_per_second=4)
+            self._live.start()
+        else:
+            self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._ended.set()
+        if self._live is not None:
+            self._live.stop()
+        elif self._tally.done:
+            self._console.file.write(self.line() + "\n")
+
+    def line(self) -> str:
+        """Rows, rate, cost so far and projected, time to go, failures by kind."""
+        tally, seconds = self._tally, time.monotonic() - self._begin
+        rate = tally.done / seconds if seconds > 0 else 0.0
+        parts = [f"{tally.done:,}{f' of {tally.total:,}' if tally.total is not None else ''} rows", f"{rate:.1f}/s"]
+        parts.append(dollars(tally.nano_usd) + (f" + {tally.unpriced} unpriced" if tally.unpriced else ""))
+        if (projected := tally.projected_nano_usd) is not None:
+            parts.append(f"about {dollars(projected)} in the end")
+        if tally.total is not None and rate > 0:
+            parts.append(f"{_clock(max(0.0, (tally.total - tally.done) / rate))} to go")
+        if tally.rejected:
+            parts.append(f"{tally.rejected} rejected")
+        parts += [f"{count} {kind}" for kind, count in sorted(tally.failures.items())]
+        return ", ".join(parts)
+
+    def _shown(self) -> Text:
+        tally = self._tally
+        if not tally.total:
+            return Text(self.line())
+        full = min(30, 30 * tally.done // tally.total)
+        return Text.assemble(("━" * full, "green"), ("━" * (30 - full), "dim"), "  ", self.line())
+
+    def _write(self) -> None:
+        while not self._ended.wait(EVERY_S):
+            self._console.file.write(self.line() + "\n")
+            self._console.file.flush()
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}"
+
+
+def summary(outcome: Outcome, run: str, rejects: Path) -> None:
+    """Print what a run came to."""
+    tally = outcome.tally
+    failed = ", ".join(f"{count} {kind}" for kind, count in sorted(tally.failures.items()))
+    calls = ", ".join(f"{count:,} {purpose}" for purpose, count in sorted(tally.calls.items()))
+    unpriced = f" + {tally.unpriced:,} calls of unknown cost" if tally.unpriced else ""
+    rows = [
+        ("rows", f"{tally.rows:,}, {tally.rejected:,} rejected, {tally.duplicates:,} of a prompt under way"),
+        ("prompts", f"{tally.prompts:,}, {tally.untouched:,} had everything, {tally.unfinished:,} lack an answer"),
+        ("labels", f"{tally.labelled:,} made, {tally.replayed:,} replies of judges replayed"),
+        ("calls", f"{calls or 'none'}{f'; failed: {failed}' if failed else ''}"),
+        ("cost", f"{dollars(tally.nano_usd)}{unpriced}"),
+    ]
+    if outcome.spent_nano_usd is not None:
+        rows.append(
+            ("whole run", f"{dollars(outcome.spent_nano_usd)} spent or set aside, earlier invocations included")
+        )
+    rows += [("not done", f"{count:,}: {why}") for why, count in tally.problems.items()]
+    if tally.rejected:
+        rows.append(("rejects", str(rejects)))
+    console = screen()
+    put(console, ("run ", "bold"), run)
+    columns(console, rows, {})

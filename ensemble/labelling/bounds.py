@@ -1,0 +1,51 @@
+"""The most that one call can cost: what a hard cap sets aside before the call leaves."""
+
+import math
+from datetime import datetime
+from decimal import Decimal
+
+from ensemble.fitness import needs
+from ensemble.fleet import Member
+from ensemble.money import Price
+from ensemble.store.content import messages_json, options_json
+from ensemble.types import Purpose
+from judges.types import Prompt
+
+_PER_TURN = 16  # tokens by which chat templates frame a turn; the ones in use need 3 to 8
+_TOOL_SYSTEM = 1024  # tokens of the instructions that a provider adds where there are tools (Anthropic: up to 700)
+
+
+def most_tokens(prompt: Prompt) -> int | None:
+    """Tokens that ``prompt`` has at most: no more than its bytes. None where it shows images or files."""
+    if needs(prompt) & {"images", "files"}:
+        return None
+    size = len(messages_json(prompt.messages)) + len(options_json(prompt))
+    return size + _PER_TURN * len(prompt.messages) + (_TOOL_SYSTEM if prompt.tools else 0)
+
+
+def most_nano_usd(member: Member, prompt: Prompt, purpose: Purpose, moment: datetime) -> int | None:
+    """Nano-USD of one attempt at the most; None where price, output limit or size is unknown."""
+    ready, _ = member.prepare(prompt, purpose)
+    price, size, limit = member.price(moment), most_tokens(ready), ready.max_output_tokens
+    if price is None or price.output is None or size is None or limit is None:
+        return None
+    dearest = _dearest(price)
+    # USD per million tokens are 1000 nano-USD per token.
+    return None if dearest is None else math.ceil((size * dearest + limit * price.output) * 1000)
+
+
+def _dearest(price: Price) -> Decimal | None:
+    """The dearest way in which an input token can be billed; None where a fresh one has no price."""
+    if price.input is None:
+        return None
+    return max(price.input, price.cache_read or Decimal(0), price.cache_write or Decimal(0))
+
+
+def unbounded(member: Member, moment: datetime, *, judge: bool = False) -> str | None:
+    """Why calls of ``member`` cannot stand under a cap, or None. A judge states its own limit of output."""
+    price = member.price(moment)
+    if price is None or price.input is None or price.output is None:
+        return f"{member.name}: it has no price for input and output, so a capped run cannot call it; set price"
+    if member.settings.max_output_tokens is None and not judge:
+        return f"{member.name}: nothing limits its output, so a capped run cannot call it; set max_output_tokens"
+    return None

@@ -1,0 +1,67 @@
+"""What speaks against a run before it starts: names that are not there, and members that no cap can hold."""
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+
+from ensemble.errors import ConfigError
+from ensemble.labelling.bounds import unbounded
+from ensemble.labelling.runner import Options
+from ensemble.pipeline import Pipeline
+
+
+def check(pipeline: Pipeline, options: Options) -> None:
+    """Refuse a run that cannot be made.
+
+    Raises:
+        ConfigError: one sentence for each thing to mend.
+    """
+    if wrong := [*_unknown(pipeline, options)]:
+        raise ConfigError("; ".join(wrong))
+    if options.max_nano_usd is not None and (wrong := [*_without_bound(pipeline, options)]):
+        raise ConfigError("; ".join(wrong))
+
+
+def members_of(pipeline: Pipeline, options: Options) -> list[str]:
+    """Members that the run may call for candidates, as far as the router names them."""
+    if options.members:
+        return list(options.members)
+    router = pipeline.routers[options.router] if options.router else None
+    return list(dict.fromkeys(_named(router.references() if router else (), "member")))
+
+
+def judges_of(pipeline: Pipeline, options: Options) -> list[str]:
+    """Judges that the run may ask, as far as the router names them."""
+    if options.judge:
+        return [options.judge]
+    router = pipeline.routers[options.router] if options.router else None
+    return list(dict.fromkeys(_named(router.references() if router else (), "judge")))
+
+
+def _named(references: Iterable[tuple[str, object]], kind: str) -> Iterator[str]:
+    return (str(name) for _, name in references if getattr(name, "kind", "") == kind)
+
+
+def _unknown(pipeline: Pipeline, options: Options) -> Iterator[str]:
+    asked: list[tuple[str, str | None, Mapping[str, object]]] = [
+        ("router", options.router, pipeline.routers),
+        ("judge", options.judge, pipeline.judges),
+    ]
+    asked += [("member", member, pipeline.fleet) for member in options.members]
+    for kind, name, known in asked:
+        if name is not None and name not in known:
+            near = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or sorted(known)[:8]
+            yield f"there is no {kind} {name!r}; try {', '.join(near) or 'adding one to the configuration'}"
+
+
+def _without_bound(pipeline: Pipeline, options: Options) -> Iterator[str]:
+    now, fleet = datetime.now(UTC), pipeline.fleet
+    if options.router and [*_named(pipeline.routers[options.router].references(), "model")]:
+        yield f"router {options.router!r} asks models before it plans, which no cap covers; label with another router"
+    for name in members_of(pipeline, options):
+        if why := unbounded(fleet[name], now):
+            yield why
+    for judge in judges_of(pipeline, options):
+        for name in dict.fromkeys(_named(pipeline.judges[judge].references(), "model")):
+            if name in fleet and (why := unbounded(fleet[name], now, judge=True)):
+                yield why

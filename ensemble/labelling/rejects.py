@@ -1,0 +1,42 @@
+"""The file of rows that could not be used: one JSON object per line, readable by its owner alone."""
+
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+import orjson
+
+from ensemble.labelling.rows import Reject
+
+
+def beside(log: Path, run: str) -> Path:
+    """Where the rejects of ``run`` go by default: beside the log, so that erasing finds them."""
+    name = "".join(char if char.isalnum() or char in "-_." else "_" for char in run)
+    return log.with_name(f"{log.name}.rejects-{name}.jsonl")
+
+
+class Rejects:
+    """Writes rejects as they come. The file is made with the first one; one of an earlier run is replaced."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.count = 0
+        self._file: BinaryIO | None = None
+
+    def __enter__(self) -> Self:
+        self.path.unlink(missing_ok=True)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def add(self, reject: Reject) -> None:
+        """Write one row: ``line``, ``reason`` and the ``row`` as it came."""
+        if self._file is None:
+            self._file = os.fdopen(os.open(self.path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb")
+        self.count += 1
+        tree = {"line": reject.position, "reason": reject.reason, "row": reject.text}
+        self._file.write(orjson.dumps(tree) + b"\n")
+        self._file.flush()

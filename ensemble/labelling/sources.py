@@ -1,0 +1,174 @@
+"""Where prompts come from: JSON lines, CSV, Parquet or a data-set folder, read one row at a time."""
+
+import csv
+import gzip
+import io
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, BinaryIO, Literal, cast
+
+import orjson
+
+from ensemble.errors import InvalidRequest
+from ensemble.labelling.rows import MOST_KEPT, Reject
+
+Format = Literal["jsonl", "csv", "parquet", "arrow"]
+Raw = tuple[int, object] | Reject
+"""A row with its position, not yet understood."""
+SUFFIXES: dict[str, Format] = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".parquet": "parquet",
+    ".arrow": "arrow",
+}
+MOST_LINE = 64_000_000
+"""Bytes of one line; a longer one is a reject, so that a file without line ends does not fill the memory."""
+BATCH = 256
+"""Rows of a columnar file that are held at once."""
+
+
+class BadSource(InvalidRequest):
+    """A file of prompts that cannot be read; the sentence says why and what would do."""
+
+
+def format_of(path: Path) -> Format | None:
+    """The format that a file's name tells, or None."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes and suffixes[-1] == ".gz":
+        suffixes.pop()
+    return SUFFIXES.get(suffixes[-1]) if suffixes else None
+
+
+def rows_of_file(path: Path, kind: Format | None = None) -> Iterator[Raw]:
+    """Every row of one file, in order. Blocks; closing the iterator closes the file.
+
+    Raises:
+        BadSource: the file cannot be read, or its format is none of ours.
+    """
+    kind = kind or format_of(path)
+    if kind is None:
+        raise BadSource(
+            f"{path}: its name does not tell its format; known are {', '.join(SUFFIXES)}, with or without .gz"
+        )
+    try:
+        if kind == "parquet":
+            yield from _parquet(path)
+        elif kind == "arrow":
+            yield from _arrow(path)
+        else:
+            with _opened(path) as file:
+                yield from _csv(file, path) if kind == "csv" else lines(file)
+    except (OSError, EOFError) as error:
+        raise BadSource(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def standard_input() -> Iterator[Raw]:
+    """JSON lines from standard input."""
+    return lines(sys.stdin.buffer)
+
+
+def lines(file: IO[bytes]) -> Iterator[Raw]:
+    """The rows of JSON lines; empty lines are none, and what is no JSON is a reject."""
+    position = 0
+    while line := file.readline(MOST_LINE + 1):
+        position += 1
+        if len(line) > MOST_LINE:
+            yield Reject(position=position, reason=f"the line is longer than {MOST_LINE:,} bytes")
+            while line and not line.endswith(b"\n"):
+                line = file.readline(MOST_LINE)
+            continue
+        if position == 1:
+            line = line.removeprefix(b"\xef\xbb\xbf")
+        if not line.strip():
+            continue
+        try:
+            yield position, orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            text = line[:MOST_KEPT].decode("utf-8", "replace").rstrip("\n")
+            yield Reject(position=position, reason=f"the line is not JSON: {error}", text=text)
+
+
+def _opened(path: Path) -> BinaryIO:
+    if path.suffix.lower() == ".gz":
+        return cast("BinaryIO", gzip.open(path, "rb"))
+    return path.open("rb")
+
+
+def _csv(file: BinaryIO, path: Path) -> Iterator[Raw]:
+    csv.field_size_limit(MOST_LINE)
+    text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
+    tabs = any(suffix.lower() == ".tsv" for suffix in path.suffixes)
+    reader = csv.reader(text, dialect="excel-tab" if tabs else "excel")
+    try:
+        names = next(reader, [])
+        if len(set(names)) < len(names):
+            raise BadSource(f"{path}: two columns have the same name")
+        line = reader.line_num + 1
+        while True:
+            try:
+                cells = next(reader)
+            except StopIteration:
+                return
+            if cells:
+                yield _cells(line, names, cells)
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise BadSource(f"{path}: line {reader.line_num}: {error}") from error
+
+
+def _cells(line: int, names: list[str], cells: list[str]) -> Raw:
+    if len(cells) != len(names):
+        told = f"there are {len(cells)} cells for {len(names)} columns"
+        return Reject(position=line, reason=told, text=",".join(cells)[:MOST_KEPT].encode("utf-8", "replace").decode())
+    return line, dict(zip(names, cells, strict=True))
+
+
+def _parquet(path: Path) -> Iterator[Raw]:
+    arrow = _pyarrow(path)
+    try:
+        file = arrow.parquet.ParquetFile(path)
+        position = 0
+        for group in range(file.num_row_groups):
+            for batch in file.iter_batches(batch_size=BATCH, row_groups=[group]):
+                yield from enumerate(batch.to_pylist(), position + 1)
+                position += batch.num_rows
+    except arrow.ArrowInvalid as error:
+        raise BadSource(f"{path}: is no Parquet file: {str(error).splitlines()[0]}") from error
+
+
+def _arrow(path: Path) -> Iterator[Raw]:
+    arrow = _pyarrow(path)
+    try:
+        with arrow.memory_map(str(path)) as mapped, arrow.ipc.open_stream(mapped) as stream:
+            position = 0
+            for batch in stream:
+                for at in range(0, batch.num_rows, BATCH):
+                    part = batch.slice(at, BATCH)
+                    yield from enumerate(part.to_pylist(), position + 1)
+                    position += part.num_rows
+    except arrow.ArrowInvalid as error:
+        raise BadSource(f"{path}: is no Arrow stream: {str(error).splitlines()[0]}") from error
+
+
+def _pyarrow(path: Path) -> Any:
+    try:
+        import pyarrow
+        import pyarrow.ipc
+        import pyarrow.parquet
+    except ImportError:
+        raise BadSource(f"{path}: reading it needs pyarrow: pip install 'ensemble-judges[parquet]'") from None
+    return pyarrow
+
+
+def open_source(name: str, kind: str | None = None) -> Iterator[Raw]:
+    """The rows of a file; ``-`` is standard input. Raises as ``rows_of_file`` does, with the first row."""
+    if name == "-":
+        return standard_input()
+    path = Path(name)
+    if not path.exists():
+        raise BadSource(f"{name}: there is no such file")
+    return rows_of_file(path, cast("Format | None", kind))

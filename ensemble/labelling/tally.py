@@ -1,0 +1,93 @@
+"""What a run has come to so far: counts that a progress bar and a summary are made of."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from ensemble.money import usd
+from ensemble.types import Call
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of one invocation of a run.
+
+    Attributes:
+        rows: rows read, rejects included.
+        rejected: rows that could not be used.
+        duplicates: rows whose prompt was under way already.
+        prompts: prompts that are done with, whatever came of them.
+        untouched: of them, those for which nothing was left to do.
+        unfinished: of them, those that still lack a candidate or a verdict.
+        labelled: rulings that were made.
+        calls: attempts that were made, by purpose; ``failures`` those that failed, by kind.
+        members: attempts that were made, by member.
+        replayed: replies of judges that were stored already.
+        nano_usd: known cost of them; ``unpriced`` counts those of unknown cost.
+        problems: prompts that could not be dealt with, by reason.
+        total: rows that there are, None where unknown.
+    """
+
+    rows: int = 0
+    rejected: int = 0
+    duplicates: int = 0
+    prompts: int = 0
+    untouched: int = 0
+    unfinished: int = 0
+    labelled: int = 0
+    calls: Counter[str] = field(default_factory=Counter)
+    members: Counter[str] = field(default_factory=Counter)
+    failures: Counter[str] = field(default_factory=Counter)
+    replayed: int = 0
+    nano_usd: int = 0
+    unpriced: int = 0
+    problems: Counter[str] = field(default_factory=Counter)
+    total: int | None = None
+
+    def called(self, call: Call) -> None:
+        """Count one line of the ledger."""
+        self.calls[call.purpose] += 1
+        self.members[call.member] += 1
+        if call.failure is not None:
+            self.failures[call.failure] += 1
+        if call.usage.nano_usd is None:
+            self.unpriced += 1
+        else:
+            self.nano_usd += call.usage.nano_usd
+
+    def problem(self, why: str) -> None:
+        """Count a prompt that nothing can be done about."""
+        self.prompts += 1
+        self.problems[why] += 1
+
+    @property
+    def done(self) -> int:
+        """Rows that are done with."""
+        return self.prompts + self.rejected + self.duplicates
+
+    @property
+    def projected_nano_usd(self) -> int | None:
+        """What the whole will have cost at the mean so far; None while that is not known."""
+        if not self.total or not self.prompts:
+            return None
+        return round(self.nano_usd * self.total / self.done)
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON; money in nano-USD and in dollars."""
+        return {
+            "rows": self.rows,
+            "rejected": self.rejected,
+            "duplicates": self.duplicates,
+            "prompts": self.prompts,
+            "untouched": self.untouched,
+            "unfinished": self.unfinished,
+            "labelled": self.labelled,
+            "calls": dict(self.calls),
+            "members": dict(self.members),
+            "failures": dict(self.failures),
+            "replayed": self.replayed,
+            "nano_usd": self.nano_usd,
+            "usd": usd(self.nano_usd),
+            "unpriced_calls": self.unpriced,
+            "problems": dict(self.problems),
+        }
