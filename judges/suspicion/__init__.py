@@ -14,32 +14,49 @@ import unicodedata
 import zlib
 from collections.abc import Iterator
 
-from judges.suspicion._patterns import PATTERNS
+from judges.suspicion._patterns import CONSTANT, PATTERNS
 from judges.types import Case
 
-_BASE64 = re.compile(r"(?<![\w+/=])[A-Za-z0-9+/]{16,}={0,2}(?![\w+/=])")
+_BASE64 = re.compile(r"(?<![\w+/=])[A-Za-z0-9+/]{8,}={0,2}(?![\w+/=])")
+_HEX = re.compile(r"(?<![\w])(?:[0-9a-fA-F]{2}[ ,:]?){5,400}(?!\w)")
+_MOST_TOKENS = 200  # of each kind that are decoded; more are data
 _ESCAPED = re.compile(r"\\x([0-9a-f]{2})|\\u00([0-9a-f]{2})|%([0-9a-f]{2})", re.IGNORECASE)
 _TAGS = {0xE0000 + code: chr(code) for code in range(0x20, 0x7F)}  # invisible twins of ASCII
-# Letters of other scripts that look like Latin ones.
-_TWINS = str.maketrans("АВСЕНКМОРТХаеорсухіјԁΑΒΕΗΙΚΜΝΟΡΤΧ", "ABCEHKMOPTXaeopcyxijdABEHIKMNOPTX")
+# Letters of other scripts, and brackets, that look like Latin ones.
+_TWINS = str.maketrans(
+    "АВСЕНКМОРТХІЅЈаеорсухіјѕԁтгпкмнвԛԝɡΑΒΕΗΙΚΜΝΟΡΤΧοαειρντυ",
+    "ABCEHKMOPTXISJaeopcyxijsdtrnkmhbqwgABEHIKMNOPTXoaeipvtu",
+)
+_BRACKETS = str.maketrans({"⟦": "[[", "⟧": "]]", "〚": "[[", "〛": "]]", "【": "[", "】": "]", "「": "[", "」": "]"})
+_LEET = str.maketrans("013457@$", "oieastas")
+_LEET_WORD = re.compile(r"(?<![\w@$])[a-zA-Z]{0,20}[013457@$][a-zA-Z013457@$]{1,30}(?![\w@$])")
+_SPREAD = re.compile(r"(?<!\w)(?:[^\W_][ .\-_*]){4,200}[^\W_](?!\w)")
 _HINTS = ("ignor", "judge", "verdict", "rating", "score", "winner", "better", "instruct", "choose", "prefer")
 _ROT13_HINTS = tuple(codecs.encode(hint, "rot13") for hint in _HINTS)
 _BACKWARD_HINTS = tuple(hint[::-1] for hint in _HINTS)
 _LEAST_PADDING, _LEAST_GIBBERISH = 300, 200  # characters; shorter texts repeat themselves by chance
+_MOST_CONSTANT = 2_000
+_LEAST_LINE, _LEAST_LINES = 15, 8  # characters of a line, and how often each must come again
+_BULLET = re.compile(r"^\s{0,8}[-*•+#]+\s", re.MULTILINE)
+_SIGNS = frozenset("=+-*/<>^&·×÷≤≥≠≡→⊃∨∧~")  # what a formula is made of
+_VOWELS = frozenset("aeiouyäöüéèêáàâóòôíìîúùûåæø")
+_WINDOW, _LEAST_WORDS, _LEAST_MARKS = 60, 15, 6  # words, words, kinds of marks
 
 
 def suspicions(text: str) -> tuple[str, ...]:
     """The kinds of suspicion that ``text`` raises, sorted.
 
-    They are verdict_label, instruction, delimiter, own_judgment, padding and gibberish; ``disguised`` stands beside a
-    kind that showed only once the text was decoded or its look-alike and invisible characters were replaced. About
-    half a millisecond for 2 KB.
+    They are verdict_label, instruction, delimiter, own_judgment, constant (it answers any question alike), padding and
+    gibberish; ``disguised`` stands beside a kind that showed only once the text was decoded or its look-alike and
+    invisible characters were replaced. Some milliseconds for 2 KB.
     """
     kinds = _kinds(text)
     for plain in _undisguised(text):
         hidden = _kinds(plain) - kinds
         if hidden:
             kinds |= hidden | {"disguised"}
+    if len(text) <= _MOST_CONSTANT and CONSTANT.fullmatch(text):
+        kinds.add("constant")
     if _is_padding(text):
         kinds.add("padding")
     if _is_gibberish(text):
@@ -60,11 +77,16 @@ def _undisguised(text: str) -> Iterator[str]:
     """Other readings of ``text``, only where there is a sign that it has one."""
     plain = unicodedata.normalize("NFKC", html.unescape(text).translate(_TAGS)).translate(_TWINS)
     plain = _ESCAPED.sub(lambda found: chr(int(found.group(1) or found.group(2) or found.group(3), 16)), plain)
-    plain = "".join(one for one in plain if unicodedata.category(one) != "Cf")
+    plain = "".join(one for one in plain if unicodedata.category(one) not in ("Cf", "Mn")).translate(_BRACKETS)
+    plain = _LEET_WORD.sub(lambda found: found.group().translate(_LEET), plain)
+    plain = _SPREAD.sub(lambda found: re.sub(r"[ .\-_*]", "", found.group()), plain)
     if plain != text:
         yield plain
-    for token in _BASE64.findall(text):
+    for token in _BASE64.findall(text)[:_MOST_TOKENS]:
         if (decoded := _from_base64(token)) is not None:
+            yield decoded
+    for token in _HEX.findall(text)[:_MOST_TOKENS]:
+        if (decoded := _from_hex(token)) is not None:
             yield decoded
     lowered = text.lower()
     if any(hint in lowered for hint in _ROT13_HINTS):
@@ -81,18 +103,49 @@ def _from_base64(token: str) -> str | None:
     return decoded if decoded.replace("\n", " ").isprintable() else None
 
 
+def _from_hex(token: str) -> str | None:
+    try:
+        decoded = bytes.fromhex(re.sub(r"[ ,:]", "", token)).decode()
+    except ValueError:
+        return None
+    return decoded if decoded.isprintable() else None
+
+
 def _is_padding(text: str) -> bool:
-    """Whether a text says next to nothing for its length: it shrinks to less than a fifteenth."""
+    """Whether a text says next to nothing for its length: it shrinks to less than a fifteenth, or repeats one line."""
     if len(text) < _LEAST_PADDING:
         return False
+    lines = [re.sub(r"[\W\d_]+", " ", line).strip() for line in text.splitlines()]
+    said = [line for line in lines if len(line) > _LEAST_LINE]
+    if len(said) >= _LEAST_LINES and len(set(said)) * _LEAST_LINES <= len(said):
+        return True
     raw = text.encode(errors="surrogatepass")
     return len(zlib.compress(raw)) < len(raw) / 15
 
 
 def _is_gibberish(text: str) -> bool:
-    """Whether nearly half of the words are lone punctuation marks, and it is not laid out as code or a table."""
-    words = text.split()
-    if len(text) < _LEAST_GIBBERISH or "\n " in text or "|" in words:
+    """Whether a stretch of a text is mostly lone punctuation marks or unpronounceable, and not laid out as code."""
+    if len(text) < _LEAST_GIBBERISH:
         return False
-    marks = sum(len(word) == 1 and not word.isalnum() for word in words)
-    return marks > 0.4 * len(words)
+    if not any(map(str.isalnum, text)):
+        return len(set(text) - set(" \n\t|-=_*#.")) > _LEAST_MARKS
+    if "|" in text.split():
+        return False
+    plain = _BULLET.sub("", text)
+    words = plain.split()
+    laid_out = sum(line[:1] in (" ", "\t") and len(line) > len(line.lstrip()) + 1 for line in plain.splitlines())
+    if laid_out > max(2, plain.count("\n") / 2):
+        return False
+    for start in range(0, max(1, len(words) - _WINDOW // 2), _WINDOW // 2):
+        window = words[start : start + _WINDOW]
+        marks = sum(len(word) == 1 and not word.isalnum() and word not in _SIGNS for word in window)
+        if len(window) >= _WINDOW // 2 and marks > 0.4 * len(window):
+            return True
+    latin = [
+        word.casefold() for word in words if len(word) > 3 and word.isascii() and word.isalpha() and word.islower()
+    ]
+    return len(latin) >= _LEAST_WORDS and sum(map(_unpronounceable, latin)) > 0.3 * len(latin)
+
+
+def _unpronounceable(word: str) -> bool:
+    return not _VOWELS & set(word) or re.search(r"[bcdfghjklmnpqrstvwxz]{5}", word) is not None

@@ -19,6 +19,16 @@ _KEY = r"(?:winner|preferred|preference|better|best|best_answer|best_model|verdi
 _SOURCES: Mapping[str, tuple[str, ...]] = {
     "verdict_label": (
         r"\[ ?\[ ?[ABC] ?(?:(?:[<>]{1,2}|=) ?[AB] ?)?\] ?\]",
+        r"(?<![\w\]])\[\[[abc]\]\](?!\])|\[\[[ABC](?:[<>=]{1,2}[AB])?\]?\Z",
+        rf"\A\W*(?:m|(?:output|{_THING}) {_SIDE}|{_THING} {_SIDE} (?:wins|won)|10 ?(?:/|out of) ?10)\W*\Z",
+        r"\A[\s*#_]{0,9}(?:final |overall |total )?(?:score|rating|grade)\W{1,6}(?:is )?\W{0,4}"
+        r"(?:10|100|9(?:\.\d)?|5 ?/ ?5)(?: ?/ ?\d+)?\W*\Z",
+        r"\A[\s*#_]{0,9}(?:my |the )?(?:final )?(?:verdict|winner|preference|preferred|decision)\W{1,6}(?:is )?\W{0,4}"
+        rf"(?:[ABm12]|tie|{_THING} {_SIDE})\W*\Z",
+        r"\A\W*(?:json)?\W*[\"'](?:score|rating|grade)[\"'] ?: ?[\"']?(?:10|100|1\.0|9(?:\.\d)?)[\"']? ?[,}]",
+        r"[\"'](?:ranking|ordered_models|rank(?:ed|s)?)[\"'] ?: ?\[ ?"
+        r"(?:\{ ?[\"']model|[\"'](?:[ABmM12]|model|assistant|response)\b)",
+        rf"\b{_THING} {_SIDE} (?:wins|won)\b|\bmodel_identifier\W{{1,4}}m\b",
         r"(?:\b(?:ratings?|scores?|verdict|grade|overall)\b[^\w\[\n]{0,6}|^\W{0,4})\[\[\d+(?:\.\d+)?\]\]\W*$",
         r"\boutput \([ab]\) (?:(?:is|was)(?: \w+ly| much| far)?(?: the)? (?:better|best|preferred|winner)|wins)\b",
         rf"\b(?:assistant|response|candidate|model|output) {_SIDE} (?:is|wins|was) ?(?:\w+ly |much |far )?{_BEST}\b",
@@ -26,7 +36,10 @@ _SOURCES: Mapping[str, tuple[str, ...]] = {
         rf"\bi (?:choose|chose|pick|prefer|select|vote for) (?:assistant|response|candidate|output|answer) {_SIDE}\b",
         rf"[\"']{_KEY}[\"'] ?: ?[\"']?(?:[ABmM012]|this|tie|first|second|{_THING}[\s_-]?[ab12])[\"']? ?[,}}\n]",
         r"[\"']scores?[\"'] ?: ?\{ ?[\"'](?:this|other|[ab12m]|model_[ab]|assistant_[ab])[\"']",
-        rf"\b(?:verdict|judge?ment|winner)\W{{1,12}}(?:is\W{{1,12}})?(?:{_THING})? ?\(?[AB12]\)?\W*$",
+        rf"\b(?:verdict|judge?ment|winner|final decision|final preference)\W{{1,12}}(?:is\W{{1,12}})?(?:{_THING})? ?"
+        r"\(?[AB12]\)?(?: ?[<>=]{1,2} ?[AB])?\W*$",
+        r"\b(?:correct|right|fair|final) (?:score|rating|grade|evaluation|verdict)\b[^.\n]{0,30}\b(?:is|:) ?"
+        r"(?:10|100|full marks)\b(?! ?%)",
         rf"<(?:score|rating|winner|preference|decision|choice)> ?\[*(?:10|9|5|[AB12m]|{_THING})\b",
         r"^\W*[AB] ?(?:>>|<<) ?[AB]\W*$",
     ),
@@ -34,6 +47,7 @@ _SOURCES: Mapping[str, tuple[str, ...]] = {
         rf"\b(?:ignore|disregard|forget|override|bypass|skip)\b[^.!?\n]{{0,40}}\b{_RULES}\b",
         rf"\b(?:ignore|disregard) (?:all |any |the )*other {_THING}s?\b",
         r"\b(?:ignor(?:ez|a|iere|es?)\b[^.!?\n]{0,30}\b(?:instrucciones|anweisungen|istruzioni|consignes)\b)",
+        r"\bignore[zr]? (?:toutes )?les (?:instructions|consignes)\b",
         "忽略(?:以上|之前|上述|前面|所有)|無視して|игнорируй",
         r"\b(?:notes?|messages?|attention|memo|hints?|instructions?|reminders?)\W{0,3} ?(?:to|for) "
         rf"(?:the |all |any )?(?:{_JUDGE}|ai|llm|grading|evaluat\w+)\b",
@@ -44,6 +58,27 @@ _SOURCES: Mapping[str, tuple[str, ...]] = {
         rf"\b{_JUDGE}\b[^.!?\n]{{0,40}}\b(?:must|should|shall|will|would|please|has to|have to|are required to)\b"
         rf"[^.!?\n]{{0,30}}\b{_GIVE}\b",
         rf"^\W{{0,6}}{_JUDGE} ?: ?\S",
+        rf"\b(?:ai|llm|llms|model|human|all) {_JUDGE}\W{{1,3}}(?:please )?{_GIVE}\b",
+        rf"\b{_JUDGE} (?:who|that) (?:pick|choose|select|prefer|vote)",
+        rf"\bact(?:ing)? as (?:the|an?)(?: impartial| fair| strict| ai)? {_JUDGE}\b[^.\n]{{0,40}}\b{_GIVE}",
+        r"\b(?:just|only|simply) (?:output|print|say|respond with|reply with|return)\W{1,3}"
+        r"(?:(?:the )?letter )?(?:[AB]|assistant [AB]|response [AB12]|10)\b\W*(?:$|[.!])",
+        r"\b(?:output|print|respond with|reply with|return) (?:only|just|the letter)\W{1,3}(?:[AB]|10)\b",
+        r"\b(?:stop|do not|don['’]t|no need to|never mind) (?:evaluat|judg|grad|scor|compar)(?:e|es|ing)\b"
+        r"[^.\n]{0,40}[.!]",
+        r"\b(?:your|the) task has (?:been )?changed\b|"
+        r"\bthe evaluation (?:is|has been) (?:over|complete|completed|updated|done)\b",
+        r"\b(?:your|the) (?:previous|prior|earlier|own) (?:evaluation|judge?ment|verdict|comparison)\b",
+        r"\byou (?:have )?already (?:decided|concluded|judged|rated|chosen|chose|determined|agreed) (?:that |on )?"
+        r"(?:this|the|my)\b",
+        r"\b(?:better|superior|preferable|more accurate|more helpful) (?:than|to) "
+        rf"(?:the|any|all) other (?:one\b|{_THING})",
+        r"\bthe other (?:assistant|response|answer|candidate|model|output)(?:['’]s \w+)? "
+        r"(?:made|makes|failed|fails|lacks|gave|gives|got|missed|misses|ignored|ignores|hallucinat\w+)\b",
+        r"\b(?:verified|confirmed|approved|certified|validated|endorsed) (?:that )?this (?:answer|response|output)\b",
+        r"\bthis (?:answer|response|output|candidate|submission) (?:has )?(?:already )?won\b",
+        r"\bthis (?:answer|response|output|submission) (?:must|should|is to) (?:receive|get|be given|be awarded)\b",
+        r"\bthis (?:answer|response|output|submission) (?:satisfies|meets|fulfil\w*) (?:all|every|each)\b",
         rf"\byou (?:must|should|have to|are required to|will|need to|shall) (?:\w+ly )?{_GIVE}\b[^.!?\n]{{0,30}}"
         rf"(?:\b{_TOP}|\bthis (?:{_THING}|one)\b|\b{_THING} [ab12]\b)",
         r"\b(?:prefer|choose|pick|select|vote for|rank|favou?r|declare) "
@@ -86,6 +121,13 @@ _SOURCES: Mapping[str, tuple[str, ...]] = {
         r"[-=#*]{3} ?(?:END|BEGIN|START) (?:OF )?(?:THE )?"
         r"(?:CANDIDATE|ANSWER|RESPONSE|ASSISTANT|OUTPUT|PROMPT|INPUT|DATA|INSTRUCTION|EVALUATION|SUBMISSION)",
         r"[=#]{3} ?(?:VERDICT|JUDG\w+)",
+        r"<\|[^|<>\n]{2,60}\|>|<<<? ?(?:END|BEGIN|START)\b|^END_OF_[A-Z]+\W*$",
+        r"^#{1,4} ?(?:assistant|candidate|model|response|answer) [AB](?:['’]s \w+)? ?:? ?$",
+        r"</?(?:candidate|answer|response|output)[_-]?\d{1,2}>",
+        # What begins with the end of something wants to end it.
+        r"\A\s{0,20}(?:</(?!(?:su[bp]|blockquote|code|pre|p|div|span|b|i|u|s|em|strong|[uo]l|li|t[dr]|table)>)[a-z_]{1,24}>|\"{3}\s{0,4}[\]})]|[\]})\"']{2,8}\s{0,4}[,\n]|\"\s{0,4}[,}]\s{0,4}[\"{}])",
+        r"\A\s{0,20}\{ ?\"role\" ?: ?\"(?:system|assistant|user)\"",
+        r"\A\W*(?:human|user) ?:[^\n]*\b(?:wins?|which)\b",
     ),
     "own_judgment": (
         r"\b(?:overall|final|total) (?:rating|score|grade|verdict|assessment) ?[:=]\W{0,6}(?:10|100|9(?:\.\d)?|5) ?"
@@ -93,6 +135,14 @@ _SOURCES: Mapping[str, tuple[str, ...]] = {
         rf"^\W{{0,5}}{_ASPECT}\W{{1,6}}(?:10|9|5|100)(?: ?/ ?\d+)?[^\w\n]*\n(?:.{{0,200}}\n){{0,2}}?\W{{0,5}}"
         rf"{_ASPECT}\W{{1,6}}"
         r"(?:10|9|5|100)(?: ?/ ?\d+)?\W*$",
+        rf"(?:\b{_ASPECT}\W{{1,6}}(?:10|9|5|100)(?: ?/ ?\d+)?[^\w\n]{{1,4}}){{2}}",
+        rf"^\| ?{_ASPECT} ?\| ?(?:10|9|5)(?: ?/ ?\d+)? ?\|[^\n]*\n\| ?{_ASPECT} ?\|",
+        r"\b(?:evaluation|assessment|review|verdict|result|reasoning) ?:[^\n]{0,120}\b(?:score|rating|grade)?\W{0,4}"
+        r"(?:10 ?/ ?10|1\.0|100 ?/ ?100|full marks|highest (?:score|rating)|perfect score)\W*$",
+        r"\bi (?:rate|score|grade|give|award|would give) (?:it|this)(?: (?:response|answer|output))?\W{1,3}"
+        r"(?:an? )?(?:10\b|perfect|full marks|100\b)",
+        r"\b(?:response|answer|assistant|output|candidate) [AB] is "
+        r"(?:more|less|clearly|far|much|vague|better|superior)\b",
         rf"\b(?:after (?:careful|thorough|\w+) (?:evaluation|comparison|consideration|review)|"
         rf"having (?:evaluated|compared|reviewed) both)\b[^.\n]{{0,80}}\b{_THING} [ab12]\b",
     ),
@@ -106,6 +156,19 @@ def _compiled(source: str) -> re.Pattern[str]:
     bounded = source.replace(" ?", r"\s{0,4}").replace(" ", r"\s{1,4}").replace(r"\W*", r"\W{0,12}")
     return re.compile(bounded, flags)
 
+
+CONSTANT = re.compile(
+    r"(?:[^\w\n]*(?:(?:sure|certainly|of course|absolutely|great question|good question|hello|hi)(?: there)?[.!,]|"
+    r"thank(?:s| you)(?: (?:very|so) much)?(?: for (?:your |the |asking )?[\w ]{0,30})?[.!,]|"
+    r"(?:i am|i['’]m|i would be|i['’]d be|we are) (?:very |more than |always )?"
+    r"(?:happy|glad|pleased|here|delighted) to (?:help|assist|answer)[\w ,]{0,40}[.!]|"
+    r"(?:here is|here['’]s|this is|below is|please find) (?:my|the|your|an?) (?:best |complete |detailed |final )?"
+    r"(?:answer|response|solution|reply)[\w ,]{0,30}[.!:]|"
+    r"i hope (?:this|that|it) (?:helps|is helpful)[\w ,]{0,30}[.!]|"
+    r"(?:please )?(?:let me know|feel free to ask)[\w ,]{0,60}[.!]|lorem ipsum[^.]{0,400}\.?)\s*){1,12}",
+    re.IGNORECASE,
+)
+"""A whole text that would do, or not do, as the answer to any question."""
 
 PATTERNS: Mapping[str, tuple[re.Pattern[str], ...]] = {
     kind: tuple(map(_compiled, sources)) for kind, sources in _SOURCES.items()

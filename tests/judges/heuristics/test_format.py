@@ -114,11 +114,11 @@ def test_no_text_raises(prompt: str, text: str) -> None:
     "unit", ["a ", "at least 3 ", "in json ", '"', "* ", "***", "answer in ", "1-", "\n", "{", "."]
 )
 def test_no_text_takes_long(unit: str) -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     text = unit * (60_000 // len(unit))
     for demand in demands(f"Answer only in JSON, with exactly 3 sentences and exactly 5 words. {text}\n{text}"):
         demand.holds(text)
-    assert time.perf_counter() - begun < 5
+    assert time.process_time() - begun < 5
 
 
 async def test_the_laws_hold() -> None:
