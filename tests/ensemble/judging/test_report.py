@@ -1,15 +1,19 @@
 """What a report sees of judges whose biases are planted, over the simulated fleet and a real log."""
 
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from ensemble.config import load
 from ensemble.judging.report import JudgeReport, report
+from ensemble.service import open_service
+from ensemble.simulator import reply
 from ensemble.simulator.tasks import Task, check
-from ensemble.store.judged import judged
+from ensemble.store.judged import Judged, judged
 from judges.agreement import Rate
-from tests.ensemble.judging.fleet import ask_all, simulated, tasks
+from tests.ensemble.judging.fleet import ask_all, opened, simulated, tasks
 
 
 async def reported(folder: Path, n: int = 70, **settings: object) -> list[JudgeReport]:
@@ -109,3 +113,30 @@ async def test_what_the_log_cannot_tell_is_left_out(tmp_path: Path) -> None:
         assert once.rates[name] == blank, name
     assert once.verdicts == 4
     assert once.rates["first"].n > 0
+
+
+async def test_what_an_audit_needs_is_stored_of_every_question(tmp_path: Path) -> None:
+    """Prompt hash and version, order, raw text, parse path, retries and cost, of a judge that really asked."""
+    async with opened(tmp_path) as (config, simulator), open_service(config) as service:
+        simulator.script("judge", [reply("")])
+        await ask_all(service, tasks(1))
+        (request,) = {one.request for one in stored(tmp_path)}
+        tree: Any = await service.store.request(request)
+    (verdict,) = tree["verdicts"]
+    exchanges = verdict["exchanges"]
+    assert len(exchanges) == 3
+    assert [one["attempt"] for one in exchanges].count(2) == 1
+    assert {one["prompt"].partition("@")[0] for one in exchanges} == {"pairwise"}
+    assert all(re.fullmatch(r"pairwise@[0-9a-f]{64}", one["prompt"]) for one in exchanges)
+    assert len({tuple(one["shown"]) for one in exchanges}) == 2
+    empty = [one for one in exchanges if not one["text"]]
+    assert [(one["attempt"], one["parsed"], one["error"]) for one in empty] == [(1, None, "the reply is empty")]
+    assert all("[[" in one["text"] and one["parsed"] for one in exchanges if one["text"])
+    assert all(one["call_id"] and one["nano_usd"] is not None for one in exchanges)
+    assert verdict["nano_usd"] == sum(one["nano_usd"] for one in exchanges)
+    assert verdict["judge_digest"] == config.judges["house"].digest
+
+
+def stored(folder: Path) -> list[Judged]:
+    with judged(folder / "ensemble.db") as verdicts:
+        return list(verdicts)
