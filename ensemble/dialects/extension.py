@@ -6,7 +6,8 @@ from typing import Literal
 from ensemble.errors import DeadlineExceeded, EnsembleError, NoCandidate, TooLong, Unsupported
 from ensemble.money import total, usd
 from ensemble.types import Answer, Call, Ruling
-from judges.types import Completion
+from judges.shrinkage import SHRUNK
+from judges.types import Completion, Verdict
 
 Part = Literal["candidates", "verdict"]
 
@@ -70,7 +71,7 @@ def _verdict(answer: Answer, ruling: Ruling) -> dict[str, object]:
     return {
         "judge": ruling.judge,
         "outcome": verdict.outcome,
-        "winners": [{"candidate": i, "member": answer.authors.get(i)} for i in verdict.winners],
+        "winners": _winners(answer, verdict),
         "scores": [
             {"candidate": i, "member": answer.authors.get(i), "score": score} for i, score in verdict.scores.items()
         ],
@@ -78,9 +79,28 @@ def _verdict(answer: Answer, ruling: Ruling) -> dict[str, object]:
         "reason": verdict.reason,
         "flags": list(verdict.flags),
         "all_bad": verdict.all_bad,
+        "own_family": verdict.own_family,
+        "plain": _plain(answer, verdict),
         "set_aside": [
             {"candidate": i, "member": answer.authors.get(i), "reason": why} for i, why in ruling.set_aside.items()
         ],
+    }
+
+
+def _winners(answer: Answer, verdict: Verdict) -> list[dict[str, object]]:
+    return [{"candidate": i, "member": answer.authors.get(i)} for i in verdict.winners]
+
+
+def _plain(answer: Answer, verdict: Verdict) -> dict[str, object] | None:
+    """What the judge itself found, and the logged means that it was weighed against; null where nothing was weighed."""
+    if SHRUNK not in verdict.flags or len(verdict.ballots) < 2:
+        return None
+    found, means = verdict.ballots
+    return {
+        "outcome": found.outcome,
+        "winners": _winners(answer, found),
+        "confidence": found.confidence,
+        "means": [{"candidate": i, "member": answer.authors.get(i), "mean": mean} for i, mean in means.scores.items()],
     }
 
 

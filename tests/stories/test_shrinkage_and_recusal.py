@@ -67,6 +67,9 @@ async def test_a_verdict_against_all_that_is_known_is_outweighed_and_both_are_ke
     late = await ask(served, "beta")
     assert (late["model"], late["ensemble"]["fallback"]) == ("alpha", None)
     assert late["ensemble"]["verdict"]["flags"] == ["shrunk", "shrunk_overruled"]
+    told = late["ensemble"]["verdict"]["plain"]
+    assert ([one["member"] for one in told["winners"]], len(told["means"])) == (["beta"], 2)
+    assert early["ensemble"]["verdict"]["plain"] is None
     record = await served.record(late["id"])
     (verdict,) = record["verdicts"]
     authors = {one["id"]: one["member"] for one in record["candidates"]}
