@@ -36,6 +36,7 @@ class Fault:
         http_status: of the reply; None where no head of a reply counts.
         silent: only the patience of the caller ends it.
         text: what is served where the answer is good.
+        words: what the ledger's sentence must say, so that an operator finds the cause.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Fault:
     http_status: int | None = 200
     silent: bool = False
     text: str = TEXT
+    words: str = ""
 
     @property
     def manner(self) -> str:
@@ -70,17 +72,18 @@ def _refused(code: int, failure: "Failure", **options: Any) -> Fault:
 
 
 FAULTS = (
-    _bad("html"),
-    _bad("null", "JSON null"),
+    _bad("html", words="the reply is text/html, not JSON"),
+    _bad("null", "JSON null", words="missing or null"),
     _bad("wrong_shape", "wrong shapes"),
-    _bad("broken_json", "broken JSON"),
-    _bad("wrong_type", "wrong content type"),
+    _bad("broken_json", "broken JSON", words="no JSON"),
+    _bad("wrong_type", "wrong content type", words="the reply is text/plain, not JSON"),
     _bad("no_choices", "empty choices or content", failure="empty", cost="exact"),
     Fault(
         name="oversized body",
         step=fault("oversized", amount=400_000),
         failure="oversized",
         cost="unknown",
+        words="max_body_bytes",
     ),
     _bad("cut", "cut reply", failure="cut_stream"),
     _bad("stream_error", "error under 200", failure="overloaded"),
@@ -93,7 +96,7 @@ FAULTS = (
         http_status=None,
         silent=True,
     ),
-    _bad("redirect", failure="rejected", cost="zero", http_status=307),
+    _bad("redirect", failure="rejected", cost="zero", http_status=307, words="correct base_url"),
     _bad("surrogates", "lone surrogates", failure=None, cost="exact", text=TEXT + "\ufffd"),
     _bad("no_usage", "no usage", failure=None),
     _refused(400, "rejected"),
@@ -147,6 +150,7 @@ def agrees(call: Any, one: Fault, served: Served | None) -> None:
     """Assert that ``call``, a row of the ledger, is what must become of the fault, as the simulator ``served`` it."""
     assert (call["failure"], call["http_status"]) == (one.failure, one.http_status), call
     assert call["detail"] or one.failure is None
+    assert one.words in call["detail"]
     if one.cost == "exact":
         assert served is not None
         told = served.told_prompt_tokens, served.told_completion_tokens
