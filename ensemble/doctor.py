@@ -224,9 +224,6 @@ def _advise_router(name: str, router: Router, settings: Settings) -> Iterator[st
         if len(families) == 1 and shared:
             family = families.pop()
             yield f"{place} and a member of the panel are of one family, {family!r}: add a judge of a second family"
-        elif families and shared == families:
-            told = ", ".join(sorted(repr(family) for family in shared))
-            yield f"{place} asks the families {told}, and members of each are on the panel: add a judge of another one"
 
 
 async def try_members(settings: Settings) -> tuple[Trial, ...]:

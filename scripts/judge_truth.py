@@ -40,7 +40,7 @@ COMPARABLE = ("large", "birch-large")
 class Options:
     """What to run: half of ``tasks`` finds the best single model and teaches the means, the other half is scored.
 
-    ``noise`` is the chance that the cheap and the strong judge prefer the worse of two answers; tasks that are easier
+    ``noise`` is the chance that each of the two cheap judges, and the strong one, prefers the worse of two answers; tasks that are easier
     than ``least_difficulty``, in [0, 1], are left out.
     """
 
@@ -74,28 +74,31 @@ class Result:
         return self.best_single[1].mean > 0
 
 
-def configuration(urls: tuple[str, str], profiles: Sequence["Profile"], database: Path) -> str:
+def configuration(urls: Sequence[str], profiles: Sequence["Profile"], database: Path) -> str:
     """The panel, cheapest first, with the default judge of ``ensemble init`` and two simpler ones, as TOML."""
     members = [one for one in profiles if one.tier != "judge"]
     judge = next(one for one in profiles if one.tier == "judge")
     names = json.dumps([one.name for one in members])
-    lines = [f'[providers.{name}]\nuse = "openai"\nbase_url = "{url}"' for name, url in zip("ab", urls, strict=True)]
+    lines = [f'[providers.{name}]\nuse = "openai"\nbase_url = "{url}"' for name, url in zip("abc", urls, strict=True)]
     for one in members:
         lines.append(
             f'[members.{one.name}]\nprovider = "b"\nmodel = "{one.name}"\nfamily = "{one.family}"\n'
             f"comparable = {str(one.name in COMPARABLE).lower()}\nmax_output_tokens = 2048\n"
             f"options = {{ temperature = 0 }}\nprice = {{ input = {one.usd_in}, output = {one.usd_out} }}"
         )
-    for name, provider, share in (("cheap", "a", 0.2), ("strong", "b", 1.0)):
+    for name, provider, share in (("cheap", "a", 0.2), ("second", "c", 0.2), ("strong", "b", 1.0)):
         price = f"{{ input = {share * float(judge.usd_in):g}, output = {share * float(judge.usd_out):g} }}"
         lines.append(
             f'[members.{name}]\nprovider = "{provider}"\nmodel = "{judge.name}"\nfamily = "{judge.family}"\n'
             f"max_output_tokens = 2048\nprice = {price}"
         )
     free = ", ".join(f'"{use}"' for use in ("schema", "format", "arithmetic", "citations", "answer"))
-    both = [f'{{ use = "pairwise", model = "{name}", order = "both" }}' for name in ("cheap", "strong")]
+    two, third = (
+        '{ use = "pairwise", model = "cheap", second_model = "second" }',
+        '{ use = "pairwise", model = "strong" }',
+    )
     lines += [
-        f'[judges.staged]\nuse = "staged"\nstages = [{free}, {", ".join(both)}]',
+        f'[judges.staged]\nuse = "staged"\nstages = [{free}, {two}, {third}]',
         '[judges.single]\nuse = "pairwise"\nmodel = "strong"',
         '[judges.longest]\nuse = "longest"',
         *(f'[routers.{one}]\nuse = "parallel"\nmembers = {names}\njudge = "{one}"' for one in ROUTERS.values()),
@@ -123,18 +126,18 @@ async def drive(options: Options) -> Result:
                         evaluator_noise=noise,
                         position_bias=options.position_bias,
                         length_bias=options.length_bias,
-                        seed=options.seed + tier,  # so that the two judges do not err alike
+                        seed=options.seed + tier,  # so that the judges do not err alike
                         keep_served=1,
                         keep_bodies=False,
                     )
                 )
             )
-            for tier, noise in enumerate(options.noise)
+            for tier, noise in enumerate((*options.noise, options.noise[0]))
         ]
         profiles = sorted(fleets[1].profiles, key=lambda one: (float(one.usd_out), one.name))
         members = [one.name for one in profiles if one.tier != "judge"]
         config = folder / "ensemble.toml"
-        urls = fleets[0].base_url, fleets[1].base_url
+        urls = [one.base_url for one in fleets]
         config.write_text(configuration(urls, profiles, folder / "run.db"), encoding="utf-8")
         half = len(tasks) // 2
         asked: list[Asked] = []

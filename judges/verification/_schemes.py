@@ -16,9 +16,8 @@ from judges.verification._rows import Row
 
 SEED = 20261124
 PART = "schemes"
-DEFAULT = "staged: one judge in both orders, another where it does not decide"
+DEFAULT = "staged: two judges in opposite orders, a third where they do not decide"
 """What ``ensemble init`` configures behind the verifiers."""
-_NEAR_CALLS, _NEAR_SHARE = 0.5, 0.005
 Found = tuple[Vote, int]
 """A finding and the calls that it took."""
 
@@ -110,8 +109,8 @@ SCHEMES: tuple[Scheme, ...] = (
     Scheme(name="one judge, one call", play=_single),
     Scheme(name="one judge, both orders", play=_swapped),
     Scheme(name="two judges in opposite orders", play=_opposite),
-    Scheme(name="staged: two judges in opposite orders, a third where they do not decide", play=_opposite_then_third),
-    Scheme(name=DEFAULT, play=_swapped_then_swapped),
+    Scheme(name=DEFAULT, play=_opposite_then_third),
+    Scheme(name="staged: one judge in both orders, another where it does not decide", play=_swapped_then_swapped),
     Scheme(
         name="staged: two judges in opposite orders, one of them swapped where they do not decide",
         play=_opposite_then_first_again,
@@ -147,9 +146,9 @@ def table(read: Read, _expected: Mapping[str, object]) -> Iterator[Row]:
             f"{one.calls:.2f} calls, right {_share(one.right, one.right_95)}, "
             f"half credit for ties {_share(one.half, one.half_95)}",
         )
-    near = [one.name for one in at_knee(measured)]
-    yield _info("knee", "; ".join(near))
-    yield _info("the default is at the knee", "yes" if DEFAULT in near else "no")
+    found = knee(measured).name
+    yield _info("knee", found)
+    yield _info("the default is the knee", "yes" if found == DEFAULT else "no")
 
 
 def markdown(read: Read) -> str:
@@ -160,16 +159,6 @@ def markdown(read: Read) -> str:
         for one in sorted(measure(_field(read)), key=lambda one: one.calls)
     )
     return "\n".join(lines) + "\n"
-
-
-def at_knee(measured: Sequence[Measured]) -> tuple[Measured, ...]:
-    """The knee, and what these data cannot tell from it: within half a call and half a point."""
-    best = knee(measured)
-    return tuple(
-        one
-        for one in measured
-        if abs(one.calls - best.calls) <= _NEAR_CALLS and abs(one.half - best.half) <= _NEAR_SHARE
-    )
 
 
 def knee(measured: Sequence[Measured]) -> Measured:
