@@ -40,8 +40,8 @@ COMPARABLE = ("large", "birch-large")
 class Options:
     """What to run: half of ``tasks`` finds the best single model and teaches the means, the other half is scored.
 
-    ``noise`` is the chance that each of the two cheap judges, and the strong one, prefers the worse of two answers; tasks that are easier
-    than ``least_difficulty``, in [0, 1], are left out.
+    ``noise`` is the chance that each of the two cheap judges, and that the strong one, prefers the worse of two answers;
+    tasks that are easier than ``least_difficulty``, in [0, 1], are left out.
     """
 
     tasks: int = 1200

@@ -93,7 +93,7 @@ def write_config(folder: Path, simulator: Simulator) -> Path:
 
 
 def _house(judge: str) -> str:
-    """As the starter's, but for the seats: there is one simulated judge, so it is asked again, both ways, where unsure."""
+    """As the starter's, but for the seats: the one simulated judge is asked again, both ways, where unsure."""
     free = "\n".join(f'    "{use}",' for use in ("schema", "format", "arithmetic", "citations", "answer"))
     asked = (
         f'{{ use = "pairwise", model = "{judge}" }},\n    {{ use = "pairwise", model = "{judge}", order = "both" }},'
