@@ -36,7 +36,11 @@ def test_the_starter_loads_and_leaves_nothing_to_advise(monkeypatch: pytest.Monk
     assert list(advise(settings, START)) == []
     house = settings.judges["house"]
     free, asked = [part.use for _, part in house.parts()], [str(name) for _, name in house.references()]
-    assert (house.use, free[-2:], asked) == ("staged", ["pairwise", "pairwise"], ["claude-sonnet", "gpt", "claude-opus"])
+    assert (house.use, free[-2:], asked) == (
+        "staged",
+        ["pairwise", "pairwise"],
+        ["claude-sonnet", "gpt", "claude-opus"],
+    )
 
 
 def test_without_the_keys_each_missing_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
