@@ -40,7 +40,7 @@ COMPARABLE = ("large", "birch-large")
 class Options:
     """What to run: half of ``tasks`` finds the best single model and teaches the means, the other half is scored.
 
-    ``noise`` is the chance that each of the two cheap judges, and that the strong one, prefers the worse of two answers;
+    ``noise`` is the chance that a cheap judge, and that the strong one, prefers the worse of two answers;
     tasks that are easier than ``least_difficulty``, in [0, 1], are left out.
     """
 
