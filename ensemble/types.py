@@ -323,6 +323,7 @@ class Label:
         propensities: probability per member with which it was drawn; empty if the plan was deterministic.
         spread: standard deviation of the scores of a member's samples, where it has several.
         origin: how the prompt came into the log.
+        arrived: when the request came, UTC as text in the order of time; "" where unknown.
     """
 
     request: RequestId
@@ -342,3 +343,4 @@ class Label:
     propensities: Mapping[str, float] = field(default_factory=dict)
     spread: Mapping[str, float] = field(default_factory=dict)
     origin: Source = "served"
+    arrived: str = ""

@@ -132,6 +132,7 @@ def _label(row: Mapping[str, str]) -> Label:
         propensities=cast("dict[str, float]", loads(row["propensities"] or "{}")),
         spread=cast("dict[str, float]", loads(row["spread"])),
         origin=cast("Origin", row["origin"]),
+        arrived=row["arrived_at"],
     )
 
 

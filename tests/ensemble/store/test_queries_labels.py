@@ -43,6 +43,7 @@ async def test_a_full_panel(store: Store) -> None:
         conversation="c1",
         domain="physics",
         propensities=plan.propensities,
+        arrived="2026-11-23T12:00:00.000000Z",
     )
 
 

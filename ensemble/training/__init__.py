@@ -1,0 +1,1 @@
+"""From labels to routers: tables of labels, splits, metrics, evaluation."""
