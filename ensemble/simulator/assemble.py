@@ -26,7 +26,7 @@ def assemble(settings: SimulatorSettings) -> Fleet:
     }
     models[EVALUATOR] = SimulatedModel(
         profile=Profile(name=EVALUATOR, family="recorded", tier="judge"),
-        brain=Evaluator(taste=RecordedTaste(recording=recording), bias=_bias(settings)),
+        brain=Evaluator(taste=RecordedTaste(recording=recording), bias=_bias(settings), absolute=False),
     )
     return Fleet(settings, models, spare)
 

@@ -10,7 +10,7 @@ from ensemble.simulator.settings import SimulatorSettings
 from ensemble.simulator.skill import Skill
 from ensemble.simulator.solver import Samples, Solver
 from ensemble.simulator.talk import Ask, Said
-from ensemble.simulator.tasks.checking import right
+from ensemble.simulator.tasks.checking import right, stated
 from ensemble.simulator.tasks.solving import solve
 from judges.llm._render import Shown
 
@@ -105,7 +105,10 @@ PROFILES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SolvedTaste:
-    """Solves the question of the page itself and prefers who is right; without a solution the taste is arbitrary."""
+    """Solves the question of the page itself and prefers who is right; without a solution the taste is arbitrary.
+
+    It believes the reference answer on the page, which can be one that it wrote, and got wrong, itself.
+    """
 
     seed: int
 
@@ -115,7 +118,9 @@ class SolvedTaste:
             return tuple(
                 0.2 + 0.6 * share("taste", self.seed, text) if text.strip() else 0.0 for text in shown.candidates
             )
-        return tuple(0.9 if right(work.checker, work.truth, text) else 0.1 for text in shown.candidates)
+        truth = stated(work.checker, shown.reference) if shown.reference is not None else None
+        wanted = work.truth if truth is None else truth
+        return tuple(0.9 if right(work.checker, wanted, text) else 0.1 for text in shown.candidates)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,11 +139,14 @@ def procedural_models(settings: SimulatorSettings, bias: Bias) -> dict[str, Simu
     """The fleet by name."""
     samples = Samples()
 
-    def brain(profile: Profile) -> Brain:
-        if profile.tier == "judge":
-            evaluator = Evaluator(taste=SolvedTaste(seed=settings.seed), bias=bias)
-            return Judge(evaluator=evaluator, chat=Chat(name=profile.name))
+    def solver(profile: Profile) -> Solver:
         skill = Skill(tier=profile.tier, family=profile.family)
         return Solver(name=profile.name, skill=skill, seed=settings.seed, samples=samples)
+
+    def brain(profile: Profile) -> Brain:
+        if profile.tier == "judge":
+            evaluator = Evaluator(taste=SolvedTaste(seed=settings.seed), bias=bias, writer=solver(profile))
+            return Judge(evaluator=evaluator, chat=Chat(name=profile.name))
+        return solver(profile)
 
     return {profile.name: SimulatedModel(profile=profile, brain=brain(profile)) for profile in PROFILES}

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
+from ensemble.simulator.logprobs import at_label
 from ensemble.simulator.talk import Finish, Said, ToolUse
 
 FAULTS = (
@@ -77,7 +78,7 @@ def reply(
         tool_calls=tool_calls,
         refusal=refusal,
         reasoning=reasoning,
-        odds=odds or {},
+        odds=at_label(text, odds or {}),
         cached_tokens=cached_tokens,
         cache_write_tokens=cache_write_tokens,
         model=model,

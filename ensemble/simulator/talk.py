@@ -90,7 +90,8 @@ class Said:
     Attributes:
         refusal: a refusal in the field of its own that OpenAI has for it.
         reasoning: thoughts before the answer; they cost tokens.
-        odds: probability per label of a verdict (``A``, ``B``), told where logprobs are asked for.
+        odds: probability per label of a verdict (``A``, ``B``, or a score), by the place in ``text`` where one stands;
+            told where logprobs are asked for.
         cached_tokens, cache_write_tokens: the part of the prompt that came from, went to the cache.
         model: the model id to return, None for the one that was asked.
         stopped_by: the client's stop string that ended it.
@@ -101,7 +102,7 @@ class Said:
     tool_calls: tuple[ToolUse, ...] = ()
     refusal: str | None = None
     reasoning: str | None = None
-    odds: Mapping[str, float] = field(default_factory=dict)
+    odds: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
     cached_tokens: int = 0
     cache_write_tokens: int = 0
     model: str | None = None

@@ -34,11 +34,13 @@ class Shown:
         turns: (role, text) of the conversation, oldest first.
         candidates: their texts in the order shown; one that calls tools is JSON, as ``written`` makes it.
         reference: the known answer that was shown, or None.
+        criteria: what each candidate is to be rated on; empty where the page asks for no scores.
     """
 
     turns: tuple[tuple[str, str], ...]
     candidates: tuple[str, ...]
     reference: str | None = None
+    criteria: tuple[str, ...] = ()
 
     @property
     def question(self) -> str:
@@ -110,6 +112,7 @@ def read(prompt_text: str) -> Shown:
         turns=tuple((tag.removeprefix("turn "), text) for tag, text in blocks if tag.startswith("turn ")),
         candidates=tuple(text for tag, text in blocks if tag.startswith("answer ")),
         reference=next((text for tag, text in blocks if tag == "reference"), None),
+        criteria=next((tuple(text.split("\n")) for tag, text in blocks if tag == "criteria"), ()),
     )
 
 

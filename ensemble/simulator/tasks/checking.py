@@ -49,14 +49,37 @@ def final(text: str) -> tuple[str, bool]:
     return (lines[-1].strip() if lines else ""), False
 
 
-def _same_number(truth: str, text: str) -> bool:
+def stated(checker: Checker, text: str) -> str | None:
+    """What ``text`` gives as its final answer, in the form of a truth of ``checker``; None where it gives none."""
+    if len(text) > _LONGEST:
+        return None
+    match checker:
+        case "number":
+            number = _number(text)
+            return None if number is None else str(number)
+        case "text":
+            return _LEAD.sub("", final(text)[0]) or None
+        case "sequence":
+            return final(text)[0] or None
+        case "json" | "tool_call":
+            found = _json(text)
+            said = _call(found) if checker == "tool_call" and found is not None else found
+            return None if said is None else json.dumps(said)
+
+
+def _number(text: str) -> Fraction | None:
     said, marked = final(text)
     numbers = _NUMBER.findall(said)
     if not numbers:
-        return False
+        return None
     # A marked answer leads with its number; a last line such as "17 + 25 = 42" ends with it.
-    found = Fraction((numbers[0] if marked else numbers[-1]).replace(",", "").replace("−", "-"))
-    wanted = Fraction(truth)
+    return Fraction((numbers[0] if marked else numbers[-1]).replace(",", "").replace("−", "-"))
+
+
+def _same_number(truth: str, text: str) -> bool:
+    found, wanted = _number(text), Fraction(truth)
+    if found is None:
+        return False
     if wanted.denominator == 1:
         return found == wanted
     # Rounding is free, to half a percent: nobody said how many places are wanted.
