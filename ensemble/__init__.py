@@ -6,16 +6,19 @@ if TYPE_CHECKING:
     from ensemble.errors import ConfigError, EnsembleError
     from ensemble.service import Service
     from ensemble.service import open_service as open
+    from ensemble.store.notebook import Log, read
     from ensemble.types import Answer, Request
 
-__all__ = ["Answer", "ConfigError", "EnsembleError", "Request", "Service", "open"]
+__all__ = ["Answer", "ConfigError", "EnsembleError", "Log", "Request", "Service", "open", "read"]
 
 _HOMES = {
     "Answer": "ensemble.types",
     "ConfigError": "ensemble.errors",
     "EnsembleError": "ensemble.errors",
+    "Log": "ensemble.store.notebook",
     "Request": "ensemble.types",
     "Service": "ensemble.service",
+    "read": "ensemble.store.notebook",
 }
 
 

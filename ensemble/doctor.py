@@ -261,7 +261,7 @@ async def _try(member: Member, trials: dict[str, Trial]) -> None:
     call = await member.call(request, prompt, Aim(purpose="candidate"), seen=attempts.append)
     trials[member.name] = Trial(
         member=member.name,
-        total_s=call.total_s,
+        total_s=call.total_s or 0.0,
         nano_usd=call.usage.nano_usd,
         model=call.completion.model if call.completion else None,
         error=f"{call.failure}: {call.detail}" if call.failure else None,

@@ -7,6 +7,7 @@ EnsembleError                    status  code
 ├── Unauthenticated                 401  invalid_api_key
 ├── UnknownModel                    404  model_not_found      lists the nearest names
 ├── NotFound                        404  not_found
+├── Conflict                        409  conflict             what came before under the same key differs
 ├── RequestTooLarge                 413  request_too_large
 ├── LimitExceeded                   429  rate_limit_exceeded  carries ``retry_after_s``
 ├── BudgetExceeded                  429  insufficient_quota
@@ -134,6 +135,13 @@ class NotFound(EnsembleError):
 
     status = 404
     code = "not_found"
+
+
+class Conflict(EnsembleError):
+    """What came before under the same idempotency key differs."""
+
+    status = 409
+    code = "conflict"
 
 
 class RequestTooLarge(EnsembleError):

@@ -146,7 +146,8 @@ class Call:
         usage: tokens and cost, known on some failures too. ``nano_usd`` is 0 only where nothing can have been billed.
         member_digest: digest of what decided the answer (``Member.digest``), None where unknown.
         price: digest of the price row that was applied, None where the member has no price.
-        transport: ``sdk`` or ``direct``.
+        transport: ``sdk`` or ``direct``; ``import`` of a call that somebody else made.
+        total_s: None for one that was imported with no time.
         detail: one sentence for the operator; holds no secret.
         unsupported: parameters for whose sake the member was left out, by wire name (``strict_params``).
         hedge: the attempt was made beside a slow one that was still under way.
@@ -162,7 +163,7 @@ class Call:
     purpose: Purpose
     attempt: int
     started_at: datetime
-    total_s: float
+    total_s: float | None
     candidate: CandidateId | None = None
     seat: str | None = None
     sample: int = 0
@@ -324,6 +325,7 @@ class Label:
         spread: standard deviation of the scores of a member's samples, where it has several.
         origin: how the prompt came into the log.
         arrived: when the request came, UTC as text in the order of time; "" where unknown.
+        people: how many people said what is best, where ``source`` is human; ``agreed`` of them say this.
     """
 
     request: RequestId
@@ -344,3 +346,5 @@ class Label:
     spread: Mapping[str, float] = field(default_factory=dict)
     origin: Source = "served"
     arrived: str = ""
+    people: int = 0
+    agreed: int = 0

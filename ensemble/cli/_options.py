@@ -13,4 +13,5 @@ config = click.option(
     show_default=True,
     help="The configuration.",
 )
+db = click.option("--db", type=click.Path(path_type=Path), help="The log.  [default: that of the configuration]")
 as_json = click.option("--json", "as_json", is_flag=True, help="Write JSON instead.")

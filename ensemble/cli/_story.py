@@ -65,7 +65,12 @@ class Story:
         if not self._waiting:
             self._waiting.append("the judge")
         mark = ("✓ ", "green") if call.good else ("✗ ", "red")
-        put(self._console, mark, (name, "bold"), (f"  {call.total_s:.2f} s  {dollars(call.usage.nano_usd)}", "dim"))
+        put(
+            self._console,
+            mark,
+            (name, "bold"),
+            (f"  {call.total_s or 0.0:.2f} s  {dollars(call.usage.nano_usd)}", "dim"),
+        )
         said = call.completion
         if call.failure is not None:
             put(self._console, f"{call.failure}: {brief(call.detail, PREVIEW)}", indent=2)

@@ -102,7 +102,7 @@ def _plain(answer: Answer, log: Path) -> dict[str, object]:
                 "finish_reason": call.completion.finish_reason if call.completion else None,
                 "failure": call.failure,
                 "detail": call.detail,
-                "total_s": round(call.total_s, 6),
+                "total_s": round(call.total_s or 0.0, 6),
                 "nano_usd": call.usage.nano_usd,
             }
             for call in answer.calls

@@ -114,7 +114,7 @@ def _candidates(answer: Answer) -> Iterator[dict[str, object]]:
             "sample": call.sample,
             "served": call.candidate == answer.chosen.id,
             "model": call.completion.model,
-            "seconds": round(call.total_s, 6),
+            "seconds": round(call.total_s or 0.0, 6),
             "cost_usd": _usd([call]),
             **_said(call.completion),
         }

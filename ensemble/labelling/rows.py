@@ -56,7 +56,7 @@ class RowReader:
         try:
             return self._row(position, tree)
         except BadRow as error:
-            return Reject(position=position, reason=str(error), text=_shown(tree))
+            return Reject(position=position, reason=str(error), text=shown(tree))
 
     def _row(self, position: int, tree: object) -> Row:
         if not isinstance(tree, Mapping):
@@ -162,7 +162,8 @@ def _plain(tree: Mapping[str, object]) -> dict[str, object]:
         raise BadRow(f"metadata: {error}") from None
 
 
-def _shown(tree: object) -> str:
+def shown(tree: object) -> str:
+    """A row as text, to stand beside the reason for which it was rejected."""
     try:
         text = json.dumps(tree, ensure_ascii=True, default=str)
     except (TypeError, ValueError, RecursionError):

@@ -4,7 +4,7 @@ import csv
 import gzip
 import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Literal, cast
 
@@ -43,7 +43,7 @@ def format_of(path: Path) -> Format | None:
     return SUFFIXES.get(suffixes[-1]) if suffixes else None
 
 
-def rows_of_file(path: Path, kind: Format | None = None) -> Iterator[Raw]:
+def rows_of_file(path: Path, kind: Format | None = None) -> Generator[Raw, None, None]:
     """Every row of one file, in order. Blocks; closing the iterator closes the file.
 
     Raises:
@@ -66,12 +66,12 @@ def rows_of_file(path: Path, kind: Format | None = None) -> Iterator[Raw]:
         raise BadSource(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
-def standard_input() -> Iterator[Raw]:
+def standard_input() -> Generator[Raw, None, None]:
     """JSON lines from standard input."""
     return lines(sys.stdin.buffer)
 
 
-def lines(file: IO[bytes]) -> Iterator[Raw]:
+def lines(file: IO[bytes]) -> Generator[Raw, None, None]:
     """The rows of JSON lines; empty lines are none, and what is no JSON is a reject."""
     position = 0
     while line := file.readline(MOST_LINE + 1):
@@ -100,24 +100,24 @@ def _opened(path: Path) -> BinaryIO:
 
 def _csv(file: BinaryIO, path: Path) -> Iterator[Raw]:
     csv.field_size_limit(MOST_LINE)
-    text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
     tabs = any(suffix.lower() == ".tsv" for suffix in path.suffixes)
-    reader = csv.reader(text, dialect="excel-tab" if tabs else "excel")
-    try:
-        names = next(reader, [])
-        if len(set(names)) < len(names):
-            raise BadSource(f"{path}: two columns have the same name")
-        line = reader.line_num + 1
-        while True:
-            try:
-                cells = next(reader)
-            except StopIteration:
-                return
-            if cells:
-                yield _cells(line, names, cells)
+    with io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="") as text:
+        reader = csv.reader(text, dialect="excel-tab" if tabs else "excel")
+        try:
+            names = next(reader, [])
+            if len(set(names)) < len(names):
+                raise BadSource(f"{path}: two columns have the same name")
             line = reader.line_num + 1
-    except csv.Error as error:
-        raise BadSource(f"{path}: line {reader.line_num}: {error}") from error
+            while True:
+                try:
+                    cells = next(reader)
+                except StopIteration:
+                    return
+                if cells:
+                    yield _cells(line, names, cells)
+                line = reader.line_num + 1
+        except csv.Error as error:
+            raise BadSource(f"{path}: line {reader.line_num}: {error}") from error
 
 
 def _cells(line: int, names: list[str], cells: list[str]) -> Raw:
@@ -164,7 +164,7 @@ def _pyarrow(path: Path) -> Any:
     return pyarrow
 
 
-def open_source(name: str, kind: str | None = None) -> Iterator[Raw]:
+def open_source(name: str, kind: str | None = None) -> Generator[Raw, None, None]:
     """The rows of a file; ``-`` is standard input. Raises as ``rows_of_file`` does, with the first row."""
     if name == "-":
         return standard_input()

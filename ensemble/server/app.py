@@ -10,6 +10,7 @@ from aiohttp import web
 from ensemble.errors import ConfigError
 from ensemble.server.api import SERVICE, STARTED, routes
 from ensemble.server.auth import guard
+from ensemble.server.feedback import routes as feedback_routes
 from ensemble.server.shape import shaped
 from ensemble.service import Service
 
@@ -32,6 +33,7 @@ def make_app(service: Service) -> web.Application:
     app[SERVICE] = service
     app[STARTED] = int(time.time())
     app.add_routes(routes)
+    app.add_routes(feedback_routes)
     return app
 
 

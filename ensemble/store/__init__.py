@@ -9,10 +9,11 @@ from sqlite_utils import Database
 from ensemble.errors import StoreError
 from ensemble.money import Total
 from ensemble.store.describe import Column, Table, describe
+from ensemble.store.label_rows import People
 from ensemble.store.sqlite import SqliteStore
 from ensemble.types import Label, Late, Record, RequestId
 
-__all__ = ["Column", "Store", "Table", "describe", "open_store"]
+__all__ = ["Column", "People", "Store", "Table", "describe", "open_store"]
 
 
 R = TypeVar("R")
@@ -51,11 +52,12 @@ class Store(Protocol):
         """Cost of every call there is, judges and failures included."""
         ...
 
-    def labels(self, *, complete: bool = True) -> Iterator[Label]:
+    def labels(self, *, complete: bool = True, people: People = "ignore") -> Iterator[Label]:
         """Training examples in order of arrival, read in one snapshot, one at a time.
 
-        ``complete=False`` adds those for which not every member of the plan was judged. Blocks: call it from a worker
-        thread. Exhaust or close it, since an open snapshot keeps the file from being tidied up.
+        ``complete=False`` adds those for which not every member of the plan was judged. With ``people="first"`` what
+        people said of a request goes before what a judge found. Blocks: call it from a worker thread. Exhaust or close
+        it, since an open snapshot keeps the file from being tidied up.
         """
         ...
 

@@ -1,7 +1,6 @@
 """Stored verdicts as verdicts, with the lengths and the authors of what they were on: one request after another."""
 
 import sqlite3
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -16,6 +15,7 @@ from sqlite_utils import Database
 from ensemble.errors import StoreError
 from ensemble.store.content import loads, stamp, unbind
 from ensemble.store.faults import explain
+from ensemble.store.people import Words, opinion, words
 from ensemble.store.sqlite import open_reader
 from ensemble.types import RequestId
 from judges.types import CandidateId, Exchange, Preference, Usage, Verdict
@@ -52,11 +52,6 @@ WHERE root.started_at >= :since AND (:judge IS NULL OR root.judge = :judge)
 ORDER BY v.id
 """
 # Ordered by the primary key, so that nothing is sorted and a verdict comes just before its ballots.
-_PEOPLE = """
-SELECT f.request_id, f.given_by, f.kind, coalesce(f.candidate_id, r.chosen) AS candidate
-FROM feedback f JOIN requests r ON r.id = f.request_id
-WHERE f.kind IN ('preferred', 'tie', 'all_bad') ORDER BY f.id
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +99,7 @@ def judged(path: Path, *, judge: str | None = None, since: datetime | None = Non
 
 
 def _judged(db: Database, judge: str | None, since: str) -> Iterator[Judged]:
-    people = _people(db)
+    people = words(db)
     rows = db.query(_VERDICTS, {"judge": judge, "since": since})
     for _, group in groupby(rows, key=lambda row: row["id"].partition("/")[0]):
         root, *ballots = group
@@ -119,26 +114,10 @@ def _judged(db: Database, judge: str | None, since: str) -> Iterator[Judged]:
         )
 
 
-def _people(db: Database) -> dict[str, dict[str, tuple[str, str | None]]]:
-    """By request and person, the last word (kind, candidate). Few requests get one, so they fit into memory."""
-    told: dict[str, dict[str, tuple[str, str | None]]] = {}
-    for row in db.query(_PEOPLE):
-        told.setdefault(row["request_id"], {})[row["given_by"]] = (row["kind"], row["candidate"])
-    return told
-
-
-def _best(
-    told: Mapping[str, tuple[str, str | None]] | None, shown: frozenset[CandidateId]
-) -> frozenset[CandidateId] | None:
+def _best(told: Words | None, shown: frozenset[CandidateId]) -> frozenset[CandidateId] | None:
     """What most people say; None where as many say something else, or none of it is among what was judged."""
-    votes = Counter(word if word[0] == "preferred" else (word[0], None) for word in (told or {}).values())
-    most = votes.most_common(2)
-    if not most or (len(most) > 1 and most[0][1] == most[1][1]):
-        return None
-    kind, candidate = most[0][0]
-    if kind == "preferred":
-        return frozenset({CandidateId(candidate)}) & shown or None if candidate else None
-    return shown if kind == "tie" else frozenset()
+    found = opinion(told, shown) if told else None
+    return None if found is None or found.split else found.best
 
 
 def _tree(row: Mapping[str, Any], below: Sequence[Mapping[str, Any]]) -> Verdict:

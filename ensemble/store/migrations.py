@@ -8,7 +8,7 @@ order is the order of time; JSON is TEXT; NULL is unknown or does not apply.
 
 from sqlite_utils import Database, Migrations
 
-from ensemble.store import schema_3, schema_4
+from ensemble.store import schema_3, schema_4, schema_5
 
 APPLICATION_ID = 0x454E534A
 """``ENSJ``: marks the file as a log of this program in SQLite's header."""
@@ -310,6 +310,12 @@ def datasets(db: Database) -> None:
 def replies(db: Database) -> None:
     """Log-probabilities of replies that nothing else holds yet; old rows have none."""
     db.executescript(schema_4.ALTER)
+
+
+@MIGRATIONS(name="0005_imports")
+def imports(db: Database) -> None:
+    """What was imported may have an unknown latency; old rows stay as they are."""
+    schema_5.allow_unknown_latency(db)
 
 
 def applied(db: Database) -> list[str]:

@@ -7,6 +7,7 @@ from sqlite_utils import Database
 
 from ensemble.money import Total
 from ensemble.store.content import loads, messages_of, unbind
+from ensemble.store.label_rows import People, label_rows
 from ensemble.types import Label, RequestId
 
 Tree = dict[str, object]
@@ -69,13 +70,9 @@ def request(db: Database, id_: RequestId) -> Tree | None:
     return tree
 
 
-def labels(db: Database, *, complete: bool) -> Iterator[Label]:
+def labels(db: Database, *, complete: bool, people: People = "ignore") -> Iterator[Label]:
     """Labels in order of arrival, read row by row from the open transaction of ``db``."""
-    sql = "SELECT l.*, r.messages FROM labels l JOIN requests r ON r.id = l.request_id"
-    if complete:
-        sql += " WHERE l.complete = 1"
-    for row in db.query(sql + " ORDER BY l.arrived_at, l.request_id"):
-        yield _label(row)
+    return map(_label, label_rows(db, complete=complete, people=people))
 
 
 def _verdicts(db: Database, id_: RequestId) -> list[Tree]:
@@ -120,7 +117,12 @@ def _label(row: Mapping[str, str]) -> Label:
         best=frozenset(best),
         scores=cast("dict[str, float]", loads(row["scores"])),
         nano_usd=cast("dict[str, int | None]", loads(row["nano_usd"])),
-        total_s=cast("dict[str, float]", loads(row["total_s"])),
+        # Of what was imported it may be unknown.
+        total_s={
+            member: one
+            for member, one in cast("dict[str, float | None]", loads(row["total_s"])).items()
+            if one is not None
+        },
         kind=cast("Kind", row["kind"]),
         source=cast("Source", row["source"]),
         by=row["judged_by"],
@@ -133,6 +135,8 @@ def _label(row: Mapping[str, str]) -> Label:
         spread=cast("dict[str, float]", loads(row["spread"])),
         origin=cast("Origin", row["origin"]),
         arrived=row["arrived_at"],
+        people=int(row.get("people", 0)),
+        agreed=int(row.get("agreed", 0)),
     )
 
 

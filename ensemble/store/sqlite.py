@@ -16,6 +16,7 @@ from ensemble.errors import StoreError
 from ensemble.money import Total
 from ensemble.store import migrations, queries
 from ensemble.store.faults import explain, identity
+from ensemble.store.label_rows import People
 from ensemble.store.rows import late_rows_of, rows_of
 from ensemble.store.writer import Writer
 from ensemble.types import Label, Late, Record, RequestId
@@ -65,11 +66,11 @@ class SqliteStore:
     async def ledger_total(self) -> Total:
         return await self.read(queries.ledger_total)
 
-    def labels(self, *, complete: bool = True) -> Iterator[Label]:
+    def labels(self, *, complete: bool = True, people: People = "ignore") -> Iterator[Label]:
         db = self._connect(reader=True)
         try:
             db.begin()
-            yield from queries.labels(db, complete=complete)
+            yield from queries.labels(db, complete=complete, people=people)
         except sqlite3.Error as error:
             raise StoreError(explain(error, self._path)) from error
         finally:

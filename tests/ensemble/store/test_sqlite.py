@@ -204,6 +204,22 @@ async def test_a_file_of_schema_3_takes_replies_with_log_probabilities(path: Pat
         assert {row[0] for row in db.execute("SELECT logprobs FROM calls")} == {None}
 
 
+async def test_a_file_of_schema_4_takes_imports_of_unknown_latency(path: Path) -> None:
+    with Database(path) as db:
+        MIGRATIONS.apply(db, stop_before="0005_imports")
+    store = await open_store(path)
+    await store.record(a_record())
+    with Database(path) as db, pytest.raises(sqlite3.IntegrityError, match=r"NOT NULL .*calls\.member"):
+        db.execute("UPDATE calls SET member = NULL")
+    with Database(path) as db:
+        db.execute("UPDATE calls SET total_s = NULL WHERE member = 'small'")
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    (label,) = store.labels()
+    assert label.total_s == {"medium": 0.5, "large": 0.5}
+    await store.close()
+    assert path.with_name("ensemble.db.schema-4").exists()
+
+
 async def test_opening_again_changes_nothing(store: Store, path: Path) -> None:
     await store.record(a_record())
     again = await open_store(path)
@@ -258,5 +274,5 @@ async def test_the_file_keeps_its_promises(store: Store, path: Path) -> None:
     db = sqlite3.connect(path)
     assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert db.execute("PRAGMA application_id").fetchone() == (0x454E534A,)
-    assert db.execute("PRAGMA user_version").fetchone() == (4,)
+    assert db.execute("PRAGMA user_version").fetchone() == (5,)
     db.close()

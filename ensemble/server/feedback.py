@@ -1,0 +1,31 @@
+"""The route by which feedback comes in."""
+
+from aiohttp import web
+
+from ensemble.feedback import note, parse
+from ensemble.server.api import SERVICE
+from ensemble.server.auth import require_json
+from ensemble.server.shape import json_response
+
+KEY_HEADER = "Idempotency-Key"
+
+routes = web.RouteTableDef()
+
+
+@routes.post("/v1/ensemble/feedback")
+async def feedback(request: web.Request) -> web.Response:
+    """What a person or system says of an answer or conversation: 201 when stored, 200 when it was stored before."""
+    require_json(request)
+    said = parse(await request.read())
+    statement = said.statement("api", idempotency_key=request.headers.get(KEY_HEADER))
+    noted = await note(request.app[SERVICE].store, statement)
+    body: dict[str, object] = {
+        "id": noted.id,
+        "object": "ensemble.feedback",
+        "request_id": statement.request,
+        "conversation": statement.conversation,
+        "given_by": statement.given_by,
+        "rows": noted.rows,
+        "created": noted.created,
+    }
+    return json_response(body, request, status=201 if noted.created else 200)
