@@ -1,8 +1,11 @@
 """Strengths from comparisons: the Bradley-Terry model, regularized, and how sure it is of them."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from judges.types import CandidateId, Preference
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +26,27 @@ class Strengths:
 
     strength: tuple[float, ...]
     error: tuple[float, ...]
+
+
+def won(preference: Preference) -> float | None:
+    """The share of a win in [0, 1] that the first shown gets, the second getting the rest; None without a verdict.
+
+    A win of strength s counts (1 + s) / 2: "somewhat better" of five labels is 0.75 to 0.25, and where s is
+    P(winner) - P(loser) a tie's probability falls to both in halves. Of unknown strength it counts in full.
+    """
+    if preference.outcome == "none":
+        return None
+    if preference.outcome == "tie":
+        return 0.5
+    share = (1 + (1.0 if preference.strength is None else preference.strength)) / 2
+    return share if preference.outcome == "first" else 1 - share
+
+
+def share_of(one: CandidateId, comparisons: Iterable[Preference]) -> float | None:
+    """The mean share of a win that ``comparisons`` with ``one`` give it; None where none of them has a verdict."""
+    said = [(comparison.shown[0], won(comparison)) for comparison in comparisons]
+    shares = [share if first == one else 1 - share for first, share in said if share is not None]
+    return math.fsum(shares) / len(shares) if shares else None
 
 
 def bradley_terry(players: int, wins: Mapping[tuple[int, int], float], *, ridge: float = 0.1) -> Strengths:

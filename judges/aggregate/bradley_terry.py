@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from pydantic import PositiveFloat
 
-from judges.aggregate._strengths import bradley_terry
+from judges.aggregate._strengths import bradley_terry, won
 from judges.aggregate._votes import heard, unheard
 from judges.judge import AGGREGATORS, Aggregator
 from judges.types import CandidateId, Case, Preference, Verdict
@@ -17,11 +17,14 @@ _SAME = 1e-6
 class BradleyTerry(Aggregator):
     """The candidate with the greatest Bradley-Terry strength wins; strengths come from the comparisons of all ballots.
 
+    A weak win counts less: with strength s it is (1 + s) / 2 of a win, so 0.75 to 0.25 for "somewhat better" of five
+    labels.
+
     A ballot without comparisons counts as one of each winner against each other candidate. Candidates that nobody
     compared cannot win. ``ridge`` is how many further comparisons, all ties, each pair is taken to have had.
     """
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     ridge: PositiveFloat = 0.1
 
@@ -62,12 +65,5 @@ def _shares(ballot: Verdict, case: Case) -> list[tuple[CandidateId, CandidateId,
 
 def _of(preference: Preference) -> list[tuple[CandidateId, CandidateId, float]]:
     first, second = preference.shown
-    match preference.outcome:
-        case "first":
-            return [(first, second, 1.0)]
-        case "second":
-            return [(second, first, 1.0)]
-        case "tie":
-            return [(first, second, 0.5), (second, first, 0.5)]
-        case "none":
-            return []
+    share = won(preference)
+    return [] if share is None else [(first, second, share), (second, first, 1 - share)]

@@ -7,6 +7,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from judges.aggregate._strengths import share_of
 from judges.brackets import Match, Side, coin
 from judges.llm._asking import Asked
 from judges.llm._certainty import strength
@@ -63,6 +64,10 @@ class Comparison:
     def disagreed(self) -> bool:
         """Whether two models each preferred another answer, neither of them contradicting itself."""
         return not self.flipped and len(set().union(*self._winners().values()) - {None}) > 1
+
+    def share(self, one: Candidate) -> float | None:
+        """The share of a win that goes to ``one``, as a mean over the pages; None where none has a verdict."""
+        return share_of(one.id, (page.preference for page in self.pages))
 
     def _winners(self) -> Mapping[str, set[CandidateId | None]]:
         return {

@@ -16,6 +16,9 @@ Kind = Literal["knockout", "round_robin"]
 Marks = Mapping[CandidateId, bool]
 """Whether each candidate on a page is acceptable by itself; empty where the page does not say."""
 
+Share = Callable[[Candidate, Candidate], float | None]
+"""The share of a win in [0, 1] that the first of two gets, after their match; None where it had no verdict."""
+
 _SAME = 1e-6
 
 
@@ -81,12 +84,15 @@ class Played:
 
 
 async def play(
-    kind: Kind, entrants: Sequence[Candidate], compare: Callable[[Candidate, Candidate], Awaitable[Side]]
+    kind: Kind,
+    entrants: Sequence[Candidate],
+    compare: Callable[[Candidate, Candidate], Awaitable[Side]],
+    share: Share,
 ) -> Played:
-    """Play at least two ``entrants`` against each other."""
+    """Play at least two ``entrants`` against each other; ``share`` weighs the matches of a round robin."""
     if kind == "round_robin":
         # In a thread, since the first fit of a process imports its numerics.
-        return await asyncio.to_thread(_standing, entrants, await round_robin(entrants, compare))
+        return await asyncio.to_thread(_standing, entrants, await round_robin(entrants, compare), share)
     bracket = await knockout(entrants, compare)
     final = bracket.matches[-1]
     best: tuple[Candidate, ...] = (bracket.champion,)
@@ -95,14 +101,14 @@ async def play(
     return Played(best=best, matches=bracket.matches, by_lot=bracket.by_lot(*best))
 
 
-def _standing(entrants: Sequence[Candidate], matches: tuple[Match[Candidate], ...]) -> Played:
+def _standing(entrants: Sequence[Candidate], matches: tuple[Match[Candidate], ...], share: Share) -> Played:
     places = {one.id: place for place, one in enumerate(entrants)}
     wins: dict[tuple[int, int], float] = {}
     for match in matches:
         one, other = places[match.first.id], places[match.second.id]
-        share = {"first": 1.0, "second": 0.0, "tie": 0.5}.get(match.side)
-        if share is not None:
-            wins[one, other], wins[other, one] = share, 1 - share
+        won = share(match.first, match.second)
+        if won is not None:
+            wins[one, other], wins[other, one] = won, 1 - won
     if {one for pair in wins for one in pair} != set(places.values()):
         return Played(best=(), matches=matches, note="a candidate was in no comparison that came to a verdict")
     fitted = bradley_terry(len(places), wins)

@@ -14,12 +14,16 @@ from judges.suspicion import marks as suspicions
 from judges.types import Candidate, Case, Model, Verdict
 from judges.usage import total
 
+STRENGTHS = "2"
+"""Raised when the strengths of equal comparisons change."""
+
 
 @JUDGES.register("pairwise")
 class Pairwise(ComparingJudge):
     """Compare two candidates on one page; more than two play a knockout of n - 1 comparisons, or a round robin.
 
-    A ``round_robin`` of n * (n - 1) / 2 comparisons is decided by Bradley-Terry strengths.
+    A ``round_robin`` of n * (n - 1) / 2 comparisons is decided by Bradley-Terry strengths, in which a weak win counts
+    less: with strength s it is (1 + s) / 2 of a win, so 0.75 to 0.25 for "somewhat better" of five labels.
 
     Candidates that say the same enter once and tie, and nobody is asked. All are anonymous, their order on the page is
     drawn by hash and recorded, and their text cannot leave its place on the page. A comparison without a verdict or
@@ -35,6 +39,11 @@ class Pairwise(ComparingJudge):
     play: Kind = "knockout"
     """``knockout``, or ``round_robin``: everybody meets everybody, and the strengths come with standard errors."""
 
+    def ingredients(self) -> Mapping[str, str]:
+        told = super().ingredients()
+        # How strengths are found decides a round robin alone, so knockouts keep their digest when that changes.
+        return {**told, "strengths": STRENGTHS} if self.play == "round_robin" else told
+
     async def judge(self, case: Case, models: Mapping[str, Model]) -> Verdict:
         field = field_of(case)
         if len(field.entrants) < 2:
@@ -46,7 +55,11 @@ class Pairwise(ComparingJudge):
             compared[one.id, other.id] = await self.compare(briefed, one, other, models)
             return compared[one.id, other.id].side(one)
 
-        verdict = self._verdict(case, field, briefed, await play(self.play, field.entrants, compare), compared)
+        def share(one: Candidate, other: Candidate) -> float | None:
+            return compared[one.id, other.id].share(one)
+
+        played = await play(self.play, field.entrants, compare, share)
+        verdict = self._verdict(case, field, briefed, played, compared)
         return replace(verdict, flags=verdict.flags + await asyncio.to_thread(suspicions, case))
 
     def _verdict(

@@ -1,10 +1,13 @@
 """A judge of two candidates, made a judge of many."""
 
 from collections.abc import Mapping
+from typing import ClassVar
 
+from judges.aggregate._strengths import share_of
 from judges.brackets import Side
 from judges.judge import JUDGES, AnyJudge, Judge
 from judges.llm._field import Field, Kind, Played, field_of, play
+from judges.llm._referring import one_own_answer
 from judges.panels._ballots import cost, hear, raised
 from judges.screen import only
 from judges.types import Candidate, Case, Model, Preference, Verdict
@@ -14,11 +17,15 @@ from judges.types import Candidate, Case, Model, Preference, Verdict
 class Tournament(Judge):
     """A knockout of n - 1 matches, each judged by ``compare`` on a case of two candidates; every ballot is kept.
 
-    A ``round_robin`` of n * (n - 1) / 2 matches is decided by Bradley-Terry strengths instead.
+    A ``round_robin`` of n * (n - 1) / 2 matches is decided by Bradley-Terry strengths instead, in which a weak win
+    counts less, as the comparisons of its ballot say. A reference answer that a judge writes itself
+    (``reference = "own"``) is written once per case, not per match, and stands in the ballot that asked first.
 
     Ties and matches without a verdict go to the candidate that was drawn earlier, and ``by_lot`` says where the winner
     owes a round to that. A final without a verdict names no winner.
     """
+
+    version: ClassVar[int] = 2
 
     compare: AnyJudge
     play: Kind = "knockout"
@@ -34,7 +41,12 @@ class Tournament(Judge):
             heard[one.id, other.id] = ballot
             return _side(ballot, one)
 
-        return self._verdict(case, field, await play(self.play, field.entrants, match), heard)
+        def share(one: Candidate, other: Candidate) -> float | None:
+            return _share(heard[one.id, other.id], one)
+
+        with one_own_answer():
+            played = await play(self.play, field.entrants, match, share)
+        return self._verdict(case, field, played, heard)
 
     def _verdict(self, case: Case, field: Field, played: Played, heard: Mapping[tuple[str, str], Verdict]) -> Verdict:
         ballots = tuple(heard[match.first.id, match.second.id] for match in played.matches)
@@ -42,7 +54,12 @@ class Tournament(Judge):
         if not winners and all(ballot.outcome == "failed" for ballot in ballots):
             outcome = "failed"
         preferences = tuple(
-            Preference(shown=(match.first.id, match.second.id), outcome=match.side) for match in played.matches
+            Preference(
+                shown=(match.first.id, match.second.id),
+                outcome=match.side,
+                strength=_strength(_share(heard[match.first.id, match.second.id], match.first)),
+            )
+            for match in played.matches
         )
         flags = raised(ballots)
         if played.by_lot and "by_lot" not in flags:
@@ -65,3 +82,16 @@ def _side(ballot: Verdict, one: Candidate) -> Side:
     if not ballot.winners:
         return "none"
     return "tie" if ballot.outcome == "tie" else "first" if ballot.winners == (one.id,) else "second"
+
+
+def _share(ballot: Verdict, one: Candidate) -> float | None:
+    """The share of a win that ``ballot`` gives to ``one``: in full, or as weak as its comparisons are."""
+    plain = {"first": 1.0, "second": 0.0, "tie": 0.5, "none": None}[_side(ballot, one)]
+    told = share_of(one.id, ballot.preferences)
+    # What the judge made of its comparisons stands: they say how clear it is, not who won.
+    return told if plain is not None and told is not None and (plain - 0.5) * (told - 0.5) > 0 else plain
+
+
+def _strength(share: float | None) -> float | None:
+    """The strength of a preference that is worth ``share`` of a win; None for a full one, a tie and no verdict."""
+    return None if share is None or share in (0.0, 0.5, 1.0) else abs(2 * share - 1)

@@ -147,3 +147,13 @@ def test_bradley_terry_lets_nobody_win_who_was_not_compared() -> None:
     assert AGGREGATORS.build("bradley_terry").combine([ballot], CASE).winners == ("c0",)
     unheard = replace(ballot, preferences=(Preference(shown=pair, outcome="none"),))
     assert AGGREGATORS.build("bradley_terry").combine([unheard], CASE).outcome == "abstained"
+
+
+def test_bradley_terry_lets_a_clear_win_outweigh_a_slight_loss() -> None:
+    pair = (CandidateId("c0"), CandidateId("c1"))
+    clear = Preference(shown=pair, outcome="first", strength=1.0)
+    slight = Preference(shown=pair, outcome="second", strength=0.5)
+    ballots = [replace(a_verdict("c0"), preferences=(clear, slight))]
+    assert AGGREGATORS.build("bradley_terry").combine(ballots, CASE).winners == ("c0",)
+    even = [replace(a_verdict("c0"), preferences=(clear, replace(slight, strength=None)))]
+    assert AGGREGATORS.build("bradley_terry").combine(even, CASE).winners == ("c0", "c1")

@@ -1,12 +1,14 @@
 import math
 import random
 from itertools import combinations
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judges.aggregate._strengths import bradley_terry
+from judges.aggregate._strengths import bradley_terry, won
+from judges.types import CandidateId, Preference
 
 PLANTED = (-1.5, -0.5, 0.0, 0.5, 1.5)
 
@@ -91,3 +93,20 @@ def test_what_cannot_be_fitted_is_refused() -> None:
         bradley_terry(2, {}, ridge=0)
     with pytest.raises(ValueError, match="wins"):
         bradley_terry(2, {(0, 2): 1.0})
+
+
+@pytest.mark.parametrize(
+    ("outcome", "strength", "share"),
+    [
+        ("first", None, 1.0),
+        ("first", 1.0, 1.0),
+        ("first", 0.5, 0.75),
+        ("second", 0.5, 0.25),
+        ("second", None, 0.0),
+        ("tie", None, 0.5),
+        ("none", None, None),
+    ],
+)
+def test_a_comparison_counts_by_its_strength(outcome: Any, strength: float | None, share: float | None) -> None:
+    one, other = CandidateId("a"), CandidateId("b")
+    assert won(Preference(shown=(one, other), outcome=outcome, strength=strength)) == share

@@ -299,3 +299,11 @@ async def test_a_round_robin_in_which_a_candidate_was_never_heard_names_nobody()
 async def test_a_round_robin_keeps_the_laws() -> None:
     judge = Pairwise(model=ModelName("small"), play="round_robin")
     await check_judge(judge, [a_case("a", "bb", "ccc", "dd"), a_case("a", "a")], {"small": Reader()})
+
+
+async def test_in_a_round_robin_a_slight_win_of_five_labels_weighs_less() -> None:
+    case = a_case("a", "yyyyyyyy", "zzzzzzzzz")
+    judges = {labels: Pairwise(model=ModelName("small"), play="round_robin", labels=labels) for labels in (3, 5)}
+    scores = {labels: (await judge.judge(case, {"small": Reader()})).scores for labels, judge in judges.items()}
+    gaps = {labels: each["c2"] - each["c1"] for labels, each in scores.items()}  # type: ignore[index]
+    assert 0 < gaps[5] < gaps[3] / 1.5

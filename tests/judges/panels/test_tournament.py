@@ -49,3 +49,43 @@ async def test_a_round_robin_is_decided_by_strengths() -> None:
     assert (verdict.winners, len(verdict.ballots)) == (("c3",), 6)
     assert verdict.reason.startswith("strength")
     await check_judge(judge, [a_case("a", "bb", "ccc")], {"small": Reader()})
+
+
+async def test_an_own_answer_is_written_once_per_case() -> None:
+    compare = {"use": "pairwise", "model": "small", "reference": "own", "order": "both"}
+    for play in ("knockout", "round_robin"):
+        model = Reader()
+        judge = JUDGES.build({"use": "tournament", "compare": compare, "play": play})
+        verdict = await judge.judge(a_case("a", "bb", "ccc", "dddd"), {"small": model})
+        own = [page for page in model.pages if not page.candidates]
+        assert (verdict.winners, len(own)) == (("c3",), 1)
+        assert all(page.reference == model.own for page in model.pages if page.candidates)
+        asked = [exchange for ballot in verdict.ballots for exchange in ballot.exchanges]
+        assert len(asked) == len(model.pages), "one record for each question"
+        assert verdict.usage.nano_usd == 7 * len(model.pages)
+        await judge.judge(a_case("a", "bb"), {"small": model})
+        assert len([page for page in model.pages if not page.candidates]) == 2, "another case, another answer"
+
+
+async def test_an_own_answer_that_fails_is_not_asked_for_in_every_match() -> None:
+    compare = {"use": "pairwise", "model": "small", "reference": "own"}
+    model = Reader(own=" ")
+    judge = JUDGES.build({"use": "tournament", "compare": compare})
+    verdict = await judge.judge(a_case("a", "bb", "ccc"), {"small": model})
+    assert all("no_reference" in ballot.flags for ballot in verdict.ballots)
+    assert len([page for page in model.pages if not page.candidates]) == 2, "once, and once with more room"
+
+
+async def test_a_slight_win_weighs_less_than_a_clear_one() -> None:
+    """Of three: ``zzzzzzzzz`` is clearly better than ``a``, slightly better than ``yyyyyyyy``, which beats ``a``."""
+    compare = {"use": "pairwise", "model": "small", "labels": 5}
+    case = a_case("a", "yyyyyyyy", "zzzzzzzzz")
+    gaps = {}
+    for labels in (5, 3):
+        judge = JUDGES.build({"use": "tournament", "compare": {**compare, "labels": labels}, "play": "round_robin"})
+        verdict = await judge.judge(case, {"small": Reader()})
+        assert verdict.winners == ("c2",)
+        gaps[labels] = verdict.scores["c2"] - verdict.scores["c1"]  # type: ignore[index]
+        slight = [preference.strength for preference in verdict.preferences if "c0" not in preference.shown]
+        assert slight == [0.5 if labels == 5 else None]
+    assert 0 < gaps[5] < gaps[3] / 1.5
