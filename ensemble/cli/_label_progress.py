@@ -3,15 +3,17 @@
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
 from ensemble.cli._output import columns, dollars, put, screen
+from ensemble.cli._safe import safe
 from ensemble.labelling.runner import Outcome
 from ensemble.labelling.tally import Tally
 
@@ -101,4 +103,26 @@ def summary(outcome: Outcome, run: str, rejects: Path) -> None:
         rows.append(("rejects", str(rejects)))
     console = screen()
     put(console, ("run ", "bold"), run)
+    columns(console, rows, {})
+
+
+def foretold(found: Mapping[str, Any], run: str) -> None:
+    """Print a forecast."""
+    sampled = found["sampled_rows"]
+    basis = f", from a sample of {sampled:,}" if sampled else ""
+    calls = ", ".join(f"{count:,} of {safe(name)}" for name, count in found["calls"].items())
+    pages = ", ".join(f"{count:,} of {safe(name)}" for name, count in found["judge_calls_at_most"].items())
+    rests = "; ".join(f"{safe(name)}: {told}" for name, told in found["basis"].items())
+    rows = [
+        ("rows", f"{found['rows']:,}, {found['rejected']:,} cannot be used{basis}"),
+        ("prompts", f"{found['prompts']:,} that differ, {found['stored']:,} have every answer"),
+        ("to call", calls or "nobody"),
+        ("judge", f"at most {pages}" if pages else "asks nobody"),
+        ("expected", dollars(found["expected_nano_usd"])),
+        ("at most", f"{dollars(found['most_nano_usd'])}, each call made once"),
+        ("output by", rests or "no call"),
+    ]
+    rows += [("not done", f"{count:,}: {why}") for why, count in found["problems"].items()]
+    console = screen()
+    put(console, ("plan of ", "bold"), run)
     columns(console, rows, {})

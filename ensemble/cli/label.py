@@ -1,43 +1,22 @@
 """Have every member of a panel answer every prompt and a judge judge it, resumably."""
 
 import asyncio
-import json
-import signal
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
 import click
 
-from ensemble.cli import _options
-from ensemble.cli._label_progress import Progress, summary
-from ensemble.config import Settings, load
-from ensemble.labelling.checks import check
-from ensemble.labelling.rejects import Rejects, beside
-from ensemble.labelling.rows import Reject, Row, RowReader
-from ensemble.labelling.runner import Options, Outcome, Runner
-from ensemble.labelling.sources import open_source
+from ensemble.cli import _label, _options
+from ensemble.config import load
+from ensemble.labelling.opening import Prompts
+from ensemble.labelling.rows import FIELDS
+from ensemble.labelling.runner import Options
+from ensemble.labelling.sources import Format
 from ensemble.money import NANO
-from ensemble.service import open_service
-from judges.types import Prompt
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
-    """The command line, as far as it says where prompts come from and what is printed."""
-
-    prompts: str | None
-    form: str | None
-    columns: dict[str, str]
-    where: str
-    rejects: Path | None
-    as_json: bool
 
 
 def _columns(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
-    from ensemble.labelling.rows import FIELDS
-
     pairs = dict(each.partition("=")[::2] for each in given)
     if wrong := [name for name, column in pairs.items() if name not in FIELDS or not column]:
         raise click.BadParameter(f"{wrong[0]!r}: give FIELD=COLUMN with a field of {', '.join(FIELDS)}")
@@ -66,8 +45,16 @@ def _nano(context: click.Context, parameter: click.Parameter, given: str | None)
 @click.option("--from-log", is_flag=True, help="Fill prompts that are in the log, in the place of a file.")
 @click.option("--where", default="1", help="Which of them: an SQL condition on the columns of requests.")
 @click.option("--max-cost", "cap", metavar="USD", callback=_nano, help="Most that the run may cost, restarts included.")
+@click.option(
+    "--dry-run", is_flag=True, help="Read all prompts; tell what is there, who is to be called, and the cost."
+)
+@click.option(
+    "--estimate", type=click.IntRange(1), is_flag=False, flag_value=1000, help="The same from a sample of so many."
+)
 @click.option("--concurrency", type=click.IntRange(1, 10_000), default=32, show_default=True, help="Prompts at once.")
-@click.option("--format", "form", type=click.Choice(["jsonl", "csv", "parquet"]), help="Where no file name tells it.")
+@click.option("--format", "kind", type=click.Choice(["jsonl", "csv", "parquet"]), help="Where no file name tells it.")
+@click.option("--split", help="Split of a data-set folder.")
+@click.option("--subset", help="Subset of a data-set folder.")
 @click.option("--column", "columns", multiple=True, metavar="FIELD=COLUMN", callback=_columns, help="Other names.")
 @click.option("--rejects", type=click.Path(dir_okay=False, path_type=Path), help="Where bad rows go.")
 @_options.as_json
@@ -82,8 +69,12 @@ def command(
     from_log: bool,
     where: str,
     cap: int | None,
+    dry_run: bool,
+    estimate: int | None,
     concurrency: int,
-    form: str | None,
+    kind: Format | None,
+    split: str | None,
+    subset: str | None,
     columns: dict[str, str],
     rejects: Path | None,
     as_json: bool,
@@ -95,76 +86,20 @@ def command(
     """
     if (prompts is None) != from_log:
         raise click.UsageError("name a file of prompts, or take those of the log with --from-log")
-    if not from_log and router is None:
+    if router is None and not from_log:
         raise click.UsageError("--router says whose panel is to answer")
+    if from_log and (dry_run or estimate):
+        raise click.UsageError("--dry-run and --estimate look at a file of prompts")
+    if dry_run and estimate:
+        raise click.UsageError("--dry-run reads all prompts, --estimate a sample: give one of them")
     settings = load(config)
     # Who interrupts this is not kept waiting: what was paid is stored by then.
     settings = replace(settings, server=settings.server.model_copy(update={"drain_s": 0.0}))
     run = name or ("from-log" if from_log else "stdin" if prompts == "-" else Path(prompts or "").name.split(".")[0])
     options = Options(run=run, router=router, judge=judge, members=members, concurrency=concurrency, max_nano_usd=cap)
-    given = Given(prompts=prompts, form=form, columns=columns, where=where, rejects=rejects, as_json=as_json)
-    outcome = asyncio.run(_label(settings, options, given))
-    _tell(outcome, options, given, settings)
-
-
-async def _label(settings: Settings, options: Options, given: Given) -> tuple[Outcome, Path]:
-    async with open_service(settings) as service:
-        check(service.pipeline, options)
-        runner = Runner(service.pipeline, options)
-        path = given.rejects or beside(settings.store.path, options.run)
-        task = asyncio.current_task()
-        _on_signal(runner, task)
-        with Progress(runner.tally):
-            if given.prompts is None:
-                return await runner.label_stored(given.where), path
-            with Rejects(path) as rejects:
-                return await runner.label(_rows(given), rejects), path
-
-
-def _on_signal(runner: Runner, task: "asyncio.Task[object] | None") -> None:
-    asked = list[int]()
-
-    def stop(number: int) -> None:
-        asked.append(number)
-        if len(asked) == 1:
-            click.echo("\nStopping: calls under way end and are stored; once more cancels them.", err=True)
-            runner.stop("interrupted")
-        elif task is not None:
-            task.cancel()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        try:
-            asyncio.get_running_loop().add_signal_handler(number, stop, number)
-        except (NotImplementedError, RuntimeError):
-            # On Windows, and in a thread: there Ctrl-C ends the program as a KeyboardInterrupt.
-            return
-
-
-def _rows(given: Given) -> Iterator[Row | Reject]:
-    from ensemble.dialects import openai_chat
-
-    def parse(body: bytes) -> Prompt:
-        return openai_chat.parse(body).prompt
-
-    reader = RowReader(parse=parse, columns=given.columns)
-    for raw in open_source(given.prompts or "-", given.form):
-        yield raw if isinstance(raw, Reject) else reader.read(*raw)
-
-
-def _tell(ended: tuple[Outcome, Path], options: Options, given: Given, settings: Settings) -> None:
-    outcome, rejects = ended
-    if given.as_json:
-        tree = outcome.tally.plain() | {
-            "run": options.run,
-            "stopped": str(outcome.stopped) if outcome.stopped else None,
-            "spent_nano_usd": outcome.spent_nano_usd,
-            "log": str(settings.store.path),
-            "rejects": str(rejects) if outcome.tally.rejected else None,
-        }
-        click.echo(json.dumps(tree, indent=2))
+    source = Prompts(name=prompts, kind=kind, split=split, subset=subset, columns=columns) if prompts else None
+    given = _label.Given(prompts=source, where=where, rejects=rejects, as_json=as_json)
+    if dry_run or estimate:
+        asyncio.run(_label.forecast(settings, options, given, estimate))
     else:
-        summary(outcome, options.run, rejects)
-    if outcome.stopped is not None:
-        again = "the same command goes on from there"
-        click.echo(f"Stopped: {outcome.stopped}; all that was paid is stored, and {again}.", err=True)
-        raise SystemExit(130 if str(outcome.stopped) == "interrupted" else 3)
+        raise SystemExit(asyncio.run(_label.label(settings, options, given)))

@@ -36,13 +36,13 @@ class Cashier:
         self._store, self._asker, self._cap, self._tally = store, asker, cap, tally
         self._purse = Purse(run)
         self._open = 0
-        self._returned = asyncio.Condition()
-        self._returns = 0
+        self._news = asyncio.Event()
         self.closed: Stopped | None = None
 
     def close(self, why: Stopped) -> None:
         """Make every further ``ask`` raise ``why``; calls under way go on."""
         self.closed = self.closed or why
+        self._tell()
 
     async def spent(self) -> int:
         """Nano-USD that the run has spent so far, what is set aside included."""
@@ -80,7 +80,7 @@ class Cashier:
         while True:
             # Counted before the log is asked, so that of several who find no room only the last gives up.
             self._open += 1
-            returns = self._returns
+            news = self._news
             granted = False
             try:
                 granted = await self._store.change(partial(self._purse.reserve, id_=id_, nano_usd=whole, cap=cap))
@@ -96,8 +96,12 @@ class Cashier:
             if not self._open:
                 told = f"the next call may cost ${usd(whole)}, which the cap of ${usd(cap)} does not leave"
                 raise self._stop(CapReached(told))
-            async with self._returned:
-                await self._returned.wait_for(lambda before=returns: self._returns != before)  # type: ignore[misc]
+            await news.wait()
+
+    def _tell(self) -> None:
+        """Wake who waits for room: some has come back, or none will."""
+        self._news.set()
+        self._news = asyncio.Event()
 
     def _stop(self, why: Stopped) -> Stopped:
         self.close(why)
@@ -118,6 +122,4 @@ class Cashier:
                 self._tally.called(call)
             if capped:
                 self._open -= 1
-                self._returns += 1
-                async with self._returned:
-                    self._returned.notify_all()
+                self._tell()

@@ -80,6 +80,14 @@ class Desk:
         await self.pipeline.store.change(partial(enter, rows=entries))
         return jobs
 
+    async def preview(self, row: Row, known: Held | None) -> Job | None:
+        """The job of ``row`` as it would be made; nothing is written."""
+        if known is not None:
+            return await self.stored(known)
+        fresh = _fresh(row)
+        plan = await self._plan(_request(fresh, self.router or ""), [])
+        return None if plan is None else self._job(fresh, plan)
+
     async def stored(self, found: Held) -> Job | None:
         """The job of a stored prompt; None where there is no plan for it."""
         plan = found.plan
@@ -110,15 +118,7 @@ class Desk:
         return await self.stored(news)
 
     async def _new(self, row: Row) -> Job | None:
-        fresh = Held(
-            request=RequestId(str(uuid7())),
-            status="stored",
-            prompt=row.prompt,
-            plan=None,
-            reference=row.reference,
-            conversation=row.conversation,
-            domain=row.domain,
-        )
+        fresh = _fresh(row)
         request, calls = _request(fresh, self.router or ""), list[Call]()
         plan = await self._plan(request, calls)
         if plan is None:
@@ -150,6 +150,18 @@ class Desk:
             return await router.plan(request, Context(fleet=self.pipeline.fleet, models=models))
         except RouterError:
             return None
+
+
+def _fresh(row: Row) -> Held:
+    return Held(
+        request=RequestId(str(uuid7())),
+        status="stored",
+        prompt=row.prompt,
+        plan=None,
+        reference=row.reference,
+        conversation=row.conversation,
+        domain=row.domain,
+    )
 
 
 def _entry(dataset: str, row: Row, request: RequestId) -> DatasetRow:

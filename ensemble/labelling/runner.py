@@ -89,6 +89,11 @@ class Runner:
         """Take up nothing new; calls under way end and are stored."""
         self._cashier.close(Stopped(why))
 
+    @property
+    def stopped(self) -> Stopped | None:
+        """Why nothing new is taken up, or None."""
+        return self._cashier.closed
+
     async def label(self, source: Source, rejects: Rejects) -> Outcome:
         """Label every row of ``source``, which is read in a worker thread, a chunk at a time.
 

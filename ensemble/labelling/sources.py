@@ -108,11 +108,7 @@ def _csv(file: BinaryIO, path: Path) -> Iterator[Raw]:
             if len(set(names)) < len(names):
                 raise BadSource(f"{path}: two columns have the same name")
             line = reader.line_num + 1
-            while True:
-                try:
-                    cells = next(reader)
-                except StopIteration:
-                    return
+            for cells in reader:
                 if cells:
                     yield _cells(line, names, cells)
                 line = reader.line_num + 1

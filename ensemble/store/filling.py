@@ -124,22 +124,16 @@ def complete_request(db: Database, held: Held) -> None:
     )
 
 
-def history(
-    db: Database, members: Iterable[tuple[str, str]], newest: int = 1000
-) -> dict[str, tuple[int, float, float]]:
-    """Per member (name and digest): number of its newest good calls of known tokens, mean tokens in and out."""
-    out = {}
-    for name, digest in members:
-        row = db.execute(
-            "SELECT count(*), avg(input_tokens), avg(output_tokens) FROM "
-            "(SELECT input_tokens, output_tokens FROM calls WHERE member = ? AND member_digest = ? "
-            "AND failure IS NULL AND purpose IN ('candidate', 'shadow') "
-            "AND input_tokens IS NOT NULL AND output_tokens IS NOT NULL ORDER BY started_at DESC LIMIT ?)",
-            [name, digest, newest],
-        ).fetchone()
-        if row[0]:
-            out[name] = (row[0], row[1], row[2])
-    return out
+def history(db: Database, member: str, digest: str, *, judge: bool, newest: int = 1000) -> tuple[int, float, float]:
+    """Of the newest good calls of a member, as a judge or as a candidate: how many, mean tokens in and out."""
+    purposes = "('judge')" if judge else "('candidate', 'shadow')"
+    sql = (
+        "SELECT count(*), avg(input_tokens), avg(output_tokens) FROM (SELECT input_tokens, output_tokens FROM calls "  # noqa: S608
+        f"WHERE member = ? AND member_digest = ? AND failure IS NULL AND purpose IN {purposes} "
+        "AND input_tokens IS NOT NULL AND output_tokens IS NOT NULL ORDER BY started_at DESC LIMIT ?)"
+    )
+    count, given, made = db.execute(sql, [bind(member), digest, newest]).fetchone()
+    return count, given or 0.0, made or 0.0
 
 
 def _held(db: Database, id_: RequestId) -> Held:

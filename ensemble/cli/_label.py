@@ -1,0 +1,130 @@
+"""What ``ensemble label`` does once it knows what is asked of it."""
+
+import asyncio
+import json
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import click
+
+from ensemble.cli._label_progress import Progress, foretold, summary
+from ensemble.config import Settings
+from ensemble.labelling.checks import check
+from ensemble.labelling.opening import Prompts
+from ensemble.labelling.rejects import Rejects, beside
+from ensemble.labelling.rows import Reject, Row
+from ensemble.labelling.runner import Options, Outcome, Runner
+from ensemble.service import open_service
+from judges.types import Prompt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """The command line, as far as it says where prompts come from and what is printed; no ``prompts``: the log's."""
+
+    prompts: Prompts | None
+    where: str
+    rejects: Path | None
+    as_json: bool
+
+
+async def label(settings: Settings, options: Options, given: Given) -> int:
+    """Make the run and print what it came to; returns the exit status."""
+    rejects = given.rejects or beside(settings.store.path, options.run)
+    async with open_service(settings) as service:
+        check(service.pipeline, options)
+        runner = Runner(service.pipeline, options)
+        stops = _Stops(runner, asyncio.current_task())
+        try:
+            with Progress(runner.tally):
+                outcome = await _run(runner, given, rejects)
+        except asyncio.CancelledError:
+            if not stops.cancelled:
+                raise
+            outcome = Outcome(runner.tally, runner.stopped)
+    return _tell(outcome, options, given, settings, rejects)
+
+
+async def _run(runner: Runner, given: Given, path: Path) -> Outcome:
+    if given.prompts is None:
+        return await runner.label_stored(given.where)
+    runner.tally.total = await asyncio.to_thread(given.prompts.count)
+    with Rejects(path) as rejects:
+        return await runner.label(_rows(given.prompts), rejects)
+
+
+class _Stops:
+    """Ctrl-C and SIGTERM: the first lets calls under way end, the second cancels them."""
+
+    def __init__(self, runner: Runner, task: "asyncio.Task[int] | None") -> None:
+        self._runner, self._task, self._asked = runner, task, False
+        self.cancelled = False
+        for number in (signal.SIGINT, signal.SIGTERM):
+            try:
+                asyncio.get_running_loop().add_signal_handler(number, self._stop)
+            except (NotImplementedError, RuntimeError):
+                # On Windows, and in a thread: there Ctrl-C ends the program as a KeyboardInterrupt.
+                return
+
+    def _stop(self) -> None:
+        if not self._asked:
+            self._asked = True
+            click.echo("\nStopping: calls under way end and are stored; once more cancels them.", err=True)
+            self._runner.stop("interrupted")
+        elif self._task is not None and not self.cancelled:
+            self.cancelled = True
+            self._task.cancel()
+
+
+def _parse(body: bytes) -> Prompt:
+    from ensemble.dialects import openai_chat
+
+    return openai_chat.parse(body).prompt
+
+
+def _rows(prompts: Prompts) -> Iterator[Row | Reject]:
+    return prompts.rows(_parse)
+
+
+def _tell(outcome: Outcome, options: Options, given: Given, settings: Settings, rejects: Path) -> int:
+    if given.as_json:
+        tree = outcome.tally.plain() | {
+            "run": options.run,
+            "stopped": str(outcome.stopped) if outcome.stopped else None,
+            "spent_nano_usd": outcome.spent_nano_usd,
+            "log": str(settings.store.path),
+            "rejects": str(rejects) if outcome.tally.rejected else None,
+        }
+        click.echo(json.dumps(tree, indent=2))
+    else:
+        summary(outcome, options.run, rejects)
+    if outcome.stopped is None:
+        return 0
+    click.echo(
+        f"Stopped: {outcome.stopped}; what was paid is stored, and the same command goes on from there.", err=True
+    )
+    return 130 if str(outcome.stopped) == "interrupted" else 3
+
+
+async def forecast(settings: Settings, options: Options, given: Given, size: int | None) -> None:
+    """Print what the run would do and cost, from all prompts or from a sample of ``size``; nobody is called."""
+    from ensemble.labelling.forecast import Forecaster, sample
+
+    if given.prompts is None:
+        return
+    async with open_service(settings) as service:
+        check(service.pipeline, options)
+        teller = Forecaster(service.pipeline, options)
+        if size is None:
+            found = await teller.look(_rows(given.prompts))
+        else:
+            rows, count = await asyncio.to_thread(partial(sample, _rows(given.prompts), size))
+            found = await teller.look(iter(rows))
+            found.scale = count / len(rows) if rows else 1.0
+    if given.as_json:
+        click.echo(json.dumps(found.plain(), indent=2))
+    else:
+        foretold(found.plain(), options.run)

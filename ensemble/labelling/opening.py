@@ -1,0 +1,59 @@
+"""From what the operator names to a stream of rows: a file, a folder, or standard input."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ensemble.labelling.folders import rows_of_folder
+from ensemble.labelling.rows import Parse, Reject, Row, RowReader
+from ensemble.labelling.sources import BadSource, Format, Raw, format_of, rows_of_file, standard_input
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompts:
+    """Where prompts are; ``name`` is a path, or ``-`` for JSON lines on standard input.
+
+    ``kind`` is the format where the file's name does not tell it; ``columns`` maps our fields to the file's names.
+    """
+
+    name: str
+    kind: Format | None = None
+    split: str | None = None
+    subset: str | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+    def rows(self, parse: Parse) -> Iterator[Row | Reject]:
+        """Every row, understood; ``parse`` reads conversations. Blocks.
+
+        Raises:
+            BadSource: it cannot be read, told with the first row.
+        """
+        reader = RowReader(parse=parse, columns=self.columns)
+        for raw in self._raw():
+            yield raw if isinstance(raw, Reject) else reader.read(*raw)
+
+    def count(self) -> int | None:
+        """About how many rows there are, for a progress bar; None where finding out costs too much. Blocks."""
+        path = Path(self.name)
+        if self.name == "-" or path.is_dir() or path.suffix.lower() == ".gz":
+            return None
+        kind = self.kind or format_of(path)
+        if kind == "parquet":
+            import pyarrow.parquet
+
+            return int(pyarrow.parquet.ParquetFile(path).metadata.num_rows)
+        with path.open("rb") as file:
+            lines = sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
+        return max(0, lines - (kind == "csv"))
+
+    def _raw(self) -> Iterator[Raw]:
+        if self.name == "-":
+            return standard_input()
+        path = Path(self.name)
+        if path.is_dir():
+            return rows_of_folder(path, split=self.split, subset=self.subset)
+        if self.split or self.subset:
+            raise BadSource(f"{path}: --split and --subset are for folders")
+        if not path.exists():
+            raise BadSource(f"{path}: there is no such file")
+        return rows_of_file(path, self.kind)

@@ -1,0 +1,68 @@
+import gzip
+import io
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from ensemble.labelling import sources
+from ensemble.labelling.rows import Reject
+from ensemble.labelling.sources import BadSource, lines, rows_of_file
+
+
+def texts(path: Path) -> list[object]:
+    return [raw if isinstance(raw, Reject) else raw[1] for raw in rows_of_file(path)]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_json_lines(tmp_path: Path, packed: bool) -> None:
+    data = b'\xef\xbb\xbf{"prompt": "a"}\n\n{"prompt": "b"}\nno\n{"prompt": "c"}'
+    path = tmp_path / ("p.jsonl.gz" if packed else "p.jsonl")
+    path.write_bytes(gzip.compress(data) if packed else data)
+    found = list(rows_of_file(path))
+    assert [raw[0] if isinstance(raw, tuple) else -raw.position for raw in found] == [1, 3, -4, 5]
+
+
+def test_an_endless_line_is_a_reject(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "MOST_LINE", 100)
+    found = list(lines(io.BytesIO(b'{"a": 1}\n' + b"x" * 1000 + b'\n{"b": 2}\n')))
+    assert found[0] == (1, {"a": 1})
+    assert isinstance(found[1], Reject)
+    assert found[2] == (3, {"b": 2})
+
+
+def test_csv_with_line_ends_in_cells(tmp_path: Path) -> None:
+    path = tmp_path / "p.csv"
+    path.write_text('prompt,reference\n"one\ntwo",1\nshort\nthree,3\n')
+    found = list(rows_of_file(path))
+    assert found[0] == (2, {"prompt": "one\ntwo", "reference": "1"})
+    assert isinstance(found[1], Reject)
+    assert (found[1].position, found[1].reason) == (4, "there are 1 cells for 2 columns")
+    assert found[2] == (5, {"prompt": "three", "reference": "3"})
+
+
+def test_parquet_by_row_groups(tmp_path: Path) -> None:
+    path = tmp_path / "p.parquet"
+    rows = [{"prompt": f"p{n}", "messages": None} for n in range(1000)]
+    pq.write_table(pa.Table.from_pylist(rows), path, row_group_size=300)
+    found = list(rows_of_file(path))
+    assert [raw[0] for raw in found if isinstance(raw, tuple)] == list(range(1, 1001))
+    assert found[999] == (1000, {"prompt": "p999", "messages": None})
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "told"),
+    [
+        ("p.txt", b"", "its name does not tell its format"),
+        ("p.parquet", b"no", "is no Parquet file"),
+        ("p.arrow", b"no", "is no Arrow stream"),
+        ("p.jsonl.gz", b"no", "cannot be read"),
+        ("p.csv", b"a,a\n1,2\n", "two columns have the same name"),
+    ],
+)
+def test_a_file_that_is_not_what_it_says(tmp_path: Path, name: str, data: bytes, told: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(data)
+    with pytest.raises(BadSource, match=told):
+        list(rows_of_file(path))
