@@ -32,7 +32,8 @@ async def test_a_run_stops_under_its_cap_over_all_its_invocations(tmp_path: Path
             assert "the cap" in str(outcome.stopped)
             assert outcome.spent_nano_usd == spent(shop) <= cap
             assert set_aside(shop) == 0
-    assert spent(shop) > cap - 2 * 400_000  # no room for what one more call may cost
+            # What is left has no room for what one more call may cost.
+            assert spent(shop) > cap - 2 * 400_000
 
 
 async def test_a_larger_cap_goes_on(tmp_path: Path) -> None:
