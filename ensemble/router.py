@@ -55,6 +55,14 @@ class Router(Plugin):
             RouterError: no plan can be made; the configured fallback plan runs and the record says so.
         """
 
+    def trained_on(self) -> frozenset[str]:
+        """Ids of the requests and hashes of the groups that the router was fitted on, known once it is loaded.
+
+        It is not measured on them: see ``ensemble.training.table.hashed`` for the hash. Empty for one that was not
+        fitted. A router made of routers names what its parts were fitted on.
+        """
+        return frozenset().union(*(part.trained_on() for _, part in self.parts() if isinstance(part, Router)))
+
 
 ROUTERS: Registry[Router] = Registry("router", homes=("ensemble.routers",), group="ensemble.routers")
 AnyRouter = Annotated[SerializeAsAny[Router], BeforeValidator(ROUTERS.build)]

@@ -1,0 +1,149 @@
+"""What another router would have got on routed traffic, from the answers that were given and how they were drawn."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ensemble.training.bootstrap import DRAWS, Interval, Statistic, divided, interval
+from ensemble.training.table import BoolArray, FloatArray
+
+LEAST_EFFECTIVE = 30.0
+"""Effective observations below which an estimate is refused: its interval would say little and cover too seldom."""
+
+
+class NoOverlap(ValueError):
+    """The log cannot tell what the router would get, since it was never tried, or too seldom; the message says what."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A value that was not observed.
+
+    Attributes:
+        value: mean quality with its 95 % interval.
+        effective: number of evenly weighted observations that would tell as much (Kish 1965).
+        observations: (request, member) pairs with a known quality and a positive weight.
+    """
+
+    value: Interval
+    effective: float
+    observations: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Logged:
+    """Routed traffic of n requests over m members.
+
+    Attributes:
+        target: (n, m) shares with which the router in question takes each member.
+        propensity: (n, m) probability with which each member was called; 0 where it could not be, NaN where unknown.
+        quality: (n, m), NaN where it was not observed.
+        groups: n, requests of which stay together in the bootstrap.
+        members: m names, for messages.
+    """
+
+    target: FloatArray
+    propensity: FloatArray
+    quality: FloatArray
+    groups: Sequence[str]
+    members: Sequence[str]
+
+    def __post_init__(self) -> None:
+        shape = (len(self.groups), len(self.members))
+        if not self.target.shape == self.propensity.shape == self.quality.shape == shape:
+            raise ValueError(f"target, propensity, quality: each must have the shape {shape}")
+        known = self.propensity[~np.isnan(self.propensity)]
+        if known.size and (known.min() < 0 or known.max() > 1):
+            raise ValueError("propensity: a probability must lie in [0, 1]")
+
+    @property
+    def weights(self) -> FloatArray:
+        """Importance weights (n, m), 0 where nothing was observed."""
+        observed = ~np.isnan(self.quality) & (self.propensity > 0)
+        ratio: FloatArray = np.divide(self.target, self.propensity, out=np.zeros_like(self.target), where=observed)
+        return ratio
+
+
+def snips(logged: Logged, *, draws: int = DRAWS, seed: int = 0) -> Estimate:
+    """Self-normalized inverse propensity score (Swaminathan and Joachims 2015).
+
+    Raises:
+        NoOverlap: the router takes a member that could not be called, propensities are unknown, or too few
+            observations carry the estimate.
+    """
+    weights = _supported(logged)
+    top, bottom = (weights * np.nan_to_num(logged.quality)).sum(axis=1), weights.sum(axis=1)
+
+    def statistic(lines: FloatArray) -> FloatArray:
+        return divided(lines @ top, lines @ bottom)
+
+    return _estimate(logged, weights, statistic, draws, seed)
+
+
+def doubly_robust(logged: Logged, predicted: FloatArray, *, draws: int = DRAWS, seed: int = 0) -> Estimate:
+    """Predicted quality, corrected where the truth is known (Dudik, Langford and Li 2011).
+
+    Right on average if either the propensities or the predictions are. ``predicted`` (n, m) must come from a model that
+    was not fitted on these rows.
+
+    Raises:
+        NoOverlap: as in ``snips``.
+        ValueError: a prediction that is needed is unknown.
+    """
+    weights = _supported(logged)
+    if predicted.shape != logged.target.shape or np.isnan(predicted[(logged.target > 0) | (weights > 0)]).any():
+        raise ValueError(f"predicted: a number is needed for each of {logged.target.shape} that the router may take")
+    guess = np.where((logged.target > 0) | (weights > 0), predicted, 0.0)
+    model = (logged.target * guess).sum(axis=1)
+    correction = (weights * (np.nan_to_num(logged.quality) - guess)).sum(axis=1)
+    value = model + correction
+
+    def statistic(lines: FloatArray) -> FloatArray:
+        return divided(lines @ value, lines.sum(axis=1))
+
+    return _estimate(logged, weights, statistic, draws, seed)
+
+
+def _supported(logged: Logged) -> FloatArray:
+    """The weights, where the log can tell.
+
+    Raises:
+        NoOverlap
+    """
+    wanted: BoolArray = logged.target > 0
+    if unknown := int((wanted & np.isnan(logged.propensity)).any(axis=1).sum()):
+        raise NoOverlap(
+            f"propensity: {unknown} of {len(logged.groups)} requests were routed without chance, or before it was "
+            "logged; route a share by lot (router split, or a shadow share) and evaluate what comes then"
+        )
+    never = wanted & (logged.propensity == 0)
+    if never.any():
+        rows, names = int(never.any(axis=1).sum()), never.any(axis=0)
+        told = ", ".join(name for name, lost in zip(logged.members, names, strict=True) if lost)
+        raise NoOverlap(
+            f"overlap: on {rows} of {len(logged.groups)} requests the router takes {told}, which had no chance to be "
+            "called there, so the log says nothing of its answers; explore with every member first"
+        )
+    weights = logged.weights
+    effective = _effective(weights)
+    if effective < LEAST_EFFECTIVE:
+        raise NoOverlap(
+            f"overlap: {effective:.0f} effective observations carry the estimate, {LEAST_EFFECTIVE:.0f} are needed; "
+            "log more traffic, or explore more where this router differs from the one that served"
+        )
+    return weights
+
+
+def _estimate(logged: Logged, weights: FloatArray, statistic: Statistic, draws: int, seed: int) -> Estimate:
+    return Estimate(
+        value=interval(statistic, logged.groups, number=draws, seed=seed),
+        effective=_effective(weights),
+        observations=int((weights > 0).sum()),
+    )
+
+
+def _effective(weights: FloatArray) -> float:
+    by_row = weights.sum(axis=1)
+    squares = float((by_row**2).sum())
+    return float(by_row.sum()) ** 2 / squares if squares else 0.0
