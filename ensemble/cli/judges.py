@@ -8,6 +8,7 @@ SUBCOMMANDS = {
     "report": "What the log says of each judge: consistency, biases, accuracy, cost.",
     "test": "Score judges on your own labelled cases.",
     "calibrate": "Learn from labels how far to trust a judge, and write it to a file.",
+    "history": "Write the ballots of the log to a file that `dawid_skene` learns from.",
 }
 
 

@@ -1,6 +1,6 @@
 """A history of ballots: read from a file, and fit to what each judge is worth and how far they err together."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from judges.aggregate._dawid_skene import Floats, errors_guessed, errors_known, estimate
 from judges.aggregate._weights import PRIOR, Counted, accuracy
 from judges.errors import InvalidOptions
-from judges.types import Case, Verdict
+from judges.types import CandidateId, Verdict
 
 LEAST = 20
 """Rows that two judges must share before anything is said of their errors; below, they count as one."""
@@ -45,9 +45,9 @@ class Fit:
         return sum(pairs) / len(pairs) if pairs else 0.0
 
 
-def row_of(ballots: Sequence[Verdict], case: Case, best: Collection[str] = ()) -> Row:
-    """``ballots`` on ``case`` as a row of a history; write it with ``model_dump_json``, one row a line."""
-    ids = tuple(str(one.id) for one in case.candidates)
+def row_of(ballots: Iterable[Verdict], candidates: Iterable[CandidateId], best: Collection[str] = ()) -> Row:
+    """``ballots`` on ``candidates`` as a row of a history; write it with ``model_dump_json``, one row a line."""
+    ids = tuple(map(str, candidates))
     heard = {one.judge: tuple(map(str, one.winners)) for one in ballots if one.winners}
     return Row(candidates=ids, ballots=heard, best=tuple(one for one in ids if one in best))
 

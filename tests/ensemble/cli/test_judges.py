@@ -3,6 +3,8 @@
 import hashlib
 import json
 import shlex
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,14 @@ def put(path: Path, text: str) -> None:
 
 def remove(path: Path) -> None:
     path.unlink()
+
+
+def flags(log: Path) -> list[str]:
+    """What the verdict of a panel was flagged with last."""
+    with closing(sqlite3.connect(log)) as db:
+        (found,) = db.execute("SELECT flags FROM verdicts WHERE parent IS NULL ORDER BY id DESC").fetchone()
+    told: list[str] = json.loads(found)
+    return told
 
 
 def example(name: str) -> list[str]:
@@ -176,3 +186,30 @@ async def test_calibrate_from_a_log_without_labels_says_so(labels: Path, run: Ru
     assert told.exit_code == 1
     assert "house: no labelled verdict that names a winner; 50 would do" in told.stderr
     assert (await run("judges", "calibrate", "--out", "calibration.json")).exit_code == 2
+
+
+async def test_a_history_from_the_log_makes_a_jury_by_dawid_skene(labels: Path, run: Run) -> None:
+    """A jury votes by majority, the log becomes its history, and the same seats go on under ``dawid_skene``."""
+    put(labels.with_name("calibration.json"), '{"version": 1, "judges": {}}')
+    config = labels.with_name("ensemble.toml")
+    seats = 'seats = ["longest", "consensus", { use = "pairwise", model = "critic" }]'
+    before = taken(config).replace('judge = "house"', 'judge = "panel"')
+    put(config, f'{before}[judges.panel]\nuse = "jury"\n{seats}\n')
+    told = await run("judges", "history", "--out", "history.jsonl")
+    assert told.exit_code == 1
+    for at in range(4):
+        assert (await run("ask", f"What is {at} + 17?")).exit_code == 0
+    told = await run("judges", "history", "--judge", "panel", "--out", "history.jsonl")
+    assert told.exit_code == 0, told.output
+    assert "panel.seats.2" in told.stdout
+    assert "name it as history_file" in told.stderr
+    held = [json.loads(line) for line in taken(labels.with_name("history.jsonl")).splitlines()]
+    assert held
+    assert all(len(row["ballots"]) > 1 and set(row) == {"candidates", "ballots", "best"} for row in held)
+    cases = ["judges", "calibrate", "--labels", str(labels), "--judge", "panel", "--out", "seats.json"]
+    assert (await run(*cases)).exit_code == 0
+    aggregate = '{ use = "dawid_skene", history_file = "history.jsonl", calibration = "seats.json" }'
+    put(config, f'{before}[judges.panel]\nuse = "jury"\naggregate = {aggregate}\n{seats}\n')
+    assert json.loads((await run("doctor", "--json")).stdout)["problems"] == []
+    assert (await run("ask", "What is 40 + 2?")).exit_code == 0
+    assert any(flag.startswith("effective_votes:") for flag in flags(labels.with_name("ensemble.db")))

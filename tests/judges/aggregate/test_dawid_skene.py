@@ -150,7 +150,9 @@ def test_only_proven_judges_vote(tmp_path: Path) -> None:
 
 
 def test_a_history_can_be_written_from_ballots(tmp_path: Path) -> None:
-    row = row_of([by("good", "c1"), by("fair", "c0", "c1"), by("poor")], CASE, best=["c1"])
+    row = row_of(
+        [by("good", "c1"), by("fair", "c0", "c1"), by("poor")], [one.id for one in CASE.candidates], best=["c1"]
+    )
     assert row.ballots == {"good": ("c1",), "fair": ("c0", "c1")}
     (tmp_path / "h").write_text(row.model_dump_json() + "\n\n")
     assert read(tmp_path / "h") == [row]
@@ -197,7 +199,13 @@ def test_on_recorded_verdicts_the_gate_keeps_it_near_the_best_judge(
     field = next(one for one in llmbar_by_prompt(reader(shared_data)) if one.name == prompt)
     gained: list[float] = []
     for known, asked in folds(field, seed=11):
-        rows = [row_of([ballot(judge, vote) for judge, vote in ballots(field, pair).items()], PAIR) for pair in known]
+        rows = [
+            row_of(
+                [ballot(judge, vote) for judge, vote in ballots(field, pair).items()],
+                [one.id for one in PAIR.candidates],
+            )
+            for pair in known
+        ]
         judges = fitted(field, known)
         (tmp_path / "h").write_text("\n".join(row.model_dump_json() for row in rows), encoding="utf-8")
         made = DawidSkene(history_file=tmp_path / "h")
