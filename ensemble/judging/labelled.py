@@ -141,21 +141,30 @@ def _labelled(number: int, line: bytes) -> Labelled:
         seed=int.from_bytes(hashlib.sha256(line.strip()).digest()[:6]),
         response_format=ResponseFormat(type="json_schema", schema=row.form) if row.form is not None else None,
     )
-    return Labelled(line=number, case=case, best=frozenset(ids[place] for place in _best(row.best, answers)))
+    return Labelled(
+        line=number, case=case, best=frozenset(ids[place] for place in places(row.best, [one.id for one in answers]))
+    )
 
 
-def _best(best: Named | tuple[Named, ...], answers: Sequence[Answer]) -> list[int]:
-    places = {one.id: place for place, one in enumerate(answers) if one.id is not None}
-    if isinstance(best, str) and best not in places and best in ("tie", "all_bad"):
-        return list(range(len(answers))) if best == "tie" else []
+def places(best: Named | tuple[Named, ...], names: Sequence[str | None]) -> list[int]:
+    """The places of the ``best`` among candidates called ``names`` (None for one without a name).
+
+    ``best`` is a name, a place from 0, several of them for a tie, ``"tie"`` for all, ``"all_bad"`` for none.
+
+    Raises:
+        ValueError: there is no such candidate.
+    """
+    known = {name: place for place, name in enumerate(names) if name is not None}
+    if isinstance(best, str) and best not in known and best in ("tie", "all_bad"):
+        return list(range(len(names))) if best == "tie" else []
     if best == ():
         raise ValueError('best: the list is empty; write "all_bad" where no candidate is acceptable')
     found = []
     for one in best if isinstance(best, tuple) else (best,):
-        place = places.get(one, -1) if isinstance(one, str) else one
-        if not 0 <= place < len(answers):
-            known = ", ".join(repr(name) for name in places) or f"0 to {len(answers) - 1}"
-            raise ValueError(f'best: there is no candidate {one!r}; known are {known}, "tie" and "all_bad"')
+        place = known.get(one, -1) if isinstance(one, str) else one
+        if not 0 <= place < len(names):
+            told = ", ".join(repr(name) for name in known) or f"0 to {len(names) - 1}"
+            raise ValueError(f'best: there is no candidate {one!r}; known are {told}, "tie" and "all_bad"')
         found.append(place)
     return found
 

@@ -1,5 +1,6 @@
 """The example at the end of each help is run as it stands there."""
 
+import json
 import shlex
 from pathlib import Path
 
@@ -14,11 +15,13 @@ def remove(config: Path) -> None:
     config.unlink()
 
 
-@pytest.mark.parametrize("name", ["ask", "demo", "doctor", "init", "label"])
+@pytest.mark.parametrize("name", ["ask", "demo", "doctor", "import", "init", "label"])
 async def test_the_example_works(name: str, config: Path, run: Run) -> None:
     if name == "init":
         remove(config)
     (config.parent / "prompts.jsonl").write_text('{"prompt": "What is 2 x 21?"}\n')
+    answered = {"prompt": "What is 2 x 21?", "candidates": [{"member": "small", "text": "42", "score": 1}]}
+    (config.parent / "outputs.jsonl").write_text(json.dumps(answered))
     context = click.Context(main)
     command = main.get_command(context, name)
     assert command is not None

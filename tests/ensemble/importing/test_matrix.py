@@ -1,0 +1,103 @@
+"""RouterBench's wide table."""
+
+import csv
+from pathlib import Path
+
+import pyarrow
+import pyarrow.parquet
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ensemble.importing.given import Given
+from ensemble.importing.matrix import Matrix, models_of
+from ensemble.labelling.rows import Reject
+from tests.ensemble.importing.intake import candidates, first, labels, rejected, take
+
+NAMES = ("vendor/one-7b", "two")
+ROW = {
+    "sample_id": "mmlu.val.1",
+    "prompt": "['Which is largest? A) 1 B) 2']",
+    "eval_name": "mmlu-math",
+    "vendor/one-7b": 0.0,
+    "two": 1.0,
+    "vendor/one-7b|model_response": "['A']",
+    "two|model_response": "['B']",
+    "vendor/one-7b|total_cost": 4.1e-05,
+    "two|total_cost": 0.0001,
+    "oracle_model_to_route_to": "two",
+}
+
+
+def parquet(path: Path) -> Path:
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist([ROW]), path)
+    return path
+
+
+def table(path: Path) -> Path:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(ROW))
+        writer.writeheader()
+        writer.writerow(ROW)
+    return path
+
+
+@pytest.mark.parametrize("make", [parquet, table])
+def test_the_published_layout(tmp_path: Path, make: object) -> None:
+    file = parquet(tmp_path / "bench.parquet") if make is parquet else table(tmp_path / "bench.csv")
+    take(file, "matrix")
+    (label,) = labels(file)
+    assert (label.best, label.scores) == (("two",), {"two": 1.0, "vendor/one-7b": 0.0})
+    assert (label.nano_usd, label.domain) == ({"two": 100_000, "vendor/one-7b": 41_000}, "mmlu-math")
+    assert label.messages == ({"role": "user", "content": "Which is largest? A) 1 B) 2"},)
+    assert {row.member: row.text for row in candidates(file)} == {"vendor/one-7b": "A", "two": "B"}
+    told = take(file, "matrix")
+    assert (told["candidates"], told["verdicts"], told["requests"]) == (0, 0, 0)
+
+
+def test_a_model_that_did_not_answer_is_left_out() -> None:
+    row = {"prompt": "x", "one|model_response": "a", "one": 0.5, "two|model_response": None, "two": float("nan")}
+    found = first(Matrix, row)
+    assert isinstance(found, Given)
+    assert [(answer.member, answer.score, answer.completion.usage.nano_usd) for answer in found.answers] == [
+        ("one", 0.5, None)
+    ]
+
+
+def test_turns_and_conversations() -> None:
+    several = first(Matrix, {"prompt": "['Write a poem.', 'Shorter.']", "m|model_response": "x"})
+    assert isinstance(several, Given)
+    assert [turn.text for turn in several.row.prompt.messages] == ["Write a poem.", "Shorter."]
+    chat = '[{"role":"system","content":"Be brief."},{"role":"user","content":"Hi"}]'
+    whole = first(Matrix, {"prompt": chat, "m|model_response": "['not', 'one']"})
+    assert isinstance(whole, Given)
+    assert [turn.role for turn in whole.row.prompt.messages] == ["system", "user"]
+    assert whole.answers[0].completion.text == "['not', 'one']"
+
+
+def test_what_does_not_fit(tmp_path: Path) -> None:
+    file = tmp_path / "bench.csv"
+    file.write_text("prompt,m,m|model_response\nx,good,y\nx,2,y\n")
+    take(file, "matrix", code=3)
+    assert [row["reason"].split(";")[0] for row in rejected(file, "bench")] == [
+        "m: it must be a number",
+        "m: 2 is not between 0 and 1",
+    ]
+    other = first(Matrix, {"prompt": "x", "score": 1})
+    assert isinstance(other, Reject)
+    assert "no column MODEL|model_response" in other.reason
+
+
+CELLS = st.one_of(
+    st.none(), st.text(max_size=12), st.floats(), st.integers(), st.lists(st.text(max_size=3), max_size=2)
+)
+
+
+@given(st.dictionaries(st.sampled_from([*ROW, "x|model_response", "x"]), CELLS))
+def test_any_row_is_given_or_rejected(row: dict[str, object]) -> None:
+    found = first(Matrix, row)
+    if isinstance(found, Given):
+        assert {answer.member for answer in found.answers} <= set(models_of(row))
+    else:
+        assert isinstance(found, Reject)
+        assert found.reason
