@@ -82,29 +82,31 @@ class Importer:
             try:
                 async with asyncio.TaskGroup() as group:
                     for hash_, several in same.items():
-                        group.create_task(self._prompt(hash_, several))
+                        # Before they race each other, so that the log has the order of the file.
+                        place = RequestId(str(uuid7())), several[0].at or datetime.now(UTC)
+                        group.create_task(self._prompt(hash_, several, *place))
             except ExceptionGroup as several_errors:
                 raise several_errors.exceptions[0] from None
         return self.taken
 
-    async def _prompt(self, hash_: str, given: list[Given]) -> None:
+    async def _prompt(self, hash_: str, given: list[Given], fresh: RequestId, at: datetime) -> None:
         """The rows of one prompt, one after another, so that each finds what the last has left."""
         for one in given:
             known = (await self._store.read(partial(held, hashes=[hash_]))).get(hash_)
-            id_ = await self._new(one) if known is None else await self._more(one, known)
+            id_ = await self._new(one, fresh, at) if known is None else await self._more(one, known)
             row = one.row
             entry = DatasetRow(
                 dataset=self._name, row_id=row.row_id, request=id_, position=row.position, metadata=row.metadata
             )
             await self._store.change(partial(enter, rows=[entry]))
 
-    async def _new(self, given: Given) -> RequestId:
-        row, now = given.row, datetime.now(UTC)
+    async def _new(self, given: Given, id_: RequestId, at: datetime) -> RequestId:
+        row = given.row
         request = Request(
-            id=RequestId(str(uuid7())),
+            id=id_,
             model=self._judge,
             prompt=row.prompt,
-            arrived_at=given.at or now,
+            arrived_at=at,
             deadline=0.0,
             dialect=TRANSPORT,
             conversation=row.conversation,
@@ -112,7 +114,7 @@ class Importer:
             reference=row.reference,
             domain=row.domain,
         )
-        seats = Seats(request.id, (), at=given.at or now)
+        seats = Seats(id_, (), at=at)
         calls = [seats.take(answer) for answer in given.answers]
         ruling = ruling_of(request, given, calls, self._judge, whole=True)
         samples = {member: number for member, number in seats.samples.items() if number > 1}
@@ -133,7 +135,7 @@ class Importer:
         )
         self.taken.requests += 1
         self._count(seats, ruling)
-        return request.id
+        return id_
 
     async def _more(self, given: Given, known: Held) -> RequestId:
         row = given.row

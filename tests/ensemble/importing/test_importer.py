@@ -140,3 +140,10 @@ def test_a_scale_of_scores(tmp_path: Path) -> None:
     (label,) = labels(file)
     assert label.scores == pytest.approx({"m": 2 / 3})
     assert not label.complete
+
+
+def test_the_log_has_the_order_of_the_file(tmp_path: Path) -> None:
+    rows = [{"prompt": f"{n}?", "candidates": [{"member": "m", "text": "t", "score": 1}]} for n in range(150)]
+    file = put(tmp_path / "outputs.jsonl", rows)
+    take(file, "candidates")
+    assert [label.messages[0]["content"] for label in labels(file)] == [f"{n}?" for n in range(150)]
