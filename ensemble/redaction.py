@@ -18,7 +18,7 @@ KINDS: tuple[Kind, ...] = ("key", "email", "iban", "card", "phone")
 
 _EMAIL = r"[^\s@\"<>()\[\],;:]+@(?:[^\s@\"'<>()\[\],;:.!?*`]+\.)+[^\s@\"'<>()\[\],;:.!?*`0-9]{2,24}"
 _IBAN = r"\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{1,4}){3,8}\b"
-_CARD = r"\b[2-6](?:[ -]?[0-9]){12,18}\b"
+_DIGITS = r"\b[0-9](?:[ -]?[0-9]){12,}\b"
 _KEYS = (
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z ]*PRIVATE KEY-----|\z)",
     r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*",  # JSON web token
@@ -113,7 +113,7 @@ class Redactor(BaseModel):
             "key": _keys(),
             "email": _taking([_EMAIL], "[email]"),
             "iban": _checked(_IBAN, "[iban]", _iban),
-            "card": _checked(_CARD, "[card]", _card),
+            "card": _cards(),
             "phone": lambda text: _phones(text, self.regions),
         }
         return (*own, *(known[kind] for kind in KINDS if kind in self.kinds))
@@ -173,13 +173,30 @@ def _iban(found: str) -> int:
     return next((n for n in ends if iban.is_valid(found[:n])), 0)
 
 
-def _card(found: str) -> int:
+def _cards() -> Callable[[str], str]:
+    """Take out every stretch of whole groups of digits that is a card number, whatever digits stand beside it."""
+    compiled, groups = _compiled(_DIGITS), _compiled(r"[0-9]+")
+
+    def put(match: Any) -> str:
+        run, parts, at = str(match.group(0)), list[str](), 0
+        spans = [found.span() for found in groups.finditer(run)]
+        for first, (start, _) in enumerate(spans):
+            # 19 digits are at most 19 groups.
+            ends = [end for _, end in spans[first : first + 19] if start >= at and _is_card(run[start:end])]
+            if ends:
+                parts += [run[at:start], "[card]"]
+                at = ends[-1]
+        return "".join((*parts, run[at:]))
+
+    return lambda text: str(compiled.sub(put, text))
+
+
+def _is_card(found: str) -> bool:
     from stdnum import luhn
 
     digits = "".join(filter(str.isdigit, found))
-    if len(set(digits)) < 2 or not (13 <= len(digits) <= 19) or not luhn.is_valid(digits):
-        return 0
-    return len(found)
+    fits = 13 <= len(digits) <= 19 and digits[0] in "23456" and len(set(digits)) > 1
+    return fits and bool(luhn.is_valid(digits))
 
 
 def _phones(text: str, regions: tuple[str, ...]) -> str:

@@ -93,7 +93,8 @@ MISTAKES = {
     ),
     "no such plugin": (
         changed('"pairwise"', '"pairwize"'),
-        "ensemble.toml: [judges.house] use: there is no judge 'pairwize'; did you mean 'pairwise' or 'pointwise'?",
+        "ensemble.toml: [judges.house] use: there is no judge 'pairwize'; "
+        "did you mean 'pairwise' or 'pointwise' or 'listwise'?",
     ),
     "no such nested plugin": (
         changed('use = "pairwise"\nmodel = "large"', 'use = "jury"\nseats = ["emty"]'),

@@ -21,6 +21,7 @@ ALL = Redactor()
         ("My IBAN is DE89 3704 0044 0532 0130 00 and so on", "My IBAN is [iban] and so on"),
         ("GB82WEST12345698765432", "[iban]"),
         ("card 4111 1111 1111 1111, 5500-0000-0000-0004", "card [card], [card]"),
+        ("5 4111111111111111 0, 12 5500 0000 0000 0004 7", "5 [card] 0, 12 [card] 7"),
         ("Call +49 30 901820 or (415) 555-2671.", "Call [phone] or [phone]."),
         ("use sk-ant-api03-abcDEF0123456789xyz now", "use [key] now"),
         ("AKIAIOSFODNN7EXAMPLE", "[key]"),
