@@ -32,11 +32,18 @@ def options(cls: type[BaseModel]) -> str:
 
 def plugins(kind: str) -> str:
     """Every plugin of a registry with its one-line summary and options."""
+    from ensemble.labelling.classifier import CLASSIFIERS
     from ensemble.provider import PROVIDERS
     from ensemble.router import ROUTERS
     from judges import AGGREGATORS, JUDGES
 
-    registry: Any = {"provider": PROVIDERS, "router": ROUTERS, "judge": JUDGES, "aggregator": AGGREGATORS}[kind]
+    registry: Any = {
+        "provider": PROVIDERS,
+        "router": ROUTERS,
+        "judge": JUDGES,
+        "aggregator": AGGREGATORS,
+        "classifier": CLASSIFIERS,
+    }[kind]
     rows = [f"| `use` | what this {kind} does | options |", "|---|---|---|"]
     for name in registry.names():
         cls = registry.find(name)

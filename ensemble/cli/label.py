@@ -96,7 +96,15 @@ def command(
     # Who interrupts this is not kept waiting: what was paid is stored by then.
     settings = replace(settings, server=settings.server.model_copy(update={"drain_s": 0.0}))
     run = name or ("from-log" if from_log else "stdin" if prompts == "-" else Path(prompts or "").name.split(".")[0])
-    options = Options(run=run, router=router, judge=judge, members=members, concurrency=concurrency, max_nano_usd=cap)
+    options = Options(
+        run=run,
+        router=router,
+        judge=judge,
+        members=members,
+        concurrency=concurrency,
+        max_nano_usd=cap,
+        classifier=settings.labelling.domain,
+    )
     source = Prompts(name=prompts, kind=kind, split=split, subset=subset, columns=columns) if prompts else None
     given = _label.Given(prompts=source, where=where, rejects=rejects, as_json=as_json)
     if dry_run or estimate:

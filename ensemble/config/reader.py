@@ -17,6 +17,7 @@ from ensemble.config.operations import Operations, ServerSettings, StoreSettings
 from ensemble.config.settings import Draft, Problem, Settings
 from ensemble.config.text import line, nearest, problems, toml_key
 from ensemble.fleet import MemberSettings
+from ensemble.labelling.classifier import LabellingSettings
 from ensemble.means import JudgingSettings
 from ensemble.provider import PROVIDERS, Provider
 from ensemble.router import ROUTERS
@@ -25,9 +26,10 @@ from judges.judge import JUDGES
 from judges.registry import Name, Plugin, Registry
 
 P = TypeVar("P", bound=Plugin)
+S = TypeVar("S", bound=BaseModel)
 Known = Mapping[str, tuple[str, ...]]
 
-TABLES = ("providers", "members", "judges", "routers", "judging", "store", "server")
+TABLES = ("providers", "members", "judges", "routers", "judging", "labelling", "store", "server")
 REQUIRED: Mapping[str, str] = {"max_output_tokens": "add the most tokens of an answer, such as 4096"}
 """How to mend the lack of a key that a provider requires."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,99}")
@@ -48,7 +50,7 @@ class Reader:
         members = self._members(tables)
         judges = self._plugins("judges", tables, JUDGES)
         routers = self._plugins("routers", tables, ROUTERS)
-        judging = self._judging(tables)
+        judging = self._table("judging", JudgingSettings, tables)
         operations = self._operations(tables)
         settings = Settings(
             path=self.path,
@@ -59,6 +61,7 @@ class Reader:
             routers=routers,
             store=operations.store,
             server=operations.server,
+            labelling=self._table("labelling", LabellingSettings, tables),
             judging=judging,
         )
         self._check_references(settings, tables)
@@ -145,17 +148,21 @@ class Reader:
                 self._add(place, "options", f"cannot be sent as JSON: {error}")
         return members
 
-    def _judging(self, tables: Mapping[str, Any]) -> JudgingSettings:
-        written = tables.get("judging", {})
+    def _table(self, name: str, cls: type[S], tables: Mapping[str, Any]) -> S:
+        written = located(tables.get(name, {}), self.path.parent)
         if not isinstance(written, dict):
-            self._add(("judging",), "", "must be a table")
-            return JudgingSettings()
+            self._add((name,), "", "must be a table")
+            return cls()
         try:
-            return JudgingSettings.model_validate(written)
+            return cls.model_validate(written)
         except ValidationError as error:
-            for key, wrong in problems(error, JudgingSettings, written):
-                self._add(("judging",), key, wrong)
-        return JudgingSettings()
+            for key, wrong in problems(error, cls, written):
+                self._add((name,), key, wrong)
+        except InvalidOptions as error:
+            self._add((name,), "domain", str(error))
+        except UnknownPlugin as error:
+            self._add((name,), "domain", str(error))
+        return cls()
 
     def _operations(self, tables: Mapping[str, Any]) -> Operations:
         written = {name: tables[name] for name in ("server", "store") if name in tables}

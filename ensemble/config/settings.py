@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ensemble.config.operations import ServerSettings, StoreSettings
 from ensemble.fleet import MemberSettings
+from ensemble.labelling.classifier import LabellingSettings
 from ensemble.means import JudgingSettings
 from ensemble.provider import Provider
 from ensemble.router import Router
@@ -19,7 +20,7 @@ class Settings:
     Attributes:
         path: the file.
         digest: SHA-256, 64 hex digits, over providers, members, judges, routers and judging, defaults and plugin files
-            included; it does not change with where the log is or which port is served.
+            included; it does not change with where the log is or which port is served, nor with ``labelling``.
     """
 
     path: Path
@@ -31,6 +32,7 @@ class Settings:
     store: StoreSettings
     server: ServerSettings
     judging: JudgingSettings = field(default_factory=JudgingSettings)
+    labelling: LabellingSettings = field(default_factory=LabellingSettings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from uuid_utils import uuid7
 
 from ensemble.errors import RouterError
 from ensemble.labelling.asking import PATIENCE_S
+from ensemble.labelling.classifier import Classifier
 from ensemble.labelling.filling import Job
 from ensemble.labelling.panel import whole_panel
 from ensemble.labelling.rows import Row
@@ -39,6 +40,7 @@ class Desk:
     router: str | None
     judge: str | None
     members: tuple[str, ...]
+    classifier: Classifier | None = None
     _taken: set[RequestId] = field(default_factory=set)
     _lately: set[RequestId] = field(default_factory=set)
 
@@ -84,7 +86,7 @@ class Desk:
         """The job of ``row`` as it would be made; nothing is written."""
         if known is not None:
             return await self.stored(known)
-        fresh = _fresh(row)
+        fresh = self._fresh(row)
         plan = await self._plan(_request(fresh, self.router or ""), [])
         return None if plan is None else self._job(fresh, plan)
 
@@ -107,18 +109,20 @@ class Desk:
         return Job(held=found, plan=flat, only=frozenset(self.members) or None)
 
     async def _known(self, found: Held, row: Row) -> Job | None:
+        domain, by = (found.domain, found.domain_by) if found.domain else self._domain(row)
         news = replace(
             found,
             reference=found.reference or row.reference,
             conversation=found.conversation or row.conversation,
-            domain=found.domain or row.domain,
+            domain=domain,
+            domain_by=by,
         )
         if news != found:
             await self.pipeline.store.change(partial(complete_request, held=news))
         return await self.stored(news)
 
     async def _new(self, row: Row) -> Job | None:
-        fresh = _fresh(row)
+        fresh = self._fresh(row)
         request, calls = _request(fresh, self.router or ""), list[Call]()
         plan = await self._plan(request, calls)
         if plan is None:
@@ -141,6 +145,26 @@ class Desk:
             self.tally.called(call)
         return replace(job, held=replace(fresh, plan=job.plan))
 
+    def _fresh(self, row: Row) -> Held:
+        domain, by = self._domain(row)
+        return Held(
+            request=RequestId(str(uuid7())),
+            status="stored",
+            prompt=row.prompt,
+            plan=None,
+            reference=row.reference,
+            conversation=row.conversation,
+            domain=domain,
+            domain_by=by,
+        )
+
+    def _domain(self, row: Row) -> tuple[str | None, str | None]:
+        """The domain of a row, and the digest of the classifier that named it: the row's own word goes before."""
+        if row.domain is not None or self.classifier is None:
+            return row.domain, None
+        named = self.classifier.classify(row.prompt)
+        return named, self.classifier.digest if named is not None else None
+
     async def _plan(self, request: Request, calls: list[Call]) -> Plan | None:
         """What the router plans; the calls that it makes for that go into ``calls``."""
         router = self.pipeline.router(request.model)
@@ -150,18 +174,6 @@ class Desk:
             return await router.plan(request, Context(fleet=self.pipeline.fleet, models=models))
         except RouterError:
             return None
-
-
-def _fresh(row: Row) -> Held:
-    return Held(
-        request=RequestId(str(uuid7())),
-        status="stored",
-        prompt=row.prompt,
-        plan=None,
-        reference=row.reference,
-        conversation=row.conversation,
-        domain=row.domain,
-    )
 
 
 def _entry(dataset: str, row: Row, request: RequestId) -> DatasetRow:

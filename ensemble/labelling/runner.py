@@ -10,6 +10,7 @@ from itertools import islice
 from ensemble.errors import EnsembleError, StoreError
 from ensemble.labelling.asking import Asker, Online
 from ensemble.labelling.cashier import Cashier, Stopped
+from ensemble.labelling.classifier import Classifier
 from ensemble.labelling.entry import NO_PLAN, Desk
 from ensemble.labelling.filling import Filler, Job
 from ensemble.labelling.rejects import Rejects
@@ -36,6 +37,7 @@ class Options:
         members: members to call beside the panel; where there are any, nobody else is called.
         concurrency: prompts under way at once.
         max_nano_usd: the most that the run may cost, over all its invocations.
+        classifier: who names the domain of a row that comes without one.
     """
 
     run: str
@@ -44,6 +46,7 @@ class Options:
     members: tuple[str, ...] = ()
     concurrency: int = 32
     max_nano_usd: int | None = None
+    classifier: Classifier | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,7 @@ class Runner:
             router=options.router,
             judge=options.judge,
             members=options.members,
+            classifier=options.classifier,
         )
         self._filler = Filler(
             store=pipeline.store,

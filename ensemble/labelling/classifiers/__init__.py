@@ -1,0 +1,1 @@
+"""Classifiers that name the domain of a prompt, one file each."""
