@@ -57,3 +57,21 @@ def _unset(variable: str) -> str:
     if re.fullmatch(r"[A-Z_][A-Z0-9_]{0,63}", variable):
         return f"the environment variable {variable} is not set"
     return "must be the name of an environment variable that is set, and not the key itself"
+
+
+def secrets_of(part: BaseModel) -> dict[str, str]:
+    """What the variables and files that ``part`` names hold now, by the name of the variable or file."""
+    found = {}
+    for option in type(part).model_fields:
+        value = getattr(part, option)
+        if option.endswith("_env") and value:
+            for variable in value.values() if isinstance(value, Mapping) else [value]:
+                if secret := os.environ.get(variable, "").strip():
+                    found[variable] = secret
+        elif option.endswith("_file") and value is not None:
+            try:
+                if secret := Path(value).read_text(encoding="utf-8").strip():
+                    found[str(value)] = secret
+            except (OSError, UnicodeDecodeError):
+                continue  # what cannot be read has not been used either
+    return found

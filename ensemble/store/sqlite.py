@@ -142,10 +142,19 @@ def _connect(path: Path, busy_s: float, *, reader: bool = False) -> Database:
 
 def open_reader(path: Path, *, busy_s: float = 5.0) -> Database:
     """A connection to the log at ``path`` that cannot write, for one thread; close it. Raises StoreError."""
+    return _open(path, busy_s, reader=True)
+
+
+def open_writer(path: Path, *, busy_s: float = 5.0) -> Database:
+    """A connection to the log at ``path`` that may write beside a running service; close it. Raises StoreError."""
+    return _open(path, busy_s, reader=False)
+
+
+def _open(path: Path, busy_s: float, *, reader: bool) -> Database:
     if not path.exists():
         raise StoreError(f"{path}: there is no log; name the file with --db, or the configuration with --config")
     try:
-        db = _connect(path, busy_s, reader=True)
+        db = _connect(path, busy_s, reader=reader)
     except sqlite3.Error as error:
         raise StoreError(explain(error, path)) from error
     try:
@@ -153,8 +162,11 @@ def open_reader(path: Path, *, busy_s: float = 5.0) -> Database:
         if old := migrations.missing(db):
             raise StoreError(
                 f"{path}: an older version of this program wrote it (schema step {old[0]} is missing); "
-                "start the service once, which brings it up to date"
+                "`ensemble log migrate` brings it up to date, and so does the service when it starts"
             )
+    except sqlite3.Error as error:
+        db.close()
+        raise StoreError(explain(error, path)) from error
     except BaseException:
         db.close()
         raise
@@ -238,3 +250,18 @@ def _copy(db: Database, target: Path) -> None:
         db.conn.backup(copy)
     finally:
         copy.close()
+
+
+def schema_of(path: Path) -> int:
+    """How many schema steps the log at ``path`` has. Raises StoreError where it is no log, or none of ours."""
+    if not path.exists():
+        raise StoreError(f"{path}: there is no log; name the file with --db, or the configuration with --config")
+    try:
+        db = _connect(path, 5.0, reader=True)
+        try:
+            _check(db, path)
+            return len(migrations.applied(db))
+        finally:
+            db.close()
+    except sqlite3.Error as error:
+        raise StoreError(explain(error, path)) from error

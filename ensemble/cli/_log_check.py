@@ -1,0 +1,54 @@
+"""``ensemble log check``."""
+
+import os
+from pathlib import Path
+
+import click
+
+from ensemble.cli import _options
+from ensemble.cli._log_shared import log_file, log_options, put_json, settings_of
+from ensemble.cli._output import put, screen
+from ensemble.cli._safe import safe
+from ensemble.config import Settings
+from ensemble.config.environment import secrets_of
+from ensemble.errors import ConfigError
+from ensemble.store.keeping.checks import checks
+from ensemble.store.keeping.connect import reading
+from ensemble.store.keeping.secrets import secret_places
+
+
+@click.command(epilog="Example: ensemble log check --secrets")
+@log_options
+@click.option("--secrets", is_flag=True, help="Search every byte for the keys of the configuration.")
+@click.option("--secret-env", "variables", multiple=True, metavar="VARIABLE", help="Search for its value too.")
+@_options.as_json
+def command(config: Path, *, db: Path | None, secrets: bool, variables: tuple[str, ...], as_json: bool) -> None:
+    """Check the log: pages, references, daily sums against the rows, orphans, rights of its files.
+
+    Reads all of it. Exits with 3 where something is wrong.
+    """
+    path = log_file(config, db)
+    wanted = _secrets(settings_of(config) if secrets else None, variables)
+    with reading(path) as log:
+        found = [*checks(log, path), *secret_places(log, path, wanted)]
+    if as_json:
+        put_json({"log": str(path), "findings": [one._asdict() for one in found], "secrets": sorted(wanted)})
+    else:
+        for one in found:
+            put(screen(), (one.check, "bold red"), f": {safe(one.text)}")
+        looked = f", {len(wanted)} secrets looked for" if secrets or variables else ""
+        put(screen(), f"{path}: {len(found) or 'no'} finding{'' if len(found) == 1 else 's'}{looked}")
+    if found:
+        raise SystemExit(3)
+
+
+def _secrets(settings: Settings | None, variables: tuple[str, ...]) -> dict[str, str]:
+    wanted: dict[str, str] = {}
+    if settings is not None:
+        for part in (settings.server, *settings.providers.values()):
+            wanted |= secrets_of(part)
+    for variable in variables:
+        if not os.environ.get(variable):
+            raise ConfigError(f"--secret-env: the environment variable {variable} is not set")
+        wanted[variable] = os.environ[variable]
+    return wanted

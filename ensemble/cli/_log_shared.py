@@ -1,0 +1,79 @@
+"""What the commands of ``ensemble log`` share: which file, moments, tables."""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from ensemble.cli import _options
+from ensemble.cli._log import log_of
+from ensemble.cli._output import columns, dollars, screen
+from ensemble.cli._safe import brief
+from ensemble.config import Settings, load, read
+
+F = TypeVar("F", bound=Callable[..., object])
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def log_options(command: F) -> F:
+    """``--config`` and ``--db``: which log."""
+    db = click.option("--db", type=click.Path(path_type=Path), help="The log.  [default: that of the configuration]")
+    return _options.config(db(command))
+
+
+def log_file(config: Path, db: Path | None) -> Path:
+    """The log that is meant; as ``log_of``."""
+    return log_of(config, db)
+
+
+def settings_of(config: Path) -> Settings:
+    """The configuration, as far as it can be read; ConfigError where there is none."""
+    return read(config).settings if config.exists() else load(config)
+
+
+def length(context: click.Context, parameter: click.Parameter, given: str | None) -> timedelta | None:
+    """A length of time such as 90d, 36h, 15m."""
+    if given is None:
+        return None
+    match = re.fullmatch(r"(\d{1,6})([smhdw])", given.strip())
+    if match is None:
+        raise click.BadParameter(f"{given!r} is no length of time, such as 90d, 36h, 15m")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+def moment(context: click.Context, parameter: click.Parameter, given: str | None) -> datetime | None:
+    """A moment: a length of time before now, such as 1h, or a day or time in ISO 8601, UTC where it names no zone."""
+    if given is None:
+        return None
+    if re.fullmatch(r"\d{1,6}[smhdw]", given):
+        return datetime.now(UTC) - (length(context, parameter, given) or timedelta())
+    try:
+        found = datetime.fromisoformat(given)
+    except ValueError:
+        raise click.BadParameter(f"{given!r} is no moment, such as 1h, 2026-11-23 or 2026-11-23T14:00") from None
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+def put_json(tree: object) -> None:
+    """Print ``tree`` as JSON; texts are escaped, so nothing in them reaches the terminal as it is."""
+    click.echo(json.dumps(tree, indent=2, default=str))
+
+
+def put_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print ``rows`` under ``head``, cells as text that is safe for a terminal; None is a dash."""
+    cells = [tuple("-" if cell is None else brief(str(cell), 60) or "-" for cell in row) for row in rows]
+    columns(screen(), [tuple(head), *cells], {head[0]: "bold"}, indent=0)
+
+
+def cost(row: Mapping[str, object]) -> str:
+    """Known money of a row with ``nano_usd`` and ``unpriced``."""
+    known, unknown = int(str(row["nano_usd"] or 0)), int(str(row["unpriced"] or 0))
+    if not unknown:
+        return dollars(known)
+    calls = f"{unknown:,} call{'s' if unknown > 1 else ''} of unknown cost"
+    return f"{dollars(known)} + {calls}" if known else calls

@@ -1,0 +1,122 @@
+"""The newest requests, and the log in figures."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from sqlite_utils import Database
+
+from ensemble.errors import StoreError
+from ensemble.store.content import loads, messages_of, unbind
+from ensemble.store.queries import Tree, user_version
+from judges.types import Message, TextPart
+
+_PAGE = """
+SELECT r.id, r.arrived_at, r.source, r.status, r.model, r.member, r.fallback, r.error, r.answered_s, r.content,
+    (SELECT coalesce(sum(k.nano_usd), 0) FROM calls k WHERE k.request_id = r.id) AS nano_usd,
+    (SELECT count(*) FROM calls k WHERE k.request_id = r.id AND k.nano_usd IS NULL) AS unpriced,
+    (SELECT count(*) FROM candidates c WHERE c.request_id = r.id) AS candidates,
+    r.messages
+FROM requests r WHERE {where} ORDER BY r.id DESC LIMIT :most
+"""
+
+
+def page(
+    db: Database, most: int, *, where: str = "1", after: str | None = None, before: str | None = None
+) -> list[Tree]:
+    """The newest ``most`` requests, newest first: how they went, what they cost, the last words of the user.
+
+    ``where`` is a condition in SQL on the columns of ``requests``; ``after`` and ``before`` are ids.
+
+    Raises:
+        StoreError: ``where`` is no condition that SQLite understands.
+    """
+    bounds = f"(:after IS NULL OR r.id > :after) AND (:before IS NULL OR r.id < :before) AND ({where}\n)"
+    sql = _PAGE.format(where=bounds if after is None else f"r.id > :after AND {bounds}")
+    try:
+        rows = list(db.query(sql, {"most": most, "after": after, "before": before}))
+    except db.conn.OperationalError as error:
+        raise StoreError(f"--where: {error}; it is a condition on the columns of requests") from error
+    return [_line(row) for row in rows]
+
+
+def _line(row: Mapping[str, object]) -> Tree:
+    tree = {name: unbind(value) if isinstance(value, str) else value for name, value in row.items()}
+    tree["prompt"] = last_words(messages_of(str(row["messages"])))
+    del tree["messages"]
+    return tree
+
+
+def text_of(message: Message) -> str:
+    """The text of one turn, parts that are no text left out."""
+    if isinstance(message.content, str):
+        return message.content
+    return "\n".join(part.text for part in message.content if isinstance(part, TextPart))
+
+
+def last_words(messages: Sequence[Message]) -> str:
+    """The last turn of the user, else the last turn."""
+    turns = [message for message in messages if message.role == "user"] or list(messages)
+    return text_of(turns[-1]) if turns else ""
+
+
+_DAILY = """
+SELECT {key} AS {name}, sum(requests) AS requests, sum(answered) AS answered, sum(failed) AS failed,
+    sum(cancelled) AS cancelled, sum(fallbacks) AS fallbacks, sum(overturned) AS overturned,
+    sum(answered_s) / nullif(sum(requests), 0) AS mean_s
+FROM daily_requests WHERE day >= :since GROUP BY 1 ORDER BY 1
+"""
+_MEMBERS = """
+SELECT member, sum(calls) AS calls, sum(failures) AS failures, sum(nano_usd) AS nano_usd, sum(unpriced) AS unpriced
+FROM daily_calls WHERE day >= :since GROUP BY 1 ORDER BY 1
+"""
+
+
+def stats(db: Database, path: Path, since: str = "") -> Tree:
+    """The log in figures since the UTC day ``since``, from the daily sums alone, so that its size does not matter.
+
+    A tree: ``file`` (bytes on the disk, schema), ``total``, and lists ``routers``, ``days`` and ``members``.
+    """
+    given = {"since": since}
+    total = next(iter(db.query(_DAILY.format(key="'all'", name="what"), given)), {})
+    return {
+        "file": {"path": str(path), "schema": user_version(db)} | sizes(path),
+        "total": {name: value for name, value in total.items() if name != "what"},
+        "routers": _texts(db.query(_DAILY.format(key="router", name="router"), given)),
+        "days": _texts(db.query(_DAILY.format(key="day", name="day"), given)),
+        "members": _texts(db.query(_MEMBERS, given)),
+    }
+
+
+def _texts(rows: object) -> list[Tree]:
+    return [
+        {name: unbind(value) if isinstance(value, str) else value for name, value in row.items()}
+        for row in rows  # type: ignore[attr-defined]
+    ]
+
+
+def sizes(path: Path) -> dict[str, int]:
+    """Bytes of the file and of its write-ahead log."""
+    wal = path.with_name(f"{path.name}-wal")
+    return {"bytes": os.stat(path).st_size, "wal_bytes": os.stat(wal).st_size if wal.exists() else 0}
+
+
+def by_prefix(db: Database, start: str) -> str:
+    """The one id that begins with ``start``, which may be a whole one.
+
+    Raises:
+        StoreError: there is none, or several.
+    """
+    found = [row[0] for row in db.execute("SELECT id FROM requests WHERE id >= ? ORDER BY id LIMIT 2", [start])]
+    found = [id_ for id_ in found if id_.startswith(start)]
+    if not found or not start:
+        raise StoreError(f"there is no request {start!r}; `ensemble log tail` lists the newest")
+    if len(found) > 1 and found[0] != start:
+        raise StoreError(f"several requests begin with {start!r}; give more of the id")
+    return str(found[0])
+
+
+def tags_of(text: str) -> dict[str, str]:
+    """The tags of a request's row."""
+    tags = loads(text)
+    return {str(key): str(value) for key, value in tags.items()} if isinstance(tags, dict) else {}

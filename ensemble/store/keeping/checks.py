@@ -1,0 +1,110 @@
+"""Whether the log is what it claims to be."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from sqlite_utils import Database
+
+
+class Finding(NamedTuple):
+    """One thing that is wrong: ``check`` names which rule, ``text`` says what and where."""
+
+    check: str
+    text: str
+
+
+_MOST = 20
+"""Findings of one kind that are told; the rest is counted."""
+
+_ORPHANS: Mapping[str, str] = {
+    "a candidate without its call": """
+        SELECT c.request_id || ' ' || c.id FROM candidates c
+        WHERE NOT EXISTS (SELECT 1 FROM calls k WHERE k.request_id = c.request_id AND k.id = c.call_id)
+            AND (SELECT source FROM requests r WHERE r.id = c.request_id) <> 'import'""",
+    "an answer that is no candidate": """
+        SELECT r.id FROM requests r WHERE r.chosen IS NOT NULL
+            AND NOT EXISTS (SELECT 1 FROM candidates c WHERE c.request_id = r.id AND c.id = r.chosen)""",
+    "a score of no candidate": """
+        SELECT v.id FROM verdicts v JOIN scores s ON s.verdict_id = v.id
+        WHERE NOT EXISTS (SELECT 1 FROM candidates c WHERE c.request_id = v.request_id AND c.id = s.candidate_id)""",
+    "an exchange whose call is not in the ledger": """
+        SELECT v.id FROM verdicts v JOIN exchanges e ON e.verdict_id = v.id
+        WHERE e.call_id IS NOT NULL
+            AND NOT EXISTS (SELECT 1 FROM calls k WHERE k.request_id = v.request_id AND k.id = e.call_id)""",
+}
+
+_CALLS = """
+SELECT day, router, member, purpose, calls, failures, nano_usd, unpriced FROM daily_calls WHERE calls <> 0
+EXCEPT
+SELECT substr(k.started_at, 1, 10), r.model, k.member, k.purpose, count(*), count(k.failure),
+    coalesce(sum(k.nano_usd), 0), count(*) - count(k.nano_usd)
+FROM calls k JOIN requests r ON r.id = k.request_id GROUP BY 1, 2, 3, 4
+"""
+_CALLS_MISSING = """
+SELECT substr(k.started_at, 1, 10) AS day, r.model, k.member, k.purpose
+FROM calls k JOIN requests r ON r.id = k.request_id GROUP BY 1, 2, 3, 4
+EXCEPT SELECT day, router, member, purpose FROM daily_calls
+"""
+_REQUESTS = """
+SELECT day, router, requests, answered, failed, cancelled, fallbacks FROM daily_requests WHERE requests <> 0
+EXCEPT
+SELECT substr(arrived_at, 1, 10), model, count(*), sum(status = 'answered'), sum(status = 'failed'),
+    sum(status = 'cancelled'), count(fallback)
+FROM requests GROUP BY 1, 2
+"""
+_REQUESTS_MISSING = """
+SELECT substr(arrived_at, 1, 10), model FROM requests GROUP BY 1, 2 EXCEPT SELECT day, router FROM daily_requests
+"""
+
+
+def checks(db: Database, path: Path) -> list[Finding]:
+    """Everything that is wrong with the log at ``path``: pages, references, sums, orphans, rights. Reads all of it."""
+    return [*_pages(db), *_references(db), *_sums(db), *_orphans(db), *_rights(path)]
+
+
+def _pages(db: Database) -> Iterator[Finding]:
+    for (said,) in db.execute(f"PRAGMA integrity_check({_MOST})"):
+        if said != "ok":
+            yield Finding("integrity", str(said))
+
+
+def _references(db: Database) -> Iterator[Finding]:
+    broken: dict[tuple[str, str], int] = {}
+    for table, _, parent, _ in db.execute("PRAGMA foreign_key_check"):
+        broken[table, parent] = broken.get((table, parent), 0) + 1
+    for (table, parent), count in broken.items():
+        yield Finding("references", f"{count} rows of {table} point to rows of {parent} that are not there")
+
+
+def _sums(db: Database) -> Iterator[Finding]:
+    for sql, table in ((_CALLS, "daily_calls"), (_REQUESTS, "daily_requests")):
+        for row in db.execute(f"SELECT * FROM ({sql}) LIMIT {_MOST}"):  # noqa: S608 - own statements
+            yield Finding("sums", f"{table} tells another sum than the rows: {', '.join(map(str, row))}")
+    for sql, table in ((_CALLS_MISSING, "daily_calls"), (_REQUESTS_MISSING, "daily_requests")):
+        for row in db.execute(f"SELECT * FROM ({sql}) LIMIT {_MOST}"):  # noqa: S608 - own statements
+            yield Finding("sums", f"{table} lacks {', '.join(map(str, row))}")
+
+
+def _orphans(db: Database) -> Iterator[Finding]:
+    for what, sql in _ORPHANS.items():
+        found = [str(row[0]) for row in db.execute(f"{sql} LIMIT {_MOST + 1}")]
+        if found:
+            more = " and more" if len(found) > _MOST else ""
+            yield Finding("orphans", f"{what}: {', '.join(found[:_MOST])}{more}")
+
+
+def _rights(path: Path) -> Iterator[Finding]:
+    for file in files_of(path):
+        mode = file.stat().st_mode & 0o777
+        if mode & 0o077:
+            yield Finding("rights", f"{file} can be read by others (mode {mode:o}); chmod 600 it")
+
+
+def files_of(path: Path) -> list[Path]:
+    """The log and everything that the program puts beside it: write-ahead log, spill, rejects, copies."""
+    return [path, *sorted(file for file in path.parent.glob(f"{_literal(path.name)}[-.]*") if file.is_file())]
+
+
+def _literal(name: str) -> str:
+    return "".join(f"[{char}]" if char in "*?[" else char for char in name)

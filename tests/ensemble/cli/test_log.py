@@ -1,0 +1,115 @@
+"""``ensemble log``: every subcommand on a log that a real run left behind, its example included."""
+
+import json
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+from ensemble.cli import main
+from ensemble.cli.log import SUBCOMMANDS
+from ensemble.store import open_store
+from tests.ensemble.cli.conftest import Run
+from tests.ensemble.store.builders import a_record, a_request
+
+USAGE = "day,model,input_tokens,output_tokens\n2026-11-23,vendor-model-1,230,19\n"
+
+
+def name_a_key(config: Path) -> None:
+    config.write_text(config.read_text().replace('use = "openai"', 'use = "openai"\napi_key_env = "SIM_KEY"'))
+
+
+@pytest.fixture
+async def log(config: Path) -> str:
+    """A log with one request of that text beside the configuration; its id."""
+    store = await open_store(config.with_name("ensemble.db"))
+    record = a_record(request=a_request("Why is the \x1b[31msky blue?"))
+    await store.record(record)
+    await store.close()
+    return record.request.id
+
+
+@pytest.mark.parametrize("name", SUBCOMMANDS)
+async def test_the_example_of_each(name: str, log: str, config: Path, run: Run) -> None:
+    config.with_name("usage.csv").write_text(USAGE)
+    command = main.get_command(click.Context(main), "log")
+    assert isinstance(command, click.Group)
+    sub = command.get_command(click.Context(command), name)
+    assert sub is not None
+    assert sub.epilog is not None
+    program, *args = shlex.split(sub.epilog.removeprefix("Example: ").replace("0193", log))
+    assert program == "ensemble"
+    assert args[:2] == ["log", name]
+    told = await run(*args)
+    assert told.exit_code == 0, told.output
+
+
+async def test_the_newest_requests(log: str, run: Run) -> None:
+    told = await run("log", "tail", "--json")
+    (found,) = json.loads(told.stdout)["requests"]
+    assert (found["id"], found["nano_usd"], found["candidates"]) == (log, 61_400, 3)
+    plain = await run("log", "tail")
+    assert log in plain.stdout
+    assert "\x1b" not in plain.stdout
+    assert "$0.0000614" in plain.stdout
+
+
+async def test_a_whole_request_is_shown_and_harmless(log: str, run: Run) -> None:
+    told = await run("log", "show", log)
+    assert told.exit_code == 0, told.output
+    for part in ("Why is the sky blue?", "answer of medium", "Verdict of house (served): decided, small", "referee"):
+        assert part in told.stdout
+    assert "\x1b" not in told.stdout
+    tree = json.loads((await run("log", "show", log[:-1], "--json")).stdout)
+    assert tree["id"] == log
+    assert len(tree["calls"]) == 5
+    none = await run("log", "show", "ffff")
+    assert none.exit_code == 1
+    assert "there is no request 'ffff'" in none.output
+
+
+async def test_figures_and_costs(log: str, run: Run) -> None:
+    tree = json.loads((await run("log", "stats", "--json")).stdout)
+    assert tree["total"]["requests"] == 1
+    told = await run("log", "cost", "--by", "member,purpose", "--json")
+    assert json.loads(told.stdout)["total"]["nano_usd"] == 61_400
+    plain = await run("log", "cost", "--by", "purpose")
+    assert plain.stdout.splitlines()[-1].split() == ["all", "5", "0", "$0.0000614"]
+    wrong = await run("log", "cost", "--by", "colour")
+    assert (wrong.exit_code, "--by colour" in wrong.output) == (1, True)
+
+
+async def test_what_differs_ends_with_three(log: str, config: Path, run: Run) -> None:
+    file = config.with_name("theirs.csv")
+    file.write_text(USAGE)
+    assert (await run("log", "reconcile", str(file))).exit_code == 0
+    file.write_text(USAGE.replace("230", "231"))
+    told = await run("log", "reconcile", str(file))
+    assert told.exit_code == 3
+    assert "input tokens -1" in told.stdout
+    other = await run("log", "reconcile", str(file), "--provider", "nobody")
+    assert "no member of the configuration belongs to 'nobody'" in other.output
+
+
+async def test_a_key_of_the_configuration_in_the_log(
+    log: str, config: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIM_KEY", "sk-configured-key-1")
+    name_a_key(config)
+    clean = await run("log", "check", "--secrets")
+    assert (clean.exit_code, "no findings, 1 secrets looked for" in clean.stdout) == (0, True), clean.output
+    store = await open_store(config.with_name("ensemble.db"))
+    leaked = a_record(request=a_request("it is sk-configured-key-1"))
+    await store.record(leaked)
+    await store.close()
+    told = await run("log", "check", "--secrets")
+    assert told.exit_code == 3
+    assert "SIM_KEY stands in requests.messages, rows 2" in told.stdout
+    assert "sk-configured-key-1" not in told.output
+
+
+async def test_no_log_no_report(config: Path, run: Run) -> None:
+    told = await run("log", "stats", "--db", "nowhere.db")
+    assert told.exit_code == 1
+    assert "nowhere.db: there is no log" in told.output

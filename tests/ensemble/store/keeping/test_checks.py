@@ -1,0 +1,66 @@
+"""What a check finds: nothing in a sound log, and each kind of damage."""
+
+from pathlib import Path
+
+import pytest
+from sqlite_utils import Database
+
+from ensemble.store import Store
+from ensemble.store.keeping.checks import checks
+from ensemble.store.keeping.connect import reading
+from tests.ensemble.store.builders import a_late, a_record
+
+
+def found(path: Path) -> dict[str, str]:
+    with reading(path) as db:
+        return {one.check: one.text for one in checks(db, path)}
+
+
+def spoil(path: Path, *statements: str) -> None:
+    with Database(path) as db:
+        db.execute("PRAGMA foreign_keys = OFF")
+        for statement in statements:
+            with db.conn:
+                db.execute(statement)
+
+
+@pytest.fixture
+async def log(store: Store, path: Path) -> Path:
+    for _ in range(3):
+        record = a_record()
+        await store.record(record)
+        await store.record_late(a_late(record))
+    return path
+
+
+def test_a_sound_log(log: Path) -> None:
+    assert found(log) == {}
+
+
+@pytest.mark.parametrize(
+    ("statement", "check", "told"),
+    [
+        ("DELETE FROM requests", "references", "rows of requests that are not there"),
+        ("UPDATE daily_calls SET nano_usd = nano_usd + 1 WHERE member = 'slow'", "sums", "daily_calls tells another"),
+        ("DELETE FROM daily_requests", "sums", "daily_requests lacks 2026-11-23, panel"),
+        ("UPDATE requests SET chosen = 'gone'", "orphans", "an answer that is no candidate"),
+        ("UPDATE candidates SET call_id = 'gone'", "orphans", "a candidate without its call"),
+        ("UPDATE exchanges SET call_id = 'gone' WHERE position = 0", "orphans", "call is not in the ledger"),
+    ],
+)
+def test_what_is_wrong_is_named(log: Path, statement: str, check: str, told: str) -> None:
+    spoil(log, statement)
+    assert told in found(log)[check]
+
+
+def test_a_file_that_others_may_read(log: Path) -> None:
+    log.with_name(f"{log.name}.spill").write_text("")
+    log.with_name(f"{log.name}.spill").chmod(0o644)
+    assert "spill can be read by others (mode 644)" in found(log)["rights"]
+
+
+def test_an_index_that_lost_a_row(log: Path) -> None:
+    spoil(log, "PRAGMA writable_schema = ON",
+          "UPDATE sqlite_schema SET sql = replace(sql, 'WHERE conversation IS NOT NULL', 'WHERE model IS NOT NULL') "
+          "WHERE name = 'requests_conversation'")  # fmt: skip
+    assert "requests_conversation" in found(log)["integrity"]
