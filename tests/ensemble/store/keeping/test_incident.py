@@ -12,18 +12,19 @@ from tests.ensemble.store.builders import NOON, a_call, a_late, a_record, a_requ
 
 
 async def test_an_incident_in_kinds_members_times_and_examples(store: Store, path: Path) -> None:
-    ids = []
+    records = []
     for number in range(5):
         record = a_record(request=a_request(arrived_at=NOON + timedelta(minutes=number)))
         failed = a_call(record.request.id, "large", failure="timeout", detail=f"try {number}",
                         started_at=NOON + timedelta(minutes=number))  # fmt: skip
         await store.record(replace(record, calls=(*record.calls, failed)))
-        ids.append(record.request.id)
+        records.append(record)
+    ids = [record.request.id for record in records]
     lost = a_record(request=a_request(arrived_at=NOON + timedelta(hours=1)), status="failed", chosen=None,
                     error="deadline_exceeded", error_detail="too late", fallback="member_order",
                     verdict={"outcome": "failed", "winners": (), "reason": "no answer"})  # fmt: skip
     await store.record(lost)
-    await store.record_late(a_late(record))
+    await store.record_late(a_late(records[-1]))
     with reading(path) as db:
         found = cast("dict[str, Any]", incident(db, "2026-11-23T12:01:00.000000Z"))
         later = cast("dict[str, Any]", incident(db, "2026-11-24"))
