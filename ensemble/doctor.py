@@ -180,6 +180,7 @@ def advise(settings: Settings, moment: datetime) -> Iterator[str]:
             place = f"[members.{name}]"
             yield f"{place} has no max_output_tokens: an answer may become as long and as dear as the provider allows"
         yield from _advise_price(name, member, moment)
+    yield from _advise_strict(settings)
     for name, router in settings.routers.items():
         yield from _advise_router(name, router, settings)
     for name, judge in settings.judges.items():
@@ -198,6 +199,27 @@ def _advise_price(name: str, member: MemberSettings, moment: datetime) -> Iterat
         yield f"{place} price has no {' and no '.join(absent)}: what a call costs is unknown"
     for day in sorted(row.valid_from for row in member.price if price and row.valid_from > _day(moment)):
         yield f"{place} changes its price on {day}"
+
+
+def _advise_strict(settings: Settings) -> Iterator[str]:
+    """Members whose own options make ``strict_params`` leave them out of every request."""
+    untaken: dict[str, str] = {}
+    for name, member in settings.members.items():
+        prompt = Prompt(
+            messages=(Message(role="user", content="."),),
+            max_output_tokens=member.max_output_tokens,
+            options=member.options,
+        )
+        if (provider := settings.providers.get(member.provider)) and (names := provider.dropped(prompt)):
+            untaken[name] = f"{', '.join(names)}, which {member.provider!r} does not take"
+            if member.strict_params:
+                told = f"strict_params = true, and its own options hold {untaken[name]}"
+                yield f"[members.{name}] {told}: every call to it is skipped; take that out of options"
+    for place, router in settings.routers.items():
+        named = {str(one) for _, one in router.references() if one.kind == "member"} if router.strict_params else set()
+        for name in [name for name in untaken if name in named and not settings.members[name].strict_params]:
+            told = f"strict_params = true, and the options of member {name!r} hold {untaken[name]}"
+            yield f"[routers.{place}] {told}: every call to it is skipped; take that out of [members.{name}] options"
 
 
 def _day(moment: datetime) -> date:

@@ -75,6 +75,13 @@ class Provider(Plugin):
     max_in_flight: int | None = 256
     """Most calls at once, fewer while the provider says 429 or 529; None for no limit."""
 
+    def dropped(self, prompt: Prompt) -> tuple[str, ...]:
+        """Wire names of what ``prompt`` asks for and this provider does not send, told without connecting.
+
+        A provider that cannot tell is taken to send all, as this default does.
+        """
+        return ()
+
     @abstractmethod
     def connect(self) -> AbstractAsyncContextManager[Connection]:
         """Open one client for the life of the service; leaving the context closes every connection.

@@ -95,6 +95,13 @@ class SdkProvider(HttpProvider):
     def format(self) -> Format:
         """The wire format, in the manner of this server."""
 
+    def dropped(self, prompt: Prompt) -> tuple[str, ...]:
+        """As ``Provider.dropped``."""
+        try:
+            return self.format().body("", prompt, stream=False)[1]
+        except CallFailed:  # it cannot be sent at all, so nothing of it is dropped
+            return ()
+
     def connect(self) -> AbstractAsyncContextManager[Connection]:
         return self._connected()
 

@@ -123,6 +123,51 @@ CASES = {
 }
 
 
+STRICT = """
+[providers.claude]
+use = "anthropic"
+base_url = "http://127.0.0.1:1"
+
+[providers.older]
+use = "anthropic"
+base_url = "http://127.0.0.1:1"
+api_version = "2023-06-01"
+"""
+
+
+@pytest.mark.parametrize("strict", ["member", "router", "both", "nobody"])
+@pytest.mark.parametrize(
+    ("provider", "options", "names"),
+    [
+        ("claude", "{ top_k = 3, temperature = 0.1 }", "top_k, temperature"),
+        ("claude", "{}", ""),
+        ("older", "{ top_k = 3 }", ""),
+        ("local", "{ temperature = 0.1 }", ""),
+    ],
+)
+def test_own_options_that_strict_params_turns_against_the_member(
+    path: Path, provider: str, options: str, names: str, strict: str
+) -> None:
+    member = f'provider = "{provider}"\nmodel = "two-id"\noptions = {options}\n'
+    if strict in ("member", "both"):
+        member += "strict_params = true\n"
+    text = CONFIG.replace('provider = "local"\nmodel = "two-id"\n', member)
+    if strict in ("router", "both"):
+        text = text.replace('judge = "house"\n', 'judge = "house"\nstrict_params = true\n')
+    path.write_text(STRICT + text)
+    advice = list(advise(load(path), TODAY))
+    if not names or strict == "nobody":
+        assert advice == []
+        return
+    (told,) = advice
+    if strict == "router":
+        assert told.startswith("[routers.best] strict_params = true, and the options of member 'two' hold ")
+    else:
+        assert told.startswith("[members.two] strict_params = true, and its own options hold ")
+    assert set(names.split(", ")) == set(told.partition(" hold ")[2].partition(", which")[0].split(", "))
+    assert "'claude' does not take: every call to it is skipped" in told
+
+
 @pytest.mark.parametrize(("old", "new", "advice"), CASES.values(), ids=CASES)
 def test_advice(path: Path, old: str, new: str, advice: list[str]) -> None:
     assert old in CONFIG
