@@ -1,0 +1,91 @@
+import asyncio
+import json
+import signal
+import sqlite3
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from ensemble.simulator import Simulator
+from ensemble.simulator.script import reply
+from tests.ensemble.cli.conftest import Run
+
+
+@pytest.fixture
+def prompts(config: Path) -> Path:
+    path = config.parent / "prompts.jsonl"
+    lines = [json.dumps({"prompt": f"What is {n} x 24?"}) for n in range(6)]
+    path.write_text("\n".join([*lines, "{no"]))
+    return path
+
+
+async def test_what_a_run_came_to(config: Path, run: Run, prompts: Path) -> None:
+    told = await run("label", "prompts.jsonl", "--router", "best")
+    assert told.exit_code == 0, told.output
+    assert "6, 0 had everything, 0 lack an answer" in told.stdout
+    assert "ensemble.db.rejects-prompts.jsonl" in told.stdout
+    found = json.loads((await run("label", "prompts.jsonl", "--router", "best", "--json")).stdout)
+    assert (found["untouched"], found["calls"], found["stopped"], found["rejected"]) == (6, {}, None, 1)
+
+
+async def test_prompts_from_standard_input(config: Path, run: Run) -> None:
+    told = await run("label", "-", "--router", "small", "--column", "prompt=q", stdin='{"q": "Why?"}\n')
+    assert told.exit_code == 0, told.output
+    with closing(sqlite3.connect(config.parent / "ensemble.db")) as db:
+        assert db.execute("SELECT dataset, row_id FROM dataset_rows").fetchall() == [("stdin", "1")]
+
+
+async def test_a_cap_that_is_reached_is_status_3(config: Path, run: Run, prompts: Path) -> None:
+    told = await run("label", "prompts.jsonl", "--router", "small", "--max-cost", "0.0005", "--json")
+    assert told.exit_code == 3
+    assert "the same command goes on from there" in told.stderr
+    assert json.loads(told.stdout)["spent_nano_usd"] <= 500_000
+    refused = await run("label", "prompts.jsonl", "--router", "best", "--max-cost", "1")
+    assert refused.exit_code == 1
+    assert "large: it has no price" in refused.stderr
+
+
+async def test_a_dry_run_calls_nobody(config: Path, run: Run, prompts: Path, simulator: Simulator) -> None:
+    for option in ("--dry-run", "--estimate"):
+        told = await run("label", "prompts.jsonl", "--router", "best", option)
+        assert told.exit_code == 0, told.output
+        assert "6 of small, 6 of large" in told.stdout
+    assert len(simulator.served) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ((), "name a file of prompts"),
+        (("prompts.jsonl",), "--router says whose panel"),
+        (("prompts.jsonl", "--router", "best", "--max-cost", "no"), "is no amount of US dollars"),
+        (("prompts.jsonl", "--router", "best", "--column", "a=b"), "give FIELD=COLUMN"),
+        (("--from-log", "--dry-run"), "look at a file of prompts"),
+    ],
+)
+async def test_wrong_usage(config: Path, run: Run, prompts: Path, arguments: tuple[str, ...], told: str) -> None:
+    came = await run("label", *arguments)
+    assert came.exit_code == 2
+    assert told in came.stderr
+
+
+async def test_an_interrupt_lets_calls_end_and_says_how_to_go_on(
+    config: Path, prompts: Path, simulator: Simulator
+) -> None:
+    for name in ("small", "large"):
+        simulator.script(name, [reply("Slow.", wait_s=1.0)] * 6)
+    program = str(Path(sys.executable).with_name("ensemble"))
+    process = await asyncio.create_subprocess_exec(
+        program, "label", "prompts.jsonl", "--router", "best", "--concurrency", "2",
+        cwd=config.parent, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    while simulator.served.in_flight() < 4:  # noqa: ASYNC110 - the simulator tells nobody
+        await asyncio.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, errors = await process.communicate()
+    assert process.returncode == 130
+    assert b"the same command goes on from there" in errors
+    with closing(sqlite3.connect(config.parent / "ensemble.db")) as db:
+        assert db.execute("SELECT failure, count(*) FROM calls GROUP BY 1").fetchall() == [(None, 4)]
