@@ -24,26 +24,19 @@ FIND = {
     "priced": "SELECT id FROM calls WHERE nano_usd > 0 AND after_answer = 0 AND failure IS NULL AND request_id IN told "
     "AND request_id NOT IN (SELECT request_id FROM calls WHERE nano_usd IS NULL)",
     "unknown": "SELECT id FROM calls WHERE nano_usd IS NULL AND provider_request_id IS NOT NULL",
-    "given_up": "SELECT id FROM calls WHERE failure = 'timeout' AND nano_usd IS NULL AND provider_request_id IS NULL",
     "refused": "SELECT id FROM calls WHERE http_status >= 500",
     "answered": "SELECT id FROM told",
 }
 """Lines that every run has, whose change must show; and a request that was answered."""
+GIVEN_UP = "failure = 'timeout' AND nano_usd IS NULL AND provider_request_id IS NULL"
+"""All of these at once: on a busy machine one may not have arrived upstream, and alone it would not be missed."""
 
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Path, Options]:
-    """One small run with its database.
-
-    On a machine that is too busy a call may be given up before it arrives upstream. Its line then stands for any call
-    that nobody wrote down, so such a run cannot show that one is missed, and another is made.
-    """
-    for seed in range(3, 9):
-        options = Options(database=tmp_path_factory.mktemp("ledger") / "run.db", requests=60, seed=seed)
-        run = asyncio.run(drive(options))
-        if all(each.fault != "never arrived" for each in inspect(run, options.database).unknown):
-            return run, options.database, options
-    pytest.fail("six runs in a row had a call that never arrived upstream")
+    """One small run with its database."""
+    options = Options(database=tmp_path_factory.mktemp("ledger") / "run.db", requests=60, seed=3)
+    return asyncio.run(drive(options)), options.database, options
 
 
 def broken(run: Run, database: Path) -> set[str]:
@@ -74,10 +67,10 @@ def test_the_ledger_is_what_was_served(done: tuple[Run, Path, Options]) -> None:
         ("UPDATE calls SET member = 'absent' WHERE id = :priced", {TOKENS, SUMS}),
         ("UPDATE calls SET provider_request_id = 'another' WHERE id = :priced", {LINE, MADE_UP}),
         ("UPDATE calls SET nano_usd = 0 WHERE id = :unknown", {TOKENS, NEVER_0}),
-        ("UPDATE calls SET nano_usd = 0 WHERE id = :given_up", {LINE}),
+        (f"UPDATE calls SET nano_usd = 0 WHERE {GIVEN_UP}", {LINE}),
         ("UPDATE calls SET nano_usd = NULL WHERE id = :refused", {TOKENS}),
         ("DELETE FROM calls WHERE id = :priced", {LINE, SUMS, TOLD, "the daily sums"}),
-        ("DELETE FROM calls WHERE id = :given_up", {LINE, "the daily sums"}),
+        (f"DELETE FROM calls WHERE {GIVEN_UP}", {LINE, "the daily sums"}),
         ("DELETE FROM calls WHERE id = :refused", {LINE, "the daily sums"}),
         ("UPDATE requests SET status = 'failed' WHERE id = :answered", {"every answered request"}),
     ],
@@ -91,7 +84,7 @@ def test_a_database_that_was_doctored_is_noticed(
     with closing(sqlite3.connect(copy)) as db:
         db.execute("CREATE TEMP TABLE told AS SELECT value AS id FROM json_each(?)", (json.dumps(told),))
         which = {name: db.execute(find).fetchone()[0] for name, find in FIND.items() if f":{name}" in sql}
-        assert db.execute(sql, which).rowcount == 1
+        assert db.execute(sql, which).rowcount > 0
         db.commit()
     found = broken(run, copy)
     assert {name for name in promises if not any(each.startswith(name) for each in found)} == set()
@@ -99,8 +92,8 @@ def test_a_database_that_was_doctored_is_noticed(
 
 def test_a_call_that_nobody_wrote_down_is_noticed(done: tuple[Run, Path, Options]) -> None:
     run, database, _ = done
-    extra = dataclasses.replace(run.served[0], id="req_sim_9999999")
-    found = broken(dataclasses.replace(run, served=[*run.served, extra]), database)
+    extra = [dataclasses.replace(run.served[0], id=f"req_sim_999999{n}") for n in range(5)]
+    found = broken(dataclasses.replace(run, served=[*run.served, *extra]), database)
     assert "every call served is one line of the ledger" in found
 
 
