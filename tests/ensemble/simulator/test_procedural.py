@@ -1,5 +1,6 @@
 """Procedural models really solve or really fail; the judge prefers who is right; both can be spoilt while they run."""
 
+import time
 from collections import defaultdict
 from typing import Any
 
@@ -9,9 +10,12 @@ import pytest
 
 from ensemble.simulator import Simulator, SimulatorSettings, Task, check, make_tasks
 from ensemble.simulator.procedural import PROFILES
+from ensemble.simulator.talk import Usage
+from ensemble.simulator.tasks.patterns import BY_KIND
 from judges.llm._render import render
 from judges.types import Candidate, CandidateId, Case, Completion, Message
 
+PROFILE = {profile.name: profile for profile in PROFILES}
 SOLVERS = [profile.name for profile in PROFILES if profile.tier != "judge"]
 
 
@@ -201,3 +205,44 @@ async def test_a_noisy_judge_errs_at_its_rate(http: aiohttp.ClientSession, pairs
             body = await post(http, noisy, "judge", [{"role": "user", "content": page(task, [good, bad])}])
             wrong += body["choices"][0]["message"]["content"].endswith("[[B]]")
     assert 0.25 < wrong / len(pairs) < 0.75
+
+
+async def test_large_models_solve_easy_tasks_of_every_kind(sim: Simulator, http: aiohttp.ClientSession) -> None:
+    """Conversations of several turns and calls of tools among them."""
+    easy = [task for task in make_tasks(300, seed=21) if task.difficulty < 0.3]
+    marks = await shares(http, sim, "birch-large", easy)
+    kinds = {task.kind for task in easy}
+    assert kinds == set(BY_KIND)
+    assert {"dialogue", "tool_call"} < kinds
+    assert all(marks[kind] > 0.7 for kind in kinds), marks
+
+
+async def test_each_family_has_its_strengths(sim: Simulator, http: aiohttp.ClientSession) -> None:
+    tasks = [
+        task
+        for task in make_tasks(1200, seed=22)
+        if task.kind in ("arithmetic", "logic") and 0.55 < task.difficulty < 0.95
+    ]
+    oak, birch = [await shares(http, sim, name, tasks) for name in ("balanced", "birch-balanced")]
+    assert oak["arithmetic"] > birch["arithmetic"] + 0.2
+    assert birch["logic"] > oak["logic"] + 0.2
+
+
+async def test_each_tier_is_dearer_and_slower_than_the_one_below(http: aiohttp.ClientSession) -> None:
+    usage = Usage(prompt=1000, completion=300)
+    task = next(task for task in make_tasks(50, seed=23) if task.checker == "number")
+    async with Simulator(SimulatorSettings(latency=0.05)) as sim:
+        for family in ("", "birch-"):
+            names = [f"{family}{tier}" for tier in ("small", "balanced", "large")]
+            costs = [PROFILE[name].cost_usd(usage) for name in names]
+            assert costs[0] * 2 < costs[1] < costs[2] / 2
+            times = []
+            for name in names:
+                took = []
+                for _ in range(5):
+                    begun = time.perf_counter()
+                    await said(http, sim, name, task)
+                    took.append(time.perf_counter() - begun)
+                times.append(sorted(took)[2])
+            assert times == sorted(times), times
+            assert times[2] > 0.05 * PROFILE[names[2]].first_token_s / 2
