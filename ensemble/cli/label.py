@@ -2,7 +2,6 @@
 
 import asyncio
 from dataclasses import replace
-from decimal import Decimal
 from pathlib import Path
 
 import click
@@ -13,7 +12,6 @@ from ensemble.labelling.opening import Prompts
 from ensemble.labelling.rows import FIELDS
 from ensemble.labelling.runner import Options
 from ensemble.labelling.sources import Format
-from ensemble.money import NANO
 
 
 def _columns(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
@@ -21,18 +19,6 @@ def _columns(context: click.Context, parameter: click.Parameter, given: tuple[st
     if wrong := [name for name, column in pairs.items() if name not in FIELDS or not column]:
         raise click.BadParameter(f"{wrong[0]!r}: give FIELD=COLUMN with a field of {', '.join(FIELDS)}")
     return pairs
-
-
-def _nano(context: click.Context, parameter: click.Parameter, given: str | None) -> int | None:
-    if given is None:
-        return None
-    try:
-        dollars = Decimal(given.removeprefix("$"))
-    except ArithmeticError:
-        dollars = Decimal(-1)
-    if not dollars.is_finite() or dollars <= 0:
-        raise click.BadParameter(f"{given!r} is no amount of US dollars above 0, such as 12.50")
-    return int(dollars * NANO)
 
 
 @click.command(epilog="Example: ensemble label prompts.jsonl --router best")
@@ -44,7 +30,9 @@ def _nano(context: click.Context, parameter: click.Parameter, given: str | None)
 @click.option("--name", help="Of the run and its data set; the same name goes on.  [default: the file's name]")
 @click.option("--from-log", is_flag=True, help="Fill prompts that are in the log, in the place of a file.")
 @click.option("--where", default="1", help="Which of them: an SQL condition on the columns of requests.")
-@click.option("--max-cost", "cap", metavar="USD", callback=_nano, help="Most that the run may cost, restarts included.")
+@click.option(
+    "--max-cost", "cap", metavar="USD", callback=_options.nano, help="Most that the run may cost, restarts included."
+)
 @click.option(
     "--dry-run", is_flag=True, help="Read all prompts; tell what is there, who is to be called, and the cost."
 )
