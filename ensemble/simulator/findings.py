@@ -19,11 +19,8 @@ _SHARP = 1.5
 _EQUAL = "The two answers serve the user equally well."
 _SURE = ("Answer {0} is the better one", "I find answer {0} better", "Answer {0} serves the user better")
 _BEST = ("Answer {0} comes first", "I put answer {0} at the top", "Answer {0} leads the field")
-_WHY = (
-    "it meets the request more fully",
-    "it is more accurate than what it is compared with",
-    "it does what was asked",
-)
+_WHY = ("it meets the request more fully", "it is the more accurate of the two", "it does what was asked")
+_WHY_FIRST = ("it meets the request most fully", "it is the most accurate of them", "it does what was asked")
 _RATED = ("The answer is {0}", "I find the answer {0}", "As an answer to this it is {0}")
 
 
@@ -74,7 +71,8 @@ def marks(acceptable: Iterable[bool]) -> str:
 
 def _reason(shown: Shown, ways: tuple[str, ...], label: str) -> str:
     about = (shown.question, *shown.candidates)
-    return f"{pick(ways, *about).format(label)}: {pick(_WHY, label, *about)}."
+    whys = _WHY if len(shown.candidates) == 2 else _WHY_FIRST
+    return f"{pick(ways, *about).format(label)}: {pick(whys, label, *about)}."
 
 
 def _ended(reason: str, mark: str, label: str) -> str:
