@@ -219,7 +219,7 @@ class Member:
             if entry is not None:
                 self.circuit.leave(entry, error.failure if error and sent else None if completion else "skipped")
             spent = clock() - begin
-            own = self._own(completion, task.removed) if completion else None
+            own = self.own(completion, task.removed) if completion else None
             call = self._line(task, attempt, started, spent, completion=own, error=error, hedge=hedge)
             task.seen(call)
         if error is None:
@@ -247,7 +247,7 @@ class Member:
             slot.settle((used.input_tokens or 0) + (used.output_tokens or 0) or reserved)
             return completion
 
-    def _own(self, completion: Completion, removed: tuple[str, ...]) -> Completion:
+    def own(self, completion: Completion, removed: tuple[str, ...]) -> Completion:
         """Sign provider state as this member's, and add what was left out on the way in."""
         reasoning = tuple(replace(part, origin=self.name) for part in completion.reasoning)
         return replace(completion, reasoning=reasoning, dropped=(*completion.dropped, *removed))

@@ -50,17 +50,21 @@ def line(
     digest: str,
     attempt: int,
     started: datetime,
-    total_s: float,
+    total_s: float | None,
     price: Price | None,
     transport: str,
     completion: Completion | None = None,
     error: CallFailed | None = None,
     hedge: bool = False,
+    batch: str | None = None,
 ) -> Call:
-    """The line of one attempt, priced by ``price``; ``completion`` of a good one, or the ``error`` of a failed one."""
+    """The line of one attempt, priced by ``price``; ``completion`` of a good one, or the ``error`` of a failed one.
+
+    ``batch`` is the provider's id of the batch that it was part of; it has prices of its own.
+    """
     said = completion if error is None else error.completion
     usage = said.usage if said else Usage()
-    cost = price.cost(usage) if price else None
+    cost = price.cost(usage, batch=batch is not None) if price else None
     if cost is None and error is not None and unbilled(error):
         cost = 0
     usage = replace(usage, nano_usd=cost)
@@ -88,4 +92,5 @@ def line(
         hedge=hedge,
         key=aim.key,
         run=aim.run,
+        batch=batch,
     )

@@ -54,14 +54,16 @@ class Price(BaseModel):
     def cost(self, usage: Usage, *, batch: bool = False) -> int | None:
         """Nano-USD of one call, rounded half to even once; None where a price or a count that matters is unknown.
 
-        Cached and cache-written tokens are part of ``usage.input_tokens`` and are taken out of it here.
+        Cached and cache-written tokens are part of ``usage.input_tokens`` and are taken out of it here. What they cost
+        in a batch is not known, unless a batch's tokens are free.
         """
         cached, written = usage.cached_input_tokens or 0, usage.cache_write_tokens or 0
         fresh = None if usage.input_tokens is None else max(0, usage.input_tokens - cached - written)
+        held = self.batch_input if self.batch_input == 0 else None
         rows = (
             (fresh, self.batch_input if batch else self.input),
-            (cached, self.cache_read),
-            (written, self.cache_write),
+            (cached, held if batch else self.cache_read),
+            (written, held if batch else self.cache_write),
             (usage.output_tokens, self.batch_output if batch else self.output),
         )
         total = Decimal(0)

@@ -83,6 +83,15 @@ class Judge(Calibrated):
         """Whether verdicts carry absolute scores, which a stage with ``accept_score`` above 0 needs."""
         return False
 
+    @property
+    def can_wait(self) -> bool:
+        """Whether the models that it asks may take hours, as in a batch; a plugin that can says so itself.
+
+        Those of this package can where their parts can: they set no limit of time to a model that is patient.
+        """
+        ours = type(self).__module__.partition(".")[0] == __name__.partition(".")[0]
+        return ours and all(part.can_wait for _, part in self.parts() if isinstance(part, Judge))
+
     @abstractmethod
     async def judge(self, case: Case, models: Mapping[str, Model]) -> Verdict:
         """Judge ``case``, consulting ``models`` by name if need be; a heuristic ignores them.

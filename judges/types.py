@@ -7,7 +7,7 @@ tokens, ``nano_usd`` is 1e-9 US dollars as an exact integer. ``None`` always mea
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import isfinite
-from typing import Literal, NewType, Protocol
+from typing import Literal, NewType, Protocol, runtime_checkable
 
 CandidateId = NewType("CandidateId", str)
 """Identity of one candidate inside one case; opaque, and never derived from the name of the model that wrote it."""
@@ -184,6 +184,21 @@ class Model(Protocol):
             ModelError: the call failed after every retry that its policy allows.
         """
         ...
+
+
+@runtime_checkable
+class Patient(Protocol):
+    """A model that may answer hours later, since its questions are handed over in bulk."""
+
+    @property
+    def patient(self) -> bool:
+        """Whether no limit of time makes sense."""
+        ...
+
+
+def patient(model: Model) -> bool:
+    """Whether whoever asks ``model`` has to wait for as long as it takes."""
+    return isinstance(model, Patient) and model.patient
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

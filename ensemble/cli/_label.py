@@ -103,9 +103,10 @@ def _tell(outcome: Outcome, options: Options, given: Given, settings: Settings, 
         summary(outcome, options.run, rejects)
     if outcome.stopped is None:
         return 0
-    click.echo(
-        f"Stopped: {outcome.stopped}; what was paid is stored, and the same command goes on from there.", err=True
-    )
+    again = "the same command goes on from there"
+    if at_work := len(outcome.tally.at_work):
+        again = f"{at_work} batches go on at the providers; {again} and takes their results in"
+    click.echo(f"Stopped: {outcome.stopped}; what was paid is stored, and {again}.", err=True)
     return 130 if str(outcome.stopped) == "interrupted" else 3
 
 

@@ -59,6 +59,8 @@ class Progress:
             parts.append(f"{_clock(max(0.0, (tally.total - tally.done) / rate))} to go")
         if tally.rejected:
             parts.append(f"{tally.rejected} rejected")
+        if at_work := [*tally.at_work.values()]:
+            parts.append(f"{len(at_work)} batches at work ({at_work[0]})")
         parts += [f"{count} {kind}" for kind, count in sorted(tally.failures.items())]
         return ", ".join(parts)
 
@@ -94,6 +96,8 @@ def summary(outcome: Outcome, run: str, rejects: Path) -> None:
         ("calls", f"{calls or 'none'}{f'; failed: {failed}' if failed else ''}"),
         ("cost", f"{dollars(tally.nano_usd)}{unpriced}"),
     ]
+    if tally.batches or tally.at_work:
+        rows.append(("batches", f"{tally.batches:,} taken in, {len(tally.at_work):,} at work"))
     if outcome.spent_nano_usd is not None:
         rows.append(
             ("whole run", f"{dollars(outcome.spent_nano_usd)} spent or set aside, earlier invocations included")

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -12,6 +13,9 @@ from ensemble.labelling.opening import Prompts
 from ensemble.labelling.rows import FIELDS
 from ensemble.labelling.runner import Options
 from ensemble.labelling.sources import Format
+
+CONCURRENCY = {"online": 32, "batch": 10_000}
+"""Prompts at once; those of a wave wait for one another, so there are more of them."""
 
 
 def _columns(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
@@ -39,7 +43,8 @@ def _columns(context: click.Context, parameter: click.Parameter, given: tuple[st
 @click.option(
     "--estimate", type=click.IntRange(1), is_flag=False, flag_value=1000, help="The same from a sample of so many."
 )
-@click.option("--concurrency", type=click.IntRange(1, 10_000), default=32, show_default=True, help="Prompts at once.")
+@click.option("--via", type=click.Choice(["online", "batch"]), default="online", help="Batch: cheaper, within a day.")
+@click.option("--concurrency", type=click.IntRange(1, 100_000), help="Prompts at once.  [default: 32; batch: 10000]")
 @click.option("--format", "kind", type=click.Choice(["jsonl", "csv", "parquet"]), help="Where no file name tells it.")
 @click.option("--split", help="Split of a data-set folder.")
 @click.option("--subset", help="Subset of a data-set folder.")
@@ -59,7 +64,8 @@ def command(
     cap: int | None,
     dry_run: bool,
     estimate: int | None,
-    concurrency: int,
+    via: Literal["online", "batch"],
+    concurrency: int | None,
     kind: Format | None,
     split: str | None,
     subset: str | None,
@@ -89,8 +95,9 @@ def command(
         router=router,
         judge=judge,
         members=members,
-        concurrency=concurrency,
+        concurrency=concurrency or CONCURRENCY[via],
         max_nano_usd=cap,
+        via=via,
         classifier=settings.labelling.domain,
     )
     source = Prompts(name=prompts, kind=kind, split=split, subset=subset, columns=columns) if prompts else None

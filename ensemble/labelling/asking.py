@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -19,12 +20,16 @@ PATIENCE_S = 3600.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """One call that is to be made: a seat's, with ``aim.candidate``, or a judge's, with ``aim.key``."""
+    """One call that is to be made: a seat's, with ``aim.candidate``, or a judge's, with ``aim.key``.
+
+    ``id`` is that of the reservation made for it.
+    """
 
     request: Request
     member: Member
     prompt: Prompt
     aim: Aim
+    id: str = ""
 
     @property
     def key(self) -> str:
@@ -33,7 +38,17 @@ class Question:
 
 
 class Asker(Protocol):
-    """How questions reach the members: one at a time (``Online``), or many in a batch."""
+    """How questions reach the members: one at a time (``Online``), or many in a batch (``Waves``).
+
+    Attributes:
+        batch: whether questions wait for others and are asked together, at batch prices.
+        patience_s: most seconds for which a judge waits for all of its questions together.
+        stopped: what ended it before its time; the run ends with it.
+    """
+
+    batch: bool
+    patience_s: float
+    stopped: Exception | None
 
     async def ask(self, question: Question, seen: Seen) -> Call:
         """Ask; ``seen`` is told of every attempt and the last one is returned. A failure is a value.
@@ -42,9 +57,25 @@ class Asker(Protocol):
         """
         ...
 
+    def holds(self, id_: str) -> bool:
+        """Whether the question of that ``id`` may still be paid for although ``ask`` has ended."""
+        ...
+
+    def close(self, why: Exception) -> None:
+        """Hand over nothing more and wait for nothing that may take hours; those who wait get ``why``."""
+        ...
+
+    def running(self) -> AbstractAsyncContextManager[None]:
+        """The time in which questions may be asked."""
+        ...
+
 
 class Online:
     """Asks at once, behind the member's own limits. A member whose circuit is open gets its time before it is asked."""
+
+    batch = False
+    patience_s = PATIENCE_S
+    stopped: Exception | None = None
 
     async def ask(self, question: Question, seen: Seen) -> Call:
         member = question.member
@@ -53,6 +84,17 @@ class Online:
             await asyncio.sleep(min(wait, member.settings.circuit_open_s))
         until = asyncio.get_running_loop().time() + PATIENCE_S
         return await member.call(question.request, question.prompt, question.aim, seen=seen, until=until)
+
+    def holds(self, id_: str) -> bool:
+        """False: once ``ask`` has ended, everything is known."""
+        return False
+
+    def close(self, why: Exception) -> None:
+        """Nothing: calls under way end soon."""
+
+    def running(self) -> AbstractAsyncContextManager[None]:
+        """Always."""
+        return nullcontext()
 
 
 Ask = Callable[[Question], Awaitable[Call]]
@@ -65,10 +107,21 @@ class Consulted(Mapping[str, Model]):
     Attributes:
         lines: the calls behind what was replied, stored or new, in the order asked.
         replayed: how many of them were stored before.
+        patient: whether replies may take hours.
         stopped: what ended the run while a question waited; the finding is then worth nothing.
     """
 
-    def __init__(self, fleet: Fleet, request: Request, aim: Aim, ask: Ask, replies: Iterable[Call] = ()) -> None:
+    def __init__(
+        self,
+        fleet: Fleet,
+        request: Request,
+        aim: Aim,
+        ask: Ask,
+        replies: Iterable[Call] = (),
+        *,
+        patient: bool = False,
+    ) -> None:
+        self.patient = patient
         self._fleet, self._request, self._aim, self._ask = fleet, request, aim, ask
         self._stored: dict[str | None, deque[Call]] = {}
         for call in replies:
@@ -103,9 +156,9 @@ class Consulted(Mapping[str, Model]):
             try:
                 call = await self._ask(Question(request=self._request, member=member, prompt=prompt, aim=aim))
             except Exception as error:
-                # The judge may take it for a failure of its model; whoever asked the judge looks here.
+                # To the judge it is a failure of its model, which it knows to handle; who asked the judge looks here.
                 self.stopped = error
-                raise
+                raise ModelError(str(error)) from error
         self.lines.append(call)
         self._seen(call)
         if call.failure is not None or call.completion is None:
@@ -122,6 +175,10 @@ class _Replaying:
     @property
     def context_tokens(self) -> int | None:
         return self._member.settings.context_tokens
+
+    @property
+    def patient(self) -> bool:
+        return self._consulted.patient
 
     async def complete(self, prompt: Prompt) -> Completion:
         return await self._consulted.complete(self._member, prompt)

@@ -23,15 +23,18 @@ def most_tokens(prompt: Prompt) -> int | None:
     return size + _PER_TURN * len(prompt.messages) + (_TOOL_SYSTEM if prompt.tools else 0)
 
 
-def most_nano_usd(member: Member, prompt: Prompt, purpose: Purpose, moment: datetime) -> int | None:
+def most_nano_usd(
+    member: Member, prompt: Prompt, purpose: Purpose, moment: datetime, *, batch: bool = False
+) -> int | None:
     """Nano-USD of one attempt at the most; None where price, output limit or size is unknown."""
     ready, _ = member.prepare(prompt, purpose)
     price, size, limit = member.price(moment), most_tokens(ready), ready.max_output_tokens
-    if price is None or price.output is None or size is None or limit is None:
+    output = None if price is None else price.batch_output if batch else price.output
+    if price is None or output is None or size is None or limit is None:
         return None
-    dearest = _dearest(price)
+    dearest = price.batch_input if batch else _dearest(price)
     # USD per million tokens are 1000 nano-USD per token.
-    return None if dearest is None else math.ceil((size * dearest + limit * price.output) * 1000)
+    return None if dearest is None else math.ceil((size * dearest + limit * output) * 1000)
 
 
 def _dearest(price: Price) -> Decimal | None:
@@ -41,11 +44,14 @@ def _dearest(price: Price) -> Decimal | None:
     return max(price.input, price.cache_read or Decimal(0), price.cache_write or Decimal(0))
 
 
-def unbounded(member: Member, moment: datetime, *, judge: bool = False) -> str | None:
+def unbounded(member: Member, moment: datetime, *, judge: bool = False, batch: bool = False) -> str | None:
     """Why calls of ``member`` cannot stand under a cap, or None. A judge states its own limit of output."""
     price = member.price(moment)
-    if price is None or price.input is None or price.output is None:
-        return f"{member.name}: it has no price for input and output, so a capped run cannot call it; set price"
+    known = () if price is None else (price.batch_input, price.batch_output) if batch else (price.input, price.output)
+    if not known or None in known:
+        told = "batch price" if batch else "price for input and output"
+        mend = "batch_input and batch_output in its price" if batch else "price"
+        return f"{member.name}: it has no {told}, so a capped run cannot call it; set {mend}"
     if member.settings.max_output_tokens is None and not judge:
         return f"{member.name}: nothing limits its output, so a capped run cannot call it; set max_output_tokens"
     return None

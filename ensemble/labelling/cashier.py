@@ -1,6 +1,7 @@
 """Who asks on behalf of a run: sets money aside, has the call made, and writes it down before anybody sees it."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -35,6 +36,7 @@ class Cashier:
     def __init__(self, store: Store, asker: Asker, run: str, tally: Tally, cap: int | None = None) -> None:
         self._store, self._asker, self._cap, self._tally = store, asker, cap, tally
         self._purse = Purse(run)
+        self.batch, self.patience_s = asker.batch, asker.patience_s
         self._open = 0
         self._news = asyncio.Event()
         self.closed: Stopped | None = None
@@ -62,7 +64,10 @@ class Cashier:
         each = await self._reserve(id_, question) if self._cap is not None else 0
         calls: list[Call] = []
         try:
-            last = await self._asker.ask(question, calls.append)
+            last = await self._asker.ask(replace(question, id=id_), calls.append)
+        except Stopped as stopped:
+            self.close(stopped)
+            raise
         finally:
             # Also of a call that was cancelled: what may have been paid is written down, whatever becomes of the run.
             await self._record(question, calls, id_, each)
@@ -71,7 +76,9 @@ class Cashier:
     async def _reserve(self, id_: str, question: Question) -> int:
         """Set aside what ``question`` can cost with its retries; returns what one attempt can cost."""
         cap = self._cap or 0
-        each = most_nano_usd(question.member, question.prompt, question.aim.purpose, datetime.now(UTC))
+        each = most_nano_usd(
+            question.member, question.prompt, question.aim.purpose, datetime.now(UTC), batch=self.batch
+        )
         if each is None:
             raise self._stop(
                 Stopped(f"{question.member.name}: a call has no known bound of its cost, and the run is capped")
@@ -111,10 +118,12 @@ class Cashier:
         aim, capped = question.aim, self._cap is not None
         unknown = sum(call.usage.nano_usd is None for call in calls) if capped else 0
         authors = {CandidateId(aim.candidate): question.member.name} if aim.candidate else {}
-        settled = (id_,) if capped and not unknown else ()
+        # What is still at the provider stays set aside, until a later invocation takes it in.
+        settled = (id_,) if capped and not unknown and not self._asker.holds(id_) else ()
         late = Late(request=question.request.id, calls=tuple(calls), authors=authors, settled=settled)
         try:
-            await self._store.record_late(late)
+            if calls or settled:
+                await self._store.record_late(late)
             if unknown:
                 await self._store.change(partial(shrink, id_=id_, nano_usd=each * unknown))
         finally:

@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 
+from ensemble.batch import BatchConnection
 from ensemble.errors import ConfigError
 from ensemble.labelling.bounds import unbounded
 from ensemble.labelling.runner import Options
@@ -17,6 +18,8 @@ def check(pipeline: Pipeline, options: Options) -> None:
         ConfigError: one sentence for each thing to mend.
     """
     if wrong := [*_unknown(pipeline, options)]:
+        raise ConfigError("; ".join(wrong))
+    if options.via == "batch" and (wrong := [*_without_batches(pipeline, options)]):
         raise ConfigError("; ".join(wrong))
     if options.max_nano_usd is not None and (wrong := [*_without_bound(pipeline, options)]):
         raise ConfigError("; ".join(wrong))
@@ -54,14 +57,30 @@ def _unknown(pipeline: Pipeline, options: Options) -> Iterator[str]:
             yield f"there is no {kind} {name!r}; try {', '.join(near) or 'adding one to the configuration'}"
 
 
+def _without_batches(pipeline: Pipeline, options: Options) -> Iterator[str]:
+    asked = dict.fromkeys(members_of(pipeline, options))
+    for name in judges_of(pipeline, options):
+        judge = pipeline.judges[name]
+        if not judge.can_wait:
+            yield (
+                f"judge {name!r} cannot wait for a batch, which may take a day, as far as it says (Judge.can_wait);"
+                " label with --via online, or with another judge"
+            )
+        asked |= dict.fromkeys(_named(judge.references(), "model"))
+    for name in asked:
+        member = pipeline.fleet.get(name)
+        if member is not None and not isinstance(member.connection, BatchConnection):
+            yield f"{name}: provider {str(member.settings.provider)!r} takes no batches; label with --via online"
+
+
 def _without_bound(pipeline: Pipeline, options: Options) -> Iterator[str]:
-    now, fleet = datetime.now(UTC), pipeline.fleet
+    now, fleet, batch = datetime.now(UTC), pipeline.fleet, options.via == "batch"
     if options.router and [*_named(pipeline.routers[options.router].references(), "model")]:
         yield f"router {options.router!r} asks models before it plans, which no cap covers; label with another router"
     for name in members_of(pipeline, options):
-        if why := unbounded(fleet[name], now):
+        if why := unbounded(fleet[name], now, batch=batch):
             yield why
     for judge in judges_of(pipeline, options):
         for name in dict.fromkeys(_named(pipeline.judges[judge].references(), "model")):
-            if name in fleet and (why := unbounded(fleet[name], now, judge=True)):
+            if name in fleet and (why := unbounded(fleet[name], now, judge=True, batch=batch)):
                 yield why

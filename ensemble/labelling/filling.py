@@ -107,7 +107,8 @@ class Filler:
             return False
         stage = _stage(job.held)
         aim = Aim(purpose="judge", seat=name, stage=stage, run=self.run)
-        models = Consulted(self.fleet, request, aim, self.cashier.ask, job.held.replies)
+        patience_s = self.cashier.patience_s
+        models = Consulted(self.fleet, request, aim, self.cashier.ask, job.held.replies, patient=self.cashier.batch)
         ruling = await rule(
             request,
             panel,
@@ -115,7 +116,7 @@ class Filler:
             job.plan,
             stage=0,
             phase="full",
-            until=asyncio.get_running_loop().time() + PATIENCE_S,
+            until=asyncio.get_running_loop().time() + patience_s,
             seen=lambda call: None,  # whatever is asked goes through the cashier
             models=models.telling,
         )

@@ -19,7 +19,6 @@ from ensemble.labelling.rehearsal import Page, rehearse
 from ensemble.labelling.rows import Row
 from ensemble.labelling.runner import CHUNK, Options, Source
 from ensemble.labelling.tally import Tally
-from ensemble.money import Price
 from ensemble.pipeline import Pipeline
 from ensemble.store.filling import held, history
 from ensemble.store.rows import prompt_hash
@@ -89,7 +88,7 @@ class Forecaster:
     """Looks at prompts as a run with ``options`` would, and writes nothing. It keeps some 60 bytes per prompt."""
 
     def __init__(self, pipeline: Pipeline, options: Options) -> None:
-        self._pipeline = pipeline
+        self._pipeline, self._batch = pipeline, options.via == "batch"
         self._desk = Desk(
             pipeline=pipeline,
             tally=Tally(),
@@ -160,8 +159,8 @@ class Forecaster:
         ready, _ = member.prepare(prompt, "candidate")
         habit = await self._habit(member, judge=False)
         output = habit.output if habit.output is not None else ready.max_output_tokens
-        expected = _price(member.price(self._now), estimate_tokens(ready), output)
-        self.forecast.add(expected, most_nano_usd(member, prompt, "candidate", self._now))
+        expected = self._price(member, estimate_tokens(ready), output)
+        self.forecast.add(expected, most_nano_usd(member, prompt, "candidate", self._now, batch=self._batch))
 
     async def _page_cost(self, page: Page, job: Job) -> None:
         fleet = self._pipeline.fleet
@@ -177,8 +176,14 @@ class Forecaster:
         longest = _most_limit(job, fleet)
         bytes_ = most_tokens(job.held.prompt)
         bound = None if longest is None or bytes_ is None else page.frame_bytes + bytes_ + page.shown * longest
+        self.forecast.add(self._price(member, size, output), self._price(member, bound, limit))
+
+    def _price(self, member: Member, given: float | None, made: float | None) -> int | None:
         price = member.price(self._now)
-        self.forecast.add(_price(price, size, output), _price(price, bound, limit))
+        if price is None or given is None or made is None:
+            return None
+        usage = Usage(input_tokens=round(given), output_tokens=round(made))
+        return price.cost(usage, batch=self._batch)
 
     async def _habit(self, member: Member, *, judge: bool) -> _Habit:
         key = member.name, judge
@@ -191,12 +196,6 @@ class Forecaster:
             self._habits[key] = _Habit(made if count else None, told)
             self.forecast.basis[f"{member.name} as a judge" if judge else member.name] = told
         return self._habits[key]
-
-
-def _price(price: Price | None, given: float | None, made: float | None) -> int | None:
-    if price is None or given is None or made is None:
-        return None
-    return price.cost(Usage(input_tokens=round(given), output_tokens=round(made)))
 
 
 def _limits(job: Job, fleet: Any) -> list[int | None]:

@@ -6,9 +6,11 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
+from typing import Literal
 
 from ensemble.errors import EnsembleError, StoreError
 from ensemble.labelling.asking import Asker, Online
+from ensemble.labelling.carrying import Pace
 from ensemble.labelling.cashier import Cashier, Stopped
 from ensemble.labelling.classifier import Classifier
 from ensemble.labelling.entry import NO_PLAN, Desk
@@ -16,6 +18,7 @@ from ensemble.labelling.filling import Filler, Job
 from ensemble.labelling.rejects import Rejects
 from ensemble.labelling.rows import Reject, Row
 from ensemble.labelling.tally import Tally
+from ensemble.labelling.waves import Waves
 from ensemble.means import Means
 from ensemble.pipeline import Pipeline
 from ensemble.store.filling import holding, stored
@@ -36,6 +39,7 @@ class Options:
         judge: name of the judge to use in the place of the router's.
         members: members to call beside the panel; where there are any, nobody else is called.
         concurrency: prompts under way at once.
+        via: ``batch`` hands calls over to the providers in bulk, at their batch prices.
         max_nano_usd: the most that the run may cost, over all its invocations.
         classifier: who names the domain of a row that comes without one.
     """
@@ -47,6 +51,7 @@ class Options:
     concurrency: int = 32
     max_nano_usd: int | None = None
     classifier: Classifier | None = None
+    via: Literal["online", "batch"] = "online"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +67,18 @@ class Outcome:
 
 
 class Runner:
-    """One invocation of a run. ``pipeline`` holds the parts that it works with; nothing of it is served."""
+    """One invocation of a run. ``pipeline`` holds the parts that it works with; nothing of it is served.
 
-    def __init__(self, pipeline: Pipeline, options: Options, asker: Asker | None = None) -> None:
+    ``pace`` is that of the batches.
+    """
+
+    def __init__(self, pipeline: Pipeline, options: Options, *, pace: Pace | None = None) -> None:
         self.tally = Tally()
         self._store, self._options = pipeline.store, options
-        self._cashier = Cashier(pipeline.store, asker or Online(), options.run, self.tally, options.max_nano_usd)
+        self._asker: Asker = Online()
+        if options.via == "batch":
+            self._asker = Waves(pipeline.store, pipeline.fleet, options.run, self.tally, pace)
+        self._cashier = Cashier(pipeline.store, self._asker, options.run, self.tally, options.max_nano_usd)
         self._desk = Desk(
             pipeline=pipeline,
             tally=self.tally,
@@ -90,8 +101,10 @@ class Runner:
         )
 
     def stop(self, why: str) -> None:
-        """Take up nothing new; calls under way end and are stored."""
-        self._cashier.close(Stopped(why))
+        """Take up nothing new; calls under way end and are stored, and batches go on without anybody waiting."""
+        stopped = Stopped(why)
+        self._cashier.close(stopped)
+        self._asker.close(stopped)
 
     @property
     def stopped(self) -> Stopped | None:
@@ -134,7 +147,7 @@ class Runner:
                 self._desk.done(job)
                 room.release()
 
-        async with aclosing(jobs) as coming, asyncio.TaskGroup() as group:
+        async with aclosing(jobs) as coming, self._asker.running(), asyncio.TaskGroup() as group:
             try:
                 async for job in coming:
                     await room.acquire()
@@ -143,6 +156,10 @@ class Runner:
                     group.create_task(one(job))
             except (StoreError, EnsembleError) as error:
                 give_up(error)
+        if isinstance(self._asker.stopped, Stopped):
+            self._cashier.close(self._asker.stopped)
+        elif self._asker.stopped is not None:
+            failed.append(self._asker.stopped)
         if failed:
             raise failed[0]
         capped = self._options.max_nano_usd is not None

@@ -25,6 +25,8 @@ class Tally:
         replayed: replies of judges that were stored already.
         nano_usd: known cost of them; ``unpriced`` counts those of unknown cost.
         problems: prompts that could not be dealt with, by reason.
+        batches: batches whose results came in.
+        at_work: how far the batches are that the providers work on, by their ids here.
         total: rows that there are, None where unknown.
     """
 
@@ -42,6 +44,8 @@ class Tally:
     nano_usd: int = 0
     unpriced: int = 0
     problems: Counter[str] = field(default_factory=Counter)
+    batches: int = 0
+    at_work: dict[str, str] = field(default_factory=dict)
     total: int | None = None
 
     def called(self, call: Call) -> None:
@@ -89,5 +93,7 @@ class Tally:
             "nano_usd": self.nano_usd,
             "usd": usd(self.nano_usd),
             "unpriced_calls": self.unpriced,
+            "batches": self.batches,
+            "batches_at_work": len(self.at_work),
             "problems": dict(self.problems),
         }

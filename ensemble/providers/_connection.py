@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -13,7 +13,7 @@ from ensemble.providers._failures import Filtered, failed_inside, request_id, to
 from ensemble.providers._http import Post, Reply, Wire, transport_errors
 from ensemble.providers._options import HttpProvider
 from ensemble.providers._shapes import WrongShape
-from ensemble.providers._text import SURROGATES, NotJson, from_json, to_json
+from ensemble.providers._text import SURROGATES, NotJson, Secrets, from_json, to_json
 from judges.types import Completion, Prompt
 
 if TYPE_CHECKING:
@@ -73,11 +73,15 @@ class Format(Protocol):
 
 
 class Opened(NamedTuple):
-    """An SDK's client: what to close, how to post, and what posting raises beside what every transport raises."""
+    """An SDK's client: what to close, how to post, and what posting raises beside what every transport raises.
+
+    ``batches`` makes a connection that takes calls in bulk too, where the API has that.
+    """
 
     client: "httpx2.AsyncClient"
     post: Post
     errors: type[Exception]
+    batches: "Callable[[Wire, Format], Connection] | None" = None
 
 
 class SdkProvider(HttpProvider):
@@ -112,7 +116,7 @@ class SdkProvider(HttpProvider):
         opened = await asyncio.to_thread(self.open)
         wire = Wire(opened.post, secrets, self.max_body_bytes, (*transport_errors(), opened.errors))
         try:
-            yield HttpConnection(wire, self.format())
+            yield (opened.batches or HttpConnection)(wire, self.format())
         finally:
             await opened.client.aclose()
 
@@ -144,7 +148,7 @@ class HttpConnection:
                     pass
                 return _answer(gathered, reply, left_out)
         except Filtered as filtered:
-            return _refusal(filtered, left_out)
+            return refusal(filtered, left_out)
 
     async def stream(self, model: str, prompt: Prompt) -> AsyncGenerator[Delta | Completion, None]:
         """As ``Connection.stream``. Close the generator to hang up."""
@@ -159,7 +163,7 @@ class HttpConnection:
                     yield delta
                 answer = _answer(gathered, reply, left_out)
         except Filtered as filtered:
-            answer = _refusal(filtered, left_out)
+            answer = refusal(filtered, left_out)
         except CallFailed as failed:
             if not gathered.begun:
                 raise
@@ -175,11 +179,42 @@ class HttpConnection:
 
     def _body(self, model: str, prompt: Prompt, *, stream: bool) -> tuple[bytes, tuple[str, ...]]:
         document, left_out = self._format.body(model, prompt, stream=stream)
-        try:
-            body, mended = to_json(document)
-        except TypeError as error:
-            raise CallFailed(f"the request is no JSON: {error}", failure="rejected", sent=False) from error
+        body, mended = encoded(document)
         return body, (*left_out, SURROGATES) if mended else left_out
+
+
+def encoded(document: object) -> tuple[bytes, bool]:
+    """``document`` as JSON, and whether it had to be mended for that.
+
+    Raises:
+        CallFailed: it is none.
+    """
+    try:
+        return to_json(document)
+    except TypeError as error:
+        raise CallFailed(f"the request is no JSON: {error}", failure="rejected", sent=False) from error
+
+
+def completion_in(document: object, format: Format, headers: Mapping[str, str], secrets: Secrets) -> Completion:
+    """What a whole reply says that came inside something larger.
+
+    Raises:
+        CallFailed: as ``Connection.complete``.
+    """
+    reply = Reply(headers, secrets, 0, _nothing())
+    gathered = format.gathering()
+    try:
+        for _ in _whole(document, reply, gathered):
+            pass
+        return _answer(gathered, reply, ())
+    except Filtered as filtered:
+        return refusal(filtered, ())
+
+
+async def _nothing() -> AsyncGenerator[bytes, None]:
+    pieces: tuple[bytes, ...] = ()
+    for piece in pieces:
+        yield piece
 
 
 async def _deltas(reply: Reply, gathered: Gathering) -> AsyncGenerator[Delta, None]:
@@ -235,7 +270,8 @@ def _answer(gathered: Gathering, reply: Reply, left_out: tuple[str, ...]) -> Com
     raise reply.bad("the reply holds no answer", failure="empty", partial=signed)
 
 
-def _refusal(filtered: Filtered, left_out: tuple[str, ...]) -> Completion:
+def refusal(filtered: Filtered, left_out: tuple[str, ...]) -> Completion:
+    """The answer that a provider's filter has given."""
     return Completion(
         text=str(filtered),
         finish_reason="refusal",

@@ -5,9 +5,9 @@ The SDKs follow redirects, read replies of any length and take headers from the 
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ensemble.errors import CallFailed
 from ensemble.providers._failures import earlier, failed_status, failed_transport, request_id
@@ -27,6 +27,23 @@ _ROUTING_HEADERS = frozenset({"host", "content-length", "transfer-encoding"})
 
 Post = Callable[[bytes], Awaitable["httpx2.Response"]]
 """Sends one body of JSON and returns the reply with its own body unread."""
+
+
+class Ask(Protocol):
+    """Sends a further request of the same API and returns the reply with its body unread.
+
+    With ``body`` or ``file`` it is a POST, else a GET. ``file`` goes as a form beside ``fields``.
+    """
+
+    async def __call__(
+        self,
+        path: str,
+        *,
+        body: bytes | None = None,
+        file: bytes | None = None,
+        fields: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> "httpx2.Response": ...
 
 
 def dress(further: Mapping[str, str], auth: Mapping[str, str]) -> dict[str, str]:
@@ -55,9 +72,12 @@ def client_settings(provider: HttpProvider, base_url: str, headers: Mapping[str,
 
     async def put_on(request: httpx2.Request) -> None:
         if headers is not None:
+            form = request.headers.get("content-type", "")  # of an upload: it tells where its parts begin
             for name in [name for name in request.headers if name not in _ROUTING_HEADERS]:
                 del request.headers[name]
             request.headers.update(headers)
+            if form.startswith("multipart/"):
+                request.headers["content-type"] = form
 
     async def check(response: httpx2.Response) -> None:
         if response.status_code != 200:
@@ -152,6 +172,21 @@ class Reply:
                 async for _ in events:
                     pass
 
+    async def lines(self) -> AsyncGenerator[bytes, None]:
+        """The lines of a body of any length; one that is itself longer than allowed is left out."""
+        kept, size = list[bytes](), 0
+        async with aclosing(self._chunks) as arriving:
+            async for chunk in arriving:
+                *ends, rest = chunk.split(b"\n")
+                for end in ends:
+                    if size + len(end) <= self.max_bytes:
+                        yield b"".join((*kept, end))
+                    kept, size = [], 0
+                size += len(rest)
+                kept = [*kept, rest] if size <= self.max_bytes else []
+        if kept and size <= self.max_bytes:
+            yield b"".join(kept)
+
     def bad(self, words: str, *, failure: Failure = "bad_reply", partial: Completion | None = None) -> CallFailed:
         """The failure of a reply that cannot be used; asking again for one that is too long would not help."""
         return CallFailed(
@@ -173,16 +208,20 @@ class Wire:
     max_bytes: int
     errors: tuple[type[Exception], ...]
 
+    def exchange(self, body: bytes) -> AbstractAsyncContextManager[Reply]:
+        """Send ``body`` and give the reply, as ``receive`` does."""
+        return self.receive(lambda: self.post(body))
+
     @asynccontextmanager
-    async def exchange(self, body: bytes) -> AsyncIterator[Reply]:
-        """Send ``body`` and give the reply; unless it was read whole, its connection is closed with the block.
+    async def receive(self, send: Callable[[], Awaitable["httpx2.Response"]]) -> AsyncIterator[Reply]:
+        """Call ``send`` and give the reply; unless it was read whole, its connection is closed with the block.
 
         Raises:
             CallFailed: whatever the transport or the SDK raised, and every status but 200.
         """
         headers: Mapping[str, str] | None = None
         try:
-            response = await self.post(body)
+            response = await send()
             headers = response.headers
             try:
                 secrets = _and_sent(self.secrets, response.request.headers)

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, ClassVar, cast
 from pydantic import Field, field_validator
 
 from ensemble.provider import PROVIDERS
+from ensemble.providers._anthropic_batches import AnthropicBatches
 from ensemble.providers._anthropic_reply import Gathered
 from ensemble.providers._anthropic_request import SAMPLING_ENDED, Manner, body_of
+from ensemble.providers._batches import asking
 from ensemble.providers._connection import Opened, SdkProvider
 from ensemble.providers._http import client_settings, dress
 from ensemble.providers._options import Address
@@ -70,7 +72,8 @@ class Anthropic(SdkProvider):
             )
             return cast("httpx2.Response", reply)
 
-        return Opened(client, post, anthropic.AnthropicError)
+        ask = asking(sdk, anthropic.AsyncStream[object])
+        return Opened(client, post, anthropic.AnthropicError, lambda wire, format: AnthropicBatches(wire, format, ask))
 
 
 class Messages:

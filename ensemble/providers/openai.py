@@ -6,8 +6,10 @@ from urllib.parse import urlsplit
 from pydantic import field_validator
 
 from ensemble.provider import PROVIDERS
+from ensemble.providers._batches import asking
 from ensemble.providers._connection import Opened, SdkProvider
 from ensemble.providers._http import client_settings, dress
+from ensemble.providers._openai_batches import OpenAIBatches
 from ensemble.providers._openai_reply import Gathered
 from ensemble.providers._openai_request import Manner, TokenParameter, body_of
 from ensemble.providers._options import Address
@@ -71,7 +73,8 @@ class OpenAI(SdkProvider):
             )
             return cast("httpx2.Response", reply)
 
-        return Opened(client, post, openai.OpenAIError)
+        ask = asking(sdk, openai.AsyncStream[object])
+        return Opened(client, post, openai.OpenAIError, lambda wire, format: OpenAIBatches(wire, format, ask))
 
 
 class ChatCompletions:

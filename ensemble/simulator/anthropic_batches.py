@@ -52,6 +52,8 @@ class AnthropicBatches:
         return _json(_body(batch, request))
 
     async def _list(self, request: web.Request) -> web.Response:
+        for batch in self._batches.newest():
+            await batch.settle(self._fleet, self._wire)
         data = [_body(batch, request) for batch in self._batches.newest()]
         ends = {"first_id": data[0]["id"], "last_id": data[-1]["id"]} if data else {"first_id": None, "last_id": None}
         return _json({"data": data, "has_more": False, **ends})

@@ -133,7 +133,8 @@ class OpenAIBatches:
         return _json(self._body(batch))
 
     def _finish(self, batch: Batch) -> None:
-        results = batch.results or []
+        # No order is promised, so none is kept.
+        results = list(reversed(batch.results or []))
         good = [_line(result) for result in results if result.outcome == "succeeded"]
         bad = [_line(result) for result in results if result.outcome in ("errored", "expired")]
         status = "cancelled" if batch.canceled else "expired" if batch.count("expired") else "completed"

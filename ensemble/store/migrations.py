@@ -8,7 +8,7 @@ order is the order of time; JSON is TEXT; NULL is unknown or does not apply.
 
 from sqlite_utils import Database, Migrations
 
-from ensemble.store import schema_3, schema_4, schema_5
+from ensemble.store import schema_3, schema_4, schema_5, schema_6
 
 APPLICATION_ID = 0x454E534A
 """``ENSJ``: marks the file as a log of this program in SQLite's header."""
@@ -316,6 +316,12 @@ def replies(db: Database) -> None:
 def imports(db: Database) -> None:
     """What was imported may have an unknown latency; old rows stay as they are."""
     schema_5.allow_unknown_latency(db)
+
+
+@MIGRATIONS(name="0006_batches")
+def batches(db: Database) -> None:
+    """All that a result of a batch needs to become a line of the ledger after a restart."""
+    db.executescript(schema_6.ALTER)
 
 
 def applied(db: Database) -> list[str]:

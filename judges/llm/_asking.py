@@ -11,7 +11,7 @@ from judges.errors import ModelError
 from judges.judge import Judge
 from judges.llm._prompts import PromptFile
 from judges.registry import ModelName
-from judges.types import CandidateId, Completion, Exchange, Message, Model, Prompt, ResponseFormat
+from judges.types import CandidateId, Completion, Exchange, Message, Model, Prompt, ResponseFormat, patient
 from judges.usage import NOTHING
 
 R = TypeVar("R")
@@ -45,6 +45,11 @@ class AskingJudge(Judge):
     max_output_tokens: PositiveInt = 2048
     retry_factor: PositiveInt = 4
     options: Mapping[str, object] = Field(default_factory=dict)
+
+    @property
+    def can_wait(self) -> bool:
+        """It can: its own limit of time is for models that answer at once."""
+        return True
 
     async def ask(
         self,
@@ -91,7 +96,7 @@ class AskingJudge(Judge):
 
     async def _attempt(self, model: Model, prompt: Prompt, blank: Exchange, parse: Parser[R]) -> Asked[R]:
         try:
-            async with asyncio.timeout(self.timeout_s):
+            async with asyncio.timeout(None if patient(model) else self.timeout_s):
                 reply = await model.complete(prompt)
         except TimeoutError:
             return _gave_up(blank, "failed", f"{blank.model!r} did not answer within {self.timeout_s:g} s")

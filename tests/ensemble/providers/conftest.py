@@ -36,7 +36,8 @@ class Upstream:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         self.connections.add(request.transport)
-        body = json.loads(await request.read() or b"null")
+        sent = await request.read() or b"null"
+        body = json.loads(sent) if request.content_type == "application/json" else sent
         headers = {name.lower(): value for name, value in request.headers.items()}
         self.received.append(Received(request.path, dict(request.query), headers, body))
         self.arrived.set()

@@ -220,6 +220,19 @@ async def test_a_file_of_schema_4_takes_imports_of_unknown_latency(path: Path) -
     assert path.with_name("ensemble.db.schema-4").exists()
 
 
+async def test_a_file_of_schema_5_takes_items_of_batches(path: Path) -> None:
+    with Database(path) as db:
+        MIGRATIONS.apply(db, stop_before="0006_batches")
+        db.execute("PRAGMA journal_mode = WAL")
+    store = await open_store(path)
+    await store.record(a_record())
+    await store.close()
+    assert path.with_name("ensemble.db.schema-5").exists()
+    with Database(path) as db:
+        known = set(db.table("batch_items").columns_dict)
+    assert {"digest", "stage", "seat", "attempt", "dropped", "reservation"} <= known
+
+
 async def test_opening_again_changes_nothing(store: Store, path: Path) -> None:
     await store.record(a_record())
     again = await open_store(path)
@@ -274,5 +287,5 @@ async def test_the_file_keeps_its_promises(store: Store, path: Path) -> None:
     db = sqlite3.connect(path)
     assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert db.execute("PRAGMA application_id").fetchone() == (0x454E534A,)
-    assert db.execute("PRAGMA user_version").fetchone() == (5,)
+    assert db.execute("PRAGMA user_version").fetchone() == (6,)
     db.close()

@@ -1,0 +1,130 @@
+"""Calls in bulk over an SDK: what both batch protocols share."""
+
+import asyncio
+from abc import abstractmethod
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from contextlib import aclosing
+from datetime import datetime
+from typing import Any, ClassVar, cast
+from urllib.parse import quote
+
+from ensemble.batch import BatchLimits, BatchResult, BatchState, Found
+from ensemble.errors import CallFailed
+from ensemble.providers._connection import Format, HttpConnection, encoded
+from ensemble.providers._http import Ask, Wire
+from ensemble.providers._shapes import WrongShape, known, table
+from ensemble.providers._text import NotJson, from_json
+from judges.types import Prompt
+
+PATIENCE_S = 900.0
+"""Most seconds of one upload or download; how long the work itself takes is another matter."""
+PAGE = 100
+MOST_PAGES = 50
+
+
+class BatchingConnection(HttpConnection):
+    """An open client that also takes calls in bulk."""
+
+    batch_limits: ClassVar[BatchLimits]
+
+    def __init__(self, wire: Wire, format: Format, ask: Ask) -> None:
+        super().__init__(wire, format)
+        self._ask = ask
+
+    def batch_item(self, custom_id: str, model: str, prompt: Prompt) -> bytes:
+        """As ``BatchConnection.batch_item``."""
+        document, _ = self._format.body(model, prompt, stream=False)
+        return encoded(self._item(custom_id, document))[0]
+
+    @abstractmethod
+    def _item(self, custom_id: str, body: Mapping[str, object]) -> Mapping[str, object]:
+        """One item as the wire has it."""
+
+    @abstractmethod
+    async def submit_batch(self, name: str, items: Sequence[bytes]) -> str:
+        """As ``BatchConnection.submit_batch``."""
+
+    @abstractmethod
+    async def find_batch(
+        self, name: str, custom_ids: Collection[str], since: datetime, known: Collection[str]
+    ) -> Found:
+        """As ``BatchConnection.find_batch``."""
+
+    @abstractmethod
+    async def batch_state(self, id_: str) -> BatchState:
+        """As ``BatchConnection.batch_state``."""
+
+    @abstractmethod
+    def batch_results(self, id_: str) -> AsyncGenerator[BatchResult, None]:
+        """As ``BatchConnection.batch_results``."""
+
+    @abstractmethod
+    async def cancel_batch(self, id_: str) -> None:
+        """As ``BatchConnection.cancel_batch``."""
+
+    async def _document(self, path: str, **given: Any) -> Mapping[str, object]:
+        """The reply to one request as an object. Raises CallFailed."""
+        try:
+            async with (
+                asyncio.timeout(PATIENCE_S),
+                self._wire.receive(lambda: self._ask(path, **given)) as reply,
+            ):
+                try:
+                    return table(await reply.document(), "the reply")
+                except WrongShape as error:
+                    raise reply.bad(str(error)) from error
+        except TimeoutError as error:
+            raise CallFailed(f"no reply within {PATIENCE_S:.0f} s", failure="timeout", retryable=True) from error
+
+    async def _id(self, path: str, **given: Any) -> str:
+        """The id of what one request has made. Raises CallFailed."""
+        id_ = known((await self._document(path, **given)).get("id"))
+        if id_ is None:
+            raise CallFailed("the reply names no id", failure="bad_reply", retryable=True, http_status=200)
+        return id_
+
+    async def _rows(self, path: str) -> AsyncGenerator[Mapping[str, object], None]:
+        """The objects of a file of JSON lines; what is none is left out. Raises CallFailed."""
+        async with self._wire.receive(lambda: self._ask(path)) as reply, aclosing(reply.lines()) as lines:
+            async for line in lines:
+                try:
+                    yield table(from_json(line), "the line")
+                except (NotJson, WrongShape):
+                    continue
+
+
+def segment(id_: str) -> str:
+    """A provider's id as one step of a path, whatever it holds."""
+    return quote(id_, safe="")
+
+
+def asking(sdk: Any, stream_cls: Any) -> Ask:
+    """How ``sdk``, a client of OpenAI's or Anthropic's, sends anything that its API has."""
+    import httpx2
+
+    # Asked for the response itself, the SDK hands it over unread and unparsed, whatever stream_cls says.
+    unread: dict[str, Any] = {"cast_to": httpx2.Response, "stream": True, "stream_cls": stream_cls}
+
+    async def ask(
+        path: str,
+        *,
+        body: bytes | None = None,
+        file: bytes | None = None,
+        fields: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> httpx2.Response:
+        if file is not None:
+            reply = await sdk.post(
+                path,
+                body=dict(fields or {}),
+                files=[("file", ("batch.jsonl", file, "application/jsonl"))],
+                options={"headers": {"Content-Type": "multipart/form-data"}},
+                **unread,
+            )
+        elif body is not None:
+            reply = await sdk.post(path, content=body, **unread)
+        else:
+            reply = await sdk.get(path, options={"params": dict(query or {})}, **unread)
+        return cast("httpx2.Response", reply)
+
+    return ask
