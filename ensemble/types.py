@@ -147,7 +147,7 @@ class Call:
         member_digest: digest of what decided the answer (``Member.digest``), None where unknown.
         price: digest of the price row that was applied, None where the member has no price.
         transport: ``sdk`` or ``direct``; ``import`` of a call that somebody else made.
-        total_s: None for one that was imported with no time, and for one of a batch, whose time says nothing of the member.
+        total_s: None for one that was imported with no time, and for one of a batch: it says nothing of the member.
         detail: one sentence for the operator; holds no secret.
         unsupported: parameters for whose sake the member was left out, by wire name (``strict_params``).
         hedge: the attempt was made beside a slow one that was still under way.
