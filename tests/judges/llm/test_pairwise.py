@@ -184,6 +184,22 @@ async def test_a_timeout_is_a_failed_verdict() -> None:
     assert "0.01 s" in verdict.reason
 
 
+class Slow(Silent):
+    """A model whose questions are handed over in bulk."""
+
+    patient = True
+
+    async def complete(self, prompt: Prompt) -> Completion:
+        await asyncio.sleep(0.03)
+        return Completion(text="[[A]]", finish_reason="stop")
+
+
+async def test_nobody_hurries_a_patient_model() -> None:
+    judge = a_pairwise(timeout_s=0.001)
+    assert (await judge.judge(a_case("one", "other"), {"small": Slow()})).outcome == "decided"
+    assert judge.can_wait
+
+
 async def test_cancellation_from_outside_escapes() -> None:
     model = Silent()
     async with asyncio.TaskGroup() as group:
