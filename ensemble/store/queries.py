@@ -72,7 +72,7 @@ def request(db: Database, id_: RequestId) -> Tree | None:
 
 def labels(db: Database, *, complete: bool, people: People = "ignore") -> Iterator[Label]:
     """Labels in order of arrival, read row by row from the open transaction of ``db``."""
-    return map(_label, label_rows(db, complete=complete, people=people))
+    return map(label_of, label_rows(db, complete=complete, people=people))
 
 
 def _verdicts(db: Database, id_: RequestId) -> list[Tree]:
@@ -108,7 +108,8 @@ def _value(name: str, value: object) -> object:
     return bool(value) if name in _TRUTH and value is not None else value
 
 
-def _label(row: Mapping[str, str]) -> Label:
+def label_of(row: Mapping[str, str]) -> Label:
+    """The label that a row of ``label_rows`` holds."""
     usable = bool(row["usable"])
     best = cast("list[str]", loads(row["best"])) if usable else ()
     return Label(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -29,6 +30,21 @@ def draws(groups: Sequence[str], *, number: int = DRAWS, seed: int = 0) -> Itera
 
     Groups are drawn with replacement, in an order of their own: how the rows are ordered changes nothing.
     """
+    if len(groups) * number <= _AT_ONCE * 4:
+        yield _kept(tuple(groups), number, seed)
+        return
+    yield from _drawn(groups, number, seed)
+
+
+@lru_cache(maxsize=4)
+def _kept(groups: tuple[str, ...], number: int, seed: int) -> FloatArray:
+    """The draws of small tables, which dozens of figures share."""
+    whole = np.concatenate([np.empty((0, len(groups))), *_drawn(groups, number, seed)])
+    whole.flags.writeable = False
+    return whole
+
+
+def _drawn(groups: Sequence[str], number: int, seed: int) -> Iterator[FloatArray]:
     names, place = np.unique(np.asarray(groups, dtype=object).astype(str), return_inverse=True)
     random = np.random.default_rng(seed)
     chunk = max(1, _AT_ONCE // max(1, len(groups)))

@@ -17,7 +17,7 @@ from ensemble.training.accuracy import (
     shares,
     taken,
 )
-from ensemble.training.bootstrap import DRAWS, Interval, interval, mean, ratio
+from ensemble.training.bootstrap import DRAWS, Interval, Statistic, interval, mean, ratio
 from ensemble.training.curves import LEVELS, Pair, aiq, aiq_code, apgr, cpt, hull, pair_curve, pair_saving, reach
 from ensemble.training.frontier import Sweep, choose, lambdas, sweep, sweep_aiq, sweep_saving, trivial
 from ensemble.training.table import FloatArray, IntArray, Table
@@ -30,6 +30,7 @@ __all__ = [
     "Interval",
     "Pair",
     "Reading",
+    "Statistic",
     "Sweep",
     "accuracy",
     "aiq",

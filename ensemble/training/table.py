@@ -1,7 +1,7 @@
 """Labels as arrays: n requests by m members, the one shape that fitting, splitting and measuring share."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypeAlias
 
@@ -123,8 +123,9 @@ def hashed(text: str) -> str:
 def from_labels(labels: Iterable[Label], *, members: Sequence[str] | None = None) -> Table:
     """Labels as a table, in their order; without those from which no router may learn, such as a fallback's.
 
-    Where all answers were bad there is no winner to vote for, but the qualities stay. ``members`` are the columns; left
-    out, every member that a label names, in alphabetical order.
+    Where all answers were bad there is no winner to vote for, but the qualities stay. Where the evaluator gave no
+    scores, winning is the quality: 1 for the winners, 0 for the others of a panel that was judged as a whole.
+    ``members`` are the columns; left out, every member that a label names, in alphabetical order.
     """
     kept = [label for label in labels if label.usable or label.kind == "all_bad"]
     voting = np.array([label.kind != "all_bad" for label in kept], dtype=np.bool_)
@@ -133,17 +134,16 @@ def from_labels(labels: Iterable[Label], *, members: Sequence[str] | None = None
 
     shape = (len(kept), len(names))
 
-    def grid(name: str) -> FloatArray:
-        values = [[getattr(label, name).get(member) for member in names] for label in kept]
-        return np.array(values, dtype=np.float64).reshape(shape)
+    def grid(values: Iterable[Mapping[str, float | None]]) -> FloatArray:
+        return np.array([[one.get(member) for member in names] for one in values], dtype=np.float64).reshape(shape)
 
     return Table(
         ids=tuple(label.request for label in kept),
         texts=texts,
         members=names,
-        quality=grid("scores"),
-        nano_usd=grid("nano_usd"),
-        seconds=grid("total_s"),
+        quality=grid(map(_quality, kept)),
+        nano_usd=grid(label.nano_usd for label in kept),
+        seconds=grid(label.total_s for label in kept),
         best=np.array([[m in label.best for m in names] for label in kept], np.bool_).reshape(shape) & voting[:, None],
         groups=tuple(label.conversation or hashed(text) for label, text in zip(kept, texts, strict=True)),
         arrived=tuple(label.arrived for label in kept),
@@ -151,6 +151,14 @@ def from_labels(labels: Iterable[Label], *, members: Sequence[str] | None = None
         usable=voting,
         domains=tuple(label.domain for label in kept),
     )
+
+
+def _quality(label: Label) -> Mapping[str, float]:
+    if label.scores:
+        return label.scores
+    best = frozenset[str]() if label.kind == "all_bad" else label.best
+    judged = {*label.nano_usd, *label.total_s, *best} if label.complete else best
+    return {member: float(member in best) for member in judged}
 
 
 def _members(labels: Iterable[Label]) -> tuple[str, ...]:

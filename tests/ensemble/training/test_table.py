@@ -50,6 +50,15 @@ def test_where_all_is_bad_qualities_stay_and_nobody_wins() -> None:
     assert table.quality.tolist() == [[1.0, 0.25]] * 2
 
 
+def test_where_nobody_gave_scores_winning_is_the_quality() -> None:
+    rows = [
+        a_label("a", scores={}),
+        a_label("b", scores={}, complete=False),
+        a_label("c", scores={}, kind="all_bad", best=frozenset({"large", "small"})),
+    ]
+    assert np.nan_to_num(from_labels(rows).quality, nan=-1).tolist() == [[1.0, 0.0], [1.0, -1.0], [0.0, 0.0]]
+
+
 def test_what_no_router_may_learn_from_is_left_out() -> None:
     table = from_labels([a_label("a", kind="fallback", usable=False), a_label("b", usable=False), a_label("c")])
     assert table.ids == ("c",)

@@ -1,0 +1,198 @@
+"""One evaluation from names to figures: routers by name, labels of a log or file, and the fleet to plan with."""
+
+import asyncio
+import difflib
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from ensemble.config import Settings, unloadable
+from ensemble.errors import ConfigError, InvalidRequest
+from ensemble.fleet import Fleet, MemberSettings
+from ensemble.ledger import Aim
+from ensemble.money import Total, total
+from ensemble.router import ROUTERS, MemberName, Router
+from ensemble.routers.single import Single
+from ensemble.ruling import Models as Consulted
+from ensemble.service import open_bench
+from ensemble.training.evaluate import evaluate, measurable
+from ensemble.training.held import Held, hold
+from ensemble.training.offpolicy import Estimate, Logged, NoOverlap, snips
+from ensemble.training.panels import Panels, panels
+from ensemble.training.reading import examples_of
+from ensemble.training.replay import Models, Replayed, nothing, offline_fleet, replay
+from ensemble.training.report import Report
+from ensemble.types import Call, Request
+from judges.judge import Judge
+from judges.registry import obstacles
+from judges.types import Model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What is to be measured.
+
+    Attributes:
+        settings: None where there is no configuration; then the members are those of the labels.
+        off_policy: estimate the routers' quality from routed traffic, too.
+        call: routers may ask models.
+    """
+
+    data: Path
+    routers: Mapping[str, Router]
+    settings: Settings | None = None
+    members: tuple[str, ...] = ()
+    panels: bool = False
+    off_policy: bool = False
+    call: bool = False
+    draws: int = 1000
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """What was found. ``offpolicy`` holds, by router, an estimate or the sentence why there is none.
+
+    ``asked`` is what routers spent on asking models, ``curves`` holds learning curves (labels, quality) by router.
+    """
+
+    data: Path
+    report: Report
+    panels: Panels | None = None
+    offpolicy: Mapping[str, Estimate | str] = field(default_factory=dict)
+    curves: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
+    asked: Total = field(default_factory=lambda: Total(0, 0))
+
+
+def routers_of(names: tuple[str, ...], settings: Settings | None) -> dict[str, Router]:
+    """The routers that are meant: by the name of a router or member of ``settings``, or by the folder of a trained one.
+
+    Raises:
+        InvalidRequest: there is none of a name; the nearest names are told.
+    """
+    routers = dict(settings.routers) if settings else {}
+    members = tuple(settings.members) if settings else ()
+    found: dict[str, Router] = {}
+    for name in names:
+        path = Path(name)
+        if name in routers:
+            found[name] = routers[name]
+        elif name in members or (settings is None and not path.exists()):
+            found[name] = Single(member=MemberName(name))
+        elif path.is_dir():
+            found[name] = _trained(path)
+        else:
+            known = [*routers, *members]
+            near = difflib.get_close_matches(name, known, n=1) or known
+            raise InvalidRequest(f"there is no router, member or router folder {name!r}; try {', '.join(near)}")
+    return found
+
+
+def _trained(folder: Path) -> Router:
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        use = str(manifest["use"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InvalidRequest(f"{folder} is no router folder: manifest.json cannot be read ({error})") from None
+    return ROUTERS.build({"use": use, "path": str(folder)})
+
+
+async def run(task: Task) -> Evaluation:
+    """Read the labels, let the routers plan, and measure.
+
+    Raises:
+        ConfigError: a router cannot be loaded.
+        InvalidRequest: the labels cannot be used, or none is left to measure on.
+        StoreError: the log cannot be read.
+    """
+    judges = task.settings.judges if task.settings else {}
+    await asyncio.to_thread(_load, task)
+    trained = frozenset[str]().union(*(router.trained_on() for router in task.routers.values()))
+    whole = await asyncio.to_thread(lambda: hold(examples_of(task.data, complete=not task.off_policy)))
+    offpolicy = await _off_policy(whole, task, judges) if task.off_policy else {}
+    held, frame = await asyncio.to_thread(measurable, whole, trained, task.members or None)
+    calls: list[Call] = []
+    async with _fleet(task, held, calls) as (fleet, models):
+        replayed = [
+            await replay(name, router, held, fleet, judges=judges, models=models)
+            for name, router in task.routers.items()
+        ]
+    report = await asyncio.to_thread(lambda: evaluate(held, frame, replayed, draws=task.draws, seed=task.seed))
+    tried = await asyncio.to_thread(lambda: panels(held, draws=task.draws, seed=task.seed)) if task.panels else None
+    return Evaluation(
+        data=task.data,
+        report=report,
+        panels=tried,
+        offpolicy=offpolicy,
+        asked=total(call.usage.nano_usd for call in calls),
+    )
+
+
+def _load(task: Task) -> None:
+    settings = task.settings
+    problems = (
+        [one.line for one in unloadable(replace(settings, providers={}, routers=task.routers))]
+        if settings
+        else [f"{name}: {told}" for name, router in task.routers.items() for _, told in obstacles(router)]
+    )
+    if problems:
+        raise ConfigError("\n".join(problems))
+
+
+@asynccontextmanager
+async def _fleet(task: Task, held: Held, calls: list[Call]) -> AsyncIterator[tuple[Fleet, Models]]:
+    """The fleet to plan with, and what routers may ask about a request."""
+    if not task.call or task.settings is None:
+        known = task.settings.members if task.settings else {}
+        missing = {name: MemberSettings(provider="none", model=name) for name in held.table.members}  # type: ignore[arg-type] # a name, see ProviderName
+        yield offline_fleet({**missing, **known}), nothing
+        return
+    async with open_bench(task.settings, {}) as fleet:
+
+        def models(request: Request) -> Mapping[str, Model]:
+            aim = Aim(purpose="router", seat=request.model)
+            return Consulted(fleet, request, aim, calls.append, request.deadline)
+
+        yield fleet, models
+
+
+async def _off_policy(whole: Held, task: Task, judges: Mapping[str, Judge]) -> dict[str, Estimate | str]:
+    """An estimate for each router on all rows, complete or not; the sentence why there is none where there is none."""
+    found: dict[str, Estimate | str] = {}
+    fresh = whole
+    async with _fleet(task, whole, []) as (fleet, _):
+        for name, router in task.routers.items():
+            fresh = whole.take(whole.unseen(router.trained_on()))
+            # A plan is made for every row; what it would get is estimated, not looked up.
+            made = await replay(name, router, _as_if_known(fresh), fleet, judges=judges)
+            found[name] = await asyncio.to_thread(_estimate, fresh, made, task)
+    return found
+
+
+def _as_if_known(held: Held) -> Held:
+    return replace(held, table=replace(held.table, quality=np.nan_to_num(held.table.quality)))
+
+
+def _estimate(held: Held, made: Replayed, task: Task) -> Estimate | str:
+    planned = made.choice.sum(axis=1) > 0
+    rows = held.take(planned)
+    if (made.called.sum(axis=1) > 1).any():
+        return "it calls several members at once; only routers that choose one can be estimated from routed traffic"
+    try:
+        return snips(
+            Logged(
+                target=made.choice[planned],
+                propensity=rows.propensity,
+                quality=rows.table.quality,
+                groups=rows.table.groups,
+                members=rows.table.members,
+            ),
+            draws=task.draws,
+            seed=task.seed,
+        )
+    except NoOverlap as error:
+        return str(error)

@@ -1,0 +1,96 @@
+"""Labels with what training and evaluation need beside them: prompt, answers, what people said, cost of judging."""
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+from sqlite_utils import Database
+
+from ensemble.errors import StoreError
+from ensemble.store.content import loads, prompt_of, unbind
+from ensemble.store.faults import explain
+from ensemble.store.label_rows import label_rows
+from ensemble.store.people import Words, opinion, words
+from ensemble.store.queries import label_of
+from ensemble.store.sqlite import open_reader
+from ensemble.types import Label
+from judges.types import CandidateId, Message, Prompt
+
+_REQUEST = "SELECT messages, options, tags, metadata, reference FROM requests WHERE id = ? AND content = 'kept'"
+_ANSWERS = "SELECT id, member, text FROM candidates WHERE request_id = ? ORDER BY member, sample, call_id"
+_JUDGING = """
+SELECT CASE WHEN count(nano_usd) = count(*) THEN coalesce(sum(nano_usd), 0) END FROM calls
+WHERE request_id = ? AND purpose = 'judge'
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """One label and what it is about.
+
+    Attributes:
+        answers: the first answer of each member that gave one.
+        people: members that most people find best, none where they find all bad; None where nobody told.
+        judge_nano_usd: what all judging of the request cost; None where that is unknown.
+    """
+
+    label: Label
+    prompt: Prompt
+    tags: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    reference: str | None = None
+    answers: Mapping[str, str] = field(default_factory=dict)
+    people: frozenset[str] | None = None
+    judge_nano_usd: int | None = None
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """The conversation."""
+        return self.prompt.messages
+
+
+def examples(path: Path, *, complete: bool = True) -> Iterator[Example]:
+    """The labels of judges in the log at ``path``, in order of arrival and one snapshot; without expired texts. Blocks.
+
+    ``complete=False`` adds those for which not every member of the plan was judged.
+
+    Raises:
+        StoreError: there is no such log, or it cannot be read.
+    """
+    try:
+        with closing(open_reader(path)) as db:
+            db.begin()
+            told = words(db)
+            for row in label_rows(db, complete=complete, people="ignore"):
+                label = label_of(row)
+                found = _example(db, label, told.get(label.request))
+                if found is not None:
+                    yield found
+    except sqlite3.Error as error:
+        raise StoreError(explain(error, path)) from error
+
+
+def _example(db: Database, label: Label, told: Words | None) -> Example | None:
+    request = db.execute(_REQUEST, [label.request]).fetchone()
+    if request is None:
+        return None
+    messages, options, tags, metadata, reference = request
+    authors: dict[CandidateId, str] = {}
+    answers: dict[str, str] = {}
+    for id_, member, text in db.execute(_ANSWERS, [label.request]):
+        authors[id_] = unbind(member)
+        answers.setdefault(authors[id_], unbind(text))
+    heard = opinion(told, authors) if told else None
+    return Example(
+        label=label,
+        prompt=prompt_of(messages, options),
+        tags=cast("dict[str, str]", loads(tags)),
+        metadata=cast("dict[str, str]", loads(metadata)),
+        reference=None if reference is None else unbind(reference),
+        answers=answers,
+        people=None if heard is None else frozenset(authors[one] for one in heard.best),
+        judge_nano_usd=db.execute(_JUDGING, [label.request]).fetchone()[0],
+    )

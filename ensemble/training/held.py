@@ -1,0 +1,70 @@
+"""Labelled requests to measure routers on: the table, and what a router and a panel need beside it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ensemble.store.examples import Example
+from ensemble.training.table import BoolArray, FloatArray, Table, from_labels, hashed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Held:
+    """n labelled requests over m members.
+
+    Attributes:
+        table: their labels, with the answers where they were kept.
+        examples: n, what each row is made of.
+        people: (n, m) what most people find best; empty rows where nobody told.
+        propensity: (n, m) probability with which a member was called; NaN where that is unknown.
+        judge_nano_usd: n, what judging the row cost; NaN where that is unknown.
+    """
+
+    table: Table
+    examples: tuple[Example, ...]
+    people: BoolArray
+    propensity: FloatArray
+    judge_nano_usd: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def take(self, rows: NDArray[Any] | Sequence[int]) -> "Held":
+        """The given rows (a mask or indices), in that order."""
+        index = np.asarray(rows)
+        index = np.flatnonzero(index) if index.dtype == np.bool_ else index.astype(np.int64)
+        return replace(
+            self,
+            table=self.table.take(index),
+            examples=tuple(self.examples[row] for row in index),
+            people=self.people[index],
+            propensity=self.propensity[index],
+            judge_nano_usd=self.judge_nano_usd[index],
+        )
+
+    def unseen(self, trained_on: frozenset[str]) -> BoolArray:
+        """Rows (n,) that a router was not fitted on, by id, conversation or text."""
+        table = self.table
+        rows = zip(table.ids, table.groups, table.texts, strict=True)
+        return np.array([trained_on.isdisjoint((id_, group, hashed(text))) for id_, group, text in rows], np.bool_)
+
+
+def hold(examples: Iterable[Example], *, members: Sequence[str] | None = None) -> Held:
+    """Examples as arrays, without those from which nothing can be learned (see ``from_labels``)."""
+    kept = [one for one in examples if one.label.usable or one.label.kind == "all_bad"]
+    table = from_labels((one.label for one in kept), members=members)
+    names, shape = table.members, (len(kept), len(table.members))
+    drawn = [
+        [one.label.propensities.get(name, 0.0) if one.label.propensities else np.nan for name in names] for one in kept
+    ]
+    judging = [np.nan if one.judge_nano_usd is None else one.judge_nano_usd for one in kept]
+    return Held(
+        table=replace(table, outputs=tuple(tuple(one.answers.get(name) for name in names) for one in kept)),
+        examples=tuple(kept),
+        people=np.array([[name in (one.people or ()) for name in names] for one in kept], np.bool_).reshape(shape),
+        propensity=np.array(drawn, dtype=np.float64).reshape(shape),
+        judge_nano_usd=np.array(judging, dtype=np.float64),
+    )

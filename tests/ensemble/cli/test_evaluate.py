@@ -1,0 +1,115 @@
+"""``ensemble evaluate``: routers of a configuration on a file of labels and on the log."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.ensemble.cli.conftest import Run
+
+LABEL = {
+    "prompt": "What is 2 x 21?",
+    "models": {
+        "small": {"score": 1.0, "nano_usd": 10, "total_s": 1.0, "output": "42"},
+        "large": {"score": 1.0, "nano_usd": 100, "total_s": 2.0, "output": "It is 42."},
+    },
+}
+
+
+@pytest.fixture
+def labels(config: Path) -> Path:
+    """Sixty labels in the folder of the configuration: every third request needs large."""
+    path = config.parent / "labels.jsonl"
+    with path.open("w") as file:
+        for row in range(60):
+            models: Any = json.loads(json.dumps(LABEL["models"]))
+            models["small"]["score"] = float(row % 3 > 0)
+            tree = {"id": f"r{row}", "prompt": f"What is {row} x 21?", "models": models, "human": ["large"]}
+            file.write(json.dumps(tree) + "\n")
+    return path
+
+
+async def test_the_table_holds_routers_and_baselines(labels: Path, run: Run) -> None:
+    told = await run("evaluate", "best", "small", "--data", str(labels), "--draws", "100")
+    assert told.exit_code == 0, told.output
+    for name in ("best*", "small*", "random", "cheapest", "best single", "length only", "oracle", "always large"):
+        assert f"\n  {name} " in told.stdout
+    small = next(line for line in told.stdout.splitlines() if line.startswith("  small*"))
+    assert "0.667 [" in small  # the quality ratio, with its interval
+    assert "0.900 [" in small  # beside what is saved
+    assert "ties right, people" in told.stdout
+    assert "asked for on 60 requests; its cost and time are in no figure" in told.stdout
+
+
+async def test_json_has_every_figure(labels: Path, run: Run) -> None:
+    told = await run("evaluate", "small", "--data", str(labels), "--json", "--panels", "--draws", "100")
+    tree = json.loads(told.stdout)
+    line = tree["lines"][0]
+    assert line["accuracy"]["ties_right"]["value"]["point"] == pytest.approx(2 / 3, abs=1e-6)
+    assert line["accuracy"]["ties_right"]["constant"] == "large"
+    assert line["people"]["ties_right"]["value"]["point"] == 0.0
+    assert line["saved"]["point"] == 0.9
+    assert line["frontier"] is None
+    assert tree["panels"]["smallest"]["members"] == ["large"]
+    assert (tree["rows"], tree["people"]) == (60, 60)
+
+
+@pytest.mark.parametrize(("floor", "status"), [("ratio=0.6", 0), ("ratio=0.99", 3), ("0.6", 0), ("saved=0.95", 3)])
+async def test_a_router_below_the_floor_is_status_3(floor: str, status: int, labels: Path, run: Run) -> None:
+    told = await run("evaluate", "small", "--data", str(labels), "--at-least", floor, "--draws", "100")
+    assert told.exit_code == status, told.output
+    assert ("below" in told.stderr) == (status == 3)
+
+
+async def test_the_page_is_written_and_texts_stay_out_if_asked(labels: Path, run: Run) -> None:
+    page = labels.parent / "report.html"
+    told = await run(
+        "evaluate", "small", "--data", str(labels), "--html", str(page), "--no-texts", "--draws", "100", "--json"
+    )
+    assert told.exit_code == 0
+    assert "Worst misroutes" in page.read_text()
+    assert "x 21?" not in page.read_text() + told.stdout
+
+
+async def test_routers_are_measured_on_the_log(config: Path, run: Run) -> None:
+    for number in range(3):
+        assert (await run("ask", f"What is {number} x 21?", "--quiet")).exit_code == 0
+    told = await run("evaluate", "best", "--draws", "100", "--off-policy")
+    assert told.exit_code == 0, told.output
+    assert "3 requests in 3 groups" in told.stdout
+    assert "best, from routed traffic: it calls several members at once" in told.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("bst", "--data", "labels.jsonl"), "there is no router, member or router folder 'bst'; try best"),
+        (("best", "--data", "labels.jsonl", "--member", "huge"), "huge"),
+        (("best", "--data", "nothing.jsonl"), "nothing.jsonl"),
+        (("best", "--data", "labels.jsonl", "--at-least", "speed=1"), "give FIGURE=NUMBER with a figure of accuracy"),
+        ((), "name a router to measure, or give --panels"),
+        ((".", "--data", "labels.jsonl"), "is no router folder"),
+    ],
+)
+async def test_what_cannot_be_done_is_one_sentence(
+    arguments: tuple[str, ...], told: str, labels: Path, run: Run
+) -> None:
+    found = await run("evaluate", *arguments)
+    assert found.exit_code in (1, 2)
+    assert told in found.stderr
+    assert "Traceback" not in found.output
+
+
+async def test_without_a_configuration_members_are_those_of_the_labels(labels: Path, run: Run) -> None:
+    told = await run("evaluate", "small", "--config", "none.toml", "--data", str(labels), "--draws", "100")
+    assert told.exit_code == 0, told.output
+
+
+async def test_texts_of_a_file_do_not_steer_the_terminal(config: Path, run: Run) -> None:
+    path = config.parent / "labels.jsonl"
+    rows = [{"prompt": f"q{row}", "models": {"small": {"score": 1}, "\x1b[31mred": {"score": 0.5}}} for row in range(3)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    told = await run("evaluate", "small", "--data", str(path), "--draws", "100", "--panels")
+    assert told.exit_code == 0, told.output
+    assert "\x1b" not in told.output
