@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import click
@@ -10,9 +12,10 @@ from ensemble.cli import _options
 from ensemble.cli._output import columns, put, screen
 from ensemble.config import load, read
 from ensemble.importing.formats import NAMES, Name, opened
-from ensemble.importing.given import Scale
+from ensemble.importing.given import Given, Scale
 from ensemble.importing.importer import Importer, Taken
 from ensemble.labelling.rejects import Rejects, beside
+from ensemble.labelling.rows import Reject
 from ensemble.store import open_store
 from judges.types import Prompt
 
@@ -32,7 +35,7 @@ def _scale(context: click.Context, parameter: click.Parameter, given: str) -> Sc
 @_options.config
 @_options.db
 @click.option("--format", "form", type=click.Choice(NAMES), required=True, help="What the rows are.")
-@click.option("--name", help="Of the data set and of whoever scored.  [default: the file's name]")
+@click.option("--name", help="Of the data set and of whoever scored.  [default: the file's; a matrix has sets]")
 @click.option("--scale", metavar="LOW:HIGH", default="0:1", show_default=True, callback=_scale, help="Scores.")
 @click.option(
     "--requests",
@@ -62,7 +65,8 @@ def command(
     path = db or (read(config).settings if config.exists() else load(config)).store.path
     run = name or ("stdin" if file == "-" else Path(file).name.split(".")[0])
     bad = rejects or beside(path, run)
-    taken = asyncio.run(_take(path, run, bad, file, form, scale, requests))
+    source = opened(file, form, parse=_parse, scale=scale, requests=requests)
+    taken = asyncio.run(_take(path, bad, source, run, own_sets=name is None))
     if as_json:
         told = {"name": run, "log": str(path), "rejects": str(bad) if taken.rejected else None}
         click.echo(json.dumps(taken.plain() | told, indent=2))
@@ -73,11 +77,13 @@ def command(
         raise SystemExit(3)
 
 
-async def _take(log: Path, run: str, bad: Path, file: str, form: Name, scale: Scale, requests: Path | None) -> Taken:
+async def _take(
+    log: Path, bad: Path, source: AbstractContextManager[Iterator[Given | Reject]], run: str, *, own_sets: bool
+) -> Taken:
     store = await open_store(log)
     try:
-        with Rejects(bad) as rejects, opened(file, form, parse=_parse, scale=scale, requests=requests) as rows:
-            return await Importer(store, run).take(rows, rejects)
+        with Rejects(bad) as rejects, source as rows:
+            return await Importer(store, run, own_sets=own_sets).take(rows, rejects)
     finally:
         await store.close()
 

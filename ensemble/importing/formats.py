@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Literal, cast, get_args
 
@@ -11,7 +12,7 @@ from ensemble.importing.matrix import Matrix
 from ensemble.importing.openai_log import BatchInput, OpenAILog
 from ensemble.importing.promptfoo import Promptfoo, results_of
 from ensemble.labelling.rows import Parse, Reject, RowReader
-from ensemble.labelling.sources import BadSource, Raw, open_source
+from ensemble.labelling.sources import BadSource, Raw, format_of, open_source
 
 Name = Literal["candidates", "matrix", "openai-log", "promptfoo"]
 NAMES: tuple[Name, ...] = get_args(Name)
@@ -44,7 +45,7 @@ def opened(
         else:
             made: dict[str, Callable[[RowReader, Scale], Format]] = {
                 "candidates": Candidates,
-                "matrix": Matrix,
+                "matrix": partial(Matrix, cells=file != "-" and format_of(Path(file)) == "csv"),
                 "promptfoo": Promptfoo,
             }
             yield made[form](reader, scale).read(source)

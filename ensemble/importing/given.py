@@ -32,13 +32,14 @@ class Given:
     """One prompt with its answers.
 
     ``best`` holds the places of the best answers, none where all are bad; None where nobody said. ``at`` is when the
-    answers were made, None where unknown.
+    answers were made, None where unknown. ``dataset`` is the set that the row itself says it is of, or None.
     """
 
     row: Row
     answers: tuple[Answer, ...]
     best: frozenset[int] | None = None
     at: datetime | None = None
+    dataset: str | None = None
 
 
 class Format(Protocol):

@@ -54,13 +54,15 @@ class Taken:
 class Importer:
     """Takes in rows as the data set ``name``; findings are those of the judge ``imported:NAME``.
 
+    With ``own_sets``, a row that says of which data set it is goes into that one.
+
     A prompt that is in the log gets the answers that it lacks; one that is not is recorded with source ``import``. Two
     imports of one name must not run at once.
     """
 
-    def __init__(self, store: Store, name: str) -> None:
+    def __init__(self, store: Store, name: str, *, own_sets: bool = False) -> None:
         self.taken = Taken()
-        self._store, self._name = store, name
+        self._store, self._name, self._own_sets = store, name, own_sets
         self._judge = f"{MARK}{name}"
 
     async def take(self, source: Iterator[Given | Reject], rejects: Rejects) -> Taken:
@@ -95,8 +97,9 @@ class Importer:
             known = (await self._store.read(partial(held, hashes=[hash_]))).get(hash_)
             id_ = await self._new(one, fresh, at) if known is None else await self._more(one, known)
             row = one.row
+            dataset = (one.dataset if self._own_sets else None) or self._name
             entry = DatasetRow(
-                dataset=self._name, row_id=row.row_id, request=id_, position=row.position, metadata=row.metadata
+                dataset=dataset, row_id=row.row_id, request=id_, position=row.position, metadata=row.metadata
             )
             await self._store.change(partial(enter, rows=[entry]))
 

@@ -1,14 +1,17 @@
 """``--format matrix``: RouterBench's wide table, one row per prompt and three columns per model.
 
-``sample_id``, ``prompt``, ``eval_name``, then for each model ``MODEL`` (its score), ``MODEL|model_response`` and
-``MODEL|total_cost`` (US dollars). RouterBench writes texts as lists in Python's notation (``['text']``): of one text it
-is the text, of several they are turns of the user. ``ensemble export --format matrix`` writes whole conversations as a
-JSON array of messages.
+``sample_id``, ``prompt``, ``eval_name`` (the domain and, unless the import is given a name, the data set), then for
+each model ``MODEL`` (its score), ``MODEL|model_response`` and ``MODEL|total_cost`` (US dollars). RouterBench writes
+texts as lists in Python's notation (``['text']``): of one text it is the text, of several they are turns of the user;
+a response is taken for such a list only where the prompt is one. ``ensemble export --format matrix`` writes whole
+conversations as a JSON array of messages, and puts an apostrophe before cells of CSV that a spreadsheet would run,
+which is taken off.
 
 Source: https://huggingface.co/datasets/withmartian/routerbench (Hu et al., 2024, arXiv:2403.12031).
 """
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -18,6 +21,7 @@ from ensemble.importing.given import FROM_0_TO_1, Answer, Given, Scale, dollars,
 from ensemble.labelling.rows import BadRow, Reject, RowReader
 from ensemble.labelling.sources import Raw
 
+_SHIELDED = re.compile(r"''*[=+\-@\t\r]")
 RESPONSE, COST = "|model_response", "|total_cost"
 NOT_KEPT = frozenset({"oracle_model_to_route_to"})
 """It follows from the scores."""
@@ -25,15 +29,21 @@ NOT_KEPT = frozenset({"oracle_model_to_route_to"})
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """Reads the wide table. A model with neither score, response nor cost did not answer the prompt of the row."""
+    """Reads the wide table. A model with neither score, response nor cost did not answer the prompt of the row.
+
+    ``cells`` says that the rows come from CSV.
+    """
 
     reader: RowReader
     scale: Scale = FROM_0_TO_1
+    cells: bool = False
 
     def read(self, source: Iterator[Raw]) -> Iterator[Given | Reject]:
         return one_by_one(source, self._given)
 
     def _given(self, position: int, tree: Mapping[str, object]) -> Given:
+        if self.cells:
+            tree = {_bare(name): _bare(value) if isinstance(value, str) else value for name, value in tree.items()}
         models = models_of(tree)
         if not models:
             raise BadRow(f"there is no column MODEL{RESPONSE}, so no model answered")
@@ -44,17 +54,17 @@ class Matrix:
         row = self.reader.read(position, _prompt_of(tree, models))
         if isinstance(row, Reject):
             raise BadRow(row.reason)
-        return Given(row=row, answers=found)
+        return Given(row=row, answers=found, dataset=row.domain)
 
     def _answer(self, model: str, tree: Mapping[str, object]) -> Answer | None:
         response = tree.get(model + RESPONSE)
+        texts = _listed(response) if _listed(tree.get("prompt")) else None
         score = self.scale.score(model, tree.get(model))
         cost = dollars(model + COST, tree.get(model + COST))
         if response is None or response == "":
             if score is None and cost is None:
                 return None
             response = ""
-        texts = _listed(response)
         text = texts[0] if texts and len(texts) == 1 else response
         name = member(model, model)
         return Answer(member=name, completion=said(encodable(model + RESPONSE, text), nano_usd=cost), score=score)
@@ -64,6 +74,10 @@ def models_of(tree: Mapping[str, object]) -> list[str]:
     """The models of a table, in the order of its columns."""
     named = (name.removesuffix(RESPONSE).removesuffix(COST) for name in tree if name.endswith((RESPONSE, COST)))
     return list(dict.fromkeys(named))
+
+
+def _bare(cell: str) -> str:
+    return cell[1:] if _SHIELDED.match(cell) else cell
 
 
 def _prompt_of(tree: Mapping[str, object], models: list[str]) -> dict[str, object]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow
 import pyarrow.parquet
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ensemble.importing.given import Given
@@ -75,6 +75,12 @@ def test_turns_and_conversations() -> None:
     assert whole.answers[0].completion.text == "['not', 'one']"
 
 
+def test_a_response_that_is_a_list_by_itself() -> None:
+    found = first(Matrix, {"prompt": "Write a list of one letter.", "m|model_response": "['B']"})
+    assert isinstance(found, Given)
+    assert found.answers[0].completion.text == "['B']"
+
+
 def test_what_does_not_fit(tmp_path: Path) -> None:
     file = tmp_path / "bench.csv"
     file.write_text("prompt,m,m|model_response\nx,good,y\nx,2,y\n")
@@ -93,6 +99,8 @@ CELLS = st.one_of(
 )
 
 
+# The first draw of a text takes seconds on a busy machine.
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.sampled_from([*ROW, "x|model_response", "x"]), CELLS))
 def test_any_row_is_given_or_rejected(row: dict[str, object]) -> None:
     found = first(Matrix, row)

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ensemble.importing.given import Given
@@ -141,6 +141,8 @@ TREES = st.recursive(
 )  # fmt: skip
 
 
+# The first draw of a text takes seconds on a busy machine.
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.sampled_from(["request", "response", "messages", "choices", "custom_id", "model"]), TREES))
 def test_any_row_is_given_or_rejected(row: dict[str, object]) -> None:
     assert isinstance(first(make, row), Given | Reject)
