@@ -64,9 +64,13 @@ def candidates_of(calls: Iterable[Call]) -> tuple[Candidate, ...]:
 def case_of(request: Request, calls: Sequence[Call], fleet: Fleet) -> Case:
     """The anonymous case: order and family tokens say nothing of who wrote what.
 
+    Every draw hangs on the seed. That of a prompt which is there for its labels alone comes from the prompt, so that
+    labelling it anew finds the same; that of a served request comes from its id, which no client can choose.
+
     Of an author who is not in ``fleet``, such as that of an imported candidate, no family is known.
     """
-    seed = int.from_bytes(hashlib.sha256(request.id.encode()).digest()[:6])
+    drawn_from = request.id if request.source == "served" else prompt_hash(request.prompt)
+    seed = int.from_bytes(hashlib.sha256(drawn_from.encode()).digest()[:6])
     authors = {c.candidate: fleet[c.member].settings for c in calls if c.candidate is not None and c.member in fleet}
     candidates = sorted(candidates_of(calls), key=lambda c: hashlib.sha256(f"{seed}:{c.id}".encode()).digest())
     families = {c.id: authors[c.id].family for c in candidates if c.id in authors}

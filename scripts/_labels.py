@@ -39,7 +39,7 @@ _SAME = {
     "exchanges": "SELECT r.messages, count(*), count(e.call_id) FROM exchanges e "
     "JOIN verdicts v ON v.id = e.verdict_id JOIN requests r ON r.id = v.request_id GROUP BY v.id",
 }
-"""What two logs of the same prompts have in common: everything but ids, times and the draws that hang on ids."""
+"""What two logs of the same prompts have in common: everything but ids and times."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,28 +50,10 @@ class Spent:
     reserved: int
 
 
-def differing(one: Path, other: Path, questions: Sequence[Question]) -> list[str]:
-    """Tables whose rows differ between two logs.
-
-    Where the two best answers to a question are equally good by the recording, a draw that hangs on the id of the
-    request decides which of them wins or whether they tie; then it must be one of them, and no certain one.
-    """
-    even = drawn(questions)
+def differing(one: Path, other: Path) -> list[str]:
+    """Tables whose rows differ between two logs."""
     with _reading(one) as first, _reading(other) as second:
-        return [
-            name for name, sql in _SAME.items() if _sorted(first, name, sql, even) != _sorted(second, name, sql, even)
-        ]
-
-
-def drawn(questions: Sequence[Question]) -> Mapping[str, frozenset[str]]:
-    """Questions to which several different answers are best, with the members that gave them."""
-    even = {}
-    for question in questions:
-        worth = max(map(question.worth, question.usable.values()), default=0.0)
-        best = {model: text for model, text in question.usable.items() if question.worth(text) == worth}
-        if len(set(best.values())) > 1:
-            even[question.prompt] = frozenset(best)
-    return even
+        return [name for name, sql in _SAME.items() if _sorted(first, sql) != _sorted(second, sql)]
 
 
 def counts_wrong(log: Path, questions: Sequence[Question], served: int) -> list[str]:
@@ -198,18 +180,8 @@ def _reading(log: Path) -> closing[sqlite3.Connection]:
     return closing(sqlite3.connect(f"{log.resolve().as_uri()}?mode=ro", uri=True))
 
 
-def _sorted(db: sqlite3.Connection, name: str, sql: str, even: Mapping[str, frozenset[str]]) -> list[str]:
-    rows = db.execute(sql)
-    return sorted(repr(_without_lot(name, row, even)) if name in ("verdicts", "labels") else repr(row) for row in rows)
-
-
-def _without_lot(name: str, row: tuple[Any, ...], even: Mapping[str, frozenset[str]]) -> tuple[Any, ...]:
-    """``row`` without what was decided by lot; both tables have it in the fourth place."""
-    best = even.get(_prompt(row[0]))
-    if best is None:
-        return row
-    found = row[3] in ("decided", "tie") if name == "verdicts" else best.issuperset(json.loads(row[3]))
-    return (*row[:3], found, *row[4:])
+def _sorted(db: sqlite3.Connection, sql: str) -> list[str]:
+    return sorted(map(repr, db.execute(sql)))
 
 
 def _one(db: sqlite3.Connection, sql: str) -> int:
@@ -217,6 +189,6 @@ def _one(db: sqlite3.Connection, sql: str) -> int:
 
 
 __all__ = [
-    "EVALUATOR", "by_model", "counts_wrong", "differing", "drawn", "judge_pages", "ledger_wrong", "repeated", "spent",
+    "EVALUATOR", "by_model", "counts_wrong", "differing", "judge_pages", "ledger_wrong", "repeated", "spent",
     "stored_calls", "unsound", "wrong_winners",
 ]  # fmt: skip

@@ -180,8 +180,6 @@ async def _undisturbed(bench: _Bench) -> None:
     report.promise(
         "a second run calls nobody", [f"{len(bench.served()) - before} calls"] * (len(bench.served()) != before), "0"
     )
-    even = len(_labels.drawn(bench.questions))
-    report.figures.append(["even", f"{even} prompts have several best answers of equal preference: drawn by lot"])
     report.figures.append(["the same again", f"0 calls, {again.seconds:.1f} s"])
 
 
@@ -213,7 +211,7 @@ async def _killed(bench: _Bench) -> None:
     )
     report.figures.append(["the rest of it", f"{ended.seconds:.0f} s, {len(served) - since + begin:,} calls"])
     report.promise("no stored call is repeated", [f"{repeats} calls"] * bool(repeats), "none")
-    wrong = _labels.differing(bench.log("undisturbed"), log, bench.questions)
+    wrong = _labels.differing(bench.log("undisturbed"), log)
     report.promise("killed and resumed, the rows are those of the undisturbed run", wrong, "all tables")
     wrong = _labels.ledger_wrong(log, served, bench.prices, lost=lost) + _labels.unsound(log)
     report.promise("the killed run's log is sound and its ledger what was served, less what was lost", wrong, "all")
@@ -251,7 +249,7 @@ async def _capped(bench: _Bench) -> None:
     report.figures.append(["capped", f"need {need}, cap {cap}, spent {_labels.spent(log).ledger} nano-USD"])
     since = len(bench.served())
     await bench.label(config)
-    wrong = _labels.differing(bench.log("undisturbed"), log, bench.questions)
+    wrong = _labels.differing(bench.log("undisturbed"), log)
     report.promise("without the cap it goes on to the same rows", wrong, f"{len(bench.served()) - since:,} more calls")
 
 
