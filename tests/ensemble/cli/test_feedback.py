@@ -77,3 +77,30 @@ async def test_import_takes_a_table(config: Path, run: Run) -> None:
     assert json.loads(told.stdout)["stored"] == 2, told.output
     kinds = [row.kind for row in read(config.with_name("ensemble.db")).feedback()]
     assert kinds == ["tie", "rating", "tag", "rating"]
+
+
+async def test_what_people_said_calibrates_judges(config: Path, run: Run) -> None:
+    """Sixty answers that were imported and judged; people contradict the judge on a quarter of them."""
+    rows = [
+        {
+            "prompt": f"{n}?",
+            "candidates": [{"member": "brief", "text": "no"}, {"member": "wordy", "text": "not at all"}],
+        }
+        for n in range(60)
+    ]
+    put(config.with_name("outputs.jsonl"), *rows)
+    assert (await run("import", "outputs.jsonl", "--format", "candidates")).exit_code == 0
+    assert (await run("label", "--from-log", "--judge", "house")).exit_code == 0
+    log = read(config.with_name("ensemble.db"))
+    said = [
+        {"request_id": row.request_id, "preferred": "wordy" if n % 4 else "brief", "given_by": "ann"}
+        for n, row in enumerate(log.labels())
+    ]
+    put(config.with_name("said.jsonl"), *said)
+    assert (await run("feedback", "import", "said.jsonl")).exit_code == 0
+    told = await run("judges", "calibrate", "--from-log", "--out", "cal.json")
+    assert told.exit_code == 0, told.output
+    assert "60 labelled verdicts" in told.stdout
+    assert any(line.split()[:2] == ["right", "0.750"] for line in told.stdout.splitlines())
+    assert sum(row.best == ("brief",) for row in log.labels(people="first")) == 15
+    assert {row.best for row in log.labels()} == {("wordy",)}

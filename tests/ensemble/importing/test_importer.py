@@ -80,16 +80,17 @@ def test_a_row_of_the_same_prompt_adds_its_members(tmp_path: Path) -> None:
 
 
 def test_several_samples_of_a_member(tmp_path: Path) -> None:
-    texts = ["4", "4", "5"]
-    row = {"prompt": "2 + 2?", "candidates": [{"member": "m", "text": t, "score": float(t == "4")} for t in texts]}
+    given = [("4", 1.0), ("4", 0.5), ("5", 0.0)]
+    row = {"prompt": "2 + 2?", "candidates": [{"member": "m", "text": text, "score": score} for text, score in given]}
     file = put(tmp_path / "outputs.jsonl", [row])
     take(file, "candidates")
     assert sorted(row.sample for row in candidates(file)) == [0, 1, 2]
     (label,) = labels(file)
     assert (label.best, label.usable) == (("m",), False)  # there is nobody to choose from
-    assert label.scores["m"] == pytest.approx(2 / 3)
+    assert label.scores["m"] == 0.5
     assert label.spread["m"] > 0
-    assert take(file, "candidates")["known"] == 3
+    told = take(file, "candidates")
+    assert (told["known"], told["candidates"], told["verdicts"]) == (3, 0, 0)
 
 
 def test_corrected_scores_are_a_new_finding(tmp_path: Path) -> None:
