@@ -29,6 +29,7 @@ class Given:
     where: str
     rejects: Path | None
     as_json: bool
+    settle: bool = False
 
 
 async def label(settings: Settings, options: Options, given: Given) -> int:
@@ -49,6 +50,8 @@ async def label(settings: Settings, options: Options, given: Given) -> int:
 
 
 async def _run(runner: Runner, given: Given, path: Path) -> Outcome:
+    if given.settle:
+        return await runner.settle()
     if given.prompts is None:
         return await runner.label_stored(given.where)
     runner.tally.total = await asyncio.to_thread(given.prompts.count)

@@ -44,6 +44,7 @@ def _columns(context: click.Context, parameter: click.Parameter, given: tuple[st
     "--estimate", type=click.IntRange(1), is_flag=False, flag_value=1000, help="The same from a sample of so many."
 )
 @click.option("--via", type=click.Choice(["online", "batch"]), default="online", help="Batch: cheaper, within a day.")
+@click.option("--cancel", is_flag=True, help="Cancel the run's batches that are at work; take in what they have done.")
 @click.option("--concurrency", type=click.IntRange(1, 100_000), help="Prompts at once.  [default: 32; batch: 10000]")
 @click.option("--format", "kind", type=click.Choice(["jsonl", "csv", "parquet"]), help="Where no file name tells it.")
 @click.option("--split", help="Split of a data-set folder.")
@@ -65,6 +66,7 @@ def command(
     dry_run: bool,
     estimate: int | None,
     via: Literal["online", "batch"],
+    cancel: bool,
     concurrency: int | None,
     kind: Format | None,
     split: str | None,
@@ -84,6 +86,8 @@ def command(
         raise click.UsageError("--router says whose panel is to answer")
     if from_log and (dry_run or estimate):
         raise click.UsageError("--dry-run and --estimate look at a file of prompts")
+    if cancel and via != "batch":
+        raise click.UsageError("--cancel is about batches: give --via batch too")
     if dry_run and estimate:
         raise click.UsageError("--dry-run reads all prompts, --estimate a sample: give one of them")
     settings = load(config)
@@ -98,10 +102,11 @@ def command(
         concurrency=concurrency or CONCURRENCY[via],
         max_nano_usd=cap,
         via=via,
+        cancel=cancel,
         classifier=settings.labelling.domain,
     )
     source = Prompts(name=prompts, kind=kind, split=split, subset=subset, columns=columns) if prompts else None
-    given = _label.Given(prompts=source, where=where, rejects=rejects, as_json=as_json)
+    given = _label.Given(prompts=source, where=where, rejects=rejects, as_json=as_json, settle=cancel)
     if dry_run or estimate:
         asyncio.run(_label.forecast(settings, options, given, estimate))
     else:

@@ -47,11 +47,23 @@ class Pace:
 
 
 class Carrier:
-    """Carries batches; ``closed`` set, it comes back with nothing, and the batch goes on at the provider."""
+    """Carries batches; ``closed`` set, it comes back with nothing, and the batch goes on at the provider.
 
-    def __init__(self, store: Store, tally: Tally, pace: Pace, closed: asyncio.Event, deliver: Deliver) -> None:
+    With ``cancel``, batches that are taken up again are cancelled, and what they have done by then is delivered.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        tally: Tally,
+        pace: Pace,
+        closed: asyncio.Event,
+        deliver: Deliver,
+        *,
+        cancel: bool = False,
+    ) -> None:
         self._store, self._tally, self._pace, self._closed = store, tally, pace, closed
-        self._deliver = deliver
+        self._deliver, self._cancel = deliver, cancel
 
     async def send(self, batch: OpenBatch, connection: BatchConnection, lines: Sequence[bytes]) -> None:
         """Hand ``batch`` over, wait for it and deliver what every item came to.
@@ -84,6 +96,11 @@ class Carrier:
                 self._tally.at_work.pop(batch.id, None)
                 return
             taken = found
+        if self._cancel:
+            try:
+                await connection.cancel_batch(taken)
+            except CallFailed as failed:  # as a rule because it has ended by itself; how it is, is asked next
+                log.warning("a batch could not be cancelled: %s", failed)
         await self._fetch(batch, connection, taken)
 
     async def _submit(

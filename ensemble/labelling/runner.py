@@ -39,6 +39,7 @@ class Options:
         judge: name of the judge to use in the place of the router's.
         members: members to call beside the panel; where there are any, nobody else is called.
         concurrency: prompts under way at once.
+        cancel: the batches of the run that are at work are not waited for, but cancelled.
         via: ``batch`` hands calls over to the providers in bulk, at their batch prices.
         max_nano_usd: the most that the run may cost, over all its invocations.
         classifier: who names the domain of a row that comes without one.
@@ -52,6 +53,7 @@ class Options:
     max_nano_usd: int | None = None
     classifier: Classifier | None = None
     via: Literal["online", "batch"] = "online"
+    cancel: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ class Runner:
         self._store, self._options = pipeline.store, options
         self._asker: Asker = Online()
         if options.via == "batch":
-            self._asker = Waves(pipeline.store, pipeline.fleet, options.run, self.tally, pace)
+            self._asker = Waves(pipeline.store, pipeline.fleet, options.run, self.tally, pace, cancel=options.cancel)
         self._cashier = Cashier(pipeline.store, self._asker, options.run, self.tally, options.max_nano_usd)
         self._desk = Desk(
             pipeline=pipeline,
@@ -128,6 +130,16 @@ class Runner:
         """
         return await self._fill(self._stored(where))
 
+    async def settle(self) -> Outcome:
+        """Ask nothing; take in what the batches of earlier invocations have done.
+
+        Raises:
+            StoreError: the log cannot be read or written.
+        """
+        async with self._asker.running():
+            pass
+        return await self._ended([])
+
     async def _fill(self, jobs: AsyncGenerator[Job, None]) -> Outcome:
         room = asyncio.Semaphore(self._options.concurrency)
         failed: list[Exception] = []
@@ -156,6 +168,9 @@ class Runner:
                     group.create_task(one(job))
             except (StoreError, EnsembleError) as error:
                 give_up(error)
+        return await self._ended(failed)
+
+    async def _ended(self, failed: list[Exception]) -> Outcome:
         if isinstance(self._asker.stopped, Stopped):
             self._cashier.close(self._asker.stopped)
         elif self._asker.stopped is not None:

@@ -43,7 +43,7 @@ class _Waiting:
 
 
 class Waves:
-    """Asks in batches on behalf of the run called ``run``.
+    """Asks in batches on behalf of the run called ``run``; with ``cancel``, those of earlier processes are cancelled.
 
     Attributes:
         stopped: what ended the work before its time, where no question could be told of it.
@@ -52,7 +52,16 @@ class Waves:
     batch = True
     patience_s = PATIENCE_S
 
-    def __init__(self, store: Store, fleet: Fleet, run: str, tally: Tally, pace: Pace | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        fleet: Fleet,
+        run: str,
+        tally: Tally,
+        pace: Pace | None = None,
+        *,
+        cancel: bool = False,
+    ) -> None:
         self._store, self._fleet, self._run, self._tally = store, fleet, run, tally
         self._pace = pace or Pace()
         self._gathered: list[_Waiting] = []
@@ -63,7 +72,7 @@ class Waves:
         self._late: list[tuple[BatchItem, Call]] = []
         self._closed = asyncio.Event()
         self._why: Exception | None = None
-        self._carrier = Carrier(store, tally, self._pace, self._closed, self._deliver)
+        self._carrier = Carrier(store, tally, self._pace, self._closed, self._deliver, cancel=cancel)
         self.stopped: Exception | None = None
 
     async def ask(self, question: Question, seen: Seen) -> Call:

@@ -226,6 +226,18 @@ async def test_batches_that_never_left_are_made_anew_and_lost_ones_stay_in_the_l
     assert len(select(batch, LABELS)) == len(QUESTIONS)
 
 
+async def test_batches_are_cancelled_on_request(tmp_path: Path) -> None:
+    batch = tmp_path / "batch"
+    async with a_fleet(batch_s=60) as sim:
+        await interrupted(sim, batch, max_nano_usd=2_000_000_000)
+        async with a_run(sim, batch, via="batch", cancel=True) as runner:
+            outcome = await runner.settle()
+        assert [*sim.served] == []
+    assert outcome.tally.failures == {"cancelled": 36}
+    assert (spent(batch), select(batch, "SELECT count(*) FROM reservations")) == (0, [(0,)])
+    assert select(batch, "SELECT DISTINCT state FROM batches") == [("taken_in",)]
+
+
 async def test_a_cap_holds_at_batch_prices_through_a_restart(tmp_path: Path) -> None:
     batch, cap = tmp_path / "batch", 2_000_000_000
     async with a_fleet(batch_s=0.6) as sim:
