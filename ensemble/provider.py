@@ -67,6 +67,7 @@ class Provider(Plugin):
 
     required: ClassVar[frozenset[str]] = frozenset()
     """Keys that every member of this provider must have, such as ``max_output_tokens``."""
+    outside: ClassVar[frozenset[str]] = frozenset({"training_use"})
 
     requests_per_minute: float | None = None
     """Most calls started per minute, spread over it; None for no limit."""
@@ -74,6 +75,8 @@ class Provider(Plugin):
     """Most tokens per minute, estimated before a call and corrected after it; None for no limit."""
     max_in_flight: int | None = 256
     """Most calls at once, fewer while the provider says 429 or 529; None for no limit."""
+    training_use: bool = True
+    """Whether models may be trained on its answers; false keeps their texts, not their scores, out of exports."""
 
     def dropped(self, prompt: Prompt) -> tuple[str, ...]:
         """Wire names of what ``prompt`` asks for and this provider does not send, told without connecting.

@@ -81,7 +81,7 @@ def _by_people(db: Database, row: Row, told: Mapping[str, Any]) -> Row | None:
     if found is None:
         return None
     best = sorted({authors[one] for one in found.best})
-    whole = _planned(db, id_) <= set(authors.values())
+    whole = planned(db, id_) <= set(authors.values())
     return row | {
         "kind": "all_bad" if not best else "full" if whole else "early",
         "source": "human",
@@ -107,7 +107,8 @@ def _names(found: Opinion) -> str:
     return ", ".join(found.by)
 
 
-def _planned(db: Database, id_: str) -> set[str]:
+def planned(db: Database, id_: str) -> set[str]:
+    """Every member that the plan of a request names, shadows too."""
     row = db.execute("SELECT stages, shadow FROM plans WHERE request_id = ?", [id_]).fetchone()
     if row is None:
         return set()

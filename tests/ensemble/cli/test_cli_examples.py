@@ -15,7 +15,9 @@ def remove(config: Path) -> None:
     config.unlink()
 
 
-@pytest.mark.parametrize("name", ["ask", "demo", "doctor", "evaluate", "import", "init", "label", "rejudge"])
+@pytest.mark.parametrize(
+    "name", ["ask", "demo", "doctor", "evaluate", "export", "import", "init", "label", "rejudge"]
+)
 async def test_the_example_works(name: str, config: Path, run: Run) -> None:
     if name == "init":
         remove(config)
@@ -24,6 +26,8 @@ async def test_the_example_works(name: str, config: Path, run: Run) -> None:
     (config.parent / "outputs.jsonl").write_text(json.dumps(answered))
     scored = {"prompt": "What is 2 x 21?", "models": {"small": {"score": 1}, "large": {"score": 1}}}
     (config.parent / "labels.jsonl").write_text(json.dumps(scored))
+    if name == "export":
+        await run("import", "outputs.jsonl", "--format", "candidates")
     context = click.Context(main)
     command = main.get_command(context, name)
     assert command is not None

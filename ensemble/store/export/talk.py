@@ -1,0 +1,62 @@
+"""Conversations as other programs read them: a role and a content that is one text, tool calls where there are any."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, cast
+
+from ensemble.store.content import dumps, loads
+from ensemble.store.export.fields import Row
+
+
+def turns_of(messages: str) -> list[Row]:
+    """The stored messages of a request."""
+    return [_turn(turn) for turn in cast("list[dict[str, Any]]", loads(messages))]
+
+
+def said(text: str, tool_calls: object) -> Row:
+    """A candidate as the assistant's turn."""
+    return _turn({"role": "assistant", "content": text, "tool_calls": tool_calls})
+
+
+def plain(turns: Sequence[Row]) -> str:
+    """A conversation in one text: what the user asked, where that is all of it, else the messages as a JSON array."""
+    if len(turns) == 1 and turns[0].keys() == {"role", "content"} and turns[0]["role"] == "user":
+        return str(turns[0]["content"])
+    return dumps(turns).decode()
+
+
+def texts(turns: Iterable[Row], role: str) -> list[str]:
+    """What that role said, turn by turn."""
+    return [str(turn["content"]) for turn in turns if turn["role"] == role]
+
+
+def answer_text(turn: Row | None) -> str | None:
+    """What an answer says: its text, or its tool calls as JSON where it has nothing else; None where it is withheld."""
+    if turn is None:
+        return None
+    return str(turn["content"]) or (dumps(turn["tool_calls"]).decode() if "tool_calls" in turn else "")
+
+
+def _turn(turn: Mapping[str, Any]) -> Row:
+    out: Row = {"role": turn["role"], "content": _content(turn["content"])}
+    for name in ("name", "tool_call_id"):
+        if turn.get(name) is not None:
+            out[name] = turn[name]
+    if calls := turn.get("tool_calls"):
+        out["tool_calls"] = [
+            {
+                "id": call.get("id"),
+                "type": "function",
+                "function": {"name": call.get("name"), "arguments": call.get("arguments")},
+            }
+            for call in calls
+        ]
+    return out
+
+
+def _content(content: object) -> str:
+    """Texts alone are joined by a line feed; beside images, files and other parts it is the array of parts as JSON."""
+    if not isinstance(content, list):
+        return str(content)
+    if all(part.get("type") == "text" for part in content):
+        return "\n".join(str(part["text"]) for part in content)
+    return dumps(content).decode()

@@ -1,0 +1,84 @@
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ensemble.store import open_store
+from ensemble.store.export import Filters
+from ensemble.store.feedback import Remark, Statement, add
+from ensemble.types import Call
+from judges.types import Message, Prompt, Usage
+from tests.ensemble.store.builders import a_call, a_late, a_plan, a_record, a_request, said
+from tests.ensemble.store.export.conftest import Fill, exported
+
+
+async def test_routing_says_what_the_labels_of_the_log_say(fill: Fill) -> None:
+    one, other = a_record(request=a_request("One?")), a_record(request=a_request("Two?"))
+    failed = a_record(request=a_request("Three?"), verdict={"outcome": "failed", "winners": ()})
+    log = await fill(one, other, failed, late=[a_late(one), a_late(other, wins=False)])
+    rows = {row["request_id"]: row for row in exported(log, "routing")}
+    store = await open_store(log)
+    labels = list(store.labels(complete=False))
+    await store.close()
+    assert len(labels) == len(rows) == 3
+    for label in labels:
+        row = rows[label.request]
+        scores = {model["model"]: model["score"] for model in row["models"] if model["score"] is not None}
+        assert (row["kind"], row["usable"], row["confidence"]) == (label.kind, label.usable, label.confidence)
+        assert set(row["winners"]) == set(label.best)
+        assert scores == dict(label.scores)
+        costs = {model["model"]: model["cost_usd"] for model in row["models"]}
+        assert costs == {name: None if nano is None else nano / 1e9 for name, nano in label.nano_usd.items()}
+        assert {m["model"]: m["latency_s"] for m in row["models"]} == label.total_s
+    assert rows[one.request.id]["winner"] == "slow"
+    assert rows[one.request.id]["prompt"] == "One?"
+
+
+async def test_matrix_has_routerbenchs_columns_for_every_member_of_the_selection(fill: Fill) -> None:
+    first = a_record(("small", "large"), request=a_request("One?", domain="math"))
+    talk = Prompt(messages=(Message(role="user", content="Hi"), Message(role="assistant", content="Yes?")))
+    second = a_record(("small", "tiny"), request=a_request(prompt=talk))
+    log = await fill(first, second)
+    one, two = exported(log, "matrix", all_texts=True)
+    models = ("large", "small", "tiny")
+    columns = [column for m in models for column in (m, f"{m}|model_response", f"{m}|total_cost")]
+    assert list(one) == ["sample_id", "prompt", "eval_name", *columns, "oracle_model_to_route_to"]
+    assert (one["prompt"], one["eval_name"], one["oracle_model_to_route_to"]) == ("One?", "math", "small")
+    assert (one["small"], one["small|model_response"], one["small|total_cost"]) == (1.0, "answer of small", 0.00002)
+    assert (one["tiny"], one["tiny|model_response"], one["tiny|total_cost"]) == (None, None, None)
+    assert two["prompt"] == '[{"content":"Hi","role":"user"},{"content":"Yes?","role":"assistant"}]'
+
+
+async def test_an_unknown_cost_stays_unknown(fill: Fill) -> None:
+    request = a_request()
+    calls: tuple[Call, ...] = (
+        a_call(request.id, "small", completion=said(usage=Usage())),
+        a_call(request.id, "large"),
+    )
+    ids = [call.candidate for call in calls if call.candidate]
+    record = a_record(
+        ("small", "large"),
+        request=request,
+        calls=calls,
+        authors=dict(zip(ids, ("small", "large"), strict=True)),
+        rulings=(),
+        chosen=ids[0],
+        plan=a_plan(("small", "large")),
+    )
+    log = await fill(record, change=lambda db: add(db, _preferred(request.id, "large")))
+    assert exported(log, "routing") == []
+    (row,) = exported(log, "matrix", filters=Filters(people="first"))
+    assert (row["small|total_cost"], row["large|total_cost"]) == (None, 0.00002)
+
+
+def _preferred(request: str, member: str, by: str = "ann") -> Statement:
+    remarks = (Remark(kind="preferred", candidate=member),)
+    return Statement(remarks=remarks, given_by=by, source="cli", request=request, at=datetime(2026, 11, 24, tzinfo=UTC))
+
+
+async def test_people_outrank_the_judge_only_on_request(fill: Fill, tmp_path: Path) -> None:
+    record = a_record()
+    log = await fill(record, change=lambda db: add(db, _preferred(record.request.id, "large")))
+    assert [row["winner"] for row in exported(log, "routing")] == ["small"]
+    (row,) = exported(log, "routing", filters=Filters(people="first", min_confidence=0.99))
+    assert (row["winner"], row["source"], row["judged_by"], row["people"]) == ("large", "human", "ann", 1)
+    (wide,) = exported(log, "matrix", filters=Filters(people="first"))
+    assert (wide["large"], wide["small"], wide["oracle_model_to_route_to"]) == (1.0, 0.0, "large")
