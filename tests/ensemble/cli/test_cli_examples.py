@@ -15,9 +15,7 @@ def remove(config: Path) -> None:
     config.unlink()
 
 
-@pytest.mark.parametrize(
-    "name", ["ask", "demo", "doctor", "evaluate", "export", "import", "init", "label", "rejudge"]
-)
+@pytest.mark.parametrize("name", ["ask", "demo", "doctor", "evaluate", "export", "import", "init", "label", "rejudge"])
 async def test_the_example_works(name: str, config: Path, run: Run) -> None:
     if name == "init":
         remove(config)
