@@ -53,6 +53,20 @@ async def test_an_unknown_price_makes_an_unknown_cost(tmp_path: Path) -> None:
         assert (found.expected_nano_usd, found.most_nano_usd) == (None, None)
 
 
+async def test_a_run_in_batches_is_foretold_at_their_prices(tmp_path: Path) -> None:
+    price = {"input": 2, "output": 4, "batch_input": 1, "batch_output": 2}
+    async with a_workshop(tmp_path, price=price) as shop:
+        online = await foretold(shop, prompts(3))
+        options = Options(run="test", router="judged", via="batch")
+        batch = await Forecaster(shop.pipeline, options).look(rows(prompts(3)))
+        assert online.expected_nano_usd is not None
+        assert online.most_nano_usd is not None
+        assert (batch.expected_nano_usd, batch.most_nano_usd) == (
+            online.expected_nano_usd / 2,
+            online.most_nano_usd / 2,
+        )
+
+
 def test_a_sample_is_drawn_from_all_rows_and_counts_them() -> None:
     kept, count = sample(rows(prompts(500)), 100)
     assert (len(kept), count) == (100, 500)
