@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -19,17 +20,21 @@ from ensemble.router import ROUTERS, MemberName, Router
 from ensemble.routers.single import Single
 from ensemble.ruling import Models as Consulted
 from ensemble.service import open_bench
-from ensemble.training.evaluate import evaluate, measurable
+from ensemble.training.evaluate import TooFewLabels, evaluate, measurable
 from ensemble.training.held import Held, hold
-from ensemble.training.offpolicy import Estimate, Logged, NoOverlap, snips
+from ensemble.training.offpolicy import Estimate, Logged, NoOverlap, doubly_robust, snips
 from ensemble.training.panels import Panels, panels
 from ensemble.training.reading import examples_of
 from ensemble.training.replay import Models, Replayed, nothing, offline_fleet, replay
 from ensemble.training.report import Report
 from ensemble.types import Call, Request
+from judges.errors import JudgingError
 from judges.judge import Judge
 from judges.registry import obstacles
 from judges.types import Model
+
+_USES = {"router": "learned"}
+"""What a folder of ``ensemble train`` holds, by the router that reads it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +43,8 @@ class Task:
 
     Attributes:
         settings: None where there is no configuration; then the members are those of the labels.
-        off_policy: estimate the routers' quality from routed traffic, too.
+        off_policy: estimate the routers' quality from routed traffic too: self-normalized inverse propensity scores, or
+            doubly robust with the routers' own predictions, where they have some.
         call: routers may ask models.
     """
 
@@ -47,7 +53,7 @@ class Task:
     settings: Settings | None = None
     members: tuple[str, ...] = ()
     panels: bool = False
-    off_policy: bool = False
+    off_policy: Literal["snips", "dr"] | None = None
     call: bool = False
     draws: int = 1000
     seed: int = 0
@@ -55,13 +61,14 @@ class Task:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """What was found. ``offpolicy`` holds, by router, an estimate or the sentence why there is none.
+    """What was found; ``report`` is None where only routed traffic could be told of.
 
+    ``offpolicy`` holds, by router, an estimate or the sentence why there is none.
     ``asked`` is what routers spent on asking models, ``curves`` holds learning curves (labels, quality) by router.
     """
 
     data: Path
-    report: Report
+    report: Report | None
     panels: Panels | None = None
     offpolicy: Mapping[str, Estimate | str] = field(default_factory=dict)
     curves: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
@@ -95,10 +102,13 @@ def routers_of(names: tuple[str, ...], settings: Settings | None) -> dict[str, R
 def _trained(folder: Path) -> Router:
     try:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        use = str(manifest["use"])
+        use = _USES.get(str(manifest["what"]), "") or str(manifest["use"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InvalidRequest(f"{folder} is no router folder: manifest.json cannot be read ({error})") from None
-    return ROUTERS.build({"use": use, "path": str(folder)})
+    try:
+        return ROUTERS.build({"use": use, "path": str(folder)})
+    except JudgingError as error:
+        raise InvalidRequest(f"{folder} holds no router that can be measured by itself: {error}") from None
 
 
 async def run(task: Task) -> Evaluation:
@@ -114,7 +124,13 @@ async def run(task: Task) -> Evaluation:
     trained = frozenset[str]().union(*(router.trained_on() for router in task.routers.values()))
     whole = await asyncio.to_thread(lambda: hold(examples_of(task.data, complete=not task.off_policy)))
     offpolicy = await _off_policy(whole, task, judges) if task.off_policy else {}
-    held, frame = await asyncio.to_thread(measurable, whole, trained, task.members or None)
+    try:
+        held, frame = await asyncio.to_thread(measurable, whole, trained, task.members or None)
+    except TooFewLabels:
+        if not offpolicy:
+            raise
+        # Routed traffic alone has no full panel; what it tells is told.
+        return Evaluation(data=task.data, report=None, offpolicy=offpolicy)
     calls: list[Call] = []
     async with _fleet(task, held, calls) as (fleet, models):
         replayed = [
@@ -128,8 +144,24 @@ async def run(task: Task) -> Evaluation:
         report=report,
         panels=tried,
         offpolicy=offpolicy,
+        curves=await asyncio.to_thread(_curves, task.routers),
         asked=total(call.usage.nano_usd for call in calls),
     )
+
+
+def _curves(routers: Mapping[str, Router]) -> dict[str, tuple[tuple[float, float], ...]]:
+    """Learning curves as the folders of trained routers have them: ``learning_curve``, pairs of labels and quality."""
+    found = {}
+    for name, router in routers.items():
+        folder = getattr(router, "path", None)
+        if not isinstance(folder, Path) or not (folder / "manifest.json").is_file():
+            continue
+        try:
+            points = json.loads((folder / "manifest.json").read_bytes()).get("learning_curve") or ()
+            found[name] = tuple((float(labels), float(quality)) for labels, quality in points)
+        except (OSError, ValueError, TypeError, AttributeError):
+            continue  # a router that has been loaded is not refused for want of a drawing
+    return found
 
 
 def _load(task: Task) -> None:
@@ -182,17 +214,17 @@ def _estimate(held: Held, made: Replayed, task: Task) -> Estimate | str:
     rows = held.take(planned)
     if (made.called.sum(axis=1) > 1).any():
         return "it calls several members at once; only routers that choose one can be estimated from routed traffic"
+    logged = Logged(
+        target=made.choice[planned],
+        propensity=rows.propensity,
+        quality=rows.table.quality,
+        groups=rows.table.groups,
+        members=rows.table.members,
+    )
+    predicted = made.predicted[planned]
     try:
-        return snips(
-            Logged(
-                target=made.choice[planned],
-                propensity=rows.propensity,
-                quality=rows.table.quality,
-                groups=rows.table.groups,
-                members=rows.table.members,
-            ),
-            draws=task.draws,
-            seed=task.seed,
-        )
+        if task.off_policy == "dr" and not np.isnan(predicted).any():
+            return doubly_robust(logged, predicted, draws=task.draws, seed=task.seed)
+        return snips(logged, draws=task.draws, seed=task.seed)
     except NoOverlap as error:
         return str(error)

@@ -13,8 +13,10 @@ from ensemble.cli._safe import safe
 from ensemble.evaluating import Evaluation
 from ensemble.training.accuracy import READINGS, Accuracy, Reading
 from ensemble.training.bootstrap import Interval
+from ensemble.training.offpolicy import Estimate
 from ensemble.training.panels import Gain, Panel, Panels
 from ensemble.training.report import Line, Report
+from ensemble.training.seats import Seat
 
 FLOORS: Mapping[str, Callable[[Line], Interval]] = {
     "accuracy": lambda line: line.accuracy["ties_right"].value,
@@ -44,8 +46,7 @@ def short_of(report: Report, figure: str, floor: float) -> list[str]:
 
 def plain(found: Evaluation, *, texts: bool) -> dict[str, object]:
     """An evaluation as JSON: NaN is null, money in nano-USD."""
-    report = found.report
-    tree: dict[str, Any] = asdict(report)
+    tree: dict[str, Any] = asdict(found.report) if found.report else {"lines": []}
     if not texts:
         for line in tree["lines"]:
             line["misroutes"] = [{**one, "text": None} for one in line["misroutes"]]
@@ -69,6 +70,9 @@ def _known(tree: Any) -> Any:
 def put_report(found: Evaluation) -> None:
     """Print the whole evaluation."""
     console, report = screen(), found.report
+    if report is None:
+        put_estimates(found)
+        return
     put(console, (safe(str(found.data)), "bold"), f"  {_rows(report)}")
     put(console)
     columns(console, list(_table(report)), {})
@@ -77,13 +81,7 @@ def put_report(found: Evaluation) -> None:
     put(console, f"of requests. Best single member: {safe(report.best_single)}.")
     for line in report.routers:
         _put_router(console, line, report)
-    for name, one in found.offpolicy.items():
-        told = (
-            one
-            if isinstance(one, str)
-            else (f"quality {_share(one.value)} by SNIPS, {one.effective:.0f} effective of {one.observations} answers")
-        )
-        put(console, (f"{safe(name)}, from routed traffic: ", "bold"), safe(told))
+    put_estimates(found)
     if found.panels:
         _put_panels(console, found.panels)
     if found.asked.nano_usd or found.asked.unpriced:
@@ -145,6 +143,18 @@ def _put_router(console: Console, line: Line, report: Report) -> None:
     columns(console, rows, {})
 
 
+def put_estimates(found: Evaluation) -> None:
+    """Print what routed traffic tells of each router."""
+    for name, one in found.offpolicy.items():
+        put(screen(), (f"{safe(name)}, from routed traffic: ", "bold"), safe(_estimated(one)))
+
+
+def _estimated(one: Estimate | str) -> str:
+    if isinstance(one, str):
+        return one
+    return f"quality {_share(one.value)}, {one.method}, {one.effective:.0f} effective of {one.observations} answers"
+
+
 def _beside(one: Accuracy) -> str:
     return (
         f"{_share(one.value)}  n={one.rows}; always {safe(one.constant)} {_share(one.constant_value)}, "
@@ -164,6 +174,9 @@ def _put_panels(console: Console, found: Panels) -> None:
     )
     put(console, "What the full panel has through each of them:")
     columns(console, [("", "quality", "per request", "seconds"), *map(_gain, (*found.members, found.judge))], {})
+    if found.seats:
+        put(console, "What the jury has through each of its seats, by a plain vote and the labels of the whole jury:")
+        columns(console, [("seat", "quality", "changes the pick", "per request"), *map(_seat, found.seats)], {})
     put(console, "Judging is reckoned in proportion to the answers judged; where its cost is unknown it is left out.")
 
 
@@ -176,6 +189,11 @@ def _gain(one: Gain) -> tuple[str, ...]:
     cost = one.nano_usd.point
     money = "unknown cost" if isnan(cost) else ("-" if cost < 0 else "") + dollars(abs(round(cost)))
     return (safe(one.name), _share(one.quality), money, _number(one.seconds.point))
+
+
+def _seat(one: Seat) -> tuple[str, ...]:
+    cost = dollars(None if isnan(one.nano_usd) else round(one.nano_usd))
+    return (safe(one.name), _share(one.quality), _share(one.changed), cost)
 
 
 def _share(one: Interval) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -10,7 +11,7 @@ from ensemble.cli import _evaluation, _options
 from ensemble.cli._log import log_of
 from ensemble.cli._safe import safe
 from ensemble.config import load, read
-from ensemble.evaluating import Task, routers_of, run
+from ensemble.evaluating import Evaluation, Task, routers_of, run
 
 BAD = 3
 """Exit status of a finding that is worse than was asked for."""
@@ -48,7 +49,11 @@ def _floor(context: click.Context, parameter: click.Parameter, given: str | None
     help="Exit with 3 where a router has less: accuracy, informative, cheapest_best, ratio, saved or quality.",
 )
 @click.option("--panels", is_flag=True, help="Replay every smaller panel and quorum too.")
-@click.option("--off-policy", is_flag=True, help="Estimate from routed traffic, by the chances it was drawn with.")
+@click.option(
+    "--off-policy",
+    type=click.Choice(["snips", "dr"]),
+    help="Estimate from routed traffic too, by the chances it was drawn with; dr uses predictions as well.",
+)
 @click.option("--call", is_flag=True, help="Let routers that ask a model do so; this costs and is not logged.")
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a report in one file.")
 @click.option("--no-texts", is_flag=True, help="Leave the texts of requests out of it.")
@@ -63,7 +68,7 @@ def command(
     members: tuple[str, ...],
     floor: tuple[str, float] | None,
     panels: bool,
-    off_policy: bool,
+    off_policy: Literal["snips", "dr"] | None,
     call: bool,
     html: Path | None,
     no_texts: bool,
@@ -92,6 +97,9 @@ def command(
         seed=seed,
     )
     found = asyncio.run(run(task))
+    if found.report is None:
+        _without_report(found, as_json=as_json, more=bool(html or floor or panels))
+        return
     if html:
         from ensemble.training.page import page
 
@@ -112,3 +120,12 @@ def command(
     if floor and (short := _evaluation.short_of(found.report, *floor)):
         click.echo("\n".join(safe(line) for line in short), err=True)
         raise SystemExit(BAD)
+
+
+def _without_report(found: Evaluation, *, as_json: bool, more: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(_evaluation.plain(found, texts=False), indent=2))
+    else:
+        _evaluation.put_estimates(found)
+    if more:
+        raise click.ClickException("no label is of the whole panel, so there are estimates from routed traffic alone")

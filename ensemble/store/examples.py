@@ -27,6 +27,20 @@ WHERE request_id = ? AND purpose = 'judge'
 """
 
 
+_BALLOTS = """
+SELECT id, judge_digest, winners, nano_usd FROM verdicts WHERE parent = ? ORDER BY length(id), id
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ballot:
+    """What one judge of a jury found: the members that it finds best, none where it found nothing."""
+
+    seat: str
+    winners: frozenset[str]
+    nano_usd: int | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
     """One label and what it is about.
@@ -35,6 +49,7 @@ class Example:
         answers: the first answer of each member that gave one.
         people: members that most people find best, none where they find all bad; None where nobody told.
         judge_nano_usd: what all judging of the request cost; None where that is unknown.
+        ballots: of the verdict that made the label, where a jury gave it.
     """
 
     label: Label
@@ -45,6 +60,7 @@ class Example:
     answers: Mapping[str, str] = field(default_factory=dict)
     people: frozenset[str] | None = None
     judge_nano_usd: int | None = None
+    ballots: tuple[Ballot, ...] = ()
 
     @property
     def messages(self) -> tuple[Message, ...]:
@@ -66,14 +82,14 @@ def examples(path: Path, *, complete: bool = True) -> Iterator[Example]:
             told = words(db)
             for row in label_rows(db, complete=complete, people="ignore"):
                 label = label_of(row)
-                found = _example(db, label, told.get(label.request))
+                found = _example(db, label, told.get(label.request), row["verdict_id"])
                 if found is not None:
                     yield found
     except sqlite3.Error as error:
         raise StoreError(explain(error, path)) from error
 
 
-def _example(db: Database, label: Label, told: Words | None) -> Example | None:
+def _example(db: Database, label: Label, told: Words | None, verdict: str) -> Example | None:
     request = db.execute(_REQUEST, [label.request]).fetchone()
     if request is None:
         return None
@@ -93,4 +109,12 @@ def _example(db: Database, label: Label, told: Words | None) -> Example | None:
         answers=answers,
         people=None if heard is None else frozenset(authors[one] for one in heard.best),
         judge_nano_usd=db.execute(_JUDGING, [label.request]).fetchone()[0],
+        ballots=tuple(
+            Ballot(
+                seat=f"{number}: {digest[:12]}",
+                winners=frozenset(authors[one] for one in cast("list[CandidateId]", loads(winners)) if one in authors),
+                nano_usd=nano_usd,
+            )
+            for number, (_, digest, winners, nano_usd) in enumerate(db.execute(_BALLOTS, [verdict]).fetchall(), 1)
+        ),
     )

@@ -24,11 +24,13 @@ class Estimate:
         value: mean quality with its 95 % interval.
         effective: number of evenly weighted observations that would tell as much (Kish 1965).
         observations: (request, member) pairs with a known quality and a positive weight.
+        method: ``snips`` or ``doubly robust``.
     """
 
     value: Interval
     effective: float
     observations: int
+    method: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +80,7 @@ def snips(logged: Logged, *, draws: int = DRAWS, seed: int = 0) -> Estimate:
     def statistic(lines: FloatArray) -> FloatArray:
         return divided(lines @ top, lines @ bottom)
 
-    return _estimate(logged, weights, statistic, draws, seed)
+    return _estimate("snips", logged, weights, statistic, draws, seed)
 
 
 def doubly_robust(logged: Logged, predicted: FloatArray, *, draws: int = DRAWS, seed: int = 0) -> Estimate:
@@ -102,7 +104,7 @@ def doubly_robust(logged: Logged, predicted: FloatArray, *, draws: int = DRAWS, 
     def statistic(lines: FloatArray) -> FloatArray:
         return divided(lines @ value, lines.sum(axis=1))
 
-    return _estimate(logged, weights, statistic, draws, seed)
+    return _estimate("doubly robust", logged, weights, statistic, draws, seed)
 
 
 def _supported(logged: Logged) -> FloatArray:
@@ -135,11 +137,14 @@ def _supported(logged: Logged) -> FloatArray:
     return weights
 
 
-def _estimate(logged: Logged, weights: FloatArray, statistic: Statistic, draws: int, seed: int) -> Estimate:
+def _estimate(
+    method: str, logged: Logged, weights: FloatArray, statistic: Statistic, draws: int, seed: int
+) -> Estimate:
     return Estimate(
         value=interval(statistic, logged.groups, number=draws, seed=seed),
         effective=_effective(weights),
         observations=int((weights > 0).sum()),
+        method=method,
     )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from ensemble.training.accuracy import best_single, costs
 from ensemble.training.bootstrap import DRAWS, Interval, interval, mean, ratio
 from ensemble.training.held import Held
+from ensemble.training.seats import Seat, seats
 from ensemble.training.table import FloatArray
 
 MOST = 4096
@@ -56,6 +57,7 @@ class Panels:
         smallest_ratio: its quality as a share of the full one's.
         best: panels than which none is both cheaper and better, cheapest first; of unknown cost, by members.
         members: gain of each member; ``judge`` that of judging, against always serving the best single member.
+        seats: what each judge of a jury is worth, where a jury made the labels.
         tried, possible: how many panels there are.
     """
 
@@ -65,6 +67,7 @@ class Panels:
     best: tuple[Panel, ...]
     members: tuple[Gain, ...]
     judge: Gain
+    seats: tuple[Seat, ...]
     all: tuple[Panel, ...]
     tried: int
     possible: int
@@ -107,6 +110,7 @@ def panels(held: Held, *, draws: int = DRAWS, seed: int = 0) -> Panels:
             if m > 1
         ),
         judge=gain("judge", (best_single(held.table),)),
+        seats=seats(held, draws=draws, seed=seed),
         all=tuple(tried),
         tried=len(tried),
         possible=sum(1 for _ in _all(m, timed=trial.timed)) if m <= 16 else 2**m - 1,

@@ -204,7 +204,7 @@ async def _walk(held: Held, row: int, plan: Plan, judges: Mapping[str, Judge]) -
         if stage.judge is not None and (len(present) > 1 or stage.accept_score > 0):
             walk.judged = True
             judge = judges.get(stage.judge)
-            verdict = await _offline(judge, held.examples[row], present, table.members) if judge else None
+            verdict = await _offline(judge, held.examples[row], stage, present, table.members) if judge else None
         walk.winner, score = _winner(table.quality[row], present, verdict, stage, plan, table.members)
         if last or stage.judge is None or score >= stage.accept_score:
             return walk
@@ -227,8 +227,12 @@ def _arrived(stage: Stage, seconds: FloatArray, places: list[int]) -> tuple[list
     return present, min(end, float(times.max()))
 
 
-async def _offline(judge: Judge, example: Example, present: list[int], members: Sequence[str]) -> Verdict | None:
+async def _offline(
+    judge: Judge, example: Example, stage: Stage, present: list[int], members: Sequence[str]
+) -> Verdict | None:
     """What a judge that asks no model finds on the stored answers; None where it asks one, or an answer is missing."""
+    if any(stage.samples.get(members[place], 1) > 1 for place in present):
+        return None  # of each member one answer was kept
     texts = {members[place]: example.answers.get(members[place]) for place in present}
     if any(text is None for text in texts.values()) or asks(judge):
         return None

@@ -75,10 +75,33 @@ async def test_the_page_is_written_and_texts_stay_out_if_asked(labels: Path, run
 async def test_routers_are_measured_on_the_log(config: Path, run: Run) -> None:
     for number in range(3):
         assert (await run("ask", f"What is {number} x 21?", "--quiet")).exit_code == 0
-    told = await run("evaluate", "best", "--draws", "100", "--off-policy")
+    told = await run("evaluate", "best", "--draws", "100", "--off-policy", "snips")
     assert told.exit_code == 0, told.output
     assert "3 requests in 3 groups" in told.stdout
     assert "best, from routed traffic: it calls several members at once" in told.stdout
+
+
+async def test_routed_traffic_tells_of_a_router_that_did_not_serve(config: Path, run: Run) -> None:
+    """Small is right on two of three requests; a fair coin called one member each."""
+    path = config.parent / "routed.jsonl"
+    with path.open("w") as file:
+        for row in range(240):
+            name = ("small", "large")[row % 2]
+            score = float(row % 3 > 0) if name == "small" else 1.0
+            tree: Any = {"prompt": f"What is {row} x 21?", "models": {name: {"score": score}}, "complete": False}
+            file.write(json.dumps(tree | {"propensities": {"small": 0.5, "large": 0.5}}) + "\n")
+    told = await run("evaluate", "small", "--data", str(path), "--off-policy", "snips", "--json", "--draws", "100")
+    assert told.exit_code == 0, told.output
+    found = json.loads(told.stdout)["off_policy"]["small"]
+    assert found["value"]["point"] == pytest.approx(2 / 3, abs=1e-6)
+    assert (found["effective"], found["observations"]) == (120.0, 120)
+    text = await run("evaluate", "small", "--data", str(path), "--off-policy", "dr", "--draws", "100")
+    assert "small, from routed traffic: quality 0.667 [" in text.stdout
+    short = await run("evaluate", "small", "--data", str(path), "--draws", "100")
+    assert (short.exit_code, "label with the whole panel" in short.stderr or "lack the quality" in short.stderr) == (
+        1,
+        True,
+    )
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,11 @@ def an_example(name: str, scores: Mapping[str, float], text: str = "", **changes
         "complete": True,
         "usable": True,
     }
-    beside = {key: changes.pop(key) for key in ("people", "answers", "judge_nano_usd", "metadata") if key in changes}
+    beside = {
+        key: changes.pop(key)
+        for key in ("people", "answers", "judge_nano_usd", "metadata", "ballots")
+        if key in changes
+    }
     return Example(label=Label(**{**known, **changes}), prompt=Prompt(messages=messages), **beside)
 
 

@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from ensemble.store.examples import Ballot
 from ensemble.training.evaluate import evaluate, measurable
 from ensemble.training.held import Held, hold
 from ensemble.training.offpolicy import Estimate
@@ -54,9 +55,10 @@ def parsed(html: str) -> Tags:
 
 
 async def test_it_has_every_part() -> None:
-    held = a_hold(80)
+    ballots = (Ballot(seat="1: aaa", winners=frozenset({"small"})), Ballot(seat="2: bbb", winners=frozenset()))
+    held = a_hold(80, ballots=ballots)
     report = await report_on(held)
-    estimate = Estimate(value=report.cheapest_best, effective=80.0, observations=90)
+    estimate = Estimate(value=report.cheapest_best, effective=80.0, observations=90, method="snips")
     html = page(
         report,
         data="labels.jsonl",
@@ -72,6 +74,7 @@ async def test_it_has_every_part() -> None:
         "Worst misroutes",
         "Panels",
         "oracle",
+        "2: bbb",
         "APGR",
     ):
         assert part in html

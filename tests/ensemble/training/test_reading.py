@@ -1,6 +1,7 @@
 import csv
 import gzip
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from ensemble.store import Store, open_store
 from ensemble.store.examples import Example
 from ensemble.training.held import hold
 from ensemble.training.reading import BadLabels, examples_of
-from tests.ensemble.store.builders import a_call, a_plan, a_record, a_request
+from tests.ensemble.store.builders import a_call, a_plan, a_record, a_request, a_verdict
 
 RECORDED = {
     "id": "gsm8k-0001",
@@ -133,12 +134,18 @@ def test_an_empty_and_a_foreign_file(tmp_path: Path) -> None:
         list(examples_of(written(tmp_path / "labels.xyz", RECORDED)))
 
 
-async def test_a_log_gives_labels_with_prompts_answers_and_the_cost_of_judging(tmp_path: Path) -> None:
+async def test_a_log_gives_labels_with_prompts_answers_and_ballots(tmp_path: Path) -> None:
     path = tmp_path / "ensemble.db"
     store: Store = await open_store(path)
     request = a_request("Why?", conversation="c1", metadata={"stakes": "high"})
     try:
-        await store.record(a_record(request=request, plan=a_plan(propensities={"small": 0.5, "large": 1.0})))
+        plan = a_plan(propensities={"small": 0.5, "large": 1.0})
+        record = a_record(request=request, plan=plan)
+        ids = list(record.authors)
+        ballots = (a_verdict(ids[:1], ids[1:], judge="a" * 64), a_verdict(ids[1:2], ids[2:], judge="b" * 64))
+        (ruling,) = record.rulings
+        judged = replace(ruling, verdict=replace(ruling.verdict, ballots=ballots))
+        await store.record(replace(record, rulings=(judged,)))
     finally:
         await store.close()
     example = one(path)
@@ -147,6 +154,8 @@ async def test_a_log_gives_labels_with_prompts_answers_and_the_cost_of_judging(t
     assert example.metadata == {"stakes": "high"}
     assert set(example.answers) == {"small", "medium", "large"}
     assert example.answers["small"] == a_call(request.id, "small").completion.text  # type: ignore[union-attr]
+    assert [ballot.seat for ballot in example.ballots] == ["1: aaaaaaaaaaaa", "2: bbbbbbbbbbbb"]
+    assert [set(ballot.winners) for ballot in example.ballots] == [{"small"}, {"medium"}]
     assert example.people is None
     held = hold([example])
     assert held.table.members == ("large", "medium", "small")
