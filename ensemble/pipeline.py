@@ -237,6 +237,7 @@ class Pipeline:
             config=self.config,
             error=error.code if error else None,
             error_detail=str(error) if error else "",
+            keep=self.routers[run.request.model].store_content,
         )
 
     async def _commit(self, run: Run, record: Record) -> None:

@@ -47,6 +47,9 @@ class Router(Plugin):
     strict_params: bool = False
     """Leave out a member that does not take every parameter of a request, instead of dropping what it does not take."""
 
+    store_content: bool = True
+    """Keep the texts of requests and answers in the log; `false` keeps numbers, names and the prompt's hash alone."""
+
     @abstractmethod
     async def plan(self, request: Request, context: Context) -> Plan:
         """Choose members of ``context.fleet`` for ``request``. Must not block the event loop for more than about 5 ms.

@@ -23,6 +23,7 @@ from ensemble.routers.single import Single
 from ensemble.store import Store, open_store
 from ensemble.store.findings import findings
 from ensemble.types import Answer, Request, RequestId
+from ensemble.upkeep import upkeep
 from judges.judge import Judge
 from judges.types import Message, Prompt
 
@@ -173,8 +174,9 @@ async def open_service(source: str | Path | Settings) -> AsyncIterator[Service]:
     if problems := await asyncio.to_thread(lambda: list(unloadable(settings))):
         raise ConfigError("\n".join(problem.line for problem in problems))
     async with AsyncExitStack() as stack:
-        store = await open_store(settings.store.path)
+        store = await open_store(settings.store.path, spill=settings.store.spill)
         stack.push_async_callback(store.close)
+        await stack.enter_async_context(upkeep(store, settings.store.keep_for))
         fleet = await _fleet(settings, stack)
         routers: dict[str, Router] = dict(settings.routers)
         for name in settings.members:

@@ -276,6 +276,7 @@ class Record:
         answered_s: seconds from arrival to the decision.
         error: code of the error that the client got, with ``error_detail`` as its sentence.
         config: digest of the configuration in force.
+        keep: its texts are stored; else only their hash, numbers and names are.
     """
 
     request: Request
@@ -290,6 +291,7 @@ class Record:
     config: str
     error: str | None = None
     error_detail: str = ""
+    keep: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,11 +1,12 @@
 """What the commands of ``ensemble log`` share: which file, moments, tables."""
 
+import functools
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import click
 
@@ -14,6 +15,7 @@ from ensemble.cli._log import log_of
 from ensemble.cli._output import columns, dollars, screen
 from ensemble.cli._safe import brief
 from ensemble.config import Settings, load, read
+from ensemble.store.keeping.erase import Scope
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -77,3 +79,28 @@ def cost(row: Mapping[str, object]) -> str:
         return dollars(known)
     calls = f"{unknown:,} call{'s' if unknown > 1 else ''} of unknown cost"
     return f"{dollars(known)} + {calls}" if known else calls
+
+
+def scope_options(command: F) -> F:
+    """``--id``, ``--conversation``, ``--key`` and ``--where``, handed on as one ``scope``."""
+
+    @functools.wraps(command)
+    def called(
+        *args: object,
+        ids: tuple[str, ...],
+        conversation: str | None,
+        key: str | None,
+        where: str | None,
+        **more: object,
+    ) -> object:
+        return command(*args, scope=Scope(ids=ids, conversation=conversation, key=key, where=where), **more)
+
+    options = (
+        click.option("--id", "ids", multiple=True, help="This request; may be given several times."),
+        click.option("--conversation", help="All of this conversation."),
+        click.option("--key", help="All that came with the API key of this id."),
+        click.option("--where", help="An SQL condition on the columns of requests."),
+    )
+    for option in reversed(options):
+        called = option(called)
+    return cast("F", called)

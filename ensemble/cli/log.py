@@ -7,12 +7,16 @@ from ensemble.cli._group import Subcommands
 SUBCOMMANDS = {
     "tail": "List the newest requests, and go on as they come.",
     "show": "Print everything about one request.",
+    "search": "Search prompts and answers.",
     "stats": "Print the log in figures.",
     "cost": "Add up what calls cost, by key, tag, router, member, purpose, day.",
     "reconcile": "Hold the ledger against a provider's file of usage.",
     "incident": "Summarize what went wrong.",
     "backup": "Copy the log while it is written to.",
     "check": "Check pages, references, sums, rights; search for secrets.",
+    "erase": "Take the texts of requests out for good.",
+    "redact": "Take personal data and secrets out of stored texts.",
+    "prune": "Take the texts of old requests out.",
     "migrate": "Bring an older file up to date.",
 }
 

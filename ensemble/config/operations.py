@@ -2,8 +2,9 @@
 
 import ipaddress
 import os
+from datetime import timedelta
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -61,11 +62,33 @@ class StoreSettings(BaseModel):
 
     Attributes:
         path: the SQLite file, relative to the configuration file; it is made where it is missing.
+        keep_content: how long texts stay, such as `90d` or `36h`; then numbers and hashes alone do. Unset, for ever.
+        on_failure: `refuse` answers 503 while the log cannot be written; `spill` answers, and keeps records in a file.
+        spill_path: that file; by default the log's name with `.spill` behind it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: Path = Path("ensemble.db")
+    keep_content: str | None = Field(None, pattern=r"^[1-9][0-9]{0,5}[hdw]$")
+    on_failure: Literal["refuse", "spill"] = "refuse"
+    spill_path: Path | None = None
+
+    @property
+    def keep_for(self) -> timedelta | None:
+        """How long texts stay; None for ever."""
+        if self.keep_content is None:
+            return None
+        return {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}[self.keep_content[-1]] * int(
+            self.keep_content[:-1]
+        )
+
+    @property
+    def spill(self) -> Path | None:
+        """The file for records that the log does not take; None where they are refused."""
+        if self.on_failure == "refuse":
+            return None
+        return self.spill_path or self.path.with_name(f"{self.path.name}.spill")
 
 
 class Operations(BaseSettings):
@@ -91,7 +114,9 @@ class Operations(BaseSettings):
         """The same with its paths read relative to ``base``."""
         key_file = self.server.api_key_file
         server = self.server.model_copy(update={"api_key_file": key_file and beside(key_file, base)})
-        store = self.store.model_copy(update={"path": beside(self.store.path, base)})
+        spill = self.store.spill_path
+        paths = {"path": beside(self.store.path, base), "spill_path": spill and beside(spill, base)}
+        store = self.store.model_copy(update=paths)
         return self.model_copy(update={"server": server, "store": store})
 
 

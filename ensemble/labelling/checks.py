@@ -17,7 +17,7 @@ def check(pipeline: Pipeline, options: Options) -> None:
     Raises:
         ConfigError: one sentence for each thing to mend.
     """
-    if wrong := [*_unknown(pipeline, options)]:
+    if wrong := [*_unknown(pipeline, options), *_forgetful(pipeline, options)]:
         raise ConfigError("; ".join(wrong))
     if options.via == "batch" and (wrong := [*_without_batches(pipeline, options)]):
         raise ConfigError("; ".join(wrong))
@@ -71,6 +71,12 @@ def _without_batches(pipeline: Pipeline, options: Options) -> Iterator[str]:
         member = pipeline.fleet.get(name)
         if member is not None and not isinstance(member.connection, BatchConnection):
             yield f"{name}: provider {str(member.settings.provider)!r} takes no batches; label with --via online"
+
+
+def _forgetful(pipeline: Pipeline, options: Options) -> Iterator[str]:
+    router = pipeline.routers.get(options.router) if options.router else None
+    if router is not None and not router.store_content:
+        yield f"router {options.router!r} has store_content = false, and a label without its texts is of no use"
 
 
 def _without_bound(pipeline: Pipeline, options: Options) -> Iterator[str]:

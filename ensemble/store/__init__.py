@@ -74,7 +74,11 @@ class Store(Protocol):
         ...
 
     async def ping(self) -> None:
-        """Prove by a small durable write that the log can be written; StoreError says why not."""
+        """Prove by a small durable write that records can be kept; StoreError says why not."""
+        ...
+
+    async def settle(self) -> None:
+        """Take in what was spilled while the log could not be written, if it can be written now."""
         ...
 
     async def close(self) -> None:
@@ -82,8 +86,8 @@ class Store(Protocol):
         ...
 
 
-async def _sqlite(address: str, busy_s: float) -> Store:
-    return await SqliteStore.open(_file(address), busy_s=busy_s)
+async def _sqlite(address: str, busy_s: float, spill: Path | None) -> Store:
+    return await SqliteStore.open(_file(address), busy_s=busy_s, spill=spill)
 
 
 def _file(address: str) -> Path:
@@ -92,15 +96,16 @@ def _file(address: str) -> Path:
     return Path(address).expanduser()
 
 
-_ENGINES: Mapping[str, Callable[[str, float], Awaitable[Store]]] = {"sqlite": _sqlite}
+_ENGINES: Mapping[str, Callable[[str, float, Path | None], Awaitable[Store]]] = {"sqlite": _sqlite}
 """Engines by the scheme of their address: the one place that knows them all."""
 
 
-async def open_store(address: str | Path, *, busy_s: float = 5.0) -> Store:
+async def open_store(address: str | Path, *, busy_s: float = 5.0, spill: Path | None = None) -> Store:
     """Open the log at ``address``, a path or an URL such as ``sqlite:///ensemble.db``, and bring its schema up to date.
 
     A file that is not there is made, readable by its owner alone; before the schema of an older one is changed, it is
     copied to ``FILE.schema-N``. ``busy_s`` is how long to wait for a lock that another process holds.
+    With ``spill``, records go to that file while the log cannot be written, and are taken in when it can be again.
 
     Raises:
         StoreError: no such engine, no right to the file, the file is damaged, belongs to another program or was written
@@ -108,8 +113,8 @@ async def open_store(address: str | Path, *, busy_s: float = 5.0) -> Store:
     """
     scheme, colon, rest = str(address).partition("://")
     if isinstance(address, Path) or not colon:
-        return await _sqlite(str(address), busy_s)
+        return await _sqlite(str(address), busy_s, spill)
     engine = _ENGINES.get(scheme)
     if engine is None:
         raise StoreError(f"no engine keeps a log at {scheme}://; known: {', '.join(_ENGINES)}")
-    return await engine(rest.removeprefix("/"), busy_s)
+    return await engine(rest.removeprefix("/"), busy_s, spill)

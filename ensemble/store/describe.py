@@ -31,7 +31,7 @@ def describe() -> tuple[Table, ...]:
     """Every table of the current schema, in the order in which they are written."""
     with Database(memory=True, execute_plugins=False) as db:
         MIGRATIONS.apply(db)
-        return tuple(_table(db, name) for name in db.table_names() if not name.startswith(("_", "sqlite_")))
+        return tuple(_table(db, name) for name in db.table_names() if not name.startswith(("_", "sqlite_", "search_")))
 
 
 def _table(db: Database, name: str) -> Table:

@@ -3,6 +3,13 @@
 import sqlite3
 from pathlib import Path
 
+from ensemble.errors import StoreError
+
+
+class Refused(StoreError):
+    """The rows are at fault and not the file: writing them again or elsewhere would not help."""
+
+
 ROW_FAULTS = (
     sqlite3.IntegrityError,
     sqlite3.DataError,

@@ -8,7 +8,7 @@ order is the order of time; JSON is TEXT; NULL is unknown or does not apply.
 
 from sqlite_utils import Database, Migrations
 
-from ensemble.store import schema_3, schema_4, schema_5, schema_6
+from ensemble.store import schema_3, schema_4, schema_5, schema_6, schema_7
 
 APPLICATION_ID = 0x454E534A
 """``ENSJ``: marks the file as a log of this program in SQLite's header."""
@@ -322,6 +322,12 @@ def imports(db: Database) -> None:
 def batches(db: Database) -> None:
     """All that a result of a batch needs to become a line of the ledger after a restart."""
     db.executescript(schema_6.ALTER)
+
+
+@MIGRATIONS(name="0007_search")
+def search(db: Database) -> None:
+    """Full-text search; old rows go into its indexes with the first search, or in the background."""
+    db.executescript(schema_7.TABLES)
 
 
 def applied(db: Database) -> list[str]:

@@ -29,21 +29,23 @@ def user_version(db: Database) -> int:
     return int(db.execute("PRAGMA user_version").fetchone()[0])
 
 
-def router_and_day(db: Database, request: RequestId) -> tuple[str, str]:
-    """Name of the router that a stored request was sent to, and the UTC day on which it arrived.
+def place(db: Database, request: RequestId) -> tuple[str, str, str]:
+    """Name of the router that a stored request was sent to, the UTC day on which it arrived, what became of its texts.
 
     Raises:
         ValueError: there is no such request.
     """
-    row = db.execute("SELECT model, substr(arrived_at, 1, 10) FROM requests WHERE id = ?", [request]).fetchone()
+    row = db.execute(
+        "SELECT model, substr(arrived_at, 1, 10), content FROM requests WHERE id = ?", [request]
+    ).fetchone()
     if row is None:
         raise ValueError(f"there is no request {request}")
-    return row[0], row[1]
+    return row[0], row[1], row[2]
 
 
 def counts(db: Database) -> Mapping[str, int]:
     """Rows per table, tables in alphabetical order."""
-    return {name: db.table(name).count for name in sorted(db.table_names()) if not name.startswith("_")}
+    return {name: db.table(name).count for name in sorted(db.table_names()) if not name.startswith(("_", "search_"))}
 
 
 def ledger_total(db: Database) -> Total:
@@ -110,7 +112,7 @@ def _value(name: str, value: object) -> object:
 
 def label_of(row: Mapping[str, str]) -> Label:
     """The label that a row of ``label_rows`` holds."""
-    usable = bool(row["usable"])
+    usable = bool(row["usable"]) and row["content"] in ("kept", "redacted")
     best = cast("list[str]", loads(row["best"])) if usable else ()
     return Label(
         request=RequestId(row["request_id"]),

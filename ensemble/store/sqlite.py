@@ -17,7 +17,10 @@ from ensemble.money import Total
 from ensemble.store import migrations, queries
 from ensemble.store.faults import explain, identity
 from ensemble.store.label_rows import People
-from ensemble.store.rows import late_rows_of, rows_of
+from ensemble.store.overflow import Overflow
+from ensemble.store.rows import Rows, late_rows_of, rows_of
+from ensemble.store.spill import Spill
+from ensemble.store.texts import strip
 from ensemble.store.writer import Writer
 from ensemble.types import Label, Late, Record, RequestId
 
@@ -29,33 +32,38 @@ READERS = 4
 class SqliteStore:
     """A ``Store`` in one SQLite file. Open it with ``open_store``, on the event loop that will use it."""
 
-    def __init__(self, path: Path, *, busy_s: float) -> None:
+    def __init__(self, path: Path, *, busy_s: float, spill: Path | None = None) -> None:
         self._path, self._busy_s = path, busy_s
         self._writer = Writer(path, self._connect)
+        self._overflow = Overflow(Spill(spill), self._writer) if spill else None
         self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="ensemble-store-reader")
         self._local = threading.local()
         self._readers: list[Database] = []
         self._closed = False
 
     @classmethod
-    async def open(cls, path: Path, *, busy_s: float) -> Self:
+    async def open(cls, path: Path, *, busy_s: float, spill: Path | None = None) -> Self:
         """Open or create the file and bring its schema up to date. Raises StoreError as ``open_store`` does."""
         await asyncio.to_thread(_prepare, path, busy_s)
-        return cls(path, busy_s=busy_s)
+        store = cls(path, busy_s=busy_s, spill=spill)
+        await store.settle()
+        return store
 
     async def record(self, record: Record) -> None:
         try:
             rows = rows_of(record)
         except (TypeError, ValueError) as error:
             raise StoreError(f"request {record.request.id} cannot be stored: {error}") from error
-        await self._writer.write(rows)
+        if not record.keep:
+            strip(rows)
+        await self._write(rows)
 
     async def record_late(self, late: Late) -> None:
         try:
             rows = late_rows_of(late)
         except (TypeError, ValueError) as error:
             raise StoreError(f"request {late.request}: what came late cannot be stored: {error}") from error
-        await self._writer.write(rows)
+        await self._write(rows)
 
     async def request(self, id_: RequestId) -> Mapping[str, object] | None:
         return await self.read(lambda db: queries.request(db, id_))
@@ -77,11 +85,29 @@ class SqliteStore:
             db.close()
 
     async def ping(self) -> None:
-        await self._writer.write(None)
+        try:
+            await self._writer.write(None)
+        except StoreError:
+            if self._overflow is None:
+                raise
+            await self._overflow.prove()
+
+    async def settle(self) -> None:
+        """Take in what was spilled, if anything was and the log can be written."""
+        if self._overflow is not None:
+            await self._overflow.settle()
+
+    async def _write(self, rows: Rows) -> None:
+        if self._overflow is None:
+            await self._writer.write(rows)
+        else:
+            await self._overflow.write(rows)
 
     async def close(self) -> None:
         self._closed = True
         try:
+            if self._overflow is not None:
+                await self._overflow.settle(at_once=True)
             await self._writer.close()
         finally:
             await asyncio.to_thread(self._pool.shutdown)

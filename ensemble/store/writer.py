@@ -18,8 +18,9 @@ from sqlite_utils import Database
 from ensemble.errors import StoreError
 from ensemble.store import queries
 from ensemble.store.daily import daily_calls, daily_requests
-from ensemble.store.faults import ROW_FAULTS, explain, identity
+from ensemble.store.faults import ROW_FAULTS, Refused, explain, identity
 from ensemble.store.rows import COLUMNS, Row, Rows
+from ensemble.store.texts import KEPT, strip
 
 CLOSE_S = 60.0
 """Most seconds that closing waits for the rows still queued."""
@@ -177,7 +178,7 @@ class Writer:
         execute = db.conn.execute
         execute("BEGIN IMMEDIATE")
         try:
-            _write(db, [job.work for job in batch if isinstance(job.work, Rows)])
+            write_rows(db, [job.work for job in batch if isinstance(job.work, Rows)])
             execute("COMMIT")
         except ROW_FAULTS as fault:
             execute("ROLLBACK")
@@ -196,7 +197,7 @@ class Writer:
                 if callable(job.work):
                     job.result = job.work(db)
                 else:
-                    _write(db, [job.work] if job.work is not None else [])
+                    write_rows(db, [job.work] if job.work is not None else [])
                 told.append((job, None))
             except (StoreError, *ROW_FAULTS) as fault:
                 execute("ROLLBACK TO job")
@@ -238,25 +239,27 @@ class Writer:
                 job.done.set_exception(error)
 
 
-def _refused(fault: Exception) -> StoreError:
-    return StoreError(f"the row was refused: {fault}")
+def _refused(fault: Exception) -> Refused:
+    return Refused(f"the row was refused: {fault}")
 
 
-def _write(db: Database, batch: list[Rows]) -> None:
+def write_rows(db: Database, batch: list[Rows]) -> None:
     """Write ``batch`` inside the open transaction; an empty one changes the header, to prove that writing works."""
     many = db.conn.executemany
     if not batch:
         version = queries.user_version(db)
         db.conn.execute(f"PRAGMA user_version = {version}")
         return
+    for late in batch:
+        if late.router is None:
+            late.router, late.day, content = queries.place(db, late.request)
+            if content not in KEPT:
+                strip(late)
     for table, statement in _INSERTS:
         rows: list[Row] = [row for rows in batch for row in rows.tables[table]]
         if rows:
             many(statement, rows)
     if settled := [(id_,) for rows in batch for id_ in rows.settled]:
         many("DELETE FROM reservations WHERE id = ?", settled)
-    for late in batch:
-        if late.router is None:
-            late.router, late.day = queries.router_and_day(db, late.request)
     many(_DAILY_REQUESTS, daily_requests(batch))
     many(_DAILY_CALLS, daily_calls(batch))

@@ -23,6 +23,8 @@ from pathlib import Path
 from uuid_utils import uuid4, uuid7
 
 from ensemble.store import Store, open_store
+from ensemble.store.keeping.browse import page, stats
+from ensemble.store.keeping.search import catch_up, search
 from ensemble.store.rows import COLUMNS, rows_of
 from ensemble.types import Call, CallId, Plan, Record, Request, RequestId, Ruling, Stage, VerdictId
 from judges.types import CandidateId, Completion, Exchange, Message, Preference, Prompt, Usage, Verdict
@@ -174,11 +176,12 @@ async def timed(question: Callable[[], Awaitable[object]], times: int) -> list[f
 async def reading(path: Path, size: int) -> None:
     """Fill a log with ``size`` requests and print what writing and reading cost in it."""
     store = await open_store(path)
-    kept: list[RequestId] = []
+    kept, kept_text = list[RequestId](), ""
     rates, took = list[float](), list[float]()
     for _ in range(0, size, 10_000):
         logs = [a_log() for _ in range(10_000)]
         kept += [log.request.id for log in logs[::100]]
+        kept_text = next(call.completion.text for call in logs[0].calls if call.completion)
         rate, took = await durable(store, logs, 64)
         rates.append(rate)
         sys.stderr.write(f"\r{len(rates) * 10_000:,} of {size:,}; {rate:,.0f} logs/s ")
@@ -186,6 +189,14 @@ async def reading(path: Path, size: int) -> None:
     floor = await asyncio.to_thread(raw, path, 10_000)
     shown = await timed(lambda: store.request(random.choice(kept)), 200)  # noqa: S311
     totals = await timed(store.ledger_total, 3)
+    newest = await timed(lambda: store.read(lambda db: page(db, 50)), 20)
+    figures = await timed(lambda: store.read(lambda db: stats(db, path)), 5)
+    began, indexed = time.perf_counter(), 1
+    while indexed:
+        indexed = await store.change(lambda db: catch_up(db, 2000))
+    indexing = (time.perf_counter() - began) / size
+    rare = await timed(lambda: store.read(lambda db: search(db, kept_text[:12] + "*", 20)), 5)
+    common = await timed(lambda: store.read(lambda db: search(db, "evening", 20)), 5)
     counts = await timed(store.counts, 3)
     began, labels = time.perf_counter(), 0
     for labels, _ in zip(range(1, 20_001), store.labels(), strict=False):  # noqa: B007 - the last number is used
@@ -199,6 +210,10 @@ async def reading(path: Path, size: int) -> None:
     print(f"| raw logs/s at that size | {floor:,.0f} |\n| ratio | {last / floor:.2f} |")
     print(f"| p99 of the last commits, ms | {percentile(took, 0.99):.1f} |")
     print(f"| one request whole, p50 / p99 ms | {percentile(shown, 0.5):.1f} / {percentile(shown, 0.99):.1f} |")
+    print(f"| newest page of 50, p50 / p99 ms | {percentile(newest, 0.5):.1f} / {percentile(newest, 0.99):.1f} |")
+    print(f"| stats, ms | {percentile(figures, 0.5):.1f} |")
+    print(f"| search of a rare, a common word, ms | {percentile(rare, 0.5):.1f}, {percentile(common, 0.5):.1f} |")
+    print(f"| putting one request into the search indexes, us | {indexing * 1e6:.0f} |")
     print(f"| total of the ledger, ms | {percentile(totals, 0.5):.0f} |")
     print(f"| counts of every table, ms | {percentile(counts, 0.5):.0f} |")
     print(f"| one label, us | {per_label * 1e6:.0f} |")

@@ -7,9 +7,10 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from ensemble.errors import StoreError
-from ensemble.store.content import loads, messages_of, unbind
+from ensemble.store.content import messages_of, unbind
+from ensemble.store.keeping.search import text_of
 from ensemble.store.queries import Tree, user_version
-from judges.types import Message, TextPart
+from judges.types import Message
 
 _PAGE = """
 SELECT r.id, r.arrived_at, r.source, r.status, r.model, r.member, r.fallback, r.error, r.answered_s, r.content,
@@ -45,13 +46,6 @@ def _line(row: Mapping[str, object]) -> Tree:
     tree["prompt"] = last_words(messages_of(str(row["messages"])))
     del tree["messages"]
     return tree
-
-
-def text_of(message: Message) -> str:
-    """The text of one turn, parts that are no text left out."""
-    if isinstance(message.content, str):
-        return message.content
-    return "\n".join(part.text for part in message.content if isinstance(part, TextPart))
 
 
 def last_words(messages: Sequence[Message]) -> str:
@@ -114,9 +108,3 @@ def by_prefix(db: Database, start: str) -> str:
     if len(found) > 1 and found[0] != start:
         raise StoreError(f"several requests begin with {start!r}; give more of the id")
     return str(found[0])
-
-
-def tags_of(text: str) -> dict[str, str]:
-    """The tags of a request's row."""
-    tags = loads(text)
-    return {str(key): str(value) for key, value in tags.items()} if isinstance(tags, dict) else {}

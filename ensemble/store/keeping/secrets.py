@@ -30,6 +30,7 @@ def secret_places(db: Database, path: Path, secrets: Mapping[str, str]) -> Itera
             raise StoreError(f"{name} has fewer than 8 characters: too few to look for")
     for table in db.table_names():
         yield from _in_table(db, table, secrets)
+    yield from _in_search(db, secrets)
     for file in files_of(path):
         yield from _in_file(file, secrets)
 
@@ -55,6 +56,15 @@ def _in_table(db: Database, table: str, secrets: Mapping[str, str]) -> Iterator[
                 held = f'"{name}" IS NOT NULL AND instr(CAST("{name}" AS BLOB), CAST(? AS BLOB)) > 0'
                 sql = f'SELECT rowid FROM "{quoted}" WHERE {held}'  # noqa: S608 - names of the file's own schema
                 yield from _rows(db, sql, spelling, f"{label} stands in {table}.{column}")
+
+
+def _in_search(db: Database, secrets: Mapping[str, str]) -> Iterator[Finding]:
+    """The indexes hold words, not texts, so a key is looked for as a phrase of its words."""
+    for source in ("requests", "candidates"):
+        for label, value in secrets.items():
+            phrase = '"' + value.replace('"', " ") + '"'
+            sql = f"SELECT rowid FROM search_{source} WHERE search_{source} MATCH ?"  # noqa: S608 - own names
+            yield from _rows(db, sql, phrase, f"{label} stands in search_{source}")
 
 
 def _rows(db: Database, sql: str, value: str, what: str) -> Iterator[Finding]:

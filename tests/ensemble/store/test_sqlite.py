@@ -14,7 +14,8 @@ from sqlite_utils import Database
 
 from ensemble.errors import StoreError
 from ensemble.store import Store, open_store
-from ensemble.store.migrations import MIGRATIONS
+from ensemble.store.migrations import MIGRATIONS, applied
+from ensemble.store.rows import COLUMNS, rows_of
 from tests.conftest import ROOT
 from tests.ensemble.store.builders import a_record
 
@@ -233,6 +234,35 @@ async def test_a_file_of_schema_5_takes_items_of_batches(path: Path) -> None:
     assert {"digest", "stage", "seat", "attempt", "dropped", "reservation"} <= known
 
 
+RELEASED = {1: "0003_datasets", 3: "0004_replies", 4: "0005_imports", 5: "0006_batches", 6: "0007_search"}
+"""Schemas that were released, and the first step that each lacks."""
+
+
+@pytest.mark.parametrize("schema", RELEASED)
+async def test_every_released_schema_keeps_its_rows(path: Path, schema: int) -> None:
+    record = a_record()
+    with Database(path) as db:
+        MIGRATIONS.apply(db, stop_before=RELEASED[schema])
+        for table, rows in rows_of(record).tables.items():
+            had = {column.name for column in db.table(table).columns}
+            named = [dict(zip(COLUMNS[table], row, strict=True)) for row in rows]
+            db.table(table).insert_all([{k: v for k, v in row.items() if k in had} for row in named])
+        done = len(applied(db))
+    store = await open_store(path)
+    tree = await store.request(record.request.id)
+    assert tree is not None
+    assert (tree["source"], tree["content"]) == ("served", "kept")
+    assert [label.usable for label in store.labels()] == [True]
+    await store.record(a_record())
+    assert (await store.counts())["candidates"] == 6
+    await store.close()
+    copy = path.with_name(f"ensemble.db.schema-{done}")
+    assert copy.stat().st_mode & 0o777 == 0o600
+    with Database(copy) as db:
+        assert db.table("candidates").count == 3
+        assert len(applied(db)) == done
+
+
 async def test_opening_again_changes_nothing(store: Store, path: Path) -> None:
     await store.record(a_record())
     again = await open_store(path)
@@ -287,5 +317,5 @@ async def test_the_file_keeps_its_promises(store: Store, path: Path) -> None:
     db = sqlite3.connect(path)
     assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert db.execute("PRAGMA application_id").fetchone() == (0x454E534A,)
-    assert db.execute("PRAGMA user_version").fetchone() == (6,)
+    assert db.execute("PRAGMA user_version").fetchone() == (7,)
     db.close()

@@ -1,0 +1,49 @@
+"""``ensemble log redact``."""
+
+from pathlib import Path
+from typing import cast
+
+import click
+from pydantic import ValidationError
+
+from ensemble.cli import _options
+from ensemble.cli._log_shared import log_file, log_options, put_json, scope_options
+from ensemble.cli._output import put, screen
+from ensemble.redaction import KINDS, Kind, Redactor
+from ensemble.store.keeping.connect import writing
+from ensemble.store.keeping.erase import Scope
+from ensemble.store.keeping.redact import redact
+
+
+@click.command(epilog="Example: ensemble log redact --kind email --where 1 --yes")
+@log_options
+@scope_options
+@click.option("--kind", "kinds", multiple=True, type=click.Choice(KINDS), help="What goes.  [default: all of it]")
+@click.option("--pattern", "patterns", multiple=True, metavar="NAME=REGEX", help="Your own, by the name in its place.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@_options.as_json
+def command(
+    config: Path,
+    *,
+    db: Path | None,
+    scope: Scope,
+    kinds: tuple[str, ...],
+    patterns: tuple[str, ...],
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Take personal data and secrets out of stored texts, for good; the rest of each text stays."""
+    path = log_file(config, db)
+    own = dict(each.partition("=")[::2] for each in patterns)
+    try:
+        redactor = Redactor(kinds=cast("tuple[Kind, ...]", kinds or KINDS), patterns=own)
+    except ValidationError as error:
+        raise click.BadParameter(error.errors()[0]["msg"].removeprefix("Value error, ")) from error
+    if not yes:
+        click.confirm(f"Redact {', '.join((*redactor.kinds, *own))} in {path} for good?", abort=True, err=True)
+    with writing(path) as log:
+        seen, changed = redact(log, path, scope, redactor)
+    if as_json:
+        put_json({"log": str(path), "requests": seen, "changed": changed, "redactor": redactor.digest})
+        return
+    put(screen(), f"{changed:,} of {seen:,} requests changed")

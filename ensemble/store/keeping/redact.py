@@ -1,0 +1,114 @@
+"""Personal data and secrets leave the texts of stored requests, for good; the rest of each text stays."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from sqlite_utils import Database
+
+from ensemble.redaction import Redactor
+from ensemble.store.content import bind, dumps, loads, unbind
+from ensemble.store.keeping.connect import transaction
+from ensemble.store.keeping.erase import BATCH, Scope, matching, tidy
+from ensemble.store.keeping.search import forget, optimize, remember
+from ensemble.store.texts import OF_REQUEST
+
+_TREES: Mapping[str, tuple[str, ...]] = {
+    "requests": ("messages", "options", "metadata"),
+    "candidates": ("tool_calls", "reasoning"),
+    "dataset_rows": ("metadata",),
+}
+"""Columns that hold JSON."""
+_TEXTS: Mapping[str, tuple[str, ...]] = {
+    "requests": ("reference", "error_detail"),
+    "plans": ("reason",),
+    "calls": ("text", "detail"),
+    "candidates": ("text",),
+    "verdicts": ("reason",),
+    "scores": ("set_aside",),
+    "exchanges": ("text", "error"),
+    "feedback": ("text",),
+}
+"""Columns that hold a text."""
+_TOKENS = ("calls", "candidates", "exchanges")
+"""Tables whose ``logprobs`` spell a text token by token, and go with a change of it."""
+
+
+def redact(db: Database, path: Path, scope: Scope, redactor: Redactor) -> tuple[int, int]:
+    """Redact the requests of ``scope`` in place; return how many were looked at and how many changed.
+
+    ``db`` is a connection of ``writing``. Changed requests are ``redacted`` and get the hash of the prompt that they
+    now have. At the end the file is rebuilt, so that nothing is left behind. Raises StoreError as ``erase`` does.
+    """
+    db.execute("PRAGMA secure_delete = ON")
+    ids, changed = matching(db, scope), 0
+    for start in range(0, len(ids), BATCH):
+        batch = ids[start : start + BATCH]
+        with transaction(db):
+            forget(db, batch)
+            changed += sum(_request(db, id_, redactor) for id_ in batch)
+            remember(db, batch)
+    with transaction(db):
+        optimize(db)
+    tidy(db, path)
+    return len(ids), changed
+
+
+def _request(db: Database, id_: str, redactor: Redactor) -> bool:
+    changed = False
+    for table, condition in OF_REQUEST.items():
+        trees, texts = _TREES.get(table, ()), _TEXTS.get(table, ())
+        columns = (*trees, *texts)
+        if not columns:
+            continue
+        key = _key(table)
+        rows = db.execute(
+            f"SELECT {', '.join((*key, *columns))} FROM {table} WHERE {condition}",  # noqa: S608 - own names
+            [id_],
+        ).fetchall()
+        for row in rows:
+            values = dict(zip(columns, row[len(key) :], strict=True))
+            fresh = _fresh(values, trees, redactor)
+            if fresh:
+                changed = True
+                _write(db, table, key, row[: len(key)], fresh)
+    if changed:
+        messages, options = db.execute("SELECT messages, options FROM requests WHERE id = ?", [id_]).fetchone()
+        hash_ = hashlib.sha256(f"{messages}\n{options}".encode()).hexdigest()
+        db.conn.execute("UPDATE requests SET content = 'redacted', prompt_hash = ? WHERE id = ?", [hash_, id_])
+    return changed
+
+
+def _fresh(values: Mapping[str, str | None], trees: Iterable[str], redactor: Redactor) -> dict[str, str]:
+    """The columns that redaction changes, with their new values."""
+    fresh = {}
+    for name, value in values.items():
+        if value is None:
+            continue
+        said = _tree(value, redactor) if name in trees else _text(value, redactor.redact)
+        if said is not None:
+            fresh[name] = said
+    return fresh
+
+
+def _tree(value: str, redactor: Redactor) -> str | None:
+    tree = loads(value)
+    said = redactor.redact_tree(tree)
+    return None if said == tree else dumps(said).decode()
+
+
+def _text(value: str, redact: Callable[[str], str]) -> str | None:
+    text = unbind(value)
+    said = redact(text)
+    return None if said == text else bind(said)
+
+
+def _key(table: str) -> tuple[str, ...]:
+    keys = {"scores": ("verdict_id", "candidate_id"), "exchanges": ("verdict_id", "position")}
+    return keys.get(table, ("rowid",))
+
+
+def _write(db: Database, table: str, key: Sequence[str], at: Sequence[object], fresh: Mapping[str, str]) -> None:
+    sets = ", ".join([*(f"{name} = ?" for name in fresh), *(["logprobs = NULL"] if table in _TOKENS else [])])
+    where = " AND ".join(f"{name} = ?" for name in key)
+    db.conn.execute(f"UPDATE {table} SET {sets} WHERE {where}", [*fresh.values(), *at])  # noqa: S608 - own names

@@ -1,0 +1,72 @@
+"""What a service does to its log in the background: search indexes, texts that expire, spilled records."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+from ensemble.errors import StoreError
+from ensemble.store import Store
+from ensemble.store.keeping.erase import expire, old
+from ensemble.store.keeping.search import catch_up
+
+log = logging.getLogger(__name__)
+
+EVERY_S = 30.0
+"""Seconds between two rounds."""
+DAY_S = 86_400.0
+_INDEXED, _EXPIRED = 50, 100
+"""Most rows of one step; each step is a change that the writer makes between two batches of records."""
+_REST_S = 0.05
+"""Seconds between two steps, in which the writer is free."""
+
+
+@asynccontextmanager
+async def upkeep(store: Store, keep_for: timedelta | None = None) -> AsyncIterator[None]:
+    """Look after ``store`` while the context is open; texts expire ``keep_for`` after their request arrived."""
+    task = asyncio.get_running_loop().create_task(_rounds(store, keep_for))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def _rounds(store: Store, keep_for: timedelta | None) -> None:
+    loop = asyncio.get_running_loop()
+    pruned = -DAY_S
+    while True:
+        try:
+            await store.settle()
+            if keep_for is not None and loop.time() - pruned >= DAY_S:
+                await prune(store, datetime.now(UTC) - keep_for)
+                pruned = loop.time()
+            await index(store)
+        except StoreError as error:
+            log.warning("the upkeep of the log waits: %s", error)
+        await asyncio.sleep(EVERY_S)
+
+
+async def index(store: Store) -> None:
+    """Bring the search indexes up to date, in small steps."""
+    more = 1
+    while more:
+        more = await store.change(lambda db: catch_up(db, _INDEXED))
+        await asyncio.sleep(_REST_S)
+
+
+async def prune(store: Store, before: datetime) -> int:
+    """Take the texts out of everything that arrived ``before``, in small steps; return how many requests."""
+    after: tuple[str, str] | None = ("", "")
+    count = 0
+    while after is not None:
+        at = after
+        ids, after = await store.read(lambda db, at=at: old(db, before, at, _EXPIRED))  # type: ignore[misc]
+        if ids:
+            await store.change(lambda db, ids=ids: expire(db, ids))  # type: ignore[misc]
+            count += len(ids)
+            await asyncio.sleep(_REST_S)
+    if count:
+        log.info("%d requests lost their texts: they arrived before %s", count, before.date())
+    return count

@@ -1,0 +1,170 @@
+"""What is erased is in no byte of any file any more, and its numbers are where they were."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlite_utils import Database
+
+from ensemble.errors import StoreError
+from ensemble.store import Store, open_store
+from ensemble.store.feedback import Remark, Statement, add
+from ensemble.store.filling import DatasetRow, enter
+from ensemble.store.keeping.checks import checks, files_of
+from ensemble.store.keeping.connect import reading, writing
+from ensemble.store.keeping.erase import Scope, erase, prune
+from ensemble.store.keeping.search import search
+from ensemble.upkeep import index
+from ensemble.upkeep import prune as prune_slowly
+from judges.types import Prompt, TokenLogprob, ToolCall
+from tests.ensemble.store.builders import NOON, a_call, a_late, a_record, a_request, said
+
+SECRET = "plantedtext"
+"""One word, so that search indexes hold it whole; it stands in every place that can hold a text."""
+
+
+def planted(**request: Any) -> Any:
+    """A record that says it everywhere."""
+    asked = a_request(
+        f"my {SECRET} is here", metadata={"note": SECRET}, reference=SECRET, **{"user": SECRET, **request}
+    )
+    asked = replace(asked, prompt=replace(asked.prompt, tools=({"name": SECRET},)))
+    record = a_record(request=asked, verdict={"reason": f"{SECRET} wins"}, error_detail=SECRET)
+    words = (TokenLogprob(token=SECRET, logprob=-1.0, top=()),)
+    answers = said(f"I heard {SECRET}", logprobs=words, reasoning=({"signature": SECRET},),
+                   tool_calls=(ToolCall(id="1", name="f", arguments=f'{{"a": "{SECRET}"}}'),))  # fmt: skip
+    calls = tuple(replace(c, completion=answers) if c.purpose == "candidate" else c for c in record.calls)
+    lost = a_call(asked.id, failure="bad_reply", completion=said(SECRET), detail=f"not JSON: {SECRET}")
+    plan = replace(record.plan, reason=f"about {SECRET}") if record.plan else None
+    (ruling,) = record.rulings
+    exchanges = tuple(replace(e, text=SECRET, error=SECRET) for e in ruling.verdict.exchanges)
+    first = next(iter(record.authors))
+    ruling = replace(ruling, verdict=replace(ruling.verdict, exchanges=exchanges), set_aside={first: SECRET})
+    return replace(record, calls=(*calls, lost), plan=plan, rulings=(ruling,))
+
+
+def places(path: Path) -> list[str]:
+    """Files beside the log that hold the text."""
+    return [file.name for file in files_of(path) if SECRET[1:].encode() in file.read_bytes()]
+
+
+@pytest.fixture
+async def log(store: Store, path: Path) -> Path:
+    """A log with one request that says it and one that does not, indexed; the service has it open."""
+    record = planted(conversation="chat-7", key_id="key-7")
+    await store.record(record)
+    await store.record(a_record(request=a_request("another question", conversation="chat-8")))
+    row = DatasetRow(dataset="d", row_id="1", request=record.request.id, position=1, metadata={"note": SECRET})
+    await store.change(lambda db: enter(db, [row]))
+    await note(store, record.request.id)
+    await index(store)
+    path.with_name(f"{path.name}.rejects-d.jsonl").write_text(
+        json.dumps({"line": 1, "row": json.dumps({"prompt": f"my {SECRET} is here"})}) + '\n{"line": 2, "row": "x"}\n'
+    )
+    return path
+
+
+async def note(store: Store, request: str) -> None:
+    remark = Remark(kind="correction", text=f"no, {SECRET}")
+    statement = Statement(remarks=(remark,), given_by="ann", source="cli", request=request)
+    await store.change(lambda db: add(db, statement))
+
+
+def test_the_text_is_everywhere_before(log: Path) -> None:
+    assert len(places(log)) >= 2
+
+
+@pytest.mark.parametrize(
+    "scope",
+    [Scope(conversation="chat-7"), Scope(key="key-7"), Scope(where=f"messages LIKE '%{SECRET}%'")],
+    ids=["conversation", "key", "where"],
+)
+async def test_no_byte_is_left_and_numbers_stay(log: Path, store: Store, scope: Scope) -> None:
+    before = await store.counts(), await store.ledger_total()
+    with writing(log) as db:
+        done = erase(db, log, scope, "asked for")
+    assert (done.requests, done.lines, done.routers) == (1, 1, ())
+    assert places(log) == []
+    assert (await store.counts()) == {**before[0], "tombstones": 1}
+    assert await store.ledger_total() == before[1]
+    with reading(log) as db:
+        assert search(db, SECRET, 9) == []
+        assert len(search(db, "another", 9)) == 1
+        assert checks(db, log) == []
+        (stone,) = db.query("SELECT * FROM tombstones")
+        (gone,) = db.query("SELECT * FROM requests WHERE content = 'erased'")
+    assert (stone["id"], stone["reason"], stone["requests"]) == (done.tombstone, "asked for", 1)
+    assert json.loads(stone["numbers"]) == dict(done.numbers)
+    assert done.numbers["calls"] == 6
+    assert gone["status"] == "answered"
+    assert gone["prompt_hash"] == ""
+    again = await open_store(log)
+    assert [label.usable for label in again.labels()] == [False, True]
+    await again.close()
+
+
+async def test_what_comes_late_to_an_erased_request_comes_without_texts(log: Path, store: Store) -> None:
+    record = planted(conversation="chat-9")
+    await store.record(record)
+    with writing(log) as db:
+        erase(db, log, Scope(conversation="chat-9"))
+    late = a_late(record)
+    await store.record_late(replace(late, calls=tuple(replace(c, detail=SECRET) for c in late.calls)))
+    with reading(log) as db:
+        (row,) = db.query("SELECT text FROM candidates WHERE member = 'slow'")
+        assert row["text"] == ""
+        assert db.execute("SELECT count(*) FROM calls WHERE detail <> ''").fetchone()[0] == 1  # the other request's
+
+
+async def test_nothing_meant_nothing_erased(log: Path) -> None:
+    with writing(log) as db:
+        with pytest.raises(StoreError, match="say which requests"):
+            erase(db, log, Scope())
+        with pytest.raises(StoreError, match="it is a condition on the columns of requests"):
+            erase(db, log, Scope(where="no such"))
+        assert erase(db, log, Scope(conversation="nobody")).tombstone is None
+
+
+async def test_a_reader_holds_the_write_ahead_log(log: Path) -> None:
+    with reading(log) as reader, writing(log, busy_s=0.1) as db:
+        assert reader.execute("SELECT count(*) FROM requests").fetchone() == (2,)
+        with pytest.raises(StoreError, match="another connection reads; run this again"):
+            erase(db, log, Scope(key="key-7"))
+
+
+@pytest.mark.parametrize("slowly", [True, False])
+async def test_old_texts_expire_and_hashes_stay(store: Store, path: Path, slowly: bool) -> None:
+    old = [planted(arrived_at=NOON - timedelta(days=100, minutes=number)) for number in range(150)]
+    for record in [*old, planted()]:
+        await store.record(record)
+    await index(store)
+    limit = NOON - timedelta(days=90)
+    if slowly:
+        assert await prune_slowly(store, limit) == 150
+        assert await prune_slowly(store, limit) == 0
+    else:
+        with writing(path) as db:
+            assert prune(db, limit) == 150
+            assert prune(db, limit) == 0
+    with reading(path) as db:
+        assert len(search(db, SECRET, 999, ("requests",))) == 1
+        hashes = db.execute("SELECT content, count(DISTINCT prompt_hash) FROM requests GROUP BY 1").fetchall()
+        assert hashes == [("expired", 1), ("kept", 1)]
+        assert db.execute("SELECT count(*) FROM candidates WHERE text = ''").fetchone() == (450,)
+        assert checks(db, path) == []
+
+
+async def test_a_request_whose_router_keeps_no_content(store: Store, path: Path) -> None:
+    record = replace(planted(user=None), keep=False)
+    record = replace(record, request=replace(record.request, user=None))
+    await store.record(record)
+    assert places(path) == []
+    with reading(path) as db:
+        (row,) = db.query("SELECT content, length(prompt_hash) AS hash, member FROM requests")
+    assert row == {"content": "off", "hash": 64, "member": "small"}
+    assert isinstance(record.request.prompt, Prompt)
+    with Database(path) as db:
+        assert db.execute("SELECT sum(nano_usd) FROM calls").fetchone()[0] > 0

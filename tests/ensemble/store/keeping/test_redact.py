@@ -1,0 +1,47 @@
+"""Redaction in place: the address is in no byte any more, the rest of each text is."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from ensemble.redaction import Redactor
+from ensemble.store import Store
+from ensemble.store.keeping.checks import checks, files_of
+from ensemble.store.keeping.connect import reading, writing
+from ensemble.store.keeping.erase import Scope
+from ensemble.store.keeping.redact import redact
+from ensemble.store.keeping.search import search
+from ensemble.store.queries import request
+from ensemble.store.rows import prompt_hash
+from ensemble.upkeep import index
+from judges.types import Message, Prompt, TokenLogprob
+from tests.ensemble.store.builders import a_record, a_request, said
+
+ADDRESS = "ann.planted@example.org"
+
+
+async def test_an_address_leaves_every_place(store: Store, path: Path) -> None:
+    record = a_record(request=a_request(f"write to {ADDRESS} please"), verdict={"reason": f"it names {ADDRESS}"})
+    answer = said(f"I wrote to {ADDRESS}", logprobs=(TokenLogprob(token="ann.planted", logprob=-1.0, top=()),))
+    calls = tuple(replace(c, completion=answer) if c.purpose == "candidate" else c for c in record.calls)
+    await store.record(replace(record, calls=calls))
+    other = a_record(request=a_request("nothing personal"))
+    await store.record(other)
+    await index(store)
+    with writing(path) as db:
+        assert redact(db, path, Scope(where="1"), Redactor()) == (2, 1)
+        assert redact(db, path, Scope(where="1"), Redactor()) == (2, 0)
+    assert not [file for file in files_of(path) if b"ann.planted" in file.read_bytes()]
+    with reading(path) as db:
+        tree = request(db, record.request.id)
+        same = request(db, other.request.id)
+        assert [hit["where"] for hit in search(db, "please", 9)] == ["prompt"]
+        assert search(db, "planted", 9) == []
+        assert checks(db, path) == []
+    assert tree is not None
+    assert same is not None
+    assert tree["content"] == "redacted"
+    assert same["content"] == "kept"
+    assert tree["candidates"][0]["text"] == "I wrote to [email]"  # type: ignore[index]
+    assert tree["candidates"][0]["logprobs"] is None  # type: ignore[index]
+    now = Prompt(messages=(Message(role="user", content="write to [email] please"),))
+    assert tree["prompt_hash"] == prompt_hash(now)
