@@ -57,7 +57,7 @@ def candidates_for(db: Database, ids: Sequence[RequestId]) -> list[Anchor]:
 
     Where people are split, or find that all are bad, nothing is frozen.
     """
-    told, found = words(db), standing(db, ids)
+    told, found = words(db, ids), standing(db, ids)
     out = []
     for id_ in ids:
         rows = db.execute("SELECT id FROM candidates WHERE request_id = ? ORDER BY call_id", [id_]).fetchall()

@@ -1,18 +1,21 @@
 """What people said of stored answers: the last word of each of them, and what most of them say."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from sqlite_utils import Database
 
+from ensemble.store.content import dumps
+from ensemble.types import RequestId
 from judges.types import CandidateId
 
 _WORDS = """
 SELECT f.request_id, f.given_by, f.kind, coalesce(f.candidate_id, r.chosen) AS candidate
 FROM feedback f JOIN requests r ON r.id = f.request_id
-WHERE f.kind IN ('preferred', 'tie', 'all_bad') ORDER BY f.id
+WHERE f.kind IN ('preferred', 'tie', 'all_bad')
+    AND (:ids IS NULL OR f.request_id IN (SELECT value FROM json_each(:ids))) ORDER BY f.id
 """
 
 
@@ -44,10 +47,14 @@ class Opinion:
     split: bool = False
 
 
-def words(db: Database) -> dict[str, dict[str, Word]]:
-    """By request and person, the last word. Few requests get one, so they fit into memory."""
+def words(db: Database, ids: Sequence[RequestId] | None = None) -> dict[str, dict[str, Word]]:
+    """By request and person, the last word; of the requests ``ids``, or of all.
+
+    Few requests get one, so those of all fit into memory.
+    """
     told: dict[str, dict[str, Word]] = {}
-    for request, person, kind, candidate in db.execute(_WORDS):
+    wanted = None if ids is None else dumps(ids).decode()
+    for request, person, kind, candidate in db.execute(_WORDS, {"ids": wanted}):
         told.setdefault(request, {})[person] = Word(kind, candidate if kind == "preferred" else None)
     return told
 
