@@ -2,6 +2,7 @@
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import pyarrow
 import pyarrow.parquet
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from ensemble.importing.given import Given
 from ensemble.importing.matrix import Matrix, models_of
 from ensemble.labelling.rows import Reject
-from tests.ensemble.importing.intake import candidates, first, labels, rejected, take
+from tests.ensemble.importing.intake import candidates, first, labels, put, rejected, run, take
 
 NAMES = ("vendor/one-7b", "two")
 ROW = {
@@ -109,3 +110,42 @@ def test_any_row_is_given_or_rejected(row: dict[str, object]) -> None:
     else:
         assert isinstance(found, Reject)
         assert found.reason
+
+
+SAMPLES: list[dict[str, Any]] = [
+    {
+        "id": "a",
+        "prompt": "2 + 2?",
+        "domain": "math",
+        "candidates": [
+            {"member": "old", "text": "=5", "score": 0.25, "cost_usd": 0.000001},
+            {"member": "new", "text": '- 4\n- four, "x"', "score": 1, "latency_s": 0.5},
+        ],
+    },
+    {
+        "id": "b",
+        "messages": [{"role": "system", "content": "Be brief"}, {"role": "user", "content": "3 + 3?"}],
+        "candidates": [{"member": "old", "text": "['B']", "score": 0.5}, {"member": "+3", "text": "'-x", "score": 0.5}],
+    },
+    {"prompt": "-4 + 4?", "candidates": [{"member": "old", "text": "8", "score": 1}, {"member": "new", "text": "0"}]},
+]
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv", "parquet"])
+def test_what_was_exported_comes_back(tmp_path: Path, form: str) -> None:
+    """Exported, imported into another log and exported again, the table is the same to the byte."""
+    pytest.importorskip("ensemble.cli.export", reason="this checkout has no export")
+    take(put(tmp_path / "rows.jsonl", SAMPLES), "candidates")
+    first, second = tmp_path / f"first.{form}", tmp_path / f"second.{form}"
+    export(tmp_path / "log.db", first)
+    told = run("import", str(first), "--format", "matrix", "--db", str(tmp_path / "other.db"))
+    assert told.exit_code == 0, told.output
+    export(tmp_path / "other.db", second)
+    assert first.read_bytes() == second.read_bytes()
+    told = run("import", str(first), "--format", "matrix", "--db", str(tmp_path / "log.db"))
+    assert "0 new, 6 there before" in told.output
+
+
+def export(log: Path, out: Path) -> None:
+    told = run("export", "--format", "matrix", "--db", str(log), "--out", str(out), "--all-texts")
+    assert told.exit_code == 0, told.output
