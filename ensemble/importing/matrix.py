@@ -11,7 +11,6 @@ Source: https://huggingface.co/datasets/withmartian/routerbench (Hu et al., 2024
 """
 
 import ast
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -20,8 +19,8 @@ import orjson
 from ensemble.importing.given import FROM_0_TO_1, Answer, Given, Scale, dollars, encodable, member, one_by_one, said
 from ensemble.labelling.rows import BadRow, Reject, RowReader
 from ensemble.labelling.sources import Raw
+from ensemble.store.export.cells import unquoted
 
-_SHIELDED = re.compile(r"''*[=+\-@\t\r]")
 RESPONSE, COST = "|model_response", "|total_cost"
 NOT_KEPT = frozenset({"oracle_model_to_route_to"})
 """It follows from the scores."""
@@ -43,7 +42,9 @@ class Matrix:
 
     def _given(self, position: int, tree: Mapping[str, object]) -> Given:
         if self.cells:
-            tree = {_bare(name): _bare(value) if isinstance(value, str) else value for name, value in tree.items()}
+            tree = {
+                unquoted(name): unquoted(value) if isinstance(value, str) else value for name, value in tree.items()
+            }
         models = models_of(tree)
         if not models:
             raise BadRow(f"there is no column MODEL{RESPONSE}, so no model answered")
@@ -74,10 +75,6 @@ def models_of(tree: Mapping[str, object]) -> list[str]:
     """The models of a table, in the order of its columns."""
     named = (name.removesuffix(RESPONSE).removesuffix(COST) for name in tree if name.endswith((RESPONSE, COST)))
     return list(dict.fromkeys(named))
-
-
-def _bare(cell: str) -> str:
-    return cell[1:] if _SHIELDED.match(cell) else cell
 
 
 def _prompt_of(tree: Mapping[str, object], models: list[str]) -> dict[str, object]:

@@ -134,7 +134,6 @@ SAMPLES: list[dict[str, Any]] = [
 @pytest.mark.parametrize("form", ["jsonl", "csv", "parquet"])
 def test_what_was_exported_comes_back(tmp_path: Path, form: str) -> None:
     """Exported, imported into another log and exported again, the table is the same to the byte."""
-    pytest.importorskip("ensemble.cli.export", reason="this checkout has no export")
     take(put(tmp_path / "rows.jsonl", SAMPLES), "candidates")
     first, second = tmp_path / f"first.{form}", tmp_path / f"second.{form}"
     export(tmp_path / "log.db", first)
