@@ -1,0 +1,15 @@
+"""What a router reads of a request: the same text and the same figures in serving and in training."""
+
+from ensemble.types import Request
+from judges.learning.model import Sample, sample
+from judges.types import Message
+
+
+def text_of(messages: tuple[Message, ...]) -> str:
+    """A conversation as a router reads it: the texts of its turns, a blank line between them."""
+    return "\n\n".join(turn.text for turn in messages if turn.text)
+
+
+def features_of(request: Request) -> Sample:
+    """One request as a model reads it. Blocks for about a millisecond."""
+    return sample([text_of(request.prompt.messages)])

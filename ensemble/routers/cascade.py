@@ -1,0 +1,101 @@
+"""Cheapest first, the next one where the answer does not stand (FrugalGPT)."""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+
+from ensemble.router import ROUTERS, Context, JudgeName, MemberName, Router
+from ensemble.types import Plan, Request, Stage
+from judges.errors import InvalidOptions
+from judges.learning.folder import read_manifest, retrain
+
+
+class Tier(BaseModel):
+    """One step of a cascade.
+
+    Attributes:
+        members: asked at once; several cheap ones let the judge see whether they agree.
+        samples: answers wanted per member, where it is more than one.
+        judge: reads the answers and gives each a score; left out, that of the cascade.
+        accept_score: the best answer stands from this score on; left out, the threshold that training chose.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    members: tuple[MemberName, ...] = Field(min_length=1)
+    samples: Mapping[MemberName, PositiveInt] = Field(default_factory=dict)
+    judge: JudgeName | None = None
+    accept_score: float | None = Field(None, gt=0, le=1)
+
+
+@ROUTERS.register("cascade")
+class Cascade(Router):
+    """Ask the cheapest tier; go on to the next one where no answer reaches the score at which it may stand.
+
+    Every call is paid, those of a tier whose answer did not stand included. The judge must give scores: ``learned``
+    reads question and answer as the log taught it, ``agreement`` counts how many of a tier say the same. The last tier
+    is always accepted. Source: Chen et al. 2023, FrugalGPT.
+
+    Attributes:
+        tiers: from the cheapest to the dearest; a name alone is a tier of one member.
+        judge: scores the answers of every tier but the last.
+        path: scorer folder of ``ensemble train --kind scorer``, whose thresholds hold where a tier states none.
+        target_quality: share of the last tier's quality to keep, as measured in training; needs ``path``.
+    """
+
+    tiers: tuple[Tier, ...] = Field(min_length=2)
+    judge: JudgeName | None = None
+    path: Path | None = None
+    target_quality: float = Field(0.99, gt=0, le=1.5)
+
+    @cached_property
+    def _learned(self) -> dict[str, float]:
+        return {}
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        for number, tier in enumerate(self.tiers[:-1]):
+            if tier.judge is None and self.judge is None:
+                raise ValueError(f"tiers.{number}.judge: name the judge that scores the answers of this tier")
+            if tier.accept_score is None and self.path is None:
+                raise ValueError(f"tiers.{number}.accept_score: state it, or name the scorer folder as path")
+        return self
+
+    def load(self) -> None:
+        """Read the thresholds that training chose.
+
+        Raises:
+            InvalidOptions: the folder is none, or has no threshold for the quality that is wanted.
+        """
+        super().load()
+        if self.path is not None:
+            manifest = read_manifest(self.path)
+            self._learned["threshold"] = threshold(manifest, self.target_quality, str(self.path))
+
+    async def plan(self, request: Request, context: Context) -> Plan:
+        """A plan of one stage per tier."""
+        stages = tuple(self._stage(tier, last=tier is self.tiers[-1]) for tier in self.tiers)
+        told = " -> ".join("+".join(stage.members) for stage in stages)
+        return Plan(router=self.digest, stages=stages, fallback=self.fallback, reason=f"cascade {told}")
+
+    def _stage(self, tier: Tier, *, last: bool) -> Stage:
+        judge = tier.judge or (None if last and len(tier.members) == 1 else self.judge)
+        accept = 0.0 if last else tier.accept_score or self._learned.get("threshold", 1.0)
+        samples = {str(name): number for name, number in tier.samples.items()}
+        return Stage(members=tier.members, samples=samples, judge=judge, accept_score=accept)
+
+
+def threshold(manifest: Mapping[str, object], target: float, place: str) -> float:
+    """The lowest score at which an answer may stand, such that training kept ``target`` of the quality.
+
+    Raises:
+        InvalidOptions: the manifest holds no thresholds.
+    """
+    points = manifest.get("thresholds")
+    if not isinstance(points, Sequence) or not points:
+        raise InvalidOptions(f"{place} holds no thresholds of a scorer; train one: {retrain(manifest)}")
+    kept = [float(one["score"]) for one in points if float(one["quality"]) - float(one["error"]) >= target]
+    return min(max(min(kept, default=1.0), 1e-6), 1.0)

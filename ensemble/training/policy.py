@@ -1,0 +1,45 @@
+"""The frontier of a fitted router on requests that it had not seen, for policies to pin a point of it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ensemble.routers._artifact import MARGIN
+from ensemble.training.accuracy import taken
+from ensemble.training.fit import Fitted, quality_of
+from ensemble.training.frontier import lambdas
+from ensemble.training.table import Table
+from judges.learning.model import sample
+
+NANO = 1e9
+
+
+def frontier(table: Table, fitted: Fitted) -> Sequence[dict[str, float]]:
+    """Points (lambda per USD, quality as a share of the best single member's with its standard error, cost likewise).
+
+    Only rows count whose qualities are all known; without costs there is the one point of lambda 0.
+    """
+    quality = quality_of(table)
+    rows = ~np.isnan(quality).any(axis=1)
+    if not rows.any():
+        return ()
+    quality, said = quality[rows], fitted.unseen[rows]
+    bill = fitted.model.bill("nano_usd", sample([t for t, kept in zip(table.texts, rows, strict=True) if kept]).figures)
+    priced = bill is not None and bool(np.isfinite(bill).all())
+    price = bill if bill is not None and priced else np.zeros_like(quality)
+    best = int(quality.mean(axis=0).argmax())
+    grid = lambdas(said, price) if priced else np.zeros(1)
+    found = []
+    for lam in grid:
+        choice = (said - lam * price).argmax(axis=1)
+        got, real = taken(quality, choice), taken(price, choice)
+        ratio = got.mean() / max(quality[:, best].mean(), 1e-9)
+        error = np.std(got - ratio * quality[:, best]) / max(quality[:, best].mean(), 1e-9) / np.sqrt(len(got))
+        cost = real.mean() / price[:, best].mean() if priced and price[:, best].mean() > 0 else float("nan")
+        found.append({"lambda": float(lam * NANO), "quality": float(ratio), "error": float(error), "cost": float(cost)})
+    return [one for one in found if np.isfinite(one["lambda"])]
+
+
+def lambda_for(points: Sequence[dict[str, float]], target: float) -> float:
+    """The highest lambda per USD that kept ``target``, by ``MARGIN`` standard errors; 0 where none did."""
+    return max((one["lambda"] for one in points if one["quality"] - MARGIN * one["error"] >= target), default=0.0)

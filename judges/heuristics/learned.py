@@ -1,0 +1,77 @@
+"""A scorer that reads question and answer, trained on the log."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from judges.errors import InvalidOptions
+from judges.heuristics._found import silent
+from judges.judge import JUDGES, Judge
+from judges.learning.folder import read, read_manifest
+from judges.learning.model import Learned, sample
+from judges.types import Case, Model, Verdict
+
+
+@dataclass(slots=True)
+class Held:
+    """What the judge has read; no part of its options."""
+
+    model: Learned | None = None
+
+
+@JUDGES.register("learned")
+class LearnedScore(Judge):
+    """Score each answer by how likely it is good: what ``ensemble train --kind scorer`` learned from the log.
+
+    It sees the forms of question and answer (length, steps, sums that are wrong, numbers taken from the question, terms
+    that many requests held), asks no model, and takes a few milliseconds. Made for the steps of a cascade.
+    """
+
+    path: Path
+    """The scorer folder."""
+
+    @cached_property
+    def _score(self) -> Held:
+        return Held()
+
+    @property
+    def scores_candidates(self) -> bool:
+        return True
+
+    def ingredients(self) -> Mapping[str, str]:
+        """The model: another one is another judge."""
+        try:
+            return {"model": str(read_manifest(self.path).get("model", ""))}
+        except InvalidOptions:
+            return {"model": ""}
+
+    def load(self) -> None:
+        """Read the folder. Blocks for seconds.
+
+        Raises:
+            InvalidOptions: it cannot be used; the sentence says how to train it again.
+        """
+        super().load()
+        model, manifest = read(self.path)
+        if manifest.get("what") != "scorer" or len(model.state["mean"]) != 1:
+            raise InvalidOptions(f"path: {self.path} holds no scorer; train one with `ensemble train --kind scorer`")
+        self._score.model = model
+
+    async def judge(self, case: Case, models: Mapping[str, Model]) -> Verdict:
+        model = self._score.model
+        if model is None or not case.candidates:
+            return silent(self, "no scorer has been loaded" if model is None else "there is no answer to read")
+        question = "\n\n".join(turn.text for turn in case.messages if turn.text)
+        scores = await asyncio.to_thread(_scores, model, question, [one.completion.text for one in case.candidates])
+        by_id = {one.id: score for one, score in zip(case.candidates, scores, strict=True)}
+        best = tuple(one.id for one in case.candidates if by_id[one.id] == max(scores))
+        return Verdict(
+            judge=self.digest, outcome="decided" if len(best) == 1 else "tie", winners=best, scores=by_id,
+            reason=f"expected quality {max(scores):.3f}",
+        )  # fmt: skip
+
+
+def _scores(model: Learned, question: str, answers: list[str]) -> list[float]:
+    return [float(one) for one in model.predict(sample([question] * len(answers), answers))[:, 0]]
