@@ -87,6 +87,12 @@ class MemberSettings(BaseModel):
 Seen = Callable[[Call], None]
 
 
+def digest_of(settings: MemberSettings) -> str:
+    """SHA-256 over what decides the answers: provider, model id, options, system text, output limit."""
+    recipe = settings.model_dump(mode="json", include=ANSWERING)
+    return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
+
+
 class Member:
     """One model of one provider, shared by every request."""
 
@@ -97,8 +103,7 @@ class Member:
         self.limiter = limiter
         self.circuit = Circuit(settings.circuit_failures, settings.circuit_open_s, _clock)
         self.latencies = Latencies()
-        recipe = settings.model_dump(mode="json", include=ANSWERING)
-        self.digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
+        self.digest = digest_of(settings)
         """SHA-256 over what decides the answers: provider, model id, options, system text, output limit."""
 
     def price(self, moment: datetime) -> Price | None:

@@ -5,7 +5,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,15 +70,6 @@ def table(found: Sequence[Row], members: Sequence[str], costs: Mapping[str, floa
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Data:
-    """What may be learned from and what is measured, with every member that may witness only in ``train``."""
-
-    train: Table
-    test: Table
-    members: tuple[str, ...]
-
-
 def two(folder: Path, name: str) -> Table:
     """GSM8K or MMLU with two models; a strong call costs 1, a weak one 1/20. Contaminated rows are left out."""
     kept = [row for row in rows(folder, name) if not row.get("contaminated")]
@@ -141,12 +132,12 @@ def _beside_left(rest: Table, members: Sequence[str]) -> Table:
 
 
 def _below(first: Table, second: Table) -> Table:
-    pooled = {name: getattr(first, name) + getattr(second, name) for name in ("ids", "texts", "groups", "arrived", "domains")}
-    arrays = {
-        name: np.concatenate([getattr(first, name), getattr(second, name)])
-        for name in ("quality", "nano_usd", "seconds", "best", "weights", "usable")
+    joined: dict[str, Any] = {
+        name: getattr(first, name) + getattr(second, name) for name in ("ids", "texts", "groups", "arrived", "domains")
     }
-    return replace(first, **pooled, **arrays)
+    for name in ("quality", "nano_usd", "seconds", "best", "weights", "usable"):
+        joined[name] = np.concatenate([getattr(first, name), getattr(second, name)])
+    return replace(first, **joined)
 
 
 def pooled(tables: Sequence[Table]) -> Table:

@@ -22,7 +22,7 @@ from ensemble.training.splits import folds
 from ensemble.training.table import FloatArray, IntArray, Table
 from judges.heuristics._answers import final_answer
 from judges.learning.model import sample
-from scripts._routing import BENCH, NANO, STRONG, WEAK, bench, nine, two, witnessed
+from scripts._routing import BENCH, NANO, STRONG, WEAK, bench, nine, pooled, two, witnessed
 
 HOME = Path(__file__).resolve().parent.parent / "../shared/data/routing"
 AGREEING = ("mistralai/mixtral-8x7b-chat", "claude-instant-v1", "gpt-3.5-turbo-1106")
@@ -76,8 +76,6 @@ class Run:
 
 def _pooled(tables: list[Table], values: list[FloatArray]) -> tuple[Table, FloatArray]:
     """Folds as one table with their values, in order."""
-    from scripts._routing import pooled
-
     return pooled(tables), np.concatenate(values)
 
 
@@ -124,7 +122,8 @@ def many(run: Run, name: str, reader: Reader, target: float) -> tuple[Table, Flo
     for mine, held in run.sides(reader, reader):
         fitted = fit(mine, mine.members)
         asked = sample(held.texts)
-        quality, bill = fitted.model.predict(asked), _bill(fitted, asked.figures, quality)
+        quality = fitted.model.predict(asked)
+        bill = _bill(fitted, asked.figures, quality)
         lam = lambda_for(frontier(mine, fitted), target)
         tables.append(held)
         said.append(quality)

@@ -231,16 +231,17 @@ def _names(tables: Mapping[str, Any], table: str) -> tuple[str, ...]:
     return tuple(held) if isinstance(held, dict) else ()
 
 
-def _accept_scores(value: object, place: str) -> Iterator[tuple[str, float, str | None]]:
-    """Every ``accept_score`` above 0 among the options of a router, with the judge that stands beside it."""
+def _accept_scores(value: object, place: str, above: str | None = None) -> Iterator[tuple[str, float, str | None]]:
+    """Every ``accept_score`` above 0 among the options of a router, with the judge beside it, or the one ``above``."""
     if isinstance(value, BaseModel):
+        judge = getattr(value, "judge", None) or above
         if score := getattr(value, "accept_score", None):
-            yield f"{place}accept_score", score, getattr(value, "judge", None)
+            yield f"{place}accept_score", score, judge
         for name in type(value).model_fields:
-            yield from _accept_scores(getattr(value, name), f"{place}{name}.")
+            yield from _accept_scores(getattr(value, name), f"{place}{name}.", judge)
     elif isinstance(value, tuple | list):
         for index, item in enumerate(value):
-            yield from _accept_scores(item, f"{place}{index}.")
+            yield from _accept_scores(item, f"{place}{index}.", above)
 
 
 def _digest(judging: JudgingSettings, *kinds: Mapping[str, Plugin] | Mapping[str, MemberSettings]) -> str:

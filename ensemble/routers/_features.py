@@ -1,11 +1,13 @@
 """What a router reads of a request: the same text and the same figures in serving and in training."""
 
+from collections.abc import Iterable
+
 from ensemble.types import Request
 from judges.learning.model import Sample, sample
 from judges.types import Message
 
 
-def text_of(messages: tuple[Message, ...]) -> str:
+def text_of(messages: Iterable[Message]) -> str:
     """A conversation as a router reads it: the texts of its turns, a blank line between them."""
     return "\n\n".join(turn.text for turn in messages if turn.text)
 

@@ -64,6 +64,11 @@ class LearnedRouter(Router):
         super().load()
         self._held.artifact = load(self.path)
 
+    def trained_on(self) -> frozenset[str]:
+        """Hashes of the groups in the training part, as the manifest names them."""
+        held = self._held.artifact
+        return frozenset(held.manifest.get("trained_on", ())) if held else frozenset()
+
     async def plan(self, request: Request, context: Context) -> Plan:
         """A plan of the best member for the request, the others in turn where it fails."""
         held = self._held.artifact

@@ -22,7 +22,9 @@ def borrowed(quality: FloatArray, own: int) -> tuple[FloatArray, FloatArray]:
     that are not to be predicted.
     """
     known = ~np.isnan(quality)
-    mean = np.array([column[seen].mean() if seen.any() else np.nan for column, seen in zip(quality.T, known.T)])
+    mean = np.array(
+        [column[seen].mean() if seen.any() else np.nan for column, seen in zip(quality.T, known.T, strict=True)]
+    )
     targets = np.where(known[:, :own], quality[:, :own], mean[:own])
     weights = known[:, :own].astype(np.float64)
     witnesses = list(range(own, quality.shape[1]))

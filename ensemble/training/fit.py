@@ -77,9 +77,7 @@ def fit(table: Table, members: Sequence[str], *, kind: Kind = "stack", seed: int
     quality = quality_of(table.only([*members, *witnesses]))
     targets, known = borrowed(quality, len(members))
     asked = sample(table.texts)
-    fitted = learn(
-        asked, targets, known, table.weights, table.groups, kind=kind, seed=seed, domains=table.domains
-    )
+    fitted = learn(asked, targets, known, table.weights, table.groups, kind=kind, seed=seed, domains=table.domains)
     unseen = np.empty_like(fitted.unseen)
     unseen[order] = fitted.unseen
     return Fitted(state={**fitted.state, **_bills(asked.figures, table.only(members))}, unseen=unseen)

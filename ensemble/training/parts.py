@@ -12,6 +12,7 @@ LEAST_REQUESTS = 5
 """A term that fewer requests (or conversations) hold is in no model: it could tell who asked."""
 TERMS = 30_000
 DIRECTIONS = 32
+WORD = r"(?u)\b\w+\b"
 ALPHAS = (5.0, 15.0, 50.0)
 TREES = 80
 BOOSTED = 40
@@ -29,7 +30,7 @@ def terms(asked: Sample, groups: Sequence[str], seed: int) -> State:
     state: dict[str, Any] = {
         "centre": asked.figures.mean(axis=0),
         "scale": np.where(spread > 1e-9, spread, 1.0),
-        "words": _vocabulary(asked.texts, groups, analyzer="word", ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b"),
+        "words": _vocabulary(asked.texts, groups, analyzer="word", ngram_range=(1, 2), token_pattern=WORD),
         "characters": _vocabulary(asked.texts, groups, analyzer="char_wb", ngram_range=(3, 5)),
         "directions": np.empty((0, 0), np.float32),
     }
@@ -138,9 +139,7 @@ def knn(dense: FloatArray, targets: FloatArray, directions: int, mean: FloatArra
     return {"vectors": vectors, "quality": targets.astype(np.float64), "k": 60, "prior": 5.0, "mean": mean}
 
 
-def domains(
-    sparse: Any, names: Sequence[str | None], targets: FloatArray, weights: FloatArray
-) -> State | None:
+def domains(sparse: Any, names: Sequence[str | None], targets: FloatArray, weights: FloatArray) -> State | None:
     """Which subject a request is of, and how good each member is there, shrunk to its mean; None without subjects."""
     kinds = sorted({name for name in names if name and sum(one == name for one in names) >= LEAST_REQUESTS})
     if len(kinds) < 2:

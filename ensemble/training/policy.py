@@ -20,7 +20,7 @@ def frontier(table: Table, fitted: Fitted) -> Sequence[dict[str, float]]:
     Only rows count whose qualities are all known; without costs there is the one point of lambda 0.
     """
     quality = quality_of(table)
-    rows = ~np.isnan(quality).any(axis=1)
+    rows = np.logical_not(np.isnan(quality).any(axis=1))
     if not rows.any():
         return ()
     quality, said = quality[rows], fitted.unseen[rows]

@@ -8,8 +8,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from ensemble.routers._features import text_of as text_of
 from ensemble.types import Label
-from judges.types import Message
 
 FloatArray: TypeAlias = NDArray[np.float64]
 BoolArray: TypeAlias = NDArray[np.bool_]
@@ -108,11 +108,6 @@ def winners(quality: FloatArray, least: float = 0.0) -> BoolArray:
     highest = top.max(axis=1, keepdims=True) if quality.shape[1] else top
     found: BoolArray = (top == highest) & (top > least)
     return found
-
-
-def text_of(messages: Iterable[Message]) -> str:
-    """A conversation as a router reads it: the texts of its turns, a blank line between them."""
-    return "\n\n".join(turn.text for turn in messages if turn.text)
 
 
 def hashed(text: str) -> str:

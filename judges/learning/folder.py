@@ -30,8 +30,8 @@ def versions() -> dict[str, str]:
     try:
         import numpy
         import scipy
-        import skops
         import sklearn
+        import skops
     except ImportError as error:
         told = "learned parts need scikit-learn and skops: pip install 'ensemble-judges[routers]'"
         raise InvalidOptions(told) from error

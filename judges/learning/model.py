@@ -64,7 +64,9 @@ class Learned:
         mixed: Floats = np.full((len(asked.texts), len(self.state["mean"])), self.state["mean"], dtype=np.float64)
         for name, part in raw.items():
             mixed += self.state["weights"][name] * (part - self.state["mean"])
-        return np.clip(self.state["mean"] + self.state["slope"] * (mixed - self.state["mean"]), 0.0, 1.0)
+        steady = self.state["mean"] + self.state["slope"] * (mixed - self.state["mean"])
+        found: Floats = np.clip(steady, 0.0, 1.0)
+        return found
 
     def parts(self, asked: Sample) -> "dict[str, Floats]":
         """What each part of the mixture predicts (n, m)."""

@@ -1,0 +1,87 @@
+"""Learn a router, or a scorer for a cascade, from labels, and write its folder."""
+
+import json
+import shlex
+import sys
+from pathlib import Path
+
+import click
+
+from ensemble.cli import _options
+from ensemble.cli._log import log_of
+from ensemble.cli._output import columns, put, screen
+from ensemble.cli._safe import safe
+from ensemble.config import read
+
+KINDS = ("stack", "linear", "boosting", "knn", "scorer")
+
+
+@click.command(epilog="Example: ensemble train --out router")
+@_options.config
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="A log or a file of labels, as `ensemble evaluate` reads them.  [default: the log of the configuration]",
+)
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="The folder to write.")
+@click.option("--kind", type=click.Choice(KINDS), default="stack", show_default=True, help="What to learn.")
+@click.option(
+    "--member", "members", multiple=True, metavar="NAME", help="Choose among these alone; labels of others still teach."
+)
+@click.option("--test", type=click.FloatRange(0.05, 0.5), default=0.2, show_default=True, help="Share to measure on.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the folds and trees.")
+@_options.as_json
+def command(
+    config: Path,
+    *,
+    data: Path | None,
+    out: Path,
+    kind: str,
+    members: tuple[str, ...],
+    test: float,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Learn from labels which member answers which request well, and write a folder for `[routers.X] use = "learned"`.
+
+    The last fifth of the requests by time, whole conversations, is held back and measured on; where times are unknown,
+    a fifth by conversation. The same labels, options and seed give the same model. With --kind scorer it learns to read
+    answers, for a cascade of two members: --member CHEAP --member DEAR.
+    """
+    from ensemble.training.held import hold
+    from ensemble.training.reading import examples_of
+    from ensemble.training.train import CannotLearn, Order, train
+    from judges.errors import InvalidOptions
+
+    source = data or log_of(config, None)
+    held = hold(examples_of(source, complete=False))
+    told = (
+        ["ensemble", "train", *sys.argv[2:]] if sys.argv[1:2] == ["train"] else ["ensemble", "train", "--out", str(out)]
+    )
+    order = Order(
+        out=out, kind=kind, members=members, digests=_digests(config), source=str(source), command=shlex.join(told),
+        seed=seed, test=test,
+    )  # fmt: skip
+    try:
+        done = train(held.table, order)
+    except (CannotLearn, InvalidOptions) as error:
+        raise click.ClickException(safe(str(error))) from error
+    except OSError as error:
+        raise click.ClickException(f"{out} cannot be written: {error.strerror or error}") from error
+    figures = {name: [one.point, one.low, one.high] for name, one in done.metrics.items()}
+    if as_json:
+        found = {"out": str(out), "learned": done.learned, "measured": done.measured, "metrics": figures}
+        click.echo(json.dumps(found))
+    else:
+        console = screen()
+        put(console, ("Measured on requests that were held back", "bold"), f", by {done.split}: {done.measured}")
+        columns(console, [(name, f"{a:.3f} [{b:.3f}, {c:.3f}]") for name, (a, b, c) in figures.items()], {})
+    click.echo(f"{out} is written, learned from {done.learned} requests.", err=True)
+
+
+def _digests(config: Path) -> dict[str, str | None]:
+    """Digest by member, where there is a configuration that can be read."""
+    from ensemble.fleet import digest_of
+
+    settings = read(config).settings if config.exists() else None
+    return {str(name): digest_of(one) for name, one in settings.members.items()} if settings else {}

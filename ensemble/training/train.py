@@ -1,0 +1,212 @@
+"""From labels to a router folder: refuse what cannot be learned, fit, measure on what was held back, write."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ensemble.training.fit import Fitted, Kind, fit, quality_of
+from ensemble.training.metrics import Interval, best_single, interval, mean, quality_ratio, saved
+from ensemble.training.policy import frontier, lambda_for
+from ensemble.training.scorer import fit_scorer, thresholds
+from ensemble.training.splits import by_group, by_time
+from ensemble.training.table import FloatArray, Table, hashed
+from judges.learning.folder import write
+from judges.learning.model import sample
+
+LEAST = 100
+"""Requests with labels below which nothing is learned."""
+LEAST_OF_MEMBER = 30
+"""Labels below which nothing is learned of a member."""
+TARGETS = (0.95, 0.99, 1.0)
+
+
+class CannotLearn(ValueError):
+    """What is asked cannot be learned from these labels; the sentence says what would do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What to train.
+
+    Attributes:
+        members: to choose among, or for a scorer (the cheap member, the dear one); empty for all that have labels.
+        digests: ``Member.digest`` by name, where the configuration tells it.
+        models: model ids that providers returned, by member.
+        source: where the labels come from.
+        command: how to train again.
+    """
+
+    out: Path
+    kind: Kind | str = "stack"
+    members: tuple[str, ...] = ()
+    digests: Mapping[str, str | None] = field(default_factory=dict)
+    models: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    source: str = ""
+    command: str = ""
+    seed: int = 0
+    test: float = 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """What came of it: rows learned from and measured on, and figures with intervals on the latter."""
+
+    path: Path
+    learned: int
+    measured: int
+    split: str
+    metrics: Mapping[str, Interval]
+
+
+def train(table: Table, order: Order) -> Trained:
+    """Fit what ``order`` says on the labels of ``table`` and write its folder, whole or not at all. Blocks.
+
+    Equal labels, options and seed give an equal model.
+
+    Raises:
+        CannotLearn: there are too few labels, or they teach nothing; the sentence says how many would do.
+        OSError: the folder cannot be written.
+    """
+    members = order.members or tuple(
+        name for number, name in enumerate(table.members) if _known(table)[:, number].sum() >= LEAST_OF_MEMBER
+    )
+    check(table, members)
+    timed = all(table.arrived) and len(set(table.arrived)) > 1
+    mine, held = by_time(table, order.test) if timed else by_group(table, order.test, seed=order.seed)
+    learn, measure = table.take(mine), table.take(held)
+    split = "time and conversation" if timed else "conversation"
+    found = (
+        _scorer(learn, measure, members, order) if order.kind == "scorer" else _router(learn, measure, members, order)
+    )
+    state, manifest, figures = found
+    write(order.out, state, {**manifest, **_origin(learn, measure, order, split), "metrics": _told(figures)})
+    return Trained(path=order.out, learned=len(learn), measured=len(measure), split=split, metrics=figures)
+
+
+def check(table: Table, members: Sequence[str]) -> None:
+    """Refuse what cannot be learned.
+
+    Raises:
+        CannotLearn: with the number of labels that would do.
+    """
+    if unknown := [name for name in members if name not in table.members]:
+        raise CannotLearn(f"{', '.join(unknown)} has no labels; labelled are {', '.join(table.members) or 'none'}")
+    groups = len(set(table.groups))
+    if groups < LEAST:
+        raise CannotLearn(
+            f"{groups} labelled requests teach no router: {LEAST} would do for a first one, {LEAST - groups} more"
+        )
+    if len(members) < 2:
+        raise CannotLearn(
+            f"{len(members)} members have {LEAST_OF_MEMBER} labels or more, and a router needs two to choose between: "
+            "label with a panel of several members"
+        )
+    known = _known(table.only(members)).sum(axis=0)
+    if few := [(name, int(n)) for name, n in zip(members, known, strict=True) if n < LEAST_OF_MEMBER]:
+        told = ", ".join(f"{name} has {n}" for name, n in few)
+        raise CannotLearn(f"{LEAST_OF_MEMBER} labels of a member would do: {told}; label more, or leave it out")
+    quality = quality_of(table.only(members))
+    if np.nanmax(quality) - np.nanmin(quality) < 1e-9:
+        raise CannotLearn("every label says the same of every member, so there is nothing to tell requests apart by")
+
+
+def _known(table: Table) -> "np.ndarray[Any, np.dtype[np.bool_]]":
+    return ~np.isnan(quality_of(table))
+
+
+def _router(
+    learn: Table, measure: Table, members: Sequence[str], order: Order
+) -> tuple[Any, dict[str, Any], dict[str, Interval]]:
+    fitted = fit(learn, members, kind=order.kind, seed=order.seed)  # type: ignore[arg-type]
+    own = learn.only(members)
+    points = frontier(own, fitted)
+    digests = order.digests
+    manifest = {
+        "what": "router",
+        "use": "learned",
+        "members": list(members),
+        "digests": {name: digests.get(name) for name in members},
+        "models": {name: sorted(order.models.get(name, ())) for name in members},
+        "frontier": list(points),
+        "thresholds": {str(target): lambda_for(points, target) for target in TARGETS},
+        "weights": fitted.state["weights"],
+    }
+    return fitted.state, manifest, _measured(measure.only(members), fitted, points)
+
+
+def _measured(held: Table, fitted: Fitted, points: Sequence[dict[str, float]]) -> dict[str, Interval]:
+    """Figures on rows that were held back, lambdas as training chose them."""
+    rows = held.take(held.known)
+    if not len(rows):
+        return {}
+    asked = sample(rows.texts)
+    said, bill = fitted.model.predict(asked), fitted.model.bill("nano_usd", asked.figures)
+    best = rows.quality[:, best_single(rows)]
+    top = rows.quality[np.arange(len(rows)), said.argmax(axis=1)]
+    figures = {"quality_above_best_single": interval(mean(top - best), rows.groups)}
+    if bill is None or not np.isfinite(bill).all() or np.isnan(rows.nano_usd).any():
+        return figures
+    for target in TARGETS:
+        choice = _choice(said, bill, lambda_for(points, target))
+        figures[f"quality_ratio_at_{target:g}"] = quality_ratio(rows, choice)
+        figures[f"saved_at_{target:g}"] = saved(rows, choice)
+    return figures
+
+
+def _choice(said: FloatArray, bill: FloatArray, lam: float) -> "np.ndarray[Any, np.dtype[np.int64]]":
+    return np.asarray((said - lam / 1e9 * bill).argmax(axis=1))
+
+
+def _scorer(
+    learn: Table, measure: Table, members: Sequence[str], order: Order
+) -> tuple[Any, dict[str, Any], dict[str, Interval]]:
+    if len(order.members) != 2:
+        raise CannotLearn(
+            "a scorer is trained for two members: name the cheap one, whose answers it reads, then the dear"
+        )
+    cheap, dear = members
+    both = learn.only(members)
+    both = both.take(both.known)
+    if both.outputs is None or not any(row[0] for row in both.outputs):
+        raise CannotLearn(
+            f"the labels hold no answers of {cheap}, and a scorer reads answers: keep texts, or export them"
+        )
+    fitted = fit_scorer(both, cheap, seed=order.seed)
+    points = thresholds(fitted.unseen[:, 0], both.quality[:, 0], both.quality[:, 1])
+    manifest = {"what": "scorer", "use": "learned", "members": [cheap, dear], "thresholds": list(points)}
+    held = measure.only(members)
+    held = held.take(held.known)
+    figures = {}
+    if len(held):
+        said = fitted.model.predict(sample(held.texts, [row[0] or "" for row in held.outputs or ()]))[:, 0]
+        figures["error"] = interval(mean(np.abs(said - held.quality[:, 0])), held.groups)
+    return fitted.state, manifest, figures
+
+
+def _origin(learn: Table, measure: Table, order: Order, split: str) -> dict[str, object]:
+    """The data manifest: how many labels, of when, and which, as hashes that tell no text."""
+    moments = [moment for moment in learn.arrived if moment]
+    return {
+        "kind": order.kind,
+        "seed": order.seed,
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": order.command,
+        "data": {
+            "source": order.source,
+            "learned": len(learn),
+            "measured": len(measure),
+            "split": split,
+            "from": min(moments, default=""),
+            "to": max(moments, default=""),
+            "all_bad": int((~learn.usable).sum()),
+        },
+        "trained_on": sorted({*learn.ids, *learn.groups, *map(hashed, learn.texts)}),
+    }
+
+
+def _told(figures: Mapping[str, Interval]) -> dict[str, object]:
+    return {name: {"point": one.point, "low": one.low, "high": one.high} for name, one in figures.items()}

@@ -1,0 +1,86 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ensemble.router import ROUTERS
+from ensemble.routers.cascade import Cascade
+from ensemble.simulator import reply
+from ensemble.training.train import CannotLearn, Order, train
+from judges.errors import InvalidOptions
+from tests.ensemble.training.lessons import a_lesson
+from tests.served import SERVER, a_question, serving
+
+pytestmark = pytest.mark.timeout(120)
+AGREEING = f"""
+[judges.same]
+use = "agreement"
+[routers.panel]
+use = "cascade"
+judge = "same"
+tiers = [{{ members = ["alpha", "beta"], accept_score = 1.0 }}, {{ members = ["gamma"] }}]
+{SERVER}"""
+
+
+def a_scorer(folder: Path) -> Path:
+    table = a_lesson()
+    outputs = tuple(
+        ("Sure, done." if good else "However, I assume 3 * 4 = 13.", "Done.") for good in table.quality[:, 0] > 0.5
+    )
+    order = Order(out=folder / "scorer", kind="scorer", members=("small", "large"))
+    train(replace(table, outputs=outputs), order)
+    return folder / "scorer"
+
+
+@pytest.mark.parametrize(("said", "asked"), [("42", 2), ("43", 3)])
+async def test_cheap_members_that_agree_end_it_and_every_call_is_in_the_ledger(
+    said: str, asked: int, tmp_path: Path
+) -> None:
+    async with serving(tmp_path, AGREEING) as served:
+        for name, text in (("alpha", "42"), ("beta", said), ("gamma", "44")):
+            served.simulator.script(name, [reply(text)])
+        status, answer, headers = await served.post(a_question("What is 6 x 7?"))
+        record = await served.record(headers["x-ensemble-request-id"])
+    assert status == 200
+    assert answer["choices"][0]["message"]["content"] == ("42" if asked == 2 else "44")
+    assert len(record["calls"]) == asked
+
+
+@pytest.mark.parametrize(("text", "asked"), [("Sure, done.", 1), ("However, I assume 3 * 4 = 13.", 2)])
+async def test_the_scorer_reads_the_cheap_answer(text: str, asked: int, tmp_path: Path) -> None:
+    path = a_scorer(tmp_path)
+    tables = f"""
+[judges.reader]
+use = "learned"
+path = "{path}"
+[routers.panel]
+use = "cascade"
+judge = "reader"
+path = "{path}"
+target_quality = 0.9
+tiers = [{{ members = ["alpha"] }}, {{ members = ["gamma"] }}]
+{SERVER}"""
+    async with serving(tmp_path, tables) as served:
+        served.simulator.script("alpha", [reply(text)])
+        served.simulator.script("gamma", [reply("Done.")])
+        _, _, headers = await served.post(a_question("Hello there, please say hi to Ann"))
+        record = await served.record(headers["x-ensemble-request-id"])
+    assert len(record["calls"]) == asked
+
+
+def test_a_tier_without_a_score_to_reach_is_refused() -> None:
+    with pytest.raises(InvalidOptions, match=r"tiers\.0\.accept_score: state it, or name the scorer folder as path"):
+        ROUTERS.build({"use": "cascade", "judge": "x", "tiers": [{"members": ["a"]}, {"members": ["b"]}]})
+
+
+def test_a_router_folder_holds_no_thresholds_of_a_cascade(tmp_path: Path) -> None:
+    tiers = ({"members": ["a"]}, {"members": ["b"]})
+    router = ROUTERS.build({"use": "cascade", "judge": "x", "path": str(tmp_path), "tiers": tiers})
+    assert isinstance(router, Cascade)
+    with pytest.raises(InvalidOptions, match="no readable manifest"):
+        router.load()
+
+
+def test_a_scorer_without_answers_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CannotLearn, match="hold no answers of small"):
+        train(a_lesson(), Order(out=tmp_path / "scorer", kind="scorer", members=("small", "large")))

@@ -1,0 +1,17 @@
+from judges.heuristics.agreement import Agreement
+from judges.testing import a_case, check_judge
+
+
+async def test_the_score_is_the_share_of_the_others_that_say_the_same() -> None:
+    verdict = await Agreement().judge(a_case("42", "The answer is 42.", "43"), {})
+    assert verdict.scores == {"c0": 0.5, "c1": 0.5, "c2": 0.0}
+    assert verdict.winners == ("c0", "c1")
+
+
+async def test_what_cannot_be_told_agrees_with_nobody() -> None:
+    verdict = await Agreement().judge(a_case("", ""), {})
+    assert set(verdict.scores.values()) == {0.0}
+
+
+async def test_it_keeps_the_laws_of_judges() -> None:
+    await check_judge(Agreement(), [a_case("42", "42", "43"), a_case("a")])
