@@ -1,0 +1,77 @@
+"""One evaluation from names to figures, with a router that was fitted on some of the labels."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ensemble.errors import InvalidRequest
+from ensemble.evaluating import Task, routers_of, run
+from ensemble.router import Context, Router
+from ensemble.routers.single import Single
+from ensemble.training.evaluate import TooFewLabels
+from ensemble.types import Plan, Request, Stage
+
+
+class Fitted(Router):
+    """A router of a test, with a folder of its own."""
+
+    use = "fitted"
+    path: Path
+
+    async def plan(self, request: Request, context: Context) -> Plan:
+        assert {"small", "large"} <= set(context.fleet)
+        return Plan(router=self.digest, stages=(Stage(members=("small",)),))
+
+    def trained_on(self) -> frozenset[str]:
+        return frozenset(json.loads((self.path / "manifest.json").read_text())["trained_on"])
+
+
+@pytest.fixture
+def labels(tmp_path: Path) -> Path:
+    path = tmp_path / "labels.jsonl"
+    rows = [
+        {"id": f"r{row}", "prompt": f"question {row}", "models": {"small": {"score": row % 2}, "large": {"score": 1}}}
+        for row in range(10)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def fitted(folder: Path, *seen: str, curve: object = None) -> Fitted:
+    (folder / "manifest.json").write_text(json.dumps({"trained_on": seen, "learning_curve": curve}))
+    return Fitted(path=folder)
+
+
+async def test_a_router_is_not_measured_on_what_it_was_fitted_on(labels: Path, tmp_path: Path) -> None:
+    found = await run(Task(data=labels, routers={"it": fitted(tmp_path, "r1", "r3", "r5", "r7", "r9")}, draws=100))
+    assert found.report is not None
+    assert (found.report.rows, found.report.seen) == (5, 5)
+    assert found.report.routers[0].quality.point == 0.0
+    with pytest.raises(TooFewLabels, match="10 were used to fit a router"):
+        await run(Task(data=labels, routers={"it": fitted(tmp_path, *[f"r{row}" for row in range(10)])}))
+
+
+async def test_every_router_is_measured_on_the_same_rows(labels: Path, tmp_path: Path) -> None:
+    routers = {"it": fitted(tmp_path, "r1"), "small": Single.model_validate({"member": "small"})}
+    found = await run(Task(data=labels, routers=routers, draws=100))
+    assert found.report is not None
+    assert [line.rows for line in found.report.routers] == [9, 9]
+
+
+@pytest.mark.parametrize(
+    ("curve", "told"), [([[100, 0.5], [200, 0.75]], ((100.0, 0.5), (200.0, 0.75))), (None, ()), ("nonsense", None)]
+)
+async def test_the_learning_curve_is_that_of_the_folder(
+    curve: object, told: object, labels: Path, tmp_path: Path
+) -> None:
+    found = await run(Task(data=labels, routers={"it": fitted(tmp_path, curve=curve)}, draws=100))
+    assert found.curves.get("it") == told
+
+
+def test_a_folder_without_a_router_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest, match="is no router folder"):
+        routers_of((str(tmp_path),), None)
+    (tmp_path / "manifest.json").write_text('{"use": "no-such-router"}')
+    with pytest.raises(InvalidRequest):
+        routers_of((str(tmp_path),), None)
