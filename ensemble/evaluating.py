@@ -46,6 +46,7 @@ class Task:
         off_policy: estimate the routers' quality from routed traffic too: self-normalized inverse propensity scores, or
             doubly robust with the routers' own predictions, where they have some.
         call: routers may ask models.
+        curves: fit trained routers again on fewer labels, for their learning curves.
     """
 
     data: Path
@@ -55,6 +56,7 @@ class Task:
     panels: bool = False
     off_policy: Literal["snips", "dr"] | None = None
     call: bool = False
+    curves: bool = False
     draws: int = 1000
     seed: int = 0
 
@@ -144,23 +146,24 @@ async def run(task: Task) -> Evaluation:
         report=report,
         panels=tried,
         offpolicy=offpolicy,
-        curves=await asyncio.to_thread(_curves, task.routers),
+        curves=await asyncio.to_thread(_curves, task, whole, held) if task.curves else {},
         asked=total(call.usage.nano_usd for call in calls),
     )
 
 
-def _curves(routers: Mapping[str, Router]) -> dict[str, tuple[tuple[float, float], ...]]:
-    """Learning curves as the folders of trained routers have them: ``learning_curve``, pairs of labels and quality."""
+def _curves(task: Task, whole: Held, held: Held) -> dict[str, tuple[tuple[float, float], ...]]:
+    """Learning curves of those routers whose folder says how they were fitted, where their labels are among these."""
     found = {}
-    for name, router in routers.items():
+    for name, router in task.routers.items():
         folder = getattr(router, "path", None)
         if not isinstance(folder, Path) or not (folder / "manifest.json").is_file():
             continue
-        try:
-            points = json.loads((folder / "manifest.json").read_bytes()).get("learning_curve") or ()
-            found[name] = tuple((float(labels), float(quality)) for labels, quality in points)
-        except (OSError, ValueError, TypeError, AttributeError):
-            continue  # a router that has been loaded is not refused for want of a drawing
+        from ensemble.training.learning import learning_curve  # for seconds, since it imports scikit-learn
+
+        manifest = json.loads((folder / "manifest.json").read_bytes())
+        seen = whole.take(~whole.unseen(router.trained_on()))
+        if points := learning_curve(seen.table, held, manifest):
+            found[name] = points
     return found
 
 

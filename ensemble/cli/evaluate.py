@@ -93,6 +93,7 @@ def command(
         panels=panels,
         off_policy=off_policy,
         call=call,
+        curves=html is not None,
         draws=draws,
         seed=seed,
     )

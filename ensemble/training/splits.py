@@ -18,7 +18,7 @@ def by_group(table: Table, test: float = 0.2, *, seed: int = 0) -> tuple[BoolArr
     """
     if not 0 < test < 1:
         raise ValueError(f"test: {test:g} must lie between 0 and 1")
-    held = np.array([_unit(group, seed) < test for group in table.groups], dtype=np.bool_)
+    held = np.array([unit(group, seed) < test for group in table.groups], dtype=np.bool_)
     return ~held, held
 
 
@@ -63,10 +63,10 @@ def fold_of(groups: Sequence[str], parts: int = 5, *, seed: int = 0) -> IntArray
     """The fold (n,) of each row, from 0."""
     if parts < 2:
         raise ValueError(f"parts: {parts} must be at least 2")
-    return np.array([int(_unit(group, seed) * parts) for group in groups], dtype=np.int64)
+    return np.array([int(unit(group, seed) * parts) for group in groups], dtype=np.int64)
 
 
-def _unit(group: str, seed: int) -> float:
+def unit(group: str, seed: int) -> float:
     """A number in [0, 1) that depends on group and seed alone."""
     text = f"{seed}:{group}".encode("utf-8", "surrogatepass")
     # 53 bits, so that the number is below 1 however it is rounded.

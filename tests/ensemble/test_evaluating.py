@@ -38,8 +38,8 @@ def labels(tmp_path: Path) -> Path:
     return path
 
 
-def fitted(folder: Path, *seen: str, curve: object = None) -> Fitted:
-    (folder / "manifest.json").write_text(json.dumps({"trained_on": seen, "learning_curve": curve}))
+def fitted(folder: Path, *seen: str) -> Fitted:
+    (folder / "manifest.json").write_text(json.dumps({"trained_on": seen}))
     return Fitted(path=folder)
 
 
@@ -57,16 +57,6 @@ async def test_every_router_is_measured_on_the_same_rows(labels: Path, tmp_path:
     found = await run(Task(data=labels, routers=routers, draws=100))
     assert found.report is not None
     assert [line.rows for line in found.report.routers] == [9, 9]
-
-
-@pytest.mark.parametrize(
-    ("curve", "told"), [([[100, 0.5], [200, 0.75]], ((100.0, 0.5), (200.0, 0.75))), (None, ()), ("nonsense", None)]
-)
-async def test_the_learning_curve_is_that_of_the_folder(
-    curve: object, told: object, labels: Path, tmp_path: Path
-) -> None:
-    found = await run(Task(data=labels, routers={"it": fitted(tmp_path, curve=curve)}, draws=100))
-    assert found.curves.get("it") == told
 
 
 def test_a_folder_without_a_router_is_named(tmp_path: Path) -> None:

@@ -1,0 +1,24 @@
+import numpy as np
+
+from ensemble.training.learning import learning_curve
+from tests.ensemble.training.examples import MEMBERS, a_hold
+
+MANIFEST = {"kind": "linear", "members": MEMBERS, "seed": 0}
+
+
+def test_more_labels_of_what_can_be_learnt_do_better_than_chance() -> None:
+    seen, held = a_hold(480, seed=1).table, a_hold(200, seed=2)
+    points = learning_curve(seen, held, MANIFEST)
+    assert [labels for labels, _ in points] == sorted(labels for labels, _ in points)
+    assert points[-1][0] == 480
+    assert len(points) >= 3
+    assert points[-1][1] > held.table.quality.mean() + 0.1
+    order = np.random.default_rng(0).permutation(480)
+    assert learning_curve(seen.take(order), held, MANIFEST) == points
+
+
+def test_too_few_labels_or_another_fleet_have_no_curve() -> None:
+    seen, held = a_hold(30, seed=1).table, a_hold(20, seed=2)
+    assert learning_curve(seen, held, MANIFEST) == ()
+    assert learning_curve(a_hold(100).table, held, {**MANIFEST, "members": ["small", "huge"]}) == ()
+    assert learning_curve(a_hold(100).table, held, {**MANIFEST, "kind": "scorer"}) == ()
