@@ -12,12 +12,13 @@ from ensemble.training.splits import fold_of
 from ensemble.training.table import BoolArray, FloatArray, Table
 from judges.learning.model import Learned, Sample, State, embed, neighbours, sample, subjects, trees
 
-Kind = Literal["stack", "linear", "boosting", "knn"]
+Kind = Literal["stack", "linear", "boosting", "knn", "answers"]
 PARTS: dict[Kind, tuple[str, ...]] = {
     "stack": ("linear", "forest", "boosting", "knn", "domains"),
     "linear": ("linear",),
     "boosting": ("boosting",),
     "knn": ("knn",),
+    "answers": ("forest", "boosting"),
 }
 FOLDS = 3
 

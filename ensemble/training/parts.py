@@ -14,7 +14,7 @@ TERMS = 30_000
 DIRECTIONS = 32
 WORD = r"(?u)\b\w+\b"
 ALPHAS = (5.0, 15.0, 50.0)
-TREES = 80
+TREES = 120
 BOOSTED = 40
 PRIOR = 5.0
 """Requests of a subject that weigh as much as what is known without it."""
@@ -74,8 +74,8 @@ def forest(dense: FloatArray, targets: FloatArray, weights: FloatArray, seed: in
     """Extremely randomized trees (Geurts et al. 2006), all members at once."""
     from sklearn.ensemble import ExtraTreesRegressor
 
-    few = max(3, min(10, len(dense) // 50))
-    fitted = ExtraTreesRegressor(TREES, min_samples_leaf=few, max_features=0.25, random_state=seed, max_depth=24)
+    few = max(3, min(10, len(dense) // 150))
+    fitted = ExtraTreesRegressor(TREES, min_samples_leaf=few, max_features=0.3, random_state=seed, max_depth=24)
     fitted.fit(dense.astype(np.float32), targets if targets.shape[1] > 1 else targets[:, 0], sample_weight=weights)
     return _flat([tree.tree_ for tree in fitted.estimators_], targets.shape[1], 1 / TREES)
 

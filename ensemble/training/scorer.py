@@ -4,27 +4,32 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ensemble.training.fit import Fitted, Kind, learn
+from ensemble.training.fit import Fitted, learn, quality_of
 from ensemble.training.table import FloatArray, Table
 from judges.learning.model import sample
 
 STEPS = 60
 
 
-def fit_scorer(table: Table, member: str, *, kind: Kind = "stack", seed: int = 0) -> Fitted:
-    """Learn the quality of the answers of ``member`` from question and answer. Blocks.
+def fit_scorer(table: Table, cheap: str, dear: str, *, seed: int = 0) -> Fitted:
+    """Learn from question and answer whether an answer of ``cheap`` may stand. Blocks.
+
+    What is learned is the mean of its quality and of what is not lost against ``dear``: an answer may stand, too, where
+    the dear member does no better.
 
     Raises:
         ValueError: the table holds no answers.
     """
     if table.outputs is None:
         raise ValueError("outputs: the table holds no answers; a scorer reads them")
-    own = table.members.index(member)
-    answers = [row[own] or "" for row in table.outputs]
-    quality = table.quality[:, [own]]
-    known = (~np.isnan(quality)).astype(np.float64)
-    targets = np.where(np.isnan(quality), np.nanmean(quality), quality)
-    return learn(sample(table.texts, answers), targets, known, table.weights, table.groups, kind=kind, seed=seed)
+    own = table.members.index(cheap)
+    both = quality_of(table.only((cheap, dear)))
+    rows = np.flatnonzero(~np.isnan(both).any(axis=1))
+    kept, both = table.take(rows), both[rows]
+    answers = [row[own] or "" for row in kept.outputs or ()]
+    stands = 0.5 * both[:, [0]] + 0.5 * (1 - np.maximum(0, both[:, [1]] - both[:, [0]]))
+    known = np.ones_like(stands)
+    return learn(sample(kept.texts, answers), stands, known, kept.weights, kept.groups, kind="answers", seed=seed)
 
 
 def thresholds(scores: FloatArray, cheap: FloatArray, dear: FloatArray) -> Sequence[dict[str, float]]:

@@ -175,7 +175,7 @@ def _scorer(
         raise CannotLearn(
             f"the labels hold no answers of {cheap}, and a scorer reads answers: keep texts, or export them"
         )
-    fitted = fit_scorer(both, cheap, seed=order.seed)
+    fitted = fit_scorer(both, cheap, dear, seed=order.seed)
     points = thresholds(fitted.unseen[:, 0], both.quality[:, 0], both.quality[:, 1])
     manifest = {"what": "scorer", "use": "learned", "members": [cheap, dear], "thresholds": list(points)}
     held = measure.only(members)

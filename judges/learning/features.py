@@ -16,8 +16,9 @@ _SENTENCE = re.compile(r"[.!?](?:\s|$)")
 _OPTION = re.compile(r"\n\s*\(?[A-J][.)]\s*(.*)")
 _SIGNS = re.compile(r"[\\{}^_=+*/<>|~]")
 _EQUATION = re.compile(
-    r"(?<![\d.])(\d+(?:\.\d+)?) ?([-+*/x×÷]) ?\$?(\d+(?:\.\d+)?) ?= ?\$?(\d+(?:\.\d+)?)(?![\d.]|\s*[-+*/x×÷])"
+    r"(?<![\d.)])(\d+(?:\.\d+)?(?: ?[-+*/x×÷] ?\$?\d+(?:\.\d+)?){1,6}) ?= ?\$?(\d+(?:\.\d+)?)(?![\d.]|\s*[-+*/x×÷])"
 )
+_TERM = re.compile(r"([-+*/x×÷]?) ?\$?(\d+(?:\.\d+)?)")
 _RESULT = re.compile(r"=\s*\$?\s*(\d[\d,]*\.?\d*)")
 _MARKED = re.compile(r"####\s*\$?(\d[\d,.]*)")
 _DOUBT = re.compile(r"however|since|but |mistake|wait")
@@ -166,12 +167,16 @@ def _values(numbers: Iterable[str]) -> Sequence[float]:
     return found
 
 
-def _wrong(left: str, sign: str, right: str, result: str) -> bool:
-    if max(map(len, (left, right, result))) > 15:
-        return False
-    one, other, stated = float(left), float(right), float(result)
-    if sign in "/÷":
-        true = one / other if other else math.inf
-    else:
-        true = {"+": one + other, "-": one - other}.get(sign, one * other)
-    return abs(true - stated) > max(0.01 * abs(true), 0.006)
+def _wrong(left: str, result: str) -> bool:
+    """Whether ``left``, a sum of plain numbers by the usual precedence, is not ``result`` as it is written."""
+    total, term = 0.0, 0.0
+    for sign, number in _TERM.findall(left):
+        value = min(1e12, float(number[:15]))
+        if sign in ("*", "x", "×"):
+            term *= value
+        elif sign in ("/", "÷"):
+            term = term / value if value else math.inf
+        else:
+            total, term = total + term, -value if sign == "-" else value
+    true = total + term
+    return math.isfinite(true) and abs(true - float(result[:15])) > max(0.01 * abs(true), 0.006)
