@@ -1,0 +1,95 @@
+"""Weights over routers: experiments and canaries."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from ensemble.errors import RouterError
+from ensemble.router import ROUTERS, AnyRouter, Context, Router
+from ensemble.types import Plan, Request, Stage
+
+
+@ROUTERS.register("split")
+class Split(Router):
+    """Share requests between ``arms`` by ``weights``; a conversation stays with its arm.
+
+    Every arm plans every request, since the propensity of a member is the sum over the arms that would call it: an arm
+    that asks a model is paid for all requests.
+
+    Attributes:
+        arms: routers by name.
+        weights: share of each arm, in any unit; 0 turns an arm off.
+        seed: another seed deals the conversations anew.
+    """
+
+    arms: Mapping[str, AnyRouter] = Field(min_length=1)
+    weights: Mapping[str, float] = Field(min_length=1)
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if odd := set(self.weights) ^ set(self.arms):
+            raise ValueError(f"weights: {', '.join(sorted(odd))} must stand both in arms and in weights")
+        if not all(0 <= weight < float("inf") for weight in self.weights.values()) or not any(self.weights.values()):
+            raise ValueError("weights: must be 0 or more and finite, one of them above 0")
+        return self
+
+    async def plan(self, request: Request, context: Context) -> Plan:
+        """The plan of the arm that the conversation was dealt.
+
+        Raises:
+            RouterError: that arm has no plan and no fallback.
+        """
+        total = sum(self.weights.values())
+        shares = {name: self.weights[name] / total for name in sorted(self.arms) if self.weights[name]}
+        name = self._dealt(request, shares)
+        plans = {arm: await _planned(self.arms[arm], request, context) for arm in shares}
+        plan = plans[name]
+        if isinstance(plan, RouterError):
+            raise plan
+        drawn: dict[str, float] = defaultdict(float)
+        for arm, other in plans.items():
+            if not isinstance(other, RouterError):
+                for member, share in _named(other).items():
+                    drawn[member] += shares[arm] * share
+        return replace(
+            plan,
+            router=self.digest,
+            fallback=plan.fallback or self.fallback,
+            propensities={member: min(1.0, share) for member, share in drawn.items()},
+            reason=f"arm {name} ({shares[name]:.3g}): {plan.reason}",
+        )
+
+    def _dealt(self, request: Request, shares: Mapping[str, float]) -> str:
+        key = f"{self.seed}\0{request.conversation or request.id}".encode()
+        point = int.from_bytes(hashlib.sha256(key).digest()[:8]) / 2**64
+        for name, share in shares.items():
+            point -= share
+            if point < 0:
+                return name
+        return list(shares)[-1]
+
+
+async def _planned(arm: Router, request: Request, context: Context) -> Plan | RouterError:
+    try:
+        plan = await arm.plan(request, context)
+    except RouterError as error:
+        if not arm.fallback:
+            return error
+        stages = tuple(Stage(members=(name,)) for name in arm.fallback)
+        plan = Plan(router=arm.digest, stages=stages, reason=f"fallback, since the router failed: {error}")
+    if arm.strict_params:
+        plan = replace(plan, stages=tuple(replace(stage, strict_params=True) for stage in plan.stages))
+    return plan
+
+
+def _named(plan: Plan) -> Mapping[str, float]:
+    """Probability per member of being in the plan; 1 for what a deterministic router names."""
+    if plan.propensities:
+        return plan.propensities
+    members = [member for stage in plan.stages for member in stage.members]
+    return dict.fromkeys([*members, *plan.shadow], 1.0)
