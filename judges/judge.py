@@ -116,6 +116,10 @@ class Aggregator(Plugin):
         """Where what was learned does not fit ``seats``: (dotted option, sentence); known once loaded."""
         yield from ()
 
+    def voting(self, ballots: Sequence[Verdict]) -> list[Verdict]:
+        """The ballots that have a vote: those that name winners."""
+        return [ballot for ballot in ballots if ballot.winners]
+
     @abstractmethod
     def combine(self, ballots: Sequence[Verdict], case: Case) -> Verdict:
         """Combine ``ballots``. Failed and abstained ballots stay in the denominator; a tie is reported as a tie."""

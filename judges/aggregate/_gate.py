@@ -7,7 +7,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from judges.aggregate._votes import heard, unheard
-from judges.aggregate._weights import GATE, PRIOR, Counted, accuracy, weights_of
+from judges.aggregate._weights import GATE, PRIOR, Counted, accuracy, voters, weights_of
 from judges.judge import Aggregator, Calibrated, Judge
 from judges.types import Verdict
 
@@ -33,6 +33,10 @@ class Gated(Calibrated, Aggregator):
     def weights(self) -> Mapping[str, float]:
         """The weight of each judge, 0 where the gate keeps it out; empty before loading."""
         return weights_of(self.records(), self.gate, self.prior)
+
+    def voting(self, ballots: Sequence[Verdict]) -> list[Verdict]:
+        """The ballots that name winners and whose judge passes the gate."""
+        return voters(ballots, self.weights())
 
     def nobody(self, ballots: Sequence[Verdict]) -> Verdict:
         """No finding, since no seat that spoke has a vote: an abstention that says so."""

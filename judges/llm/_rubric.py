@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from judges.llm._certainty import token_at
+from judges.readers.rubric import told_once
 from judges.types import Completion, TokenLogprob
 
 LEAST, MOST = 1, 9
@@ -49,7 +50,7 @@ def _written(text: str, criteria: Sequence[str]) -> dict[str, tuple[int, int]] |
 
 def _objects(text: str) -> Iterator[tuple[int, Mapping[str, object]]]:
     """The ``scores`` of every JSON object in ``text``, whatever stands around it."""
-    decoder, place = json.JSONDecoder(), 0
+    decoder, place = json.JSONDecoder(object_pairs_hook=told_once), 0
     while (place := text.find("{", place)) >= 0:
         try:
             said, end = decoder.raw_decode(text, place)

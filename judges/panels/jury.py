@@ -17,7 +17,8 @@ from judges.types import Case, Model, Verdict
 class Jury(Judge):
     """All ``seats`` judge the case at the same time; ``aggregate`` makes one verdict of their ballots.
 
-    A seat that fails or abstains has no vote and stops nobody. The verdict keeps every ballot.
+    A seat that fails or abstains has no vote and stops nobody. The verdict keeps every ballot; it says that all are bad
+    where most of the ballots that have a vote do.
     """
 
     seats: Annotated[tuple[AnyJudge, ...], Field(min_length=1)]
@@ -37,4 +38,6 @@ class Jury(Judge):
         ballots = tuple(task.result() for task in tasks)
         counted = self.aggregate.combine(ballots, case)
         flags = tuple(dict.fromkeys((*counted.flags, *raised(ballots))))
-        return replace(counted, judge=self.digest, ballots=ballots, flags=flags, usage=cost(ballots))
+        voting = self.aggregate.voting(ballots)
+        bad = bool(counted.winners) and 2 * sum(one.all_bad for one in voting) > len(voting)
+        return replace(counted, judge=self.digest, ballots=ballots, flags=flags, all_bad=bad, usage=cost(ballots))

@@ -5,11 +5,18 @@ Source: tatsu-lab/alpaca_eval, completion_parsers.py (``logprob_parser``, ``rank
 
 import json
 import math
+import re
 from collections.abc import Mapping
 
 from judges.readers.labels import Label, Reading
 
 FIRST, SECOND = "m", "M"
+
+_LONGEST = 80  # characters of a line that says no more than its verdict; longer ones would also take the pattern long
+_SIDES = {FIRST: Label(side="first"), SECOND: Label(side="second")}
+_AROUND = r"[\s*_`\"'()\[\]:.]*"
+_NAMED = r"(?i:(?:so |therefore,? )?(?:the )?(?:final |best |better )*(?:verdict|label|answer|output|model)?(?: is)?)"
+_TOKEN = re.compile(rf"{_AROUND}{_NAMED}{_AROUND}\b([{FIRST}{SECOND}])\b{_AROUND}")
 
 
 def second_preferred(top_logprobs: Mapping[str, float]) -> float | None:
@@ -27,9 +34,16 @@ def second_preferred(top_logprobs: Mapping[str, float]) -> float | None:
 
 def token_strict(text: str) -> Reading | None:
     """The verdict of a reply that is one of the two tokens and nothing else."""
-    sides = {FIRST: Label(side="first"), SECOND: Label(side="second")}
-    label = sides.get(text.strip())
+    label = _SIDES.get(text.strip())
     return Reading(label=label, path="alpaca_eval:token") if label else None
+
+
+def token_robust(text: str) -> Reading | None:
+    """The token on the last line or the first, in markup or named as the best; None where the two lines differ."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    short = [line for line in (*lines[:1], *lines[-1:]) if len(line) <= _LONGEST]
+    named = {found.group(1) for line in short if (found := _TOKEN.fullmatch(line))}
+    return Reading(label=_SIDES[named.pop()], path="alpaca_eval:robust") if len(named) == 1 else None
 
 
 def ranking(reply: object) -> Reading | None:

@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 _FENCE = re.compile(r"```(?:json)?\s*(\{.*?\})\s*```", re.DOTALL)
 _SCORE = re.compile(r"\"score\"\s*:\s*\"?(-?\d+(?:\.\d+)?)\"?\s*[,}\n]")
@@ -31,9 +31,21 @@ def robust(text: str) -> float | None:
     return found.pop() if len(found) == 1 else None
 
 
+def told_once(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
+    """A JSON object of ``pairs``, for ``object_pairs_hook``.
+
+    Raises:
+        ValueError: a key has two values; JSON would take the last, but who says two things has said nothing.
+    """
+    said = dict(pairs)
+    if any(said[key] != value for key, value in pairs):
+        raise ValueError("a key has two values")
+    return said
+
+
 def _score(text: str) -> float | None:
     try:
-        said = json.loads(text)
+        said = json.loads(text, object_pairs_hook=told_once)
     except (ValueError, RecursionError):
         return None
     score = said.get("score") if isinstance(said, Mapping) else None

@@ -42,6 +42,12 @@ def test_below_the_gate_and_without_labels_there_is_no_vote() -> None:
     assert "1 seats with a vote" in verdict.reason
 
 
+def test_only_who_has_a_vote_has_a_say_in_all_being_bad() -> None:
+    ballots = [by("strong", "c0"), by("poor", "c0"), by("stranger", "c1"), by("fair")]
+    assert [one.judge for one in weighted().voting(ballots)] == ["strong"]
+    assert [one.judge for one in AGGREGATORS.build("majority").voting(ballots)] == ["strong", "poor", "stranger"]
+
+
 def test_what_the_best_seat_cannot_tell_apart_a_lesser_one_does_not_decide() -> None:
     torn = by("strong", "c0", "c1")
     assert weighted().combine([torn, by("fair", "c1")], CASE).outcome == "tie"

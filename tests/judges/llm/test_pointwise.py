@@ -133,6 +133,8 @@ def test_no_reply_raises(text: str, values: list[float]) -> None:
 
 
 def test_two_verdicts_in_one_reply_are_none() -> None:
+    for twice in ('{"scores": {"x": 1, "x": 9}}', '{"scores": {"x": 1}, "scores": {"x": 9}}'):
+        assert read_scores(Completion(text=twice, finish_reason="stop"), ["x"]) is None
     text = a_reply(1, names=("x",)) + a_reply(9, names=("x",))
     assert read_scores(Completion(text=text, finish_reason="stop"), ["x"]) is None
     fenced = f"Here:\n```json\n{a_reply(7, names=('x',))}\n```"

@@ -66,3 +66,12 @@ async def test_a_seat_whose_model_stands_aside_is_not_heard() -> None:
     assert [one.outcome for one in verdict.ballots] == ["abstained", "decided"]
     assert own.pages == []
     assert verdict.usage.nano_usd == 7
+
+
+@pytest.mark.parametrize(("bad", "said"), [(3, True), (2, True), (1, False), (0, False)])
+async def test_all_are_bad_where_most_seats_say_so(bad: int, said: bool) -> None:
+    marks = ["[[acceptable: none]]", "[[acceptable: A, B]]"]
+    seats = [{"use": "pairwise", "model": f"m{k}", "absolute": True} for k in range(3)]
+    models = {f"m{k}": ScriptedModel([f"{marks[k >= bad]}\n[[A]]"]) for k in range(3)}
+    verdict = await JUDGES.build({"use": "jury", "seats": [*seats, "refusal"]}).judge(a_case("one", "other"), models)
+    assert (len(verdict.winners), verdict.all_bad) == (1, said), "a seat that is silent has no say"

@@ -41,7 +41,9 @@ def test_no_text_raises_and_every_finding_is_sound(text: str) -> None:
     for rate in (mt_bench.rating_strict, mt_bench.rating_robust, rubric.robust):
         assert rate(text) is None or math.isfinite(rate(text) or 0.0)
     assert mt_bench.rating_robust(text) is None or 1 <= (mt_bench.rating_robust(text) or 0) <= 10
-    alpaca_eval.token_strict(text)
+    # What is read strictly is read alike in the other mode.
+    strictly = alpaca_eval.token_strict(text)
+    assert side(alpaca_eval.token_robust(text)) in ((side(strictly),) if strictly else (None, "first", "second"))
     rubric.strict(text)
 
 
@@ -56,6 +58,7 @@ def test_a_text_without_a_verdict_yields_none(text: str) -> None:
         mt_bench.rating_robust,
         llmbar.robust,
         alpaca_eval.token_strict,
+        alpaca_eval.token_robust,
         alpaca_eval.ranking,
         rubric.strict,
         rubric.robust,
@@ -111,6 +114,26 @@ def test_swapped_logprobs_mirror_the_weight(first: float, second: float) -> None
     assert one + other == pytest.approx(1)
 
 
+@pytest.mark.parametrize(
+    ("text", "strictly", "robustly"),
+    [
+        (" m\n", "first", "first"),
+        ("M", "second", "second"),
+        ("**M**", None, "second"),
+        ("Output (m)", None, "first"),
+        ("Both are fine, M is terser.\n\nThe best model is m.", None, "first"),
+        ("M\n\nIt is terser than m.", None, "second"),
+        ("m\nNo: \nM", None, None),
+        ("It is between m and M", None, None),
+        ("Mm", None, None),
+        ("I'm", None, None),
+        ("", None, None),
+    ],
+)
+def test_the_token_is_read_in_either_mode(text: str, strictly: str | None, robustly: str | None) -> None:
+    assert (side(alpaca_eval.token_strict(text)), side(alpaca_eval.token_robust(text))) == (strictly, robustly)
+
+
 def test_a_ranking_is_read_by_its_ranks() -> None:
     def ranked(first: object, second: object) -> dict[str, object]:
         return {"ordered_models": [{"model": "M", "rank": second}, {"model": "m", "rank": first}]}
@@ -142,6 +165,7 @@ def test_llmbar_looks_for_the_first_before_the_second() -> None:
         ('{"reasoning": "a \\latex", "score": 0.7\n}', 0.7, 0.7),
         ('{"score": 0.3 + 0.4 = 0.7\n}', 0.3, None),
         ('{"score": 0.3} or rather {"score": 0.5}', 0.3, None),
+        ('{"score": 0.3, "score": 0.5}', 0.3, None),
         ('{"score": true}', None, None),
         ("", None, None),
     ],
