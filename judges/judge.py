@@ -68,9 +68,14 @@ class Judge(Calibrated):
         return self.calibrated(await self.judge(case, models))
 
     def calibrated(self, verdict: Verdict) -> Verdict:
-        """``verdict`` of this judge with its calibrated confidence; as it is where no calibration fits."""
+        """``verdict`` of this judge with its calibrated confidence; as it is where no calibration fits.
+
+        Where a file is named for this judge and does not fit it, not even the confidence of a part of it stands.
+        """
         book = self._held.book
         fitted = book.judges.get(self.digest) if book else None
+        if fitted is None and self.calibration is not None:
+            return replace(verdict, confidence=None)
         raw = signal(verdict) if fitted else None
         sure = apply(fitted.knots, raw) if fitted and raw is not None else None
         if book is None or sure is None:

@@ -44,6 +44,17 @@ async def test_a_file_for_another_judge_leaves_the_confidence_unknown_and_says_s
     assert "holds nothing on this judge" in told
 
 
+async def test_a_file_that_fits_a_stage_alone_does_not_speak_for_the_whole(tmp_path: Path) -> None:
+    staged = {"use": "staged", "stages": [PAIR]}
+    judge = calibrated(tmp_path, staged, JUDGES.build(PAIR))
+    verdict = await judge.decide(CASE, {"small": Reader()})
+    assert verdict.confidence is None
+    assert verdict.ballots[0].confidence == pytest.approx(0.9)
+    assert [place for place, _ in judge.misfits()] == ["calibration"]
+    fitting = calibrated(tmp_path, staged, JUDGES.build(staged))
+    assert (await fitting.decide(CASE, {"small": Reader()})).confidence == pytest.approx(0.9)
+
+
 async def test_no_finding_has_no_confidence(tmp_path: Path) -> None:
     judge = calibrated(tmp_path, PAIR, JUDGES.build(PAIR))
     assert (await judge.decide(CASE, {})).confidence is None
