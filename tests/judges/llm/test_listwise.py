@@ -1,10 +1,11 @@
 from dataclasses import replace
+from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from judges import JUDGES, Case, Completion, Judge, Model, ModelError, Verdict
+from judges import JUDGES, CandidateId, Case, Completion, Judge, Model, ModelError, Verdict
 from judges.llm._render import LABELS
 from judges.testing import ScriptedModel, a_case, check_judge
 from tests.judges.reader import Reader
@@ -157,3 +158,21 @@ async def test_the_laws_hold(options: dict[str, object]) -> None:
     """Among them: permuting the candidates permutes the scores."""
     cases = [a_case("a", "bb", "ccc", "dddd", "e"), a_case("a", "b", seed=3), a_case("a", "a", "a"), a_case("x")]
     await check_judge(a_listwise(**options), cases, {"small": Reader()})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"use": "listwise", "rotations": 2},
+        {"use": "listwise", "per_page": 2},
+        {"use": "pairwise", "play": "round_robin"},
+    ],
+)
+@given(st.lists(st.text("xyz", max_size=6), min_size=1, max_size=5), st.randoms(use_true_random=False))
+async def test_permuting_candidates_permutes_scores(options: dict[str, object], texts: list[str], draw: Random) -> None:
+    order = draw.sample(range(len(texts)), len(texts))
+    judge = JUDGES.build({"model": "small", **options})
+    scores = (await judge.judge(a_case(*texts), {"small": Reader()})).scores
+    moved = await judge.judge(a_case(*[texts[place] for place in order]), {"small": Reader()})
+    expected = {f"c{now}": scores[CandidateId(f"c{was}")] for now, was in enumerate(order) if f"c{was}" in scores}
+    assert dict(moved.scores) == pytest.approx(expected)

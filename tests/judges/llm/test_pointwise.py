@@ -1,12 +1,13 @@
 import json
 import math
 from dataclasses import dataclass
+from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judges import JUDGES, Completion, ModelError, Prompt, TokenLogprob, Usage
+from judges import JUDGES, CandidateId, Completion, ModelError, Prompt, TokenLogprob, Usage
 from judges.llm._render import read
 from judges.llm._rubric import read_scores
 from judges.llm.pointwise import Pointwise
@@ -47,6 +48,15 @@ async def test_the_best_rated_wins_and_all_are_scored() -> None:
     assert verdict.usage.nano_usd == 9
     assert {exchange.parsed for exchange in verdict.exchanges} == {"rubric:json"}
     assert a_pointwise().scores_candidates
+
+
+@given(st.lists(st.text(max_size=10), min_size=1, max_size=5), st.randoms(use_true_random=False))
+async def test_permuting_candidates_permutes_scores(texts: list[str], draw: Random) -> None:
+    order = draw.sample(range(len(texts)), len(texts))
+    scores = (await a_pointwise().judge(a_case(*texts), {"small": Rater()})).scores
+    moved = await a_pointwise().judge(a_case(*[texts[place] for place in order]), {"small": Rater()})
+    assert dict(moved.scores) == {f"c{now}": scores[CandidateId(f"c{was}")] for now, was in enumerate(order)}
+    assert len(scores) == len(texts)
 
 
 async def test_the_weights_of_the_criteria_count() -> None:
