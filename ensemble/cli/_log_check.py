@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from ensemble.cli import _options
-from ensemble.cli._log_shared import log_file, log_options, put_json, settings_of
+from ensemble.cli._log_shared import log_file, log_options, put_json, settings_of, spills_of
 from ensemble.cli._output import put, screen
 from ensemble.cli._safe import safe
 from ensemble.config import Settings
@@ -29,8 +29,9 @@ def command(config: Path, *, db: Path | None, secrets: bool, variables: tuple[st
     """
     path = log_file(config, db)
     wanted = _secrets(settings_of(config) if secrets else None, variables)
+    spills = spills_of(config, path)
     with reading(path) as log:
-        found = [*checks(log, path), *secret_places(log, path, wanted)]
+        found = [*checks(log, path, spills), *secret_places(log, path, wanted, spills)]
     if as_json:
         put_json({"log": str(path), "findings": [one._asdict() for one in found], "secrets": sorted(wanted)})
     else:

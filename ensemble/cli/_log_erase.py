@@ -1,13 +1,15 @@
 """``ensemble log erase``."""
 
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from ensemble.cli import _options
-from ensemble.cli._log_shared import log_file, log_options, put_json, scope_options
+from ensemble.cli._log_shared import log_file, log_options, put_json, scope_options, spills_of
 from ensemble.cli._output import put, screen
+from ensemble.cli._safe import safe
 from ensemble.store.keeping.connect import reading, writing
 from ensemble.store.keeping.erase import Scope, erase, matching
 
@@ -16,28 +18,48 @@ from ensemble.store.keeping.erase import Scope, erase, matching
 @log_options
 @scope_options
 @click.option("--reason", default="", help="Kept with the tombstone; no text of anybody belongs into it.")
+@click.option("--copies", is_flag=True, help="Delete FILE.schema-N copies that still hold erased texts.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @_options.as_json
-def command(config: Path, *, db: Path | None, scope: Scope, reason: str, yes: bool, as_json: bool) -> None:
+def command(
+    config: Path, *, db: Path | None, scope: Scope, reason: str, copies: bool, yes: bool, as_json: bool
+) -> None:
     """Take the texts of requests out of the log, its search index, spill and rejects, for good.
 
-    Numbers, verdicts and costs stay, and a tombstone tells that texts were there. The file is rebuilt, which takes as
-    much free space as it has bytes. Backups elsewhere are yours to delete.
+    What was spilled is taken into the log first. Numbers, verdicts and costs stay, and a tombstone tells that texts
+    were there. The file is rebuilt, which takes as much free space as it has bytes. Backups elsewhere are yours to
+    delete.
     """
     path = log_file(config, db)
+    spills = spills_of(config, path)
     if not yes:
         with reading(path) as log:
             count = len(matching(log, scope))
-        click.confirm(f"Erase the texts of {count:,} requests in {path} for good?", abort=True, err=True)
+        more = " and those among the spilled ones" if any(spill.pending for spill in spills) else ""
+        click.confirm(f"Erase the texts of {count:,} requests{more} in {path} for good?", abort=True, err=True)
     with writing(path) as log:
-        done = erase(log, path, scope, reason)
+        done = erase(log, path, scope, reason, spills=spills)
+    if copies:
+        for copy in done.copies:
+            Path(copy).unlink(missing_ok=True)
     if as_json:
-        put_json({"log": str(path)} | asdict(done))
+        put_json({"log": str(path)} | asdict(done) | {"copies_deleted": copies})
         return
     console = screen()
     put(console, f"{done.requests:,} requests erased", f"; tombstone {done.tombstone}" if done.tombstone else "")
     if done.lines:
         put(console, f"{done.lines:,} lines went from files beside the log")
     put(console, f"routers trained on them: {', '.join(done.routers) or 'none'}")
+    if done.spilled:
+        put(console, f"{done.spilled:,} spilled records were taken into the log first")
     for copy in done.copies:
-        click.echo(f"{copy} was made before a migration and may still hold the texts; delete it.", err=True)
+        if copies:
+            put(console, f"{safe(copy)} deleted")
+        else:
+            click.echo(
+                f"{safe(copy)} was made before a migration and STILL HOLDS erased texts: "
+                f"`rm -- {safe(shlex.quote(copy))}`, or run this again with --copies",
+                err=True,
+            )
+    for file in done.aside:
+        click.echo(f"{safe(file)} holds lines that could not be read: look whether one of them was meant", err=True)

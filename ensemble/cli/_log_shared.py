@@ -16,6 +16,8 @@ from ensemble.cli._output import columns, dollars, screen
 from ensemble.cli._safe import brief
 from ensemble.config import Settings, load, read
 from ensemble.store.keeping.erase import Scope
+from ensemble.store.keeping.spilled import beside
+from ensemble.store.spill import Spill
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -31,6 +33,17 @@ def log_options(command: F) -> F:
 def log_file(config: Path, db: Path | None) -> Path:
     """The log that is meant; as ``log_of``."""
     return log_of(config, db)
+
+
+def spills_of(config: Path, path: Path) -> list[Spill]:
+    """Where records of the log at ``path`` may be spilled: beside it, and where the configuration says."""
+    spills = [beside(path)]
+    if config.exists():
+        store = settings_of(config).store
+        other = store.spill_path
+        if other is not None and other != spills[0].path and store.path.absolute() == path.absolute():
+            spills.append(Spill(other))
+    return spills
 
 
 def settings_of(config: Path) -> Settings:

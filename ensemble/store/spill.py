@@ -39,12 +39,22 @@ class Taken:
 
 
 class Spill:
-    """The file at ``path``, readable by its owner alone. Blocking; one thread at a time."""
+    """The file at ``path``, readable by its owner alone. Blocking; one thread at a time.
+
+    Who appends holds a lock on the file itself, who takes in holds one on ``FILE.lock`` besides, since a service and a
+    command may both want to: the file is theirs alone until they are done.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._taking = path.with_name(f"{path.name}.taking")
-        self._aside = path.with_name(f"{path.name}.aside")
+        self.aside = path.with_name(f"{path.name}.aside")
+        self._lock = path.with_name(f"{path.name}.lock")
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Those that are there and hold records."""
+        return tuple(file for file in (self._taking, self.path, self.aside) if file.is_file())
 
     @property
     def pending(self) -> bool:
@@ -55,7 +65,7 @@ class Spill:
         """Write one record; when this returns, it is on the disk. Raises StoreError, and then nothing was written."""
         line = json.dumps(_plain(rows), ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
         try:
-            with self._locked() as file:
+            with _own(self.path) as file:
                 end = os.lseek(file, 0, os.SEEK_END)
                 try:
                     _write_all(file, line)
@@ -69,15 +79,31 @@ class Spill:
     def prove(self) -> None:
         """Raise StoreError if nothing could be appended."""
         try:
-            with self._locked() as file:
+            with _own(self.path) as file:
                 os.fsync(file)
         except OSError as error:
             raise StoreError(
                 f"{self.path}: neither the log nor the spill file can be written: {error.strerror}"
             ) from error
 
-    def batches(self) -> Generator[list[bytes], None, None]:
-        """The lines to take in, oldest first, ``BATCH`` at a time; the file goes when all were taken by the caller."""
+    def batches(self, *, wait: bool = False) -> Generator[list[bytes], None, None]:
+        """The lines to take in, oldest first, ``BATCH`` at a time; the file goes when all were taken by the caller.
+
+        Where another process takes in already: ``wait`` for it, or raise BlockingIOError.
+        """
+        with self.held(wait=wait):
+            yield from self._batches()
+
+    @contextmanager
+    def held(self, *, wait: bool = True) -> Iterator[None]:
+        """Alone with what is to be taken in and what is kept aside; records are appended meanwhile as ever."""
+        with _own(self._lock, wait=wait):
+            try:
+                yield
+            finally:
+                self._lock.unlink()
+
+    def _batches(self) -> Iterator[list[bytes]]:
         while True:
             if not self._taking.exists():
                 if not self.path.exists():
@@ -97,24 +123,28 @@ class Spill:
 
     def keep_aside(self, line: bytes, why: str) -> None:
         """Keep a line that cannot be taken in, and say so."""
-        with os.fdopen(os.open(self._aside, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600), "wb") as file:
+        with os.fdopen(os.open(self.aside, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600), "wb") as file:
             file.write(line.rstrip(b"\n") + b"\n")
             file.flush()
             os.fsync(file.fileno())
-        log.error("%s: a line cannot be taken in and is kept in %s: %s", self.path, self._aside, why)
+        log.error("%s: a line cannot be taken in and is kept in %s: %s", self.path, self.aside, why)
 
-    @contextmanager
-    def _locked(self) -> Iterator[int]:
-        """The file, open for appending, that nobody is about to take in."""
-        while True:
-            file = os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_APPEND, 0o600)
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX)
-                if self.path.exists() and os.fstat(file).st_ino == self.path.stat().st_ino:
-                    yield file
-                    return
-            finally:
-                os.close(file)
+
+@contextmanager
+def _own(path: Path, *, wait: bool = True) -> Iterator[int]:
+    """The file at ``path``, open for appending and locked; made where it is missing.
+
+    Whoever had the lock before may have moved the file away or removed it: then it is opened anew.
+    """
+    while True:
+        file = os.open(path, os.O_CREAT | os.O_RDWR | os.O_APPEND, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            if path.exists() and os.fstat(file).st_ino == path.stat().st_ino:
+                yield file
+                return
+        finally:
+            os.close(file)
 
 
 def take(db: Database, lines: list[bytes], write: Callable[[Database, Rows], object], spill: Spill) -> Taken:

@@ -1,10 +1,12 @@
 """Whether the log is what it claims to be."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from sqlite_utils import Database
+
+from ensemble.store.spill import Spill
 
 
 class Finding(NamedTuple):
@@ -58,9 +60,12 @@ SELECT substr(arrived_at, 1, 10), model FROM requests GROUP BY 1, 2 EXCEPT SELEC
 """
 
 
-def checks(db: Database, path: Path) -> list[Finding]:
-    """Everything that is wrong with the log at ``path``: pages, references, sums, orphans, rights. Reads all of it."""
-    return [*_pages(db), *_references(db), *_sums(db), *_orphans(db), *_rights(path)]
+def checks(db: Database, path: Path, spills: Iterable[Spill] = ()) -> list[Finding]:
+    """Everything that is wrong with the log at ``path``: pages, references, sums, orphans, rights. Reads all of it.
+
+    ``spills`` are those that may lie elsewhere than beside the log.
+    """
+    return [*_pages(db), *_references(db), *_sums(db), *_orphans(db), *_rights(path, spills)]
 
 
 def _pages(db: Database) -> Iterator[Finding]:
@@ -94,16 +99,20 @@ def _orphans(db: Database) -> Iterator[Finding]:
             yield Finding("orphans", f"{what}: {', '.join(found[:_MOST])}{more}")
 
 
-def _rights(path: Path) -> Iterator[Finding]:
-    for file in files_of(path):
+def _rights(path: Path, spills: Iterable[Spill]) -> Iterator[Finding]:
+    for file in files_of(path, spills):
         mode = file.stat().st_mode & 0o777
         if mode & 0o077:
             yield Finding("rights", f"{file} can be read by others (mode {mode:o}); chmod 600 it")
 
 
-def files_of(path: Path) -> list[Path]:
-    """The log and everything that the program puts beside it: write-ahead log, spill, rejects, copies."""
-    return [path, *sorted(file for file in path.parent.glob(f"{_literal(path.name)}[-.]*") if file.is_file())]
+def files_of(path: Path, spills: Iterable[Spill] = ()) -> list[Path]:
+    """The log and everything that the program puts beside it: write-ahead log, spill, rejects, copies.
+
+    With ``spills``, also what they hold elsewhere.
+    """
+    beside = {file for file in path.parent.glob(f"{_literal(path.name)}[-.]*") if file.is_file()}
+    return [path, *sorted(beside.union(*(spill.files for spill in spills)))]
 
 
 def _literal(name: str) -> str:

@@ -15,6 +15,8 @@ from ensemble.store.content import messages_of, stamp
 from ensemble.store.keeping.checks import files_of
 from ensemble.store.keeping.connect import transaction
 from ensemble.store.keeping.search import forget, optimize, text_of
+from ensemble.store.keeping.spilled import beside, copies_with_texts, take_in
+from ensemble.store.spill import Spill
 from ensemble.store.texts import KEPT, OF_REQUEST, blank
 
 BATCH = 200
@@ -45,7 +47,9 @@ class Erased:
         requests: how many lost their texts.
         numbers: rows per table, ``input_tokens``, ``output_tokens``, ``nano_usd`` and ``unpriced``, which stay known.
         lines: lines taken out of files beside the log (rejects, what was kept aside of a spill).
-        copies: files beside the log that were not touched and may still hold the texts.
+        spilled: records that were taken into the log first, so that all conditions reach them too.
+        copies: copies from before a migration that hold requests whose texts were erased, now or earlier.
+        aside: files with lines that no spill could be read from, some of which may belong to what was meant.
         routers: routers that were trained on what went; no training keeps a manifest yet, so there are none.
     """
 
@@ -53,7 +57,9 @@ class Erased:
     requests: int
     numbers: Mapping[str, int] = field(default_factory=dict)
     lines: int = 0
+    spilled: int = 0
     copies: tuple[str, ...] = ()
+    aside: tuple[str, ...] = ()
     routers: tuple[str, ...] = ()
 
 
@@ -82,16 +88,21 @@ def matching(db: Database, scope: Scope, *, contents: Sequence[str] = KEPT) -> l
         raise StoreError(f"--where: {error}; it is a condition on the columns of requests") from error
 
 
-def erase(db: Database, path: Path, scope: Scope, reason: str = "") -> Erased:
+def erase(db: Database, path: Path, scope: Scope, reason: str = "", *, spills: Sequence[Spill] | None = None) -> Erased:
     """Take every text of these requests out of the log at ``path`` and of the files beside it, for good.
 
-    ``db`` is a connection of ``writing``. Each batch of requests is a transaction; then a tombstone is written, the
-    file is rebuilt, and the write-ahead log is emptied. Interrupted, it can be run again.
+    What was spilled is taken in first, so that it is matched as the rest; a service may go on spilling meanwhile.
+    ``spills`` are by default the one beside the log. ``db`` is a connection of ``writing``. Each batch of requests is a
+    transaction; then a tombstone is written, the file is rebuilt, and the write-ahead log is emptied. Interrupted, it
+    can be run again.
 
     Raises:
         StoreError: as ``matching``; or another connection still reads, so that the write-ahead log holds the texts.
     """
     db.execute("PRAGMA secure_delete = ON")
+    spills = [beside(path)] if spills is None else spills
+    matching(db, scope)  # what is meant must be clear before anything changes
+    spilled = sum(take_in(db, spill).written for spill in spills)
     ids = matching(db, scope)
     texts = set(scope.ids) | {one for one in (scope.conversation,) if one}
     for start in range(0, len(ids), BATCH):
@@ -105,12 +116,20 @@ def erase(db: Database, path: Path, scope: Scope, reason: str = "") -> Erased:
         with transaction(db):
             db.execute("UPDATE feedback SET text = NULL WHERE conversation = ?", [scope.conversation])
     tombstone, numbers = _bury(db, scope, reason, ids) if ids else (None, {})
-    lines = sum(_filter(file, texts) for file in files_of(path) if _has_lines(path, file))
+    lines = sum(_filter(file, texts) for file in files_of(path) if file.name.startswith(f"{path.name}.rejects-"))
+    lines += sum(_filter_aside(spill, texts | ({f'"{scope.key}"'} if scope.key else set())) for spill in spills)
     with transaction(db):
         optimize(db)
     tidy(db, path)
-    copies = tuple(str(file) for file in files_of(path) if file.name.startswith(f"{path.name}.schema-"))
-    return Erased(tombstone=tombstone, requests=len(ids), numbers=numbers, lines=lines, copies=copies)
+    return Erased(
+        tombstone=tombstone,
+        requests=len(ids),
+        numbers=numbers,
+        lines=lines,
+        spilled=spilled,
+        copies=copies_with_texts(db, path),
+        aside=tuple(str(spill.aside) for spill in spills if spill.aside.is_file()),
+    )
 
 
 def tidy(db: Database, path: Path) -> None:
@@ -199,8 +218,14 @@ def _bury(db: Database, scope: Scope, reason: str, ids: Sequence[str]) -> tuple[
     return tombstone, numbers
 
 
-def _has_lines(path: Path, file: Path) -> bool:
-    return file.name.startswith((f"{path.name}.rejects-", f"{path.name}.spill"))
+def _filter_aside(spill: Spill, texts: set[str]) -> int:
+    if not spill.aside.is_file():
+        return 0
+    with spill.held():
+        count = _filter(spill.aside, texts)
+        if not spill.aside.stat().st_size:
+            spill.aside.unlink()
+        return count
 
 
 def _filter(file: Path, texts: set[str]) -> int:

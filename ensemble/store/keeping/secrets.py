@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from sqlite_utils import Database
@@ -10,17 +10,20 @@ from sqlite_utils import Database
 from ensemble.errors import StoreError
 from ensemble.store.content import bind
 from ensemble.store.keeping.checks import Finding, files_of
+from ensemble.store.spill import Spill
 
 _CHUNK = 1 << 22
 _PLACES = 5
 """Places of one secret in one file or column that are told."""
 
 
-def secret_places(db: Database, path: Path, secrets: Mapping[str, str]) -> Iterator[Finding]:
+def secret_places(
+    db: Database, path: Path, secrets: Mapping[str, str], spills: Iterable[Spill] = ()
+) -> Iterator[Finding]:
     """Every place in the log at ``path``, and in the files beside it, that holds one of ``secrets`` (by name).
 
     Every column of every table is searched, since a long text is torn over several pages; then the bytes of every
-    file, for what only indexes, free pages, the write-ahead log and spill files still hold.
+    file, for what only indexes, free pages, the write-ahead log and spill files (``spills`` too) still hold.
 
     Raises:
         StoreError: a secret is so short that it would be found everywhere.
@@ -31,7 +34,7 @@ def secret_places(db: Database, path: Path, secrets: Mapping[str, str]) -> Itera
     for table in db.table_names():
         yield from _in_table(db, table, secrets)
     yield from _in_search(db, secrets)
-    for file in files_of(path):
+    for file in files_of(path, spills):
         yield from _in_file(file, secrets)
 
 

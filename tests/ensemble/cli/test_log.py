@@ -10,6 +10,8 @@ import pytest
 from ensemble.cli import main
 from ensemble.cli.log import SUBCOMMANDS
 from ensemble.store import open_store
+from ensemble.store.rows import rows_of
+from ensemble.store.spill import Spill
 from tests.ensemble.cli.conftest import Run
 from tests.ensemble.store.builders import a_record, a_request
 
@@ -18,6 +20,11 @@ USAGE = "day,model,input_tokens,output_tokens\n2026-11-23,vendor-model-1,230,19\
 
 def name_a_key(config: Path) -> None:
     config.write_text(config.read_text().replace('use = "openai"', 'use = "openai"\napi_key_env = "SIM_KEY"'))
+
+
+def spill_far_away(config: Path) -> None:
+    config.write_text(config.read_text() + '\n[store]\non_failure = "spill"\nspill_path = "far/away"\n')
+    config.with_name("far").mkdir()
 
 
 @pytest.fixture
@@ -107,6 +114,32 @@ async def test_a_key_of_the_configuration_in_the_log(
     assert told.exit_code == 3
     assert "SIM_KEY stands in requests.messages, rows 2" in told.stdout
     assert "sk-configured-key-1" not in told.output
+
+
+async def test_a_spill_elsewhere_and_a_copy(log: str, config: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIM_KEY", "sk-configured-key-1")
+    name_a_key(config)
+    spill_far_away(config)
+    Spill(config.with_name("far") / "away").append(
+        rows_of(a_record(request=a_request("it is sk-configured-key-1", key_id="k")))
+    )
+    copy = config.with_name("ensemble.db.schema-6")
+    copy.write_bytes(config.with_name("ensemble.db").read_bytes())
+    copy.chmod(0o600)
+    told = await run("log", "check", "--secrets")
+    assert (told.exit_code, "away, at byte" in told.stdout) == (3, True), told.output
+    done = await run("log", "erase", "--key", "k", "--id", "none", "--yes")
+    assert "0 requests erased" in done.output  # both must hold
+    assert "1 spilled records were taken into the log first" in done.output
+    assert (await run("log", "erase", "--key", "k", "--yes")).exit_code == 0
+    clean = await run("log", "check", "--secrets")
+    assert clean.exit_code == 0, clean.output
+    loud = await run("log", "erase", "--id", log, "--yes")
+    assert "STILL HOLDS erased texts: `rm -- " in loud.stderr
+    assert copy.exists()
+    gone = await run("log", "erase", "--id", log, "--copies", "--yes")
+    assert "schema-6 deleted" in gone.stdout
+    assert not copy.exists()
 
 
 async def test_no_log_no_report(config: Path, run: Run) -> None:

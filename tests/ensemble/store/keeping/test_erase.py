@@ -1,6 +1,9 @@
 """What is erased is in no byte of any file any more, and its numbers are where they were."""
 
 import json
+import sqlite3
+import threading
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -17,6 +20,9 @@ from ensemble.store.keeping.checks import checks, files_of
 from ensemble.store.keeping.connect import reading, writing
 from ensemble.store.keeping.erase import Scope, erase, prune
 from ensemble.store.keeping.search import search
+from ensemble.store.keeping.spilled import beside
+from ensemble.store.rows import rows_of
+from ensemble.store.spill import Spill
 from ensemble.upkeep import index
 from ensemble.upkeep import prune as prune_slowly
 from judges.types import Prompt, TokenLogprob, ToolCall
@@ -117,6 +123,92 @@ async def test_what_comes_late_to_an_erased_request_comes_without_texts(log: Pat
         (row,) = db.query("SELECT text FROM candidates WHERE member = 'slow'")
         assert row["text"] == ""
         assert db.execute("SELECT count(*) FROM calls WHERE detail <> ''").fetchone()[0] == 1  # the other request's
+
+
+@pytest.mark.parametrize(
+    "scope",
+    [Scope(key="key-5"), Scope(where="key_id = 'key-5'"), Scope(conversation="chat-5")],
+    ids=["key", "where", "conversation"],
+)
+async def test_what_is_only_spilled_is_matched_by_every_condition(log: Path, store: Store, scope: Scope) -> None:
+    spill, elsewhere = beside(log), Spill(log.parent / "other" / "spilled")
+    elsewhere.path.parent.mkdir()
+    spill.append(rows_of(planted(key_id="key-5", conversation="chat-5")))
+    elsewhere.append(rows_of(planted(key_id="key-5", conversation="chat-5")))
+    spill.append(rows_of(a_record(request=a_request("somebody else's"))))
+    with writing(log) as db:
+        done = erase(db, log, scope, spills=[spill, elsewhere])
+    assert (done.requests, done.spilled, done.aside) == (2, 3, ())
+    assert not [*spill.files, *elsewhere.files]
+    assert (await store.counts())["requests"] == 5
+    with reading(log) as db:
+        assert search(db, SECRET, 9, ("requests",)) != []  # the one that was not meant
+        kept = [row[0] for row in db.execute("SELECT content FROM requests ORDER BY rowid")]
+    assert kept == ["kept", "kept", "erased", "kept", "erased"]
+
+
+async def test_what_is_spilled_meanwhile_is_not_lost(log: Path, store: Store) -> None:
+    """Every line holds what is erased, so that whoever rewrites the file by its texts would lose it."""
+    late = [rows_of(planted(conversation="chat-7")) for _ in range(40)]
+    started = threading.Event()
+
+    def spilling() -> None:
+        for rows in late:
+            beside(log).append(rows)
+            started.set()
+
+    writer = threading.Thread(target=spilling)
+    writer.start()
+    started.wait()
+    with writing(log) as db:
+        while writer.is_alive():
+            erase(db, log, Scope(conversation="chat-7"))
+        erase(db, log, Scope(conversation="chat-7"))
+    writer.join()
+    assert beside(log).files == ()
+    assert (await store.counts())["requests"] == 2 + len(late)
+    assert places(log) == []
+
+
+async def test_two_do_not_take_in_at_once(log: Path) -> None:
+    spill = beside(log)
+    again = await open_store(log, spill=spill.path)
+    spill.append(rows_of(a_record()))
+    with spill.held():
+        with pytest.raises(BlockingIOError):
+            next(beside(log).batches())
+        await again.settle()
+        assert spill.pending
+    await again.close()
+    assert spill.files == ()
+    assert not spill.path.with_name(f"{spill.path.name}.lock").exists()
+
+
+async def test_lines_kept_aside_go_by_what_they_hold_and_the_rest_is_told(log: Path) -> None:
+    spill = beside(log)
+    spill.keep_aside(b'{"v": 9, "key": "key-7"}', "a test")
+    spill.keep_aside(b'{"v": 9, "key": "key-77"}', "a test")
+    with writing(log) as db:
+        done = erase(db, log, Scope(key="key-7"))
+        assert (done.lines, done.aside) == (2, (str(spill.aside),))
+        assert spill.aside.read_bytes() == b'{"v": 9, "key": "key-77"}\n'
+        assert erase(db, log, Scope(key="key-77")).aside == ()
+
+
+async def test_a_copy_is_told_while_it_holds_what_was_erased(log: Path) -> None:
+    copy = log.with_name(f"{log.name}.schema-6")
+    with reading(log) as db, closing(sqlite3.connect(copy)) as target:
+        db.conn.backup(target)
+    with writing(log) as db:
+        assert erase(db, log, Scope(key="nobody")).copies == ()
+        assert erase(db, log, Scope(key="key-7")).copies == (str(copy),)
+        assert erase(db, log, Scope(key="key-7")).copies == (str(copy),)  # told again as long as it is there
+        with closing(sqlite3.connect(copy)) as target, target:
+            target.execute("PRAGMA foreign_keys = OFF")
+            target.execute("DELETE FROM requests")
+        assert erase(db, log, Scope(key="key-7")).copies == ()
+        copy.write_bytes(b"damaged")
+        assert erase(db, log, Scope(key="key-7")).copies == (str(copy),)
 
 
 async def test_nothing_meant_nothing_erased(log: Path) -> None:

@@ -1,0 +1,60 @@
+"""What lies outside the tables and holds texts all the same: spilled records, copies from before a migration."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from sqlite_utils import Database
+
+from ensemble.errors import StoreError
+from ensemble.store.keeping.checks import files_of
+from ensemble.store.keeping.connect import transaction
+from ensemble.store.rows import Rows
+from ensemble.store.spill import Spill, Taken, take
+from ensemble.store.writer import write_rows
+
+
+def beside(path: Path) -> Spill:
+    """The spill of the log at ``path`` where nothing else is configured."""
+    return Spill(path.with_name(f"{path.name}.spill"))
+
+
+def take_in(db: Database, spill: Spill) -> Taken:
+    """Write what was spilled to the log, on a connection of ``writing``; a service may append meanwhile.
+
+    Raises:
+        StoreError: the spill file cannot be read or removed.
+    """
+    taken = Taken()
+    if not spill.pending:
+        return taken
+    try:
+        with closing(spill.batches(wait=True)) as batches:
+            for lines in batches:
+                with transaction(db):
+                    taken += take(db, lines, _write, spill)
+    except OSError as error:
+        raise StoreError(f"{spill.path}: what was spilled cannot be taken in: {error.strerror}") from error
+    return taken
+
+
+def copies_with_texts(db: Database, path: Path) -> tuple[str, ...]:
+    """Copies from before a migration with requests whose texts were erased from the log, or that cannot be read."""
+    copies = [file for file in files_of(path) if file.name.startswith(f"{path.name}.schema-")]
+    if not copies:
+        return ()
+    erased = {row[0] for row in db.execute("SELECT id FROM requests WHERE content = 'erased'")}
+    return tuple(str(copy) for copy in copies if erased and _holds(copy, erased))
+
+
+def _holds(copy: Path, ids: set[str]) -> bool:
+    try:
+        # Immutable, since a copy is never written to, and reading one must not put files beside it.
+        with closing(sqlite3.connect(f"{copy.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as db:
+            return any(row[0] in ids for row in db.execute("SELECT id FROM requests"))
+    except sqlite3.Error:
+        return True
+
+
+def _write(db: Database, rows: Rows) -> None:
+    write_rows(db, [rows])
