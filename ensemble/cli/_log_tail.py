@@ -57,7 +57,7 @@ def _print(found: list[Tree]) -> None:
                 one["error"] or one["status"],
                 one["model"],
                 one["member"],
-                f"{one['answered_s']:.2f}",
+                None if one["status"] == "stored" else f"{one['answered_s']:.2f}",
                 cost(one),
                 one["prompt"] if one["content"] in ("kept", "redacted") else f"[{one['content']}]",
             )

@@ -57,7 +57,8 @@ def last_words(messages: Sequence[Message]) -> str:
 _DAILY = """
 SELECT {key} AS {name}, sum(requests) AS requests, sum(answered) AS answered, sum(failed) AS failed,
     sum(cancelled) AS cancelled, sum(fallbacks) AS fallbacks, sum(overturned) AS overturned,
-    sum(answered_s) / nullif(sum(requests), 0) AS mean_s
+    -- What was stored or imported for its labels was never answered and took no time.
+    sum(answered_s) / nullif(sum(answered) + sum(failed) + sum(cancelled), 0) AS mean_s
 FROM daily_requests WHERE day >= :since GROUP BY 1 ORDER BY 1
 """
 _MEMBERS = """
