@@ -1,5 +1,6 @@
 """From what the operator names to a stream of rows: a file, a folder, or standard input."""
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,13 +36,17 @@ class Prompts:
     def count(self) -> int | None:
         """About how many rows there are, for a progress bar; None where finding out costs too much. Blocks."""
         path = Path(self.name)
-        if self.name == "-" or path.is_dir() or path.suffix.lower() == ".gz":
+        # Only a file that can be read is counted; reading the rows tells why another cannot.
+        if self.name == "-" or not path.is_file() or path.suffix.lower() == ".gz" or not os.access(path, os.R_OK):
             return None
         kind = self.kind or format_of(path)
         if kind == "parquet":
             import pyarrow.parquet
 
-            return int(pyarrow.parquet.ParquetFile(path).metadata.num_rows)
+            try:
+                return int(pyarrow.parquet.ParquetFile(path).metadata.num_rows)
+            except pyarrow.ArrowInvalid:
+                return None
         with path.open("rb") as file:
             lines = sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
         return max(0, lines - (kind == "csv"))

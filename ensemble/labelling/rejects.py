@@ -7,7 +7,11 @@ from typing import BinaryIO, Self
 
 import orjson
 
+from ensemble.errors import InvalidRequest
 from ensemble.labelling.rows import Reject
+
+_BEGIN = b'{"line":'
+"""What the file of an earlier run begins with; nothing else is ever replaced."""
 
 
 def beside(log: Path, run: str) -> Path:
@@ -17,7 +21,11 @@ def beside(log: Path, run: str) -> Path:
 
 
 class Rejects:
-    """Writes rejects as they come. The file is made with the first one; one of an earlier run is replaced."""
+    """Writes rejects as they come. The file is made with the first one; one of an earlier run is replaced.
+
+    Raises, when entered:
+        InvalidRequest: there is something else at this path, such as the file of prompts.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -25,8 +33,18 @@ class Rejects:
         self._file: BinaryIO | None = None
 
     def __enter__(self) -> Self:
+        if self.path.exists() and not self._replaceable():
+            raise InvalidRequest(f"{self.path}: what is there holds no rejects; name another file with --rejects")
+        if not self.path.parent.is_dir():
+            raise InvalidRequest(f"{self.path}: there is no such folder; name another file with --rejects")
         self.path.unlink(missing_ok=True)
         return self
+
+    def _replaceable(self) -> bool:
+        if not self.path.is_file():
+            return False
+        with self.path.open("rb") as file:
+            return file.read(len(_BEGIN)) in {b"", _BEGIN}
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if self._file is not None:

@@ -95,6 +95,9 @@ class RowReader:
         return prompt
 
     def _parsed(self, said: object, fields: Mapping[str, Any]) -> Prompt:
+        if not isinstance(said, str | list | tuple):
+            name = "prompt: it must be a text or" if "prompt" in fields else "messages: it must be"
+            raise BadRow(f"{name} a list of messages")
         messages = [{"role": "user", "content": said}] if isinstance(said, str) and "prompt" in fields else said
         if isinstance(messages, str):
             messages = _json("messages", messages)

@@ -89,3 +89,39 @@ async def test_an_interrupt_lets_calls_end_and_says_how_to_go_on(
     assert b"the same command goes on from there" in errors
     with closing(sqlite3.connect(config.parent / "ensemble.db")) as db:
         assert db.execute("SELECT failure, count(*) FROM calls GROUP BY 1").fetchall() == [(None, 4)]
+
+
+@pytest.mark.parametrize("name", ["none.jsonl", "none.csv", "none.parquet"])
+async def test_a_file_that_is_not_there_is_told_in_a_sentence(config: Path, run: Run, name: str) -> None:
+    told = await run("label", name, "--router", "best")
+    assert told.exit_code == 1
+    assert told.stderr.endswith(f"Error: {name}: there is no such file\n")
+
+
+async def test_rejects_replace_nothing_but_rejects(config: Path, run: Run, prompts: Path) -> None:
+    before = prompts.read_bytes()
+    told = await run("label", "prompts.jsonl", "--router", "best", "--rejects", "prompts.jsonl")
+    assert told.exit_code == 1
+    assert "prompts.jsonl: what is there holds no rejects; name another file with --rejects" in told.stderr
+    assert prompts.read_bytes() == before
+    told = await run("label", "prompts.jsonl", "--router", "best", "--rejects", "none/bad.jsonl")
+    assert "there is no such folder" in told.stderr
+    for _ in range(2):
+        told = await run("label", "prompts.jsonl", "--router", "best", "--rejects", "bad.jsonl")
+        assert told.exit_code == 0, told.output
+        assert len((config.parent / "bad.jsonl").read_text().splitlines()) == 1
+
+
+async def test_stored_prompts_took_no_time(config: Path, run: Run, prompts: Path) -> None:
+    assert (await run("ask", "Why?")).exit_code == 0
+    served = json.loads((await run("log", "stats", "--json")).stdout)["total"]["mean_s"]
+    assert (await run("label", "prompts.jsonl", "--router", "best")).exit_code == 0
+    assert json.loads((await run("log", "stats", "--json")).stdout)["total"]["mean_s"] == served > 0
+    assert "best   -            -" in (await run("log", "tail")).stdout
+
+
+async def test_a_file_that_is_no_parquet_is_told_in_a_sentence(config: Path, run: Run) -> None:
+    config.with_name("broken.parquet").write_bytes(b"no")
+    told = await run("label", "broken.parquet", "--router", "best")
+    assert told.exit_code == 1
+    assert "Error: broken.parquet: is no Parquet file" in told.stderr

@@ -69,7 +69,7 @@ def test_columns_by_other_names() -> None:
         ({"messages": []}, "messages: "),
         ({"messages": "[{"}, "messages: it is not JSON"),
         ({"prompt": "\ud800"}, "half a surrogate"),
-        ({"prompt": 5}, "messages: "),
+        ({"prompt": 5}, "prompt: it must be a text or a list of messages"),
         ({"prompt": "a", "metadata": 3}, "metadata: it must be an object"),
         ({"prompt": "a", "reference": ["b"]}, "reference: it must be a text"),
         ({"prompt": "a", "schema": "[]"}, "schema: it must be an object"),
