@@ -99,11 +99,11 @@ async def test_a_file_that_is_not_there_is_told_in_a_sentence(config: Path, run:
 
 
 async def test_rejects_replace_nothing_but_rejects(config: Path, run: Run, prompts: Path) -> None:
-    before = prompts.read_bytes()
+    before = await asyncio.to_thread(prompts.read_bytes)
     told = await run("label", "prompts.jsonl", "--router", "best", "--rejects", "prompts.jsonl")
     assert told.exit_code == 1
     assert "prompts.jsonl: what is there holds no rejects; name another file with --rejects" in told.stderr
-    assert prompts.read_bytes() == before
+    assert await asyncio.to_thread(prompts.read_bytes) == before
     told = await run("label", "prompts.jsonl", "--router", "best", "--rejects", "none/bad.jsonl")
     assert "there is no such folder" in told.stderr
     for _ in range(2):
@@ -125,3 +125,11 @@ async def test_a_file_that_is_no_parquet_is_told_in_a_sentence(config: Path, run
     told = await run("label", "broken.parquet", "--router", "best")
     assert told.exit_code == 1
     assert "Error: broken.parquet: is no Parquet file" in told.stderr
+
+
+async def test_prompts_that_lack_an_answer_are_told(
+    config: Path, run: Run, prompts: Path, simulator: Simulator
+) -> None:
+    await asyncio.to_thread(config.write_text, config.read_text().replace(simulator.base_url, "http://127.0.0.1:9/v1"))
+    told = await run("label", "prompts.jsonl", "--router", "small")
+    assert "6 of 6 prompts lack an answer; the same command makes the calls again that failed." in told.stderr
