@@ -105,6 +105,9 @@ def _tell(outcome: Outcome, options: Options, given: Given, settings: Settings, 
     else:
         summary(outcome, options.run, rejects)
     if outcome.stopped is None:
+        if lacking := outcome.tally.unfinished:
+            again = "the same command makes the calls again that failed"
+            click.echo(f"{lacking:,} of {outcome.tally.prompts:,} prompts lack an answer; {again}.", err=True)
         return 0
     again = "the same command goes on from there"
     if at_work := len(outcome.tally.at_work):

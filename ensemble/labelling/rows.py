@@ -80,6 +80,9 @@ class RowReader:
 
     def _prompt(self, fields: Mapping[str, Any]) -> Prompt:
         told = [name for name in ("prompt", "messages") if name in fields]
+        if len(told) == 2 and _repeats(fields["prompt"], fields["messages"]):
+            told = ["messages"]
+            fields = {name: value for name, value in fields.items() if name != "prompt"}
         if len(told) != 1:
             raise BadRow("give prompt or messages, not both" if told else "there is neither a prompt nor messages")
         said = fields[told[0]]
@@ -111,6 +114,12 @@ class RowReader:
             raise BadRow(str(error)) from None
         except (TypeError, orjson.JSONEncodeError) as error:
             raise BadRow(f"the prompt cannot be written as JSON: {error}") from None
+
+
+def _repeats(prompt: object, messages: object) -> bool:
+    """Whether ``prompt`` is the last turn of ``messages`` once more, as ``ensemble simulate --tasks`` writes it."""
+    last = messages[-1] if isinstance(messages, list) and messages else None
+    return isinstance(last, Mapping) and isinstance(prompt, str) and last.get("content") == prompt
 
 
 def _with_schema(prompt: Prompt, schema: Mapping[str, object]) -> Prompt:

@@ -10,7 +10,7 @@ import pytest
 
 from ensemble.simulator import Simulator
 from ensemble.simulator.script import reply
-from tests.ensemble.cli.conftest import Run
+from tests.ensemble.cli.conftest import CONFIG, Run
 
 
 @pytest.fixture
@@ -127,9 +127,8 @@ async def test_a_file_that_is_no_parquet_is_told_in_a_sentence(config: Path, run
     assert "Error: broken.parquet: is no Parquet file" in told.stderr
 
 
-async def test_prompts_that_lack_an_answer_are_told(
-    config: Path, run: Run, prompts: Path, simulator: Simulator
-) -> None:
-    await asyncio.to_thread(config.write_text, config.read_text().replace(simulator.base_url, "http://127.0.0.1:9/v1"))
+async def test_prompts_that_lack_an_answer_are_told(config: Path, run: Run, prompts: Path) -> None:
+    dead = CONFIG.format(base_url="http://127.0.0.1:9/v1")
+    await asyncio.to_thread(config.write_text, dead)
     told = await run("label", "prompts.jsonl", "--router", "small")
     assert "6 of 6 prompts lack an answer; the same command makes the calls again that failed." in told.stderr

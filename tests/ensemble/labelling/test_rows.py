@@ -61,10 +61,17 @@ def test_columns_by_other_names() -> None:
     assert (row.row_id, row.reference, row.prompt.messages[0].text) == ("17", "4", "2 + 2?")
 
 
+def test_a_prompt_that_repeats_the_last_turn_is_no_second_one() -> None:
+    turns = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]
+    row = read(messages=turns, prompt="Hi", options={"max_tokens": 9})
+    assert [turn.text for turn in row.prompt.messages] == ["Be brief.", "Hi"]
+
+
 @pytest.mark.parametrize(
     ("tree", "reason"),
     [
         ({}, "there is neither a prompt nor messages"),
+        ({"prompt": "a", "messages": [{"role": "user", "content": "b"}]}, "give prompt or messages, not both"),
         ({"prompt": "a", "messages": []}, "give prompt or messages, not both"),
         ({"messages": []}, "messages: "),
         ({"messages": "[{"}, "messages: it is not JSON"),
