@@ -61,6 +61,9 @@ SELECT {key} AS {name}, sum(requests) AS requests, sum(answered) AS answered, su
     sum(answered_s) / nullif(sum(answered) + sum(failed) + sum(cancelled), 0) AS mean_s
 FROM daily_requests WHERE day >= :since GROUP BY 1 ORDER BY 1
 """
+_NOTHING: Tree = dict.fromkeys(("requests", "answered", "failed", "cancelled", "fallbacks", "overturned"), 0) | {
+    "mean_s": None
+}
 _MEMBERS = """
 SELECT member, sum(calls) AS calls, sum(failures) AS failures, sum(nano_usd) AS nano_usd, sum(unpriced) AS unpriced
 FROM daily_calls WHERE day >= :since GROUP BY 1 ORDER BY 1
@@ -73,7 +76,7 @@ def stats(db: Database, path: Path, since: str = "") -> Tree:
     A tree: ``file`` (bytes on the disk, schema), ``total``, and lists ``routers``, ``days`` and ``members``.
     """
     given = {"since": since}
-    total = next(iter(db.query(_DAILY.format(key="'all'", name="what"), given)), {})
+    total = next(iter(db.query(_DAILY.format(key="'all'", name="what"), given)), dict(_NOTHING))
     return {
         "file": {"path": str(path), "schema": user_version(db)} | sizes(path),
         "total": {name: value for name, value in total.items() if name != "what"},

@@ -146,3 +146,10 @@ async def test_no_log_no_report(config: Path, run: Run) -> None:
     told = await run("log", "stats", "--db", "nowhere.db")
     assert told.exit_code == 1
     assert "nowhere.db: there is no log" in told.output
+
+
+async def test_an_empty_log_has_figures(config: Path, run: Run) -> None:
+    await run("label", "-", "--router", "best", stdin="")
+    told = await run("log", "stats")
+    assert told.exit_code == 0, told.output
+    assert "all     0 " in told.stdout
