@@ -23,7 +23,7 @@ from ensemble.store.keeping.secrets import secret_places
 @click.option("--secret-env", "variables", multiple=True, metavar="VARIABLE", help="Search for its value too.")
 @_options.as_json
 def command(config: Path, *, db: Path | None, secrets: bool, variables: tuple[str, ...], as_json: bool) -> None:
-    """Check the log: pages, references, daily sums against the rows, orphans, rights of its files.
+    """Check the log: pages, references, daily sums against the rows, orphans, rights of files, search.
 
     Reads all of it. Exits with 3 where something is wrong.
     """

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from sqlite_utils import Database
 
+from ensemble.store.keeping.indexes import index_faults
 from ensemble.store.spill import Spill
 
 
@@ -61,11 +62,12 @@ SELECT substr(arrived_at, 1, 10), model FROM requests GROUP BY 1, 2 EXCEPT SELEC
 
 
 def checks(db: Database, path: Path, spills: Iterable[Spill] = ()) -> list[Finding]:
-    """Everything that is wrong with the log at ``path``: pages, references, sums, orphans, rights. Reads all of it.
+    """Everything that is wrong with the log at ``path``: pages, references, sums, orphans, rights, search.
 
-    ``spills`` are those that may lie elsewhere than beside the log.
+    Reads all of it. ``spills`` are those that may lie elsewhere than beside the log.
     """
-    return [*_pages(db), *_references(db), *_sums(db), *_orphans(db), *_rights(path, spills)]
+    searched = (Finding("search", text) for text in index_faults(db, path))
+    return [*_pages(db), *_references(db), *_sums(db), *_orphans(db), *_rights(path, spills), *searched]
 
 
 def _pages(db: Database) -> Iterator[Finding]:

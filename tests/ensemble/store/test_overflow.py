@@ -1,8 +1,12 @@
 """While the log cannot be written, records go to a file, and come back whole, in order, once."""
 
+import asyncio
 import json
 import resource
 import sqlite3
+import subprocess
+import sys
+import tempfile
 from contextlib import closing
 from pathlib import Path
 
@@ -12,6 +16,7 @@ from ensemble.errors import StoreError
 from ensemble.store import Store, open_store
 from ensemble.store.keeping.checks import checks, files_of
 from ensemble.store.keeping.connect import reading
+from tests.conftest import ROOT
 from tests.ensemble.store.builders import a_late, a_record
 
 
@@ -79,6 +84,47 @@ async def test_a_locked_log_answers_and_takes_in_when_it_can(path: Path, spill: 
     assert ids(path) == [record.request.id for record in records]
     with reading(path) as db:
         assert db.execute("SELECT count(*) FROM candidates WHERE member = 'slow'").fetchone() == (1,)
+
+
+async def test_a_file_without_the_right_to_write() -> None:
+    """In a process of its own, which gives up being root if it is, and so in a folder that others can reach."""
+    script = """
+import asyncio, os, sys
+from pathlib import Path
+from ensemble.store import open_store
+from tests.ensemble.store.builders import a_record
+
+async def main():
+    if os.geteuid() == 0:
+        os.setgid(65534)
+        os.setuid(65534)
+    store = await open_store(sys.argv[1], busy_s=0.2, spill=Path(sys.argv[1] + ".spill"))
+    await store.record(a_record())
+    await store.ping()
+    await store.record(a_record())
+    print((await store.counts())["requests"])
+    await store.close()
+
+asyncio.run(main())
+"""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "ensemble.db"
+        spill = Path(f"{path}.spill")
+        store = await opened(path, spill)
+        await store.record(a_record())
+        await store.close()
+        path.parent.chmod(0o777)
+        path.chmod(0o444)
+        command = [sys.executable, "-c", script, str(path)]
+        done = await asyncio.to_thread(
+            subprocess.run, command, cwd=ROOT, timeout=20, capture_output=True, text=True, check=False
+        )
+        assert done.stdout == "1\n", done.stderr
+        assert len(lines(spill)) == 2
+        path.chmod(0o600)
+        await (await opened(path, spill)).close()
+        assert lines(spill) == []
+        assert len(ids(path)) == 3
 
 
 async def test_a_disk_that_takes_no_more(path: Path, spill: Path) -> None:

@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database
 
-from ensemble.store import Store
+from ensemble.store import Store, open_store
 from ensemble.store.keeping.checks import checks
 from ensemble.store.keeping.connect import reading
+from ensemble.store.keeping.search import search
+from ensemble.upkeep import index
 from tests.ensemble.store.builders import a_late, a_record
 
 
@@ -30,6 +32,7 @@ async def log(store: Store, path: Path) -> Path:
         record = a_record()
         await store.record(record)
         await store.record_late(a_late(record))
+    await index(store)
     return path
 
 
@@ -51,6 +54,28 @@ def test_a_sound_log(log: Path) -> None:
 def test_what_is_wrong_is_named(log: Path, statement: str, check: str, told: str) -> None:
     spoil(log, statement)
     assert told in found(log)[check]
+
+
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        ("UPDATE search_candidates_data SET block = randomblob(length(block)) WHERE id > 10", "malformed"),
+        ("DELETE FROM search_candidates_data WHERE id > 10", "malformed"),
+        ("DELETE FROM search_candidates_docsize WHERE id IN (1, 5)", "lacks 2 rows"),
+    ],
+)
+async def test_a_search_index_that_is_damaged_and_mended_as_told(log: Path, statement: str, told: str) -> None:
+    spoil(log, statement)
+    said = found(log)["search"]
+    assert told in said
+    spoil(log, *said.split("`")[1].removesuffix(";").split("; "))
+    assert found(log) == {}
+    again = await open_store(log)
+    await index(again)
+    await again.close()
+    assert found(log) == {}
+    with reading(log) as db:
+        assert len(search(db, "answer", 99, ("candidates",))) > 0
 
 
 def test_a_file_that_others_may_read(log: Path) -> None:

@@ -1,0 +1,60 @@
+"""Whether the search indexes are sound, and hold what they should."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from sqlite_utils import Database
+
+from ensemble.store.keeping.search import SOURCES, Source
+from ensemble.store.texts import KEPT
+
+_SHADOWS = ("data", "idx", "docsize")
+"""Tables in which FTS5 keeps an index that holds no texts."""
+_MEND = (
+    "nothing else is touched by it; to have it made anew: `INSERT INTO search_{0} (search_{0}) VALUES ('delete-all'); "
+    "UPDATE search_progress SET last = 0 WHERE source = '{0}';`"
+)
+
+
+def index_faults(db: Database, path: Path) -> Iterator[str]:
+    """What is wrong with the search indexes of the log at ``path``, of which ``db`` is a snapshot."""
+    for source in SOURCES:
+        if said := _broken(path, source):
+            yield f"search_{source}: {said}; {_MEND.format(source)}"
+        elif lost := _lost(db, source):
+            yield f"search_{source} lacks {lost} rows that it should hold; {_MEND.format(source)}"
+
+
+def _broken(path: Path, source: Source) -> str | None:
+    """What FTS5's own check says, None where it finds nothing.
+
+    It is a command that needs the right to write, and would keep a service from writing for as long as it reads. So it
+    runs on a copy of the index, in a file that SQLite makes and removes from its folder before anything is in it.
+    """
+    with closing(sqlite3.connect("", uri=True, isolation_level=None)) as copy:
+        copy.execute("ATTACH ? AS log", [f"{path.absolute().as_uri()}?mode=ro"])
+        copy.execute("CREATE VIRTUAL TABLE main.copy USING fts5(text, content='')")
+        copy.execute("BEGIN")
+        for shadow in _SHADOWS:
+            copy.execute(f"DELETE FROM main.copy_{shadow}")  # noqa: S608 - own names
+            copy.execute(f"INSERT INTO main.copy_{shadow} SELECT * FROM log.search_{source}_{shadow}")  # noqa: S608
+        copy.execute("COMMIT")
+        try:
+            copy.execute("INSERT INTO main.copy (copy) VALUES ('integrity-check')")
+        except sqlite3.DatabaseError as error:
+            return str(error)
+    return None
+
+
+def _lost(db: Database, source: Source) -> int:
+    """How many rows with texts are not in the index, although it has come that far."""
+    request = "id" if source == "requests" else "request_id"
+    sql = f"""
+        SELECT count(*) FROM {source} d
+        WHERE d.rowid <= (SELECT last FROM search_progress WHERE source = ?)
+            AND d.rowid NOT IN (SELECT id FROM search_{source}_docsize)
+            AND (SELECT content FROM requests WHERE id = d.{request}) IN ({", ".join("?" * len(KEPT))})
+    """  # noqa: S608 - own names
+    return int(db.execute(sql, [source, *KEPT]).fetchone()[0])
