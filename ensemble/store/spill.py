@@ -140,11 +140,20 @@ def _own(path: Path, *, wait: bool = True) -> Iterator[int]:
         file = os.open(path, os.O_CREAT | os.O_RDWR | os.O_APPEND, 0o600)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            if path.exists() and os.fstat(file).st_ino == path.stat().st_ino:
+            if _stands_at(path, file):
                 yield file
                 return
         finally:
             os.close(file)
+
+
+def _stands_at(path: Path, file: int) -> bool:
+    """Whether ``path`` still names the open ``file``; asked once, since it may be moved between two questions."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(found, os.fstat(file))
 
 
 def take(db: Database, lines: list[bytes], write: Callable[[Database, Rows], object], spill: Spill) -> Taken:
