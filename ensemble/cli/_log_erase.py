@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ensemble.cli import _options
-from ensemble.cli._log_shared import log_file, log_options, put_json, scope_options, spills_of
+from ensemble.cli._log_shared import log_file, log_options, put_json, scope_options, spills_of, trained_on
 from ensemble.cli._output import put, screen
 from ensemble.cli._safe import safe
 from ensemble.store.keeping.connect import reading, writing
@@ -42,14 +42,17 @@ def command(
     if copies:
         for copy in done.copies:
             Path(copy).unlink(missing_ok=True)
+    learned = trained_on(config, done.ids)
     if as_json:
-        put_json({"log": str(path)} | asdict(done) | {"copies_deleted": copies})
+        put_json({"log": str(path)} | asdict(done) | {"copies_deleted": copies, "trained": learned})
         return
     console = screen()
     put(console, f"{done.requests:,} requests erased", f"; tombstone {done.tombstone}" if done.tombstone else "")
     if done.lines:
         put(console, f"{done.lines:,} lines went from files beside the log")
-    put(console, f"routers trained on them: {', '.join(done.routers) or 'none'}")
+    put(console, f"routers and judges trained on them: {', '.join(map(safe, learned)) or 'none that is configured'}")
+    if learned:
+        put(console, "what was learned stays in their folders until they are trained again: `ensemble train`")
     if done.spilled:
         put(console, f"{done.spilled:,} spilled records were taken into the log first")
     for copy in done.copies:

@@ -3,7 +3,7 @@
 import functools
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar, cast
@@ -18,6 +18,9 @@ from ensemble.config import Settings, load, read
 from ensemble.store.keeping.erase import Scope
 from ensemble.store.keeping.spilled import beside
 from ensemble.store.spill import Spill
+from judges.errors import InvalidOptions
+from judges.learning.folder import read_manifest
+from judges.registry import Plugin
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -44,6 +47,39 @@ def spills_of(config: Path, path: Path) -> list[Spill]:
         if other is not None and other != spills[0].path and store.path.absolute() == path.absolute():
             spills.append(Spill(other))
     return spills
+
+
+def trained_on(config: Path, ids: Collection[str]) -> list[str]:
+    """Configured routers and judges, as ``[routers.NAME]``, that were trained on one of these requests."""
+    if not ids or not config.exists():
+        return []
+    settings = settings_of(config)
+    tables: tuple[tuple[str, Mapping[str, Plugin]], ...] = (("routers", settings.routers), ("judges", settings.judges))
+    told = []
+    for table, plugins in tables:
+        for name, plugin in plugins.items():
+            learned = [_learned_from(folder) for folder in _folders(plugin)]
+            if None in learned:
+                told.append(f"[{table}.{name}], perhaps: its manifest cannot be read")
+            elif any(one is not None and not one.isdisjoint(ids) for one in learned):
+                told.append(f"[{table}.{name}]")
+    return told
+
+
+def _folders(plugin: Plugin) -> Iterator[Path]:
+    """Folders of training that a plugin or a part of it reads."""
+    folder = getattr(plugin, "path", None)
+    if isinstance(folder, Path) and (folder / "manifest.json").is_file():
+        yield folder
+    for _, part in plugin.parts():
+        yield from _folders(part)
+
+
+def _learned_from(folder: Path) -> frozenset[str] | None:
+    try:
+        return frozenset(map(str, read_manifest(folder).get("trained_on", ())))
+    except (InvalidOptions, TypeError):
+        return None
 
 
 def settings_of(config: Path) -> Settings:

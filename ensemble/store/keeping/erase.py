@@ -50,7 +50,7 @@ class Erased:
         spilled: records that were taken into the log first, so that all conditions reach them too.
         copies: copies from before a migration that hold requests whose texts were erased, now or earlier.
         aside: files with lines that no spill could be read from, some of which may belong to what was meant.
-        routers: routers that were trained on what went; no training keeps a manifest yet, so there are none.
+        ids: the requests that lost their texts, for whoever knows what was trained on them.
     """
 
     tombstone: str | None
@@ -60,7 +60,7 @@ class Erased:
     spilled: int = 0
     copies: tuple[str, ...] = ()
     aside: tuple[str, ...] = ()
-    routers: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()
 
 
 def matching(db: Database, scope: Scope, *, contents: Sequence[str] = KEPT) -> list[str]:
@@ -124,6 +124,7 @@ def erase(db: Database, path: Path, scope: Scope, reason: str = "", *, spills: S
     return Erased(
         tombstone=tombstone,
         requests=len(ids),
+        ids=tuple(ids),
         numbers=numbers,
         lines=lines,
         spilled=spilled,

@@ -153,3 +153,24 @@ async def test_an_empty_log_has_figures(config: Path, run: Run) -> None:
     told = await run("log", "stats")
     assert told.exit_code == 0, told.output
     assert "all     0 " in told.stdout
+
+
+def configure_learned_routers(config: Path, trained_on: dict[str, list[str] | None]) -> None:
+    """A router folder of each name; None for a manifest that cannot be read."""
+    for name, ids in trained_on.items():
+        config.with_name(name).mkdir()
+        manifest = "{" if ids is None else json.dumps({"format": 1, "trained_on": ids})
+        (config.with_name(name) / "manifest.json").write_text(manifest)
+    tables = [f'[routers.by-{name}]\nuse = "learned"\npath = "{name}"\n' for name in trained_on]
+    config.write_text(config.read_text() + "\n" + "\n".join(tables))
+
+
+async def test_who_was_trained_on_what_went_is_named(log: str, config: Path, run: Run) -> None:
+    configure_learned_routers(config, {"mine": [log, "other"], "theirs": ["other"], "broken": None})
+    done = await run("log", "erase", "--id", log, "--yes", "--json")
+    assert json.loads(done.stdout)["trained"] == [
+        "[routers.by-mine]",
+        "[routers.by-broken], perhaps: its manifest cannot be read",
+    ]
+    again = await run("log", "erase", "--id", log, "--yes")
+    assert "none that is configured" in again.stdout
