@@ -121,12 +121,12 @@ async def fan_out(
 
 
 async def cancel(tasks: "set[asyncio.Task[Call]] | set[asyncio.Task[None]]") -> None:
-    """Cancel ``tasks`` and wait until each has ended."""
+    """Cancel ``tasks`` and wait until each has ended; again each second, since a library can lose a cancellation."""
     waiting = set(tasks)
-    for task in waiting:
-        task.cancel()
-    if waiting:
-        await asyncio.wait(waiting)
+    while waiting:
+        for task in waiting:
+            task.cancel()
+        _, waiting = await asyncio.wait(waiting, timeout=1)
 
 
 async def _ask(

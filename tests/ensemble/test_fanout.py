@@ -172,3 +172,23 @@ def test_stragglers_are_bounded_and_closed() -> None:
         await stragglers.idle()
 
     run_virtual(main())
+
+
+def test_a_cancellation_that_a_library_loses_is_asked_for_again() -> None:
+    async def deaf() -> None:
+        try:
+            await asyncio.sleep(20)
+        except asyncio.CancelledError:
+            await asyncio.sleep(20)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(deaf())
+            await asyncio.sleep(0)
+            begin = loop.time()
+            await cancel({task})
+            assert loop.time() - begin == 1
+        assert task.cancelled()
+
+    run_virtual(main())
