@@ -5,7 +5,7 @@ import hashlib
 import json
 import logging
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -18,7 +18,7 @@ from ensemble.health import Circuit, Latencies
 from ensemble.ledger import Aim, line, unbilled
 from ensemble.limits import Limiter
 from ensemble.money import Price, price_on
-from ensemble.provider import Connection
+from ensemble.provider import Connection, EmbeddingConnection, Vectors
 from ensemble.types import Call, Purpose, Request
 from judges.errors import ModelError
 from judges.registry import Name
@@ -85,6 +85,8 @@ class MemberSettings(BaseModel):
 
 
 Seen = Callable[[Call], None]
+Send = Callable[[str, Prompt], Awaitable[Completion]]
+"""Makes one attempt at a model id, as ``Connection.complete`` does."""
 
 
 def digest_of(settings: MemberSettings) -> str:
@@ -140,23 +142,33 @@ class Member:
             return Unfit("too_long", f"the request needs about {least} tokens, {self.name} has room for {room}")
         return not_taken(self.connection, prompt, self.name) if strict else None
 
-    async def call(self, request: Request, prompt: Prompt, aim: Aim, *, seen: Seen, until: float | None = None) -> Call:
+    async def call(
+        self,
+        request: Request,
+        prompt: Prompt,
+        aim: Aim,
+        *,
+        seen: Seen,
+        until: float | None = None,
+        send: Send | None = None,
+    ) -> Call:
         """Ask until an attempt succeeds, a failure is final, or ``until`` has come (default: the request's deadline).
 
-        ``seen`` is told of every attempt; the last one is returned. Raises only ``asyncio.CancelledError``, after the
-        cancelled attempt has been told to ``seen``.
+        ``seen`` is told of every attempt; the last one is returned. ``send`` makes an attempt in another way than by a
+        completion. Raises only ``asyncio.CancelledError``, after the cancelled attempt has been told to ``seen``.
         """
         until = request.deadline if until is None else until
+        send = send or self.connection.complete
         ready, removed = self.prepare(prompt, aim.purpose)
         strict = (aim.strict or self.settings.strict_params) and aim.purpose in ("candidate", "shadow")
         if unfit := self.refusal(ready, strict=strict):
             failed = CallFailed(unfit.told, failure=unfit.failure, sent=False)
-            call = self._line(_Task(request, ready, removed, aim, seen, until), 0, _now(), 0.0, error=failed)
+            call = self._line(_Task(request, ready, removed, aim, seen, until, send), 0, _now(), 0.0, error=failed)
             call = replace(call, unsupported=unfit.parameters)
             seen(call)
             return call
         clock = asyncio.get_running_loop().time
-        task = _Task(request, ready, removed, aim, seen, until)
+        task = _Task(request, ready, removed, aim, seen, until, send)
         while True:
             call, error = await self._try(task)
             if error is None or not error.retryable or task.attempts >= self.settings.max_attempts:
@@ -167,6 +179,30 @@ class Member:
             if clock() + wait >= until:
                 return call
             await asyncio.sleep(wait)
+
+    async def embed(
+        self, request: Request, texts: Sequence[str], aim: Aim, *, seen: Seen, until: float | None = None
+    ) -> tuple[Call, Vectors]:
+        """``texts`` (none of them empty) as vectors, by ``call``: limits, retries, price and ledger are the same.
+
+        The vectors are empty where the call failed.
+        """
+        found: list[Vectors] = []
+
+        async def send(model: str, prompt: Prompt) -> Completion:
+            if not isinstance(self.connection, EmbeddingConnection):
+                told = f"provider {str(self.settings.provider)!r} makes no embeddings"
+                raise CallFailed(told, failure="rejected", sent=False)
+            said = await self.connection.embed(model, [message.text for message in prompt.messages], prompt.options)
+            found.append(said.vectors)
+            id_ = said.provider_request_id
+            return Completion(
+                text="", finish_reason="stop", usage=said.usage, model=said.model, provider_request_id=id_
+            )
+
+        prompt = Prompt(messages=tuple(Message(role="user", content=text) for text in texts))
+        call = await self.call(request, prompt, aim, seen=seen, until=until, send=send)
+        return call, found[-1] if call.failure is None else ()
 
     def model_for(self, request: Request, aim: Aim, *, seen: Seen, until: float | None = None) -> "MemberModel":
         """This member as a judge or router may use it, bound to the deadline and the ledger of ``request``."""
@@ -204,7 +240,7 @@ class Member:
                     sent=False,
                 )
             async with asyncio.timeout_at(task.until):
-                completion = await self._send(task.prompt, sent)
+                completion = await self._send(task, sent)
         except CallFailed as failed:
             error = failed
         except TimeoutError:
@@ -233,14 +269,15 @@ class Member:
             self.limiter.pause(error.retry_after_s)
         return call, error
 
-    async def _send(self, prompt: Prompt, sent: list[bool]) -> Completion:
+    async def _send(self, task: "_Task", sent: list[bool]) -> Completion:
         """Wait for a place at the provider and make the call; ``sent`` is filled once it may have gone out."""
+        prompt = task.prompt
         reserved = estimate_tokens(prompt) + (prompt.max_output_tokens or 0)
         async with self.limiter.slot(reserved) as slot:
             sent.append(True)
             try:
                 async with asyncio.timeout(self.settings.timeout_s):
-                    completion = await self.connection.complete(self.settings.model, prompt)
+                    completion = await task.send(self.settings.model, prompt)
             except CallFailed as failed:
                 if failed.http_status in (429, 529):
                     slot.overloaded()
@@ -283,6 +320,7 @@ class _Task:
     aim: Aim
     seen: Seen
     until: float
+    send: Send
     attempts: int = 0
 
 
@@ -310,6 +348,17 @@ class MemberModel:
         if call.failure is not None or call.completion is None:
             raise ModelError(f"{call.failure}: {call.detail}")
         return call.completion
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        """One vector per text; every attempt is a line of the request's ledger. ``texts`` holds no empty text.
+
+        Raises:
+            ModelError: the call failed after its retries.
+        """
+        call, vectors = await self._member.embed(self._request, texts, self._aim, seen=self._seen, until=self._until)
+        if call.failure is not None:
+            raise ModelError(f"{call.failure}: {call.detail}")
+        return vectors
 
 
 Fleet = Mapping[str, Member]

@@ -1,7 +1,7 @@
 """What a provider is, and where providers register."""
 
 from abc import abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal, Protocol, runtime_checkable
@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal, Protocol, runtime_checkable
 from pydantic import BeforeValidator, SerializeAsAny
 
 from judges.registry import Plugin, Registry
-from judges.types import Completion, Prompt
+from judges.types import Completion, Prompt, Usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +49,32 @@ class Connection(Protocol):
         ...
 
 
+Vectors = Sequence[Sequence[float]]
+"""One vector per text, all of one length."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Embedded:
+    """Texts as ``vectors``, in the order of the texts; ``model`` as the provider named it."""
+
+    vectors: Vectors
+    usage: Usage = Usage()
+    model: str | None = None
+    provider_request_id: str | None = None
+
+
+@runtime_checkable
+class EmbeddingConnection(Protocol):
+    """A connection that also turns texts into vectors. Its provider says so by ``embeds``."""
+
+    async def embed(self, model: str, texts: Sequence[str], options: Mapping[str, object]) -> Embedded:
+        """Embed ``texts``, at least one and none of them empty; ``options`` by wire name, such as ``dimensions``.
+
+        Raises as ``Connection.complete`` does.
+        """
+        ...
+
+
 @runtime_checkable
 class Selective(Protocol):
     """A connection that can tell beforehand what it would not send; where one cannot, it is taken to send all."""
@@ -67,6 +93,8 @@ class Provider(Plugin):
 
     required: ClassVar[frozenset[str]] = frozenset()
     """Keys that every member of this provider must have, such as ``max_output_tokens``."""
+    embeds: ClassVar[bool] = False
+    """Whether its connections are ``EmbeddingConnection``."""
     outside: ClassVar[frozenset[str]] = frozenset({"training_use"})
 
     requests_per_minute: float | None = None

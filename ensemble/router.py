@@ -1,13 +1,14 @@
 """What a router is, and where routers register."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol, runtime_checkable
 
 from pydantic import BeforeValidator, Field, SerializeAsAny
 
 from ensemble.fleet import Fleet
+from ensemble.provider import Vectors
 from ensemble.types import Plan, Request
 from judges.registry import Name, Plugin, Registry
 from judges.types import Model
@@ -27,9 +28,32 @@ class JudgeName(Name):
     kind = "judge"
 
 
+class EmbedderName(Name):
+    """Name of a member whose provider turns texts into vectors."""
+
+    __slots__ = ()
+    kind = "embedder"
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """A model of ``Context.models`` that turns texts into vectors; limited, metered and logged as all of them."""
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        """One vector per text, none of which may be empty. Wrap the call in ``asyncio.timeout`` to bound it.
+
+        Raises:
+            ModelError: the call failed after every retry that its policy allows.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """What a router may use. ``models`` holds every member as a model that is limited, metered and logged."""
+    """What a router may use. ``models`` holds every member as a model that is limited, metered and logged.
+
+    Those whose provider makes embeddings are an ``Embedder`` too.
+    """
 
     fleet: Fleet
     models: Mapping[str, Model]

@@ -185,6 +185,7 @@ class Reader:
         # What a broken part would have been is unknown, so its name counts as known: one cause, one line.
         known = {kind: _names(tables, f"{kind}s") for kind in ("provider", "member", "judge")}
         known["model"] = known["member"]
+        known["embedder"] = tuple(name for name in known["member"] if _embeds(name, settings))
         for name, member in settings.members.items():
             self._check_reference(("members", name), "provider", member.provider, known)
             self._check_required(("members", name), member, settings.providers.get(member.provider))
@@ -196,7 +197,8 @@ class Reader:
     def _check_reference(self, place: tuple[str, str], key: str, reference: Name, known: Known) -> None:
         names = known.get(reference.kind, (reference,))
         if reference not in names:
-            kind = "member" if reference.kind == "model" else reference.kind
+            told = {"model": "member", "embedder": "member that makes embeddings,"}
+            kind = told.get(reference.kind, reference.kind)
             self._add(place, key, f"there is no {kind} {str(reference)!r}; {nearest(reference, names)}")
 
     def _check_required(self, place: tuple[str, str], member: MemberSettings, provider: Provider | None) -> None:
@@ -219,6 +221,13 @@ class Reader:
                 elif judge in settings.judges and not settings.judges[judge].scores_candidates:
                     use = settings.judges[judge].use
                     self._add(place, key, f"{score} needs scores, and judge {str(judge)!r} ({use}) gives none")
+
+
+def _embeds(name: str, settings: Settings) -> bool:
+    """Whether a member makes embeddings; of one that could not be read, that is taken for granted."""
+    member = settings.members.get(name)
+    provider = settings.providers.get(member.provider) if member else None
+    return provider is None or provider.embeds
 
 
 def _use(part: object) -> str:

@@ -1,6 +1,6 @@
 """OpenAI's chat completions, and every server that speaks them: vLLM, Ollama, llama.cpp, OpenRouter, Azure, Gemini."""
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 from urllib.parse import urlsplit
 
 from pydantic import field_validator
@@ -9,7 +9,7 @@ from ensemble.provider import PROVIDERS
 from ensemble.providers._batches import asking
 from ensemble.providers._connection import Opened, SdkProvider
 from ensemble.providers._http import client_settings, dress
-from ensemble.providers._openai_batches import OpenAIBatches
+from ensemble.providers._openai_embeddings import OpenAIConnection
 from ensemble.providers._openai_reply import Gathered
 from ensemble.providers._openai_request import Manner, TokenParameter, body_of
 from ensemble.providers._options import Address
@@ -25,6 +25,8 @@ _PATH = "/chat/completions"
 @PROVIDERS.register("openai")
 class OpenAI(SdkProvider):
     """Models behind the chat completions of OpenAI, or of a server that imitates them."""
+
+    embeds: ClassVar[bool] = True
 
     base_url: Address = "https://api.openai.com/v1"
     """Where ``/chat/completions`` is found; usually ends with ``/v1``."""
@@ -74,7 +76,7 @@ class OpenAI(SdkProvider):
             return cast("httpx2.Response", reply)
 
         ask = asking(sdk, openai.AsyncStream[object])
-        return Opened(client, post, openai.OpenAIError, lambda wire, format: OpenAIBatches(wire, format, ask))
+        return Opened(client, post, openai.OpenAIError, lambda wire, format: OpenAIConnection(wire, format, ask))
 
 
 class ChatCompletions:
