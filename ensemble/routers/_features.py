@@ -15,3 +15,8 @@ def text_of(messages: Iterable[Message]) -> str:
 def features_of(request: Request) -> Sample:
     """One request as a model reads it. Blocks for about a millisecond."""
     return sample([text_of(request.prompt.messages)])
+
+
+def utterance_of(messages: Iterable[Message]) -> str:
+    """What was said last by the user, whole; empty where that is no text."""
+    return next((turn.text for turn in reversed(tuple(messages)) if turn.role == "user"), "")
