@@ -96,7 +96,7 @@ _FACT = re.compile(
 def task_of(last: str, before: str = "") -> Task:
     """The kind of task that ``last``, the last turn of the user, sets after the turns in ``before``."""
     cut = max(len(last), len(before)) > 2 * SCAN_CHARS
-    text, earlier = _ends(last).strip(), _ends(before)
+    text, earlier = ends(last).strip(), ends(before)
     plain = _EMOJI.sub("", text).strip()
     if (len(plain) <= FACT_CHARS and _GREETING.fullmatch(plain) and _STARTS_HELLO.match(plain)) or (text and not plain):
         # "ok", "thanks" and the like may be consent to something grave that was asked before.
@@ -126,8 +126,9 @@ def _worded(text: str) -> Task:
 
 def has_code(text: str) -> bool:
     """Whether ``text`` holds code or asks for some."""
-    return _CODE.search(_ends(text)) is not None
+    return _CODE.search(ends(text)) is not None
 
 
-def _ends(text: str) -> str:
-    return text if len(text) <= 2 * SCAN_CHARS else text[:SCAN_CHARS] + "\n" + text[-SCAN_CHARS:]
+def ends(text: str, each: int = SCAN_CHARS) -> str:
+    """``text``, or where it is longer than twice ``each`` so many characters of either end."""
+    return text if len(text) <= 2 * each else text[:each] + "\n" + text[-each:]

@@ -128,11 +128,7 @@ class Rules(Router):
 
     async def plan(self, request: Request, context: Context) -> Plan:
         """A plan of one stage with one member."""
-        turns = request.prompt.messages
-        place = max((index for index, turn in enumerate(turns) if turn.role == "user"), default=-1)
-        last = turns[place].text if place >= 0 else ""
-        before = "\n\n".join(turn.text for index, turn in enumerate(turns) if index != place and turn.role != "system")
-        task = task_of(last, before)
+        task, last = task_set_by(request)
         member, reason = self._choice(request, task, last)
         return Plan(
             router=self.digest, stages=(Stage(members=(member,)),), fallback=self.fallback, reason=f"{task}: {reason}"
@@ -149,6 +145,15 @@ class Rules(Router):
         tier = TIERS[task]
         members = {"small": self.small, "balanced": self.balanced or self.large, "large": self.large}
         return members[tier], tier
+
+
+def task_set_by(request: Request) -> tuple[Task, str]:
+    """The kind of task that ``request`` sets, and the last turn of its user."""
+    turns = request.prompt.messages
+    place = max((index for index, turn in enumerate(turns) if turn.role == "user"), default=-1)
+    last = turns[place].text if place >= 0 else ""
+    before = "\n\n".join(turn.text for index, turn in enumerate(turns) if index != place and turn.role != "system")
+    return task_of(last, before), last
 
 
 _SCRIPTS = {

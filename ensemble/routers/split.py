@@ -10,7 +10,8 @@ from pydantic import Field, model_validator
 
 from ensemble.errors import RouterError
 from ensemble.router import ROUTERS, AnyRouter, Context, Router
-from ensemble.types import Plan, Request, Stage
+from ensemble.routers._nested import planned
+from ensemble.types import Plan, Request
 
 
 @ROUTERS.register("split")
@@ -47,7 +48,7 @@ class Split(Router):
         total = sum(self.weights.values())
         shares = {name: self.weights[name] / total for name in sorted(self.arms) if self.weights[name]}
         name = self._dealt(request, shares)
-        plans = {arm: await _planned(self.arms[arm], request, context) for arm in shares}
+        plans = {arm: await planned(self.arms[arm], request, context) for arm in shares}
         plan = plans[name]
         if isinstance(plan, RouterError):
             raise plan
@@ -72,19 +73,6 @@ class Split(Router):
             if point < 0:
                 return name
         return list(shares)[-1]
-
-
-async def _planned(arm: Router, request: Request, context: Context) -> Plan | RouterError:
-    try:
-        plan = await arm.plan(request, context)
-    except RouterError as error:
-        if not arm.fallback:
-            return error
-        stages = tuple(Stage(members=(name,)) for name in arm.fallback)
-        plan = Plan(router=arm.digest, stages=stages, reason=f"fallback, since the router failed: {error}")
-    if arm.strict_params:
-        plan = replace(plan, stages=tuple(replace(stage, strict_params=True) for stage in plan.stages))
-    return plan
 
 
 def _named(plan: Plan) -> Mapping[str, float]:

@@ -32,17 +32,17 @@ class PromptFile:
 
 
 @lru_cache
-def load(name: str, *additions: str) -> PromptFile:
-    """The prompt file ``prompts/NAME.md`` of this package, with ``additions``: files of the same form without a page.
+def load(name: str, *additions: str, package: str = "judges.llm") -> PromptFile:
+    """The prompt file ``prompts/NAME.md`` of ``package``, with ``additions``: files of the same form without a page.
 
     What an addition says above its rule follows the instructions; what it says below stands right behind the page.
     """
-    text = _text(name)
+    text = _text(name, package)
     system, rule, user = text.partition(_RULE)
     if not rule or user.count(_PAGE) != 1:
         raise ValueError(f"prompts/{name}.md needs a line of three dashes and {_PAGE} once below it")
     for addition in additions:
-        more = _text(addition)
+        more = _text(addition, package)
         instructions, rule, reminder = more.partition(_RULE)
         if not rule or _PAGE in more:
             raise ValueError(f"prompts/{addition}.md needs a line of three dashes and no {_PAGE}")
@@ -53,5 +53,5 @@ def load(name: str, *additions: str) -> PromptFile:
     return PromptFile(name="+".join((name, *additions)), sha256=digest, system=system.strip(), user=user.strip())
 
 
-def _text(name: str) -> str:
-    return files("judges.llm").joinpath("prompts", f"{name}.md").read_text(encoding="utf-8")
+def _text(name: str, package: str) -> str:
+    return files(package).joinpath("prompts", f"{name}.md").read_text(encoding="utf-8")

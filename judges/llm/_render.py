@@ -18,7 +18,7 @@ LABELS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 _JOINER = "\u2060"  # WORD JOINER: takes no room and allows no line break, so code and prose still read as they were
 _BAIT = (
-    r"(?:<(?=J*(?:\s*/?\s*(?:question|turn|answer|reference|tools|required_form|criteria)\b|\||/?s>|(?:start|end)_of_turn))"
+    r"(?:<(?=J*(?:\s*/?\s*(?:question|turn|answer|reference|tools|required_form|criteria|choices)\b|\||/?s>|(?:start|end)_of_turn))"
     r"|\[(?=J*(?:\[|/?INST\b)))"
 ).replace("J", _JOINER)
 _ESCAPE = re.compile(f"({_BAIT})", re.IGNORECASE)
@@ -35,12 +35,14 @@ class Shown:
         candidates: their texts in the order shown; one that calls tools is JSON, as ``written`` makes it.
         reference: the known answer that was shown, or None.
         criteria: what each candidate is to be rated on; empty where the page asks for no scores.
+        choices: what a router's page lets its reader choose from, a line each.
     """
 
     turns: tuple[tuple[str, str], ...]
     candidates: tuple[str, ...]
     reference: str | None = None
     criteria: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
 
     @property
     def question(self) -> str:
@@ -69,11 +71,17 @@ def turns(messages: Sequence[Message]) -> tuple[tuple[str, str], ...]:
 
 
 def render(
-    case: Case, shown: Sequence[CandidateId], *, show_reference: bool = False, criteria: Sequence[str] = ()
+    case: Case,
+    shown: Sequence[CandidateId],
+    *,
+    show_reference: bool = False,
+    criteria: Sequence[str] = (),
+    choices: Sequence[str] = (),
 ) -> str:
     """The page on which the candidates ``shown`` stand, in that order, called A, B, C, ...
 
-    ``criteria`` come from the configuration and stand last. Equal cases give equal pages, and ``read`` inverts them.
+    ``criteria`` and ``choices``, a line each, come from the configuration and stand last. Equal cases give equal pages,
+    and ``read`` inverts them.
 
     Raises:
         ValueError: more candidates than there are letters; nothing is left out in silence.
@@ -88,8 +96,7 @@ def render(
     if show_reference and case.reference is not None:
         blocks.append(("reference", case.reference))
     blocks.extend((f"answer {label}", said[one]) for label, one in zip(LABELS[: len(shown)], shown, strict=True))
-    if criteria:
-        blocks.append(("criteria", "\n".join(criteria)))
+    blocks.extend((tag, "\n".join(lines)) for tag, lines in (("criteria", criteria), ("choices", choices)) if lines)
     code = _code(case.seed, blocks)
     head = (
         f"Page code: {code}\n"
@@ -112,8 +119,13 @@ def read(prompt_text: str) -> Shown:
         turns=tuple((tag.removeprefix("turn "), text) for tag, text in blocks if tag.startswith("turn ")),
         candidates=tuple(text for tag, text in blocks if tag.startswith("answer ")),
         reference=next((text for tag, text in blocks if tag == "reference"), None),
-        criteria=next((tuple(text.split("\n")) for tag, text in blocks if tag == "criteria"), ()),
+        criteria=_lines(blocks, "criteria"),
+        choices=_lines(blocks, "choices"),
     )
+
+
+def _lines(blocks: Sequence[tuple[str, str]], wanted: str) -> tuple[str, ...]:
+    return next((tuple(text.split("\n")) for tag, text in blocks if tag == wanted), ())
 
 
 def _content(message: Message) -> str:
