@@ -49,6 +49,7 @@ def _key(name: str | None) -> str | None:
 @click.option("--evaluator-noise", type=CHANCE, default=0.0, help="Chance that a judge prefers the worse answer.")
 @click.option("--position-bias", type=CHANCE, default=0.0, help="Chance that a judge prefers the first answer.")
 @click.option("--length-bias", type=CHANCE, default=0.0, help="Chance that a judge prefers the longer answer.")
+@click.option("--gullibility", type=CHANCE, default=0.0, help="Chance that a model that routes obeys the request.")
 @click.option("--seed", type=int, default=0, help="Seed of everything that is drawn.")
 @click.option(
     "--latency",
@@ -70,6 +71,7 @@ def command(
     evaluator_noise: float,
     position_bias: float,
     length_bias: float,
+    gullibility: float,
     seed: int,
     latency: float | None,
     faults: dict[str, float],
@@ -98,6 +100,7 @@ def command(
         evaluator_noise=evaluator_noise,
         position_bias=position_bias,
         length_bias=length_bias,
+        gullibility=gullibility,
         seed=seed,
         latency=latency if latency is not None else float(recording is None),
         faults=faults,

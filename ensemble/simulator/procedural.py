@@ -6,6 +6,7 @@ from ensemble.simulator.chat import Chat
 from ensemble.simulator.draw import share
 from ensemble.simulator.evaluator import Bias, Evaluator
 from ensemble.simulator.models import Brain, Profile, SimulatedModel
+from ensemble.simulator.routing import Reader
 from ensemble.simulator.settings import SimulatorSettings
 from ensemble.simulator.skill import Skill
 from ensemble.simulator.solver import Samples, Solver
@@ -125,12 +126,15 @@ class SolvedTaste:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judge:
-    """Judges what is a judge's page and chats about everything else."""
+    """Judges what is a judge's page, chooses on a router's, and chats about everything else."""
 
     evaluator: Evaluator
+    reader: Reader
     chat: Chat
 
     def answer(self, ask: Ask) -> Said:
+        if (choice := self.reader.choose(ask)) is not None:
+            return choice
         page = any("Page code: " in turn.text for turn in ask.turns)
         return self.evaluator.answer(ask) if page else self.chat.answer(ask)
 
@@ -139,14 +143,17 @@ def procedural_models(settings: SimulatorSettings, bias: Bias) -> dict[str, Simu
     """The fleet by name."""
     samples = Samples()
 
+    def reader(profile: Profile) -> Reader:
+        return Reader(name=profile.name, tier=profile.tier, seed=settings.seed, gullible=settings.gullibility)
+
     def solver(profile: Profile) -> Solver:
         skill = Skill(tier=profile.tier, family=profile.family)
-        return Solver(name=profile.name, skill=skill, seed=settings.seed, samples=samples)
+        return Solver(name=profile.name, skill=skill, seed=settings.seed, samples=samples, reader=reader(profile))
 
     def brain(profile: Profile) -> Brain:
         if profile.tier == "judge":
             evaluator = Evaluator(taste=SolvedTaste(seed=settings.seed), bias=bias, writer=solver(profile))
-            return Judge(evaluator=evaluator, chat=Chat(name=profile.name))
+            return Judge(evaluator=evaluator, reader=reader(profile), chat=Chat(name=profile.name))
         return solver(profile)
 
     return {profile.name: SimulatedModel(profile=profile, brain=brain(profile)) for profile in PROFILES}

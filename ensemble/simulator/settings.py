@@ -15,6 +15,7 @@ class SimulatorSettings:
         evaluator_noise: probability with which a judge prefers the worse of two answers.
         position_bias: probability with which a judge prefers what it was shown first, whatever it says.
         length_bias: probability with which a judge prefers the longer answer, whatever it says.
+        gullibility: probability with which a model that chooses for a router obeys the request it reads.
         seed: of everything that is drawn.
         latency: factor on the simulated latencies; 0 answers at once.
         api_key: the one key that is let in, None for any or none.
@@ -33,6 +34,7 @@ class SimulatorSettings:
     evaluator_noise: float = 0.0
     position_bias: float = 0.0
     length_bias: float = 0.0
+    gullibility: float = 0.0
     seed: int = 0
     latency: float = 0.0
     api_key: str | None = field(default=None, repr=False)

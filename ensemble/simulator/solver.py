@@ -8,6 +8,7 @@ import orjson
 
 from ensemble.simulator.chat import Chat
 from ensemble.simulator.draw import pick, share
+from ensemble.simulator.routing import Reader
 from ensemble.simulator.shape import Filler
 from ensemble.simulator.skill import Skill
 from ensemble.simulator.talk import Ask, Said, ToolUse
@@ -36,7 +37,7 @@ class Samples:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Solver:
-    """A procedural model.
+    """A procedural model; ``reader`` answers where a router asks it to choose.
 
     Whether it is right is drawn by model, prompt, seed and sample. The sample is the client's ``seed`` where it sends
     one, the first where the temperature is 0, else one more each time that the prompt is asked.
@@ -46,8 +47,11 @@ class Solver:
     skill: Skill
     seed: int
     samples: Samples
+    reader: Reader
 
     def answer(self, ask: Ask) -> Said:
+        if (choice := self.reader.choose(ask)) is not None:
+            return choice
         if ask.turns[-1].role == "tool":
             return Said(text=f"According to the tool: {ask.turns[-1].text}")
         tools = ask.tools if ask.tool_choice != "none" else {}
