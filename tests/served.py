@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestServer
 
 from ensemble.server.app import make_app
 from ensemble.service import Service, open_service
-from ensemble.simulator import Simulator
+from ensemble.simulator import Simulator, SimulatorSettings
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -120,10 +120,12 @@ def a_tool(name: str = "weather") -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def serving(folder: Path, tables: str = PANEL + SERVER, *, parts: str = PARTS) -> AsyncIterator[Served]:
+async def serving(
+    folder: Path, tables: str = PANEL + SERVER, *, parts: str = PARTS, simulated: SimulatorSettings | None = None
+) -> AsyncIterator[Served]:
     """Serve a configuration of ``parts`` and ``tables``, written into ``folder``, over a simulator of its own."""
     async with AsyncExitStack() as stack:
-        simulator = await stack.enter_async_context(Simulator())
+        simulator = await stack.enter_async_context(Simulator(simulated))
         for name in ("alpha", "beta", "gamma", "critic"):
             simulator.script(name, [])  # a name that is told what to do joins the fleet
         file = folder / "ensemble.toml"

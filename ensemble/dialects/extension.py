@@ -38,6 +38,7 @@ def cost(answer: Answer) -> dict[str, object]:
         "usd": _usd(answer.calls),
         "panel_usd": _usd(call for call in answer.calls if call.purpose in ("candidate", "shadow")),
         "judge_usd": _usd(call for call in answer.calls if call.purpose == "judge"),
+        "router_usd": _usd(call for call in answer.calls if call.purpose == "router"),
         "known_usd": usd(every.nano_usd),
         "unpriced_calls": every.unpriced,
         "pending": list(answer.late),

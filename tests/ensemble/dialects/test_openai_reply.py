@@ -142,6 +142,7 @@ def test_the_report_tells_what_was_asked_for() -> None:
         "usd": "0.0000035",
         "panel_usd": "0.000003",
         "judge_usd": "0.0000005",
+        "router_usd": "0.00",
         "known_usd": "0.0000035",
         "unpriced_calls": 0,
         "pending": ["slow"],

@@ -1,0 +1,41 @@
+"""Sentences of a request that speak to whoever chooses the model, kept from the model that chooses.
+
+Fences and codes keep a text from naming a member; they do not keep a plea for the best one from being heard. A sentence
+that is taken for a plea by mistake is missing on the router's page alone: members get the request whole.
+"""
+
+import re
+from collections.abc import Collection
+from functools import lru_cache
+
+_SIZE = (
+    r"(?:large[rs]?t?|bigg?(?:er|est)?|strong(?:er|est)?|best|better|smart(?:er|est)?|dear(?:er|est)?|"
+    r"(?:most|more|least) \w+|expensive|premium|top|flagship|pro|expert|advanced|capable|powerful|small(?:er|est)?|"
+    r"cheap(?:er|est)?|fast(?:er|est)?|first|second|third|last|other)"
+)
+_MODEL = r"(?:models?|llms?|members?|tiers?|engines?|choices?|options? (?:listed|on the list))"
+_HAND_OVER = (
+    r"(?:re-?)?(?:rout(?:e|ed|ing)|direct(?:ed)?|escalat(?:e|ed|ing)|forward(?:ed)?|sen[dt]|hand|switch|assign)"
+)
+_CHOOSE = r"(?:choose|select|pick|use|prefer|take|answer with|reply with|respond with|output|return)"
+_PLEAS = (
+    rf"\b{_SIZE}(?: [\w-]{{1,20}}){{0,2}} {_MODEL}\b",
+    rf"\b{_HAND_OVER}(?: [\w-]+){{0,4}} to(?: [\w-]+){{0,2}}[ \"'`]{{1,2}}(?:{_SIZE}|{_MODEL}|NAMES)\b",
+    rf"\b{_CHOOSE}(?: the| a| only)?(?: {_MODEL})?[\s:\"'`(\[]{{1,4}}(?:NAMES)\b[\s\"'`)\]]{{0,3}}(?:{_MODEL}\b|\W*\Z)",
+    r"[\"'](?:choice|member|model|route)[\"'] ?: ?[\"'][\w-]{1,40}[\"']",
+    r"\b(?:ignore|disregard|forget|override)\b.{0,40}\b(?:instructions?|rules?|descriptions?|choices|above)\b",
+    r"\b(?:router|model selector|dispatcher)\b.{0,20}(?::|\b(?:must|should|shall|please|note|instructions?)\b)",
+)
+_SENTENCE = re.compile(r"[^.!?\n]+[.!?]*|[.!?]+|\n")
+
+
+def without_pleas(text: str, names: Collection[str]) -> str:
+    """``text`` without the sentences that ask for a model, by its name among ``names`` or by what it is like."""
+    plea = _pattern(frozenset(names))
+    return "".join(one for one in _SENTENCE.findall(text) if not plea.search(one))
+
+
+@lru_cache(maxsize=256)
+def _pattern(names: frozenset[str]) -> re.Pattern[str]:
+    every = "|".join(re.escape(one) for one in sorted(names))
+    return re.compile("|".join(_PLEAS).replace("NAMES", every), re.IGNORECASE)
