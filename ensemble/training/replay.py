@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from ensemble.errors import CallFailed, RouterError
+from ensemble.errors import CallFailed, EnsembleError, RouterError
 from ensemble.fleet import Fleet, Member, MemberSettings
 from ensemble.limits import Limiter
 from ensemble.provider import Delta
@@ -106,6 +106,8 @@ async def replay(
                     plans[row] = await router.plan(request, Context(fleet=fleet, models=models(request)))
             except RouterError as error:
                 plans[row] = str(error) if not router.fallback else _fallback(router)
+            except EnsembleError as error:  # what a client would be told, such as of metadata that are none
+                plans[row] = str(error)
             except TimeoutError:
                 plans[row] = f"no plan within {router.deadline_s:g} s"
 

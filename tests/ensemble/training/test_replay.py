@@ -8,6 +8,7 @@ import pytest
 from ensemble.errors import CallFailed, RouterError
 from ensemble.fleet import MemberSettings
 from ensemble.router import Context, Router
+from ensemble.routers.auto import Auto
 from ensemble.routers.parallel import Parallel
 from ensemble.routers.single import Single
 from ensemble.training.held import hold
@@ -116,6 +117,13 @@ async def test_a_request_without_a_plan_is_told_and_counts_for_nothing() -> None
     assert (found.choice.sum(), dict(found.problems)) == (0, {0: "it says no"})
     fallen = await replayed(ByLength(fallback=("large",)), hold(examples, members=MEMBERS))  # type: ignore[arg-type] # a name
     assert fallen.choice.tolist() == [[0, 0, 1]]
+
+
+async def test_a_request_that_a_client_would_get_back_is_told() -> None:
+    example = an_example("1", {"small": 1.0, "medium": 1.0, "large": 1.0}, metadata={"stakes": "huge"})
+    auto = Auto(router=ByLength(), panel=Parallel(members=("small", "large")))  # type: ignore[arg-type] # names
+    found = await replayed(auto, hold([example], members=MEMBERS))
+    assert dict(found.problems) == {0: "metadata.stakes: must be one of low, normal, high"}
 
 
 async def test_a_member_that_the_labels_do_not_know_is_named() -> None:
