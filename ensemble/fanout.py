@@ -61,6 +61,11 @@ class Stragglers:
         while working := self._tasks | self._uncut:
             await asyncio.wait(working)
 
+    async def settled(self) -> None:
+        """Wait until what is under way now has ended, whatever comes meanwhile."""
+        if working := self._tasks | self._uncut:
+            await asyncio.wait(working)
+
     async def close(self, patience_s: float = 0.0) -> None:
         """Give the work ``patience_s`` seconds, then cancel it; returns when all of it has ended."""
         if self._tasks and patience_s > 0:

@@ -1,45 +1,69 @@
 """Opens providers, store, fleet and routers in order and closes them in reverse: the only composition root."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+import logging
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pydantic import SecretStr
 from uuid_utils import uuid7
 
 from ensemble import identity
 from ensemble.config import Settings, load, unloadable
+from ensemble.connections import Link, Links, close, connect, dropped, fleet_of
 from ensemble.errors import ConfigError, Overloaded, StoreError, StoreUnavailable
 from ensemble.events import Listener, nobody
 from ensemble.fanout import Stragglers
-from ensemble.fleet import Fleet, Member
-from ensemble.limits import Limiter
+from ensemble.fleet import Fleet
 from ensemble.means import Means
 from ensemble.pipeline import Pipeline
+from ensemble.reloading import TRIED, Standing, successor, try_out, unchangeable
 from ensemble.router import MemberName, Router
 from ensemble.routers.single import Single
 from ensemble.store import Store, open_store
 from ensemble.store.findings import findings
+from ensemble.store.queries import recent_prompts
 from ensemble.types import Answer, Request, RequestId
 from ensemble.upkeep import upkeep
 from judges.judge import Judge
 from judges.types import Message, Prompt
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(slots=True, kw_only=True)
 class Service:
-    """Everything that runs: open it with ``ensemble.open``."""
+    """Everything that runs: open it with ``ensemble.open``.
+
+    ``settings``, ``pipeline`` and ``links`` are those for new requests: ``reload`` puts others in their place, and a
+    request goes on with those that it began with. ``key`` is what clients of the server must send.
+    """
 
     settings: Settings
-    fleet: Fleet
-    routers: Mapping[str, Router]
     store: Store
     pipeline: Pipeline
     stragglers: Stragglers
+    links: Links
+    standing: Standing
+    key: SecretStr | None = None
     draining: bool = False
+    _written: Settings
     _answers: set[asyncio.Task[Answer]] = field(default_factory=set)
+    _retiring: set[asyncio.Task[None]] = field(default_factory=set)
+    _changing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def fleet(self) -> Fleet:
+        """The members, for new requests."""
+        return self.pipeline.fleet
+
+    @property
+    def routers(self) -> Mapping[str, Router]:
+        """Routers in the order of the file, then one for each member."""
+        return self.pipeline.routers
 
     def names(self) -> list[str]:
         """What a client may name as ``model``: routers in the order of the file, then members."""
@@ -104,8 +128,9 @@ class Service:
             raise Overloaded("the service is shutting down; ask another instance", retry_after_s=5)
         if len(self._answers) >= self.settings.server.max_requests:
             raise Overloaded(f"{len(self._answers)} requests are under way; ask again soon", retry_after_s=1)
-        router = self.pipeline.router(request.model)
-        task = asyncio.get_running_loop().create_task(self.pipeline.answer(request, on_event))
+        pipeline = self.pipeline
+        router = pipeline.router(request.model)
+        task = asyncio.get_running_loop().create_task(pipeline.answer(request, on_event))
         self._answers.add(task)
         task.add_done_callback(self._ended)
         try:
@@ -133,6 +158,68 @@ class Service:
         except StoreError as error:
             raise StoreUnavailable(str(error)) from error
 
+    async def reload(self) -> None:
+        """Serve new requests by the configuration as its file is now; those under way end by the one they began with.
+
+        Everything is checked, loaded and tried out before. Providers whose options and keys are the same keep their
+        connections and limits, members that are the same their health; dropped ones end with their last call.
+
+        Raises:
+            ConfigError: it cannot be used; the old one serves on, and ``standing`` and the log say so.
+        """
+        async with self._changing:
+            try:
+                await self._change()
+            except Exception as error:
+                # Whatever a plugin of the new configuration raises, the old one serves on.
+                self.standing = replace(self.standing, refused=datetime.now(UTC))
+                if isinstance(error, ConfigError):
+                    log.error("the new configuration is refused, the old one serves on:\n%s", error)
+                    raise
+                log.exception("the new configuration is refused, the old one serves on")
+                raise ConfigError(f"the new configuration raised {type(error).__name__}") from error
+
+    async def _change(self) -> None:
+        old = self.settings
+        settings, written = await asyncio.to_thread(successor, old)
+        for place in unchangeable(written, self._written):
+            log.warning("%s is changed and takes effect when the service is started again", place)
+        self._written = written
+        key = await asyncio.to_thread(settings.server.api_key)
+        links = await connect(settings.providers, self.links)
+        try:
+            fleet = fleet_of(settings, links, self.fleet)
+            await try_out(settings.routers, fleet, await self._latest_prompts())
+            means = self.pipeline.means
+            if settings.judging != old.judging:
+                means = await _means(settings, self.store)
+        except BaseException:
+            await close(dropped(links, self.links))
+            raise
+        ended = dropped(self.links, links)
+        # Without a pause from here on, so that no request sees half of the change.
+        self.pipeline = _pipeline(settings, fleet, self.store, self.stragglers, means)
+        self.settings, self.links, self.key = settings, links, key
+        self.standing = Standing(config=settings.digest)
+        if ended:
+            task = asyncio.get_running_loop().create_task(self._retire(ended, set(self._answers)))
+            self._retiring.add(task)
+            task.add_done_callback(self._retiring.discard)
+        log.info("configuration %s is in force", settings.digest[:12])
+
+    async def _latest_prompts(self) -> Sequence[Prompt]:
+        try:
+            return await self.store.read(lambda db: recent_prompts(db, TRIED))
+        except StoreError as error:
+            log.warning("the new configuration is tried out without logged prompts: %s", error)
+            return ()
+
+    async def _retire(self, links: Iterable[Link], answers: set[asyncio.Task[Answer]]) -> None:
+        if answers:
+            await asyncio.wait(answers)
+        await self.stragglers.settled()  # those that the last of these answers left behind are among them
+        await close(links)
+
     async def idle(self) -> None:
         """Wait until no answer and no straggler is under way."""
         while self._answers:
@@ -152,6 +239,12 @@ class Service:
         if rest:
             await asyncio.wait(rest)
         await self.stragglers.close(max(0.0, end - loop.time()))
+
+    async def hang_up(self) -> None:
+        """Close every connection; after ``drain``, when no call is under way."""
+        if self._retiring:
+            await asyncio.wait(self._retiring)
+        await close(self.links.values())
 
     def _ended(self, task: asyncio.Task[Answer]) -> None:
         self._answers.discard(task)
@@ -177,27 +270,18 @@ async def open_service(source: str | Path | Settings) -> AsyncIterator[Service]:
         store = await open_store(settings.store.path, spill=settings.store.spill)
         stack.push_async_callback(store.close)
         await stack.enter_async_context(upkeep(store, settings.store.keep_for))
-        fleet = await _fleet(settings, stack)
-        routers: dict[str, Router] = dict(settings.routers)
-        for name in settings.members:
-            routers.setdefault(name, Single(member=MemberName(name)))
-        means = Means(settings=settings.judging)
-        if settings.judging.shrink == "auto" and settings.judges:
-            for finding in await store.read(lambda db: findings(db, settings.judging.shrink_window)):
-                means.learn(finding)
-        stragglers = Stragglers()
-        pipeline = Pipeline(
-            routers=routers,
-            fleet=fleet,
-            judges=settings.judges,
-            store=store,
-            stragglers=stragglers,
-            config=settings.digest,
-            means=means,
-        )
+        means, stragglers = await _means(settings, store), Stragglers()
+        links = await connect(settings.providers)
         service = Service(
-            settings=settings, fleet=fleet, routers=routers, store=store, pipeline=pipeline, stragglers=stragglers
+            settings=settings,
+            store=store,
+            pipeline=_pipeline(settings, fleet_of(settings, links), store, stragglers, means),
+            stragglers=stragglers,
+            links=links,
+            standing=Standing(config=settings.digest),
+            _written=settings,
         )
+        stack.push_async_callback(service.hang_up)
         try:
             yield service
         finally:
@@ -210,20 +294,31 @@ async def open_bench(settings: Settings, judges: Mapping[str, Judge]) -> AsyncIt
     needed = replace(settings, judges=judges, routers={})
     if problems := await asyncio.to_thread(lambda: list(unloadable(needed))):
         raise ConfigError("\n".join(problem.line for problem in problems))
-    async with AsyncExitStack() as stack:
-        yield await _fleet(needed, stack)
+    links = await connect(needed.providers)
+    try:
+        yield fleet_of(needed, links)
+    finally:
+        await close(links.values())
 
 
-async def _fleet(settings: Settings, stack: AsyncExitStack) -> Fleet:
-    connections, limiters = {}, {}
-    for name, provider in settings.providers.items():
-        connections[name] = await stack.enter_async_context(provider.connect())
-        limiters[name] = Limiter(
-            requests_per_minute=provider.requests_per_minute,
-            tokens_per_minute=provider.tokens_per_minute,
-            max_in_flight=provider.max_in_flight,
-        )
-    return {
-        name: Member(name, member, connections[member.provider], limiters[member.provider])
-        for name, member in settings.members.items()
-    }
+def _pipeline(settings: Settings, fleet: Fleet, store: Store, stragglers: Stragglers, means: Means) -> Pipeline:
+    routers: dict[str, Router] = dict(settings.routers)
+    for name in settings.members:
+        routers.setdefault(name, Single(member=MemberName(name)))
+    return Pipeline(
+        routers=routers,
+        fleet=fleet,
+        judges=settings.judges,
+        store=store,
+        stragglers=stragglers,
+        config=settings.digest,
+        means=means,
+    )
+
+
+async def _means(settings: Settings, store: Store) -> Means:
+    means = Means(settings=settings.judging)
+    if settings.judging.shrink == "auto" and settings.judges:
+        for finding in await store.read(lambda db: findings(db, settings.judging.shrink_window)):
+            means.learn(finding)
+    return means

@@ -25,6 +25,7 @@ class ServerSettings(BaseModel):
         max_requests: most requests under way at once; beyond them the answer is 503.
         drain_s: seconds that work under way gets at shutdown.
         keepalive_s: seconds between the comments that keep a waiting stream open.
+        watch_s: seconds between two looks at this file, key files and router folders; 0 looks at SIGHUP alone.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -37,6 +38,7 @@ class ServerSettings(BaseModel):
     max_requests: int = Field(1000, ge=1)
     drain_s: float = Field(20.0, ge=0, le=3600)
     keepalive_s: float = Field(10.0, gt=0, le=600)
+    watch_s: float = Field(1.0, ge=0, le=3600)
 
     @model_validator(mode="after")
     def _guarded(self) -> Self:

@@ -76,8 +76,9 @@ async def healthz(request: web.Request) -> web.Response:
 @routes.get("/readyz")
 async def readyz(request: web.Request) -> web.Response:
     """Requests can be answered now; 503 while shutting down or while the log cannot be written."""
-    await request.app[SERVICE].check()
-    return json_response({"status": "ready"}, request)
+    service = request.app[SERVICE]
+    await service.check()
+    return json_response({"status": "ready", "config": service.standing.told()}, request)
 
 
 async def _stream(request: web.Request, service: Service, ask: Request, asked: openai_chat.Asked) -> web.StreamResponse:

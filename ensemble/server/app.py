@@ -8,6 +8,7 @@ from collections.abc import Callable
 from aiohttp import web
 
 from ensemble.errors import ConfigError
+from ensemble.reloading import watching
 from ensemble.server.api import SERVICE, STARTED, routes
 from ensemble.server.auth import guard
 from ensemble.server.feedback import routes as feedback_routes
@@ -25,11 +26,8 @@ def make_app(service: Service) -> web.Application:
         ConfigError: the key that clients must send is configured and not there.
     """
     settings = service.settings.server
-    secret = settings.api_key()
-    key = secret.get_secret_value() if secret is not None else None
-    if key == "":
-        raise ConfigError("[server] the key that clients must send is empty")
-    app = web.Application(middlewares=[shaped, guard(key)], client_max_size=settings.max_body_bytes)
+    service.key = settings.api_key()
+    app = web.Application(middlewares=[shaped, guard(lambda: service.key)], client_max_size=settings.max_body_bytes)
     app[SERVICE] = service
     app[STARTED] = int(time.time())
     app.add_routes(routes)
@@ -39,6 +37,8 @@ def make_app(service: Service) -> web.Application:
 
 async def run(service: Service, started: Callable[[str], None]) -> None:
     """Serve ``service`` as its ``[server]`` table says until SIGINT or SIGTERM; ``started`` is told the address.
+
+    SIGHUP, and a change of the files that the service comes from, reload it.
 
     Then no connection is accepted, work under way gets ``drain_s`` seconds to finish, and the rest is cancelled.
 
@@ -56,27 +56,33 @@ async def run(service: Service, started: Callable[[str], None]) -> None:
         except OSError as error:
             where = f"{settings.host} port {settings.port}"
             raise ConfigError(f"[server] cannot listen on {where}: {error.strerror}") from error
-        with _Signals() as stop:
-            started(_address(runner))
-            await stop.wait()
-            await site.stop()
-            await service.drain(settings.drain_s)
+        async with watching(service) as watch:
+            with _Signals(watch.tell) as stop:
+                started(_address(runner))
+                await stop.wait()
+                await site.stop()
+                await service.drain(service.settings.server.drain_s)
     finally:
         await runner.cleanup()
 
 
 class _Signals:
-    """An event that the first SIGINT or SIGTERM sets; the second one ends the process the hard way."""
+    """An event that the first SIGINT or SIGTERM sets; the second one ends the process the hard way. SIGHUP reloads."""
+
+    def __init__(self, reload: Callable[[], None]) -> None:
+        self._reload = reload
 
     def __enter__(self) -> asyncio.Event:
         self._loop = asyncio.get_running_loop()
         self._event = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             self._loop.add_signal_handler(number, self._told)
+        self._loop.add_signal_handler(signal.SIGHUP, self._reload)
         return self._event
 
     def __exit__(self, *error: object) -> None:
         self._restore()
+        self._loop.remove_signal_handler(signal.SIGHUP)
 
     def _told(self) -> None:
         self._event.set()

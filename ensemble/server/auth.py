@@ -2,9 +2,11 @@
 
 import hmac
 import ipaddress
+from collections.abc import Callable
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
+from pydantic import SecretStr
 
 from ensemble.errors import Unauthenticated
 
@@ -12,17 +14,17 @@ OPEN = frozenset({"/healthz", "/readyz"})
 """Paths that probes may ask without a key."""
 
 
-def guard(key: str | None) -> Middleware:
-    """A middleware that lets requests with ``key`` pass; without a key, those to a loopback name.
+def guard(key: Callable[[], SecretStr | None]) -> Middleware:
+    """A middleware that lets requests with the ``key`` of the moment pass; without one, those to a loopback name.
 
     A web page can make a browser talk to a loopback server, under a name of its own that resolves to 127.0.0.1 (DNS
     rebinding). Such a request has that name as its Host, so it is refused.
     """
-    expected = None if key is None else f"Bearer {key}".encode()
 
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if expected is None:
+        secret = key()
+        if secret is None:
             if not _is_loopback(request.host):
                 raise web.HTTPForbidden(
                     text="without a key this server answers under localhost or a loopback address only; "
@@ -30,7 +32,7 @@ def guard(key: str | None) -> Middleware:
                 )
         elif request.path not in OPEN:
             given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
-            if not hmac.compare_digest(given, expected):
+            if not hmac.compare_digest(given, f"Bearer {secret.get_secret_value()}".encode()):
                 raise Unauthenticated("the API key is missing or wrong; send it as 'Authorization: Bearer KEY'")
         return await handler(request)
 

@@ -6,9 +6,10 @@ from typing import Literal, cast
 from sqlite_utils import Database
 
 from ensemble.money import Total
-from ensemble.store.content import loads, messages_of, unbind
+from ensemble.store.content import loads, messages_of, prompt_of, unbind
 from ensemble.store.label_rows import People, label_rows
 from ensemble.types import Label, RequestId
+from judges.types import Prompt
 
 Tree = dict[str, object]
 Kind = Literal["full", "early", "fallback", "own_family", "all_bad"]
@@ -70,6 +71,12 @@ def request(db: Database, id_: RequestId) -> Tree | None:
     tree["candidates"] = _rows(db, "SELECT * FROM candidates WHERE request_id = ? ORDER BY call_id", id_)
     tree["verdicts"] = _verdicts(db, id_)
     return tree
+
+
+def recent_prompts(db: Database, number: int) -> list[Prompt]:
+    """What the latest requests asked whose texts are kept, newest first."""
+    sql = "SELECT messages, options FROM requests WHERE content = 'kept' ORDER BY arrived_at DESC, id DESC LIMIT ?"
+    return [prompt_of(messages, options) for messages, options in db.execute(sql, [number])]
 
 
 def labels(db: Database, *, complete: bool, people: People = "ignore") -> Iterator[Label]:

@@ -138,7 +138,9 @@ async def test_a_wrong_request_for_a_stream_is_still_a_plain_error(served: Serve
 
 async def test_probes(served: Served) -> None:
     assert (await served.get("/healthz"))[:2] == (200, {"status": "ok"})
-    assert (await served.get("/readyz"))[:2] == (200, {"status": "ready"})
+    code, said, _ = await served.get("/readyz")
+    assert (code, said["status"]) == (200, "ready")
+    assert said["config"]["digest"] == served.service.settings.digest
     await served.service.drain(0)
     assert (await served.get("/healthz"))[0] == 200
     code, said, headers = await served.get("/readyz")

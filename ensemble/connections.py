@@ -1,0 +1,90 @@
+"""The open clients of the providers, which outlive a change of the configuration where they are the same after it."""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from ensemble.config import Settings
+from ensemble.config.environment import secrets_of
+from ensemble.fleet import Fleet, Member
+from ensemble.limits import Limiter
+from ensemble.provider import Connection, Provider
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Link:
+    """One provider, connected: its client, the one queue in front of it, and how to close it.
+
+    ``mark`` is a SHA-256 over every option and every secret that the options name. It never leaves the process.
+    """
+
+    mark: str
+    connection: Connection
+    limiter: Limiter
+    closing: AsyncExitStack
+
+
+Links = Mapping[str, Link]
+"""By the name of the provider."""
+
+
+async def connect(providers: Mapping[str, Provider], held: Links | None = None) -> Links:
+    """Open a client of each provider; one of ``held`` serves on where options and secrets are what they were.
+
+    Raises:
+        ConfigError: the environment lacks what a provider needs. What had been opened is closed again.
+    """
+    held = held or {}
+    marks = await asyncio.to_thread(lambda: {name: _mark(provider) for name, provider in providers.items()})
+    links: dict[str, Link] = {}
+    async with AsyncExitStack() as undo:
+        for name, provider in providers.items():
+            if name in held and held[name].mark == marks[name]:
+                links[name] = held[name]
+                continue
+            closing = AsyncExitStack()
+            connection = await closing.enter_async_context(provider.connect())
+            undo.push_async_callback(closing.aclose)
+            links[name] = Link(
+                mark=marks[name],
+                connection=connection,
+                limiter=Limiter(
+                    requests_per_minute=provider.requests_per_minute,
+                    tokens_per_minute=provider.tokens_per_minute,
+                    max_in_flight=provider.max_in_flight,
+                ),
+                closing=closing,
+            )
+        undo.pop_all()
+    return links
+
+
+def dropped(links: Links, kept: Links) -> tuple[Link, ...]:
+    """The links of ``links`` that are none of ``kept``."""
+    return tuple(link for link in links.values() if link not in kept.values())
+
+
+async def close(links: Iterable[Link]) -> None:
+    """Close what is open, in reverse."""
+    async with AsyncExitStack() as stack:
+        for link in links:
+            stack.push_async_callback(link.closing.aclose)
+
+
+def fleet_of(settings: Settings, links: Links, before: Fleet | None = None) -> Fleet:
+    """The members of ``settings``; one of ``before`` goes on, with its health, where nothing of it changed."""
+    fleet = {}
+    for name, member in settings.members.items():
+        link, old = links[member.provider], (before or {}).get(name)
+        same = old is not None and old.settings == member and old.connection is link.connection
+        fleet[name] = old if old is not None and same else Member(name, member, link.connection, link.limiter)
+    return fleet
+
+
+def _mark(provider: Provider) -> str:
+    # More than the digest, which leaves out what decides no answer: a change of any option must take effect.
+    recipe = [provider.file_hash, provider.model_dump(mode="json"), secrets_of(provider)]
+    return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()

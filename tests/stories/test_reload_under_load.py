@@ -1,0 +1,92 @@
+"""The configuration of a running server is changed again and again, for good and for bad; no client notices."""
+
+import asyncio
+import json
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from openai import AsyncOpenAI
+
+from ensemble.simulator import Simulator
+from tests.process import running
+from tests.served import PANEL, PARTS
+
+TABLES = PANEL + "\n[server]\nwatch_s = 0.05\n"
+MORE = '\n[routers.more]\nuse = "single"\nmember = "alpha"\n'
+CLIENTS = 4
+
+
+class Load:
+    """Clients that ask one question after the other until they are told to stop; the first failure ends the test."""
+
+    def __init__(self, url: str) -> None:
+        self.url, self.answers, self.over = url, 0, False
+
+    async def run(self) -> None:
+        client = AsyncOpenAI(base_url=f"{self.url}/v1", api_key="none", max_retries=0)
+        async with client, asyncio.TaskGroup() as group:
+            for number in range(CLIENTS):
+                group.create_task(self._ask(client, stream=number % 2 == 0))
+
+    async def _ask(self, client: AsyncOpenAI, *, stream: bool) -> None:
+        asked: Any = {"model": "panel", "messages": [{"role": "user", "content": "Why is the sky blue?"}]}
+        while not self.over:
+            if stream:
+                chunks = [chunk async for chunk in await client.chat.completions.create(**asked, stream=True)]
+                text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+            else:
+                text = (await client.chat.completions.create(**asked)).choices[0].message.content or ""
+            assert text
+            self.answers += 1
+
+
+@pytest.mark.timeout(120)
+async def test_no_request_fails_while_the_configuration_changes(tmp_path: Path) -> None:
+    async with Simulator() as simulator:
+        for name in ("alpha", "beta", "gamma", "critic"):
+            simulator.script(name, [])
+        file = tmp_path / "ensemble.toml"
+        good = PARTS.format(base_url=simulator.base_url) + TABLES
+        file.write_text(good)
+        async with running(file, "--quiet") as server, aiohttp.ClientSession(server.url) as http:
+
+            async def until(sign: Callable[[dict[str, str]], bool]) -> dict[str, str]:
+                async with asyncio.timeout(30):
+                    while True:
+                        async with http.get("/readyz") as reply:
+                            assert reply.status == 200
+                            told: dict[str, str] = (await reply.json())["config"]
+                        if sign(told):
+                            return told
+                        await asyncio.sleep(0.02)
+
+            async def moves_on(changed: str, before: str) -> str:
+                """Change the file for good, then for bad; return the digest that stays."""
+                file.write_text(changed)
+                digest = (await until(lambda told: told["digest"] != before))["digest"]
+                file.write_text(changed.replace("[members.alpha]", "[members.alpha"))
+                refused = await until(lambda told: "refused" in told)
+                server.process.send_signal(signal.SIGHUP)
+                await until(lambda told: told.get("refused") != refused["refused"])
+                seen = load.answers
+                assert (await until(lambda told: load.answers > seen + CLIENTS))["digest"] == digest
+                return digest
+
+            load = Load(server.url)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(load.run())
+                digest = (await until(lambda told: load.answers > CLIENTS))["digest"]
+                for changed in (good + MORE, good.replace('"openai"', '"openai"\nmax_in_flight = 9'), good):
+                    digest = await moves_on(changed, digest)
+                load.over = True
+            server.process.send_signal(signal.SIGTERM)
+            status, errors = await server.stopped()
+    assert status == 0
+    assert load.answers > 20
+    refused = [json.loads(line) for line in errors.splitlines() if "refused" in line]
+    assert refused
+    assert all("is not TOML" in line["message"] for line in refused)
