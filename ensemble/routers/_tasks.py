@@ -8,41 +8,21 @@ no short clinical case passes for a simple fact.
 import re
 from typing import Literal
 
-Task = Literal["greeting", "simple_fact", "extraction", "rewriting", "arithmetic", "code", "maths", "reasoning",
-               "critical_decision", "unknown"]  # fmt: skip
+from ensemble.routers._grave import is_grave
+from ensemble.routers._greetings import is_greeting, without_courtesies
+
+Task = Literal["greeting", "simple_fact", "extraction", "rewriting", "arithmetic", "mechanical", "everyday", "code",
+               "maths", "reasoning", "critical_decision", "unknown"]  # fmt: skip
 
 FACT_CHARS = 120
 """A simple fact is asked for in fewer characters than this."""
+EVERYDAY_CHARS = 200
+"""So is, in fewer than this, what anyone may ask anyone."""
 SCAN_CHARS = 2_000
 """Of a text longer than twice this so much is read at either end; it is never taken for an easy one."""
 
-_HELLO = (
-    r"hi|hello|hey|hiya|howdy|yo|greetings|good (?:morning|afternoon|evening|day|night)|thanks?(?: you)?(?: so much"
-    r"| very much| a lot)?|thx|cheers|bye|goodbye|see you(?: later)?|welcome|sup|what'?s up|how are (?:you|things)"
-    r"(?: doing)?(?: today)?|how'?s it going|how do you do|nice to meet you|hope you are well|ok(?:ay)?|great|perfect"
-    r"|hallo|guten (?:tag|morgen|abend)|danke(?: schön)?|bonjour|salut|merci|bonsoir|hola|buen[oa]s (?:días|dias|tardes"
-    r"|noches)|gracias|ciao|buongiorno|grazie|ol[áa]|bom dia|obrigad[oa]|ahoj|dobrý den|děkuji|cześć|привет|спасибо"
-    r"|你好|您好|谢谢|こんにちは|ありがとう|안녕하세요"
-)
-_FILL = r"there|all|everyone|everybody|again|friend|team|buddy|mate|assistant|bot|and|to you|today|for your help"
-_GREETING = re.compile(rf"(?:(?:{_HELLO}|{_FILL})[\s,.!?;:)(~-]*)+", re.IGNORECASE)
-_STARTS_HELLO = re.compile(rf"(?:{_HELLO})(?!\w)", re.IGNORECASE)
-_EMOJI = re.compile("[\U0001f300-\U0001faff\u2600-\u27bf\ufe0f]")
-
-_CRITICAL = re.compile(
-    r"\b(?:patients?|year[- ]old|diagnos\w+|prognos\w+|symptom\w*|dos(?:e|es|age|ing)|overdos\w+|mg|mcg|medicat\w+|"
-    r"medicine|drugs?|prescri\w+|pregnan\w+|surg(?:ery|ical|eon)|cancer|tumou?r|chemotherap\w+|allerg\w+|insulin|"
-    r"antibiotic\w*|vaccin\w+|infection|stroke|seizure\w*|chest pain|blood pressure|bleeding|fever|clinical\w*|"
-    r"therap\w+|triage|ibuprofen|paracetamol|acetaminophen|aspirin|warfarin|poison\w*|toxic\w*|suicid\w+|self-harm|"
-    r"kill|die|dying|emergency|evacuat\w+|hazard\w*|explosi\w+|unsafe|safety|safe to|"
-    r"lawsuit|sue|sued|suing|legal\w*|liab\w+|court|contracts?|clause|plea|custody|evict\w+|visa|immigration|"
-    r"terminat\w+|divorce|testament|compliance|gdpr|hipaa|fraud|regulat\w+|attorney|lawyer|"
-    r"invest\w*|mortgage|loan|pension|retirement|bankrupt\w*|tax(?:es)?|401k|portfolio|savings|acqui(?:re|sition)|"
-    r"merger|layoffs?|lay off|fire (?:him|her|them|an? employee)|"
-    r"production|prod|outage|incident|rollback|roll back|failover|breach\w*|ransomware|credentials?|drop table|"
-    r"should (?:i|we|he|she|they|our|my)|decide|decision|recommend\w*|approve|which (?:option|treatment|plan)|"
-    r"risks?|high[- ]stakes|life[- ]threatening)\b",
-    re.IGNORECASE,
+_CONSENT = re.compile(
+    r"\W*(?:ok(?:ay)?|great|perfect|cool|nice|got it|sounds good|awesome|lovely|wonderful)\b", re.IGNORECASE
 )
 _CODE = re.compile(
     r"```|^[ \t]*(?:def|class|import|from|function|const|let|var|public|#include|SELECT|fn|package)\b.*[({;:=*]|"
@@ -58,16 +38,45 @@ _MATHS = re.compile(
     re.IGNORECASE,
 )
 _ARITHMETIC = re.compile(
-    r"(?:what(?:'s| is)|calculate|compute|work out|evaluate|how much is)?:?\s*[-\d.,\s()]+"
-    r"(?:(?:[+*/×÷x−-]|plus|minus|times|divided by)[-\d.,\s()]+){1,2}[=?.\s]*",
+    r"(?:(?:what(?:'s| is)|calculate|compute|work out|evaluate|how much is):?\s*+)?+(?=[^=]*\d[^=]*\d)"
+    r"(?:[-+*/×÷x−%().,\s\d]|\b(?:plus|minus|times|divided by|of|percent)\b)++[=?.\s]*+",
     re.IGNORECASE,
 )
-_REASONING = re.compile(
-    r"\b(?:why|explain|analy[sz]e|compare|contrast|evaluate|assess|design|plan|strateg\w+|trade-?offs?|argue|"
-    r"step[- ]by[- ]step|deduce|infer|puzzle|riddle|derive|mechanism|justify|critique|"
-    r"if\b.{0,120}\bthen|how (?:does|do|would"
-    r"|can|could|should|many|much|long|often|fast))\b",
+_MECHANICAL = re.compile(
+    r"\b(?:(?:convert|express|change) \S{1,20} (?:\w+ ){0,3}(?:to|into|in)\b|"
+    r"how (?:many|much) (?:\w+ ){1,2}(?:is|are)(?: there)?(?: in)? [-\d]|(?:what is|how much is) [-\d.]+ \w+ in \w+|"
+    r"-?\d+ ?(?:°|degrees) ?(?:c|f|celsius|fahrenheit)|"
+    r"(?:sort|order|arrange|rank|put|list|write) .{1,400}\b(?:(?:ascending|descending|alphabetical|numerical|reverse"
+    r"|increasing|decreasing) order|alphabetically)|(?:sort|alphabeti[sz]e|reverse) (?:these|this|the)\b|"
+    r"(?:how often|how many times) (?:does|do|is) .{1,60}\b(?:occur|appear|used?|contain\w*)\b|"
+    r"(?:count|number of|how many) (?:the |all )?(?:letters?|words?|vowels?|characters?|syllables?|consonants?|digits)\b|"
+    r"(?:what|which) (?:day of the week|weekday|day|date) (?:is|was|will|does|falls?|comes?)\b|is \d{3,4} a leap year|"
+    r"how many days (?:are|is|lie|pass) (?:there )?(?:from|between|until)|"
+    r"classify|sentiment|(?:is|are) (?:this|these|the following) (?:\w+ ){1,3}(?:positive|negative|spam)|"
+    r"(?:which|what) (?:category|label|language is this))",
     re.IGNORECASE | re.DOTALL,
+)
+_HARD = re.compile(
+    r"\b(?:analy[sz]\w+|contrast|evaluate|assess\w*|design|strateg\w+|trade-?offs?|argu(?:e|ment)|step[- ]by[- ]step|"
+    r"deduc\w+|infer\w*|puzzle|riddle|deriv\w+|mechanism|justif\w+|critiqu\w+|suppose|assum(?:e|ing)|given that|"
+    r"implications?|essay|thesis|research|report|if\b.{0,120}\bthen)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+_REASONING = re.compile(
+    r"\b(?:why|explain|compare|plan|how (?:does|do|would|can|could|should|many|much|long|often|fast))\b", re.IGNORECASE
+)
+_EVERYDAY = re.compile(
+    r"(?:what|which|who|whose|where|when|why|how|can|could|would|will|do|does|did|is|are|was|were|have|has|tell|give|name"
+    r"|suggest|write|make|list|think|find|describe|provide|help|create|come|any|ideas|i|my|we|me)\b",
+    re.IGNORECASE,
+)
+_UNCOMMON = re.compile(
+    # Formulas and codes, long lower-case words, endings of the sciences: an expert's words make no everyday question.
+    r"\d|[=<>^_{}\[\]\\|@#$%&*+/→⇌]|\b[a-z]+[A-Z]|\b[A-Z]{2,}\b|\b[a-z]\w{11,}|"
+    r"\b(?!(?:provid|insid|outsid|besid|asid|guid|divid|rid|worldwid|releas|increas|decreas|purchas|phras|databas|airplan"
+    r"|premi|medi|stadi|websit|favou?rit|invit|polit|opposit|definit|topic|comic|music|clothe)(?:e|es|ed|um|ums|s)\b)"
+    r"\w{3,}(?:ase|yl|ane|ene|yne|oid|ium|ide|ite|ism|ics|amine|idine|urine|osine|anine|ology|onomy|metry|genic|lysis"
+    r"|phage|cyte|trophy|uous|atrial|aneous|ular|ergic|etic)s?\b"
 )
 _EXTRACTION = re.compile(
     r"\b(?:extract|pull out|list (?:all|every|the) (?:\w+ ){0,3}(?:in|from|mentioned)|"
@@ -81,14 +90,17 @@ _REWRITING = re.compile(
     re.IGNORECASE,
 )
 _FACT = re.compile(
-    r"(?:what(?:'s| is| was) the (?:capital(?: city)?|currency|population|flag|language|official language|area code|"
-    r"colou?r|national \w+|longest river|highest mountain|largest \w+|smallest \w+|plural|opposite|time zone) "
-    r"(?:of|in) (?:the )?[\w'-]+(?: [\w'-]+){0,2}|"
-    r"who (?:wrote|painted|composed|invented|discovered|directed|sang|founded) "
-    r"(?:the )?['\"\w-]+(?: ['\"\w-]+){0,4}|(?:when|what year|in (?:what|which) year) (?:was|did|were|is) "
-    r"[\w'-]+(?: [\w'-]+){0,3} (?:born|founded|built|end|ended|begin|start|started|independent)|"
-    r"(?:in )?(?:which|what) (?:country|continent|city) (?:is|are|has|was) [\w'-]+(?: [\w'-]+){0,3}|"
-    r"how (?:many days|many months) (?:are )?in a (?:week|year|leap year)|where is [\w'-]+(?: [\w'-]+){0,2})[?.! ]*",
+    # What is asked about is a name in capitals, where small letters might name a nerve or a salt.
+    r"(?:(?:what(?:'s| is| was)|which city is|name|tell me) the (?:capital(?: city)?|currency|population|flag|language"
+    r"|official language|area code|national \w+|longest river|highest mountain|largest \w+|smallest \w+|time zone) "
+    r"(?:of|in) (?:the )?(?-i:[A-Z])[\w'-]*(?: [\w'-]+){0,2}|what(?:'s| is) the (?:plural|opposite) of [\w'-]+|"
+    r"who (?:wrote|painted|composed|directed|sang|founded) (?:the )?['\"\w-]+(?: ['\"\w-]+){0,4}|"
+    r"(?:when|what year|in (?:what|which) year) (?:was|did|were|is) "
+    r"(?:the )?(?-i:[A-Z])[\w'-]*(?: [\w'-]+){0,3} (?:born|founded|built|end|ended|begin|start|started|independent)|"
+    r"(?:in|on )?(?:which|what) (?:country|continent|city) (?:is|are|has|was) (?-i:[A-Z])[\w'-]*(?: [\w'-]+){0,3}|"
+    r"how many (?:days|months|weeks) (?:are )?(?:there )?in (?:a (?:week|year|leap year)|(?-i:[A-Z])[a-z]+)|"
+    r"where is (?:the )?(?-i:[A-Z])[\w'-]*(?: [\w'-]+){0,2}|"
+    r"(?-i:[A-Z])[\w'-]*(?: [\w'-]+){0,2}'s (?:capital|currency) is(?: called)? what)[?.! ]*",
     re.IGNORECASE,
 )  # fmt: skip
 
@@ -97,30 +109,37 @@ def task_of(last: str, before: str = "") -> Task:
     """The kind of task that ``last``, the last turn of the user, sets after the turns in ``before``."""
     cut = max(len(last), len(before)) > 2 * SCAN_CHARS
     text, earlier = ends(last).strip(), ends(before)
-    plain = _EMOJI.sub("", text).strip()
-    if (len(plain) <= FACT_CHARS and _GREETING.fullmatch(plain) and _STARTS_HELLO.match(plain)) or (text and not plain):
-        # "ok", "thanks" and the like may be consent to something grave that was asked before.
-        return "critical_decision" if _CRITICAL.search(earlier) else "unknown" if cut else "greeting"
-    if _CRITICAL.search(text) or _CRITICAL.search(earlier):
+    if is_grave(text) or is_grave(earlier):
         return "critical_decision"
-    if len(text) <= FACT_CHARS and not earlier:
+    if is_greeting(text):
+        # "ok" and the like may be consent to something grave that was asked in words nobody here knows.
+        return "unknown" if cut or (earlier and _CONSENT.match(text)) else "greeting"
+    task = _worded(without_courtesies(text), bool(earlier))
+    return "unknown" if cut and task in _EASY else task
+
+
+_EASY: frozenset[Task] = frozenset({"simple_fact", "arithmetic", "rewriting", "extraction", "mechanical", "everyday"})
+
+
+def _worded(text: str, in_talk: bool) -> Task:
+    if len(text) <= FACT_CHARS and not in_talk:
         if _ARITHMETIC.fullmatch(text):
             return "arithmetic"
         if _FACT.fullmatch(text):
             return "simple_fact"
-    task = _worded(text)
-    return "unknown" if cut and task in ("rewriting", "extraction") else task
-
-
-def _worded(text: str) -> Task:
-    if _CODE.search(text):
-        return "code"
-    if _MATHS.search(text):
-        return "maths"
-    if _REWRITING.search(text):
-        return "rewriting"
-    if _EXTRACTION.search(text):
-        return "extraction"
+    kinds: tuple[tuple[Task, re.Pattern[str]], ...] = (
+        ("code", _CODE),
+        ("maths", _MATHS),
+        ("rewriting", _REWRITING),
+        ("extraction", _EXTRACTION),
+        ("reasoning", _HARD),
+        ("mechanical", _MECHANICAL),
+    )
+    for task, words in kinds:
+        if words.search(text):
+            return task
+    if len(text) <= EVERYDAY_CHARS and text.isascii() and _EVERYDAY.match(text) and not _UNCOMMON.search(text):
+        return "everyday"
     return "reasoning" if _REASONING.search(text) else "unknown"
 
 

@@ -19,6 +19,8 @@ TIERS: Mapping[Task, Tier] = {
     "arithmetic": "balanced",
     "extraction": "balanced",
     "rewriting": "balanced",
+    "mechanical": "balanced",
+    "everyday": "balanced",
     "code": "large",
     "maths": "large",
     "reasoning": "large",
