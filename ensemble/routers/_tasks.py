@@ -49,7 +49,7 @@ _MECHANICAL = re.compile(
     r"(?:sort|order|arrange|rank|put|list|write) .{1,400}\b(?:(?:ascending|descending|alphabetical|numerical|reverse"
     r"|increasing|decreasing) order|alphabetically)|(?:sort|alphabeti[sz]e|reverse) (?:these|this|the)\b|"
     r"(?:how often|how many times) (?:does|do|is) .{1,60}\b(?:occur|appear|used?|contain\w*)\b|"
-    r"(?:count|number of|how many) (?:the |all )?(?:letters?|words?|vowels?|characters?|syllables?|consonants?|digits)\b|"
+    r"(?:count|number of|how many) (?:the |all )?(?:letters?|words?|vowels?|characters?|syllables?|digits)\b|"
     r"(?:what|which) (?:day of the week|weekday|day|date) (?:is|was|will|does|falls?|comes?)\b|is \d{3,4} a leap year|"
     r"how many days (?:are|is|lie|pass) (?:there )?(?:from|between|until)|"
     r"classify|sentiment|(?:is|are) (?:this|these|the following) (?:\w+ ){1,3}(?:positive|negative|spam)|"
@@ -66,14 +66,39 @@ _REASONING = re.compile(
     r"\b(?:why|explain|compare|plan|how (?:does|do|would|can|could|should|many|much|long|often|fast))\b", re.IGNORECASE
 )
 _EVERYDAY = re.compile(
-    r"(?:what|which|who|whose|where|when|why|how|can|could|would|will|do|does|did|is|are|was|were|have|has|tell|give|name"
-    r"|suggest|write|make|list|think|find|describe|provide|help|create|come|any|ideas|i|my|we|me)\b",
+    # What the world is like, or something to be made. Whether somebody may or must do a thing is no everyday question,
+    # nor is what befell a person: both may turn on what only an expert sees.
+    r"(?:how (?:do|can) i\b|(?:what|which|who|whose|where|when|why|how)\b(?!.*\b(?:i|i'm|my|me|our|we|us|he|she"
+    r"|him|her"
+    r"|they|them|his|their)\b)|(?:(?:can|could|would|will) you )?(?:please )?(?:tell|give|name|suggest|write|make|list"
+    r"|think|find|describe|provide|help|create|come|ideas|show|recite|sing|invent)\b)(?P<rest>.*)",
+    re.IGNORECASE | re.DOTALL,
+)
+_PASTIME = re.compile(
+    # An unknown danger has no word here, so the topic must be a known harmless one.
+    r"\b(?:recipes?|cook\w*|bak(?:e|es|ing)|cakes?|pancakes?|cookies|dinner|breakfast|lunch|picnic|soup|pasta"
+    r"|pizza|salad"
+    r"|bread|cheese|coffee|tea|wine|fruit|dessert|movies?|films?|songs?|music|bands?|albums?|singers?|actors?|books?"
+    r"|novels?|authors?|poets?|poems?|haikus?|limericks?|stor(?:y|ies)|fairy tales?|jokes?|puns?"
+    r"|tongue twisters?|games?"
+    r"|trivia|chess|football|soccer|tennis|basketball|olympic\w*|birthdays?|weddings?|part(?:y|ies)|gifts?|presents?"
+    r"|holidays?|christmas|halloween|vacation|trips?|travel\w*|hotels?|beach\w*|hik(?:e|es|ing)|camping|museums?"
+    r"|countr(?:y|ies)|continents?|cit(?:y|ies)|rivers?|mountains?|lakes?|islands?|flags?|anthem|languages?"
+    r"|(?:another|the) words?"
+    r"|synonyms?|antonyms?|rhymes?|spell(?:ing)?|nicknames?|names?|titles?|slogans?|taglines?|captions?|tweets?|toast"
+    r"|e-?mail|letter|invitation|greeting card|thank[- ]you note|speech|compliments?|quotes?|proverbs?|hobb(?:y|ies)"
+    r"|ideas|rain(?:y|bow)|snow|weather|seasons?|summer|winter|sky|moon|stars?|planets?|sunset|colou?rs?"
+    r"|flowers?|trees?"
+    r"|garden|cats?|kittens?|dogs?|pupp(?:y|ies)|pets?|birds?|penguins?|elephants?|tigers?|lions?|horses?|fish"
+    r"|animals?"
+    r"|clothes|outfits?|shoes|paint(?:ings?|ed|ers?)|artists?|dances?|guitar|piano|knit\w*|origami|photos?|taste)\b",
     re.IGNORECASE,
 )
 _UNCOMMON = re.compile(
     # Formulas and codes, long lower-case words, endings of the sciences: an expert's words make no everyday question.
-    r"\d|[=<>^_{}\[\]\\|@#$%&*+/→⇌]|\b[a-z]+[A-Z]|\b[A-Z]{2,}\b|\b[a-z]\w{11,}|"
-    r"\b(?!(?:provid|insid|outsid|besid|asid|guid|divid|rid|worldwid|releas|increas|decreas|purchas|phras|databas|airplan"
+    r"\d|[=<>^_{}\[\]\\|@#$%&*+/→⇌]|\b[a-z]+[A-Z]|\b[A-Z]{2,}\b|\b[A-Z]\w+[-–][A-Z]|\b[a-z]\w{11,}|"
+    r"\b(?!(?:provid|insid|outsid|besid|asid|guid|divid|rid|worldwid|releas|increas|decreas|purchas|phras"
+    r"|databas|airplan"
     r"|premi|medi|stadi|websit|favou?rit|invit|polit|opposit|definit|topic|comic|music|clothe)(?:e|es|ed|um|ums|s)\b)"
     r"\w{3,}(?:ase|yl|ane|ene|yne|oid|ium|ide|ite|ism|ics|amine|idine|urine|osine|anine|ology|onomy|metry|genic|lysis"
     r"|phage|cyte|trophy|uous|atrial|aneous|ular|ergic|etic)s?\b"
@@ -138,7 +163,9 @@ def _worded(text: str, in_talk: bool) -> Task:
     for task, words in kinds:
         if words.search(text):
             return task
-    if len(text) <= EVERYDAY_CHARS and text.isascii() and _EVERYDAY.match(text) and not _UNCOMMON.search(text):
+    plain = len(text) <= EVERYDAY_CHARS and text.isascii() and not _UNCOMMON.search(text)
+    asked = _EVERYDAY.match(text) if plain else None
+    if asked and _PASTIME.search(asked["rest"]):
         return "everyday"
     return "reasoning" if _REASONING.search(text) else "unknown"
 

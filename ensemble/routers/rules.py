@@ -102,10 +102,11 @@ class Rule(BaseModel):
 class Rules(Router):
     """Send a request to the member of the first of ``rules`` that holds, else to the one for its kind of task.
 
-    Greetings and plain look-ups go to ``small``, short sums, extraction and rewriting to ``balanced``, all else, and
-    what is not recognised, to ``large``; so does a request with tools or images that no rule names. The words are
-    English, with greetings of some more languages: other texts count as unknown. The quality of members is not
-    predicted.
+    Greetings and plain look-ups go to ``small``; sums, extraction, rewriting, mechanical work (convert, sort, count)
+    and everyday questions to ``balanced``; all else, and what is not recognised, to ``large``; so does a request with
+    tools or images that no rule names. A word of medicine, law, money, safety or running systems makes a text critical
+    before anything else. The words are English, the greetings of some twenty languages: other texts count as unknown.
+    The quality of members is not predicted.
 
     Attributes:
         small: member for what every model can do.

@@ -26,6 +26,8 @@ _FENCED = ("{answer}", "```json\n{answer}\n```", "Here is the JSON:\n\n```json\n
 
 def put(work: Work, answer: str, tier: str, asked: str, *about: object) -> str:
     """``answer`` in words, as long as ``tier`` tends to be and ``asked`` wants it; ``about`` draws the way."""
+    if work.spoken:
+        return answer
     if work.checker == "json":
         return pick(_FENCED, "fence", *about).format(answer=answer)
     if work.checker == "sequence":

@@ -53,6 +53,7 @@ class Work:
     Attributes:
         wrongs: plausible wrong answers, the most tempting first; at least one, none equal to ``truth``.
         steps: one or two sentences that lead to the answer, which stands in them as ``{answer}``.
+        spoken: said as it stands, with no words around it.
     """
 
     kind: str
@@ -61,6 +62,7 @@ class Work:
     wrongs: tuple[str, ...]
     difficulty: float
     steps: str = ""
+    spoken: bool = False
 
     def __post_init__(self) -> None:
         unlike = tuple(dict.fromkeys(wrong for wrong in self.wrongs if wrong != self.truth))
@@ -90,9 +92,9 @@ class Form:
         """The prompt with ``values`` in its holes."""
         return _HOLE.sub(lambda hole: values[hole.group(1)], self.wording)
 
-    def read(self, text: str) -> dict[str, str] | None:
-        """What stands in the holes, None where ``text`` holds no such wording."""
-        found = self._pattern.search(text)
+    def read(self, text: str, *, whole: bool = False) -> dict[str, str] | None:
+        """What stands in the holes, None where ``text`` holds no such wording, or is more than it if ``whole``."""
+        found = self._pattern.fullmatch(text.strip()) if whole else self._pattern.search(text)
         return None if found is None else found.groupdict()
 
 
@@ -111,6 +113,7 @@ class Pattern:
         work: the answer for what stands in the holes; raises ValueError where that makes no sense.
         tool: the tool definition that its requests carry, None for none.
         replies: what the assistant said between the turns of a conversation.
+        whole: nothing stands around its prompts, which mean another thing where something does.
     """
 
     kind: str
@@ -119,6 +122,7 @@ class Pattern:
     work: Callable[[Values], Work]
     tool: Mapping[str, object] | None = None
     replies: tuple[str, ...] = field(default=("Noted.", "All right.", "Understood."))
+    whole: bool = False
 
 
 def forms(patterns: Mapping[str, str], *wordings: str) -> tuple[Form, ...]:

@@ -61,8 +61,9 @@ def _task(rng: Random, name: str) -> Task:
     # A pattern draws only roughly at the level, so the nearest of a few tries is taken.
     work, values = min(found, key=lambda each: abs(each[0].difficulty - level))
     turns = rng.choice(pattern.forms).render(values).split(NEXT_TURN)
-    turns[0] = rng.choice(_OPENINGS) + turns[0]
-    turns[-1] += rng.choice(_CLOSINGS) if work.checker in ("number", "text") else ""
+    if not pattern.whole:
+        turns[0] = rng.choice(_OPENINGS) + turns[0]
+        turns[-1] += rng.choice(_CLOSINGS) if work.checker in ("number", "text") else ""
     return Task(
         id=name,
         kind=work.kind,

@@ -7,9 +7,11 @@ from ensemble.simulator.tasks import (
     calls,
     code,
     counting,
+    critical,
     dates,
     dialogue,
     extraction,
+    greeting,
     knowledge,
     logic,
     ordering,
@@ -18,7 +20,21 @@ from ensemble.simulator.tasks import (
 from ensemble.simulator.tasks.base import Pattern
 
 # Arithmetic comes last: its forms take almost anything with a number in it.
-_HOMES = (calls, dialogue, extraction, code, dates, units, counting, ordering, logic, knowledge, arithmetic)
+_HOMES = (
+    greeting,
+    critical,
+    calls,
+    dialogue,
+    extraction,
+    code,
+    dates,
+    units,
+    counting,
+    ordering,
+    logic,
+    knowledge,
+    arithmetic,
+)
 PATTERNS: Sequence[Pattern] = tuple(pattern for home in _HOMES for pattern in home.PATTERNS)
 BY_KIND: Mapping[str, Sequence[Pattern]] = {
     kind: tuple(pattern for pattern in PATTERNS if pattern.kind == kind) for kind in sorted({p.kind for p in PATTERNS})

@@ -33,7 +33,7 @@ def _solve(asked: tuple[str, ...], tools: frozenset[str] | None) -> Work | None:
 
 def _read(pattern: Pattern, text: str) -> Work | None:
     for form in pattern.forms:
-        values = form.read(text)
+        values = form.read(text, whole=pattern.whole)
         if values is None:
             continue
         try:

@@ -212,7 +212,7 @@ async def test_large_models_solve_easy_tasks_of_every_kind(sim: Simulator, http:
     easy = [task for task in make_tasks(300, seed=21) if task.difficulty < 0.3]
     marks = await shares(http, sim, "birch-large", easy)
     kinds = {task.kind for task in easy}
-    assert kinds == set(BY_KIND)
+    assert kinds == set(BY_KIND) - {"critical"}, "no critical decision is that easy"
     assert {"dialogue", "tool_call"} < kinds
     assert all(marks[kind] > 0.7 for kind in kinds), marks
 

@@ -24,7 +24,7 @@ async def test_steps_are_taken_in_order_then_life_goes_on(sim: Simulator, http: 
     assert (await post(http, sim))[0] == 529
     assert (await post(http, sim))[0] == 200
     assert (await post(http, sim))[1]["choices"][0]["message"]["content"] == "scripted"
-    assert "simulated" in (await post(http, sim))[1]["choices"][0]["message"]["content"]
+    assert "Hello" in (await post(http, sim))[1]["choices"][0]["message"]["content"]
     assert [served.fault for served in sim.served] == ["529", None, None, None]
     assert sim.served[1].ended is not None
     assert sim.served[1].ended - sim.served[1].started >= 0.01
