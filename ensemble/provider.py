@@ -88,6 +88,19 @@ class Selective(Protocol):
         ...
 
 
+@runtime_checkable
+class TokenCounter(Protocol):
+    """A connection whose provider tells beforehand how many tokens a prompt has."""
+
+    async def count_tokens(self, model: str, prompt: Prompt) -> int:
+        """Input tokens of ``prompt``, free of charge.
+
+        Raises:
+            CallFailed: as ``Connection.complete``.
+        """
+        ...
+
+
 class Provider(Plugin):
     """A wire format and where it is spoken. Keys are named by environment variable or file, never held as options."""
 

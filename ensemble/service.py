@@ -14,6 +14,7 @@ from uuid_utils import uuid7
 from ensemble import identity
 from ensemble.config import Settings, load, unloadable
 from ensemble.connections import Link, Links, close, connect, dropped, fleet_of
+from ensemble.counting import count_tokens
 from ensemble.errors import ConfigError, Overloaded, StoreError, StoreUnavailable
 from ensemble.events import Listener, nobody
 from ensemble.fanout import Stragglers
@@ -143,6 +144,12 @@ class Service:
             if router.on_disconnect == "cancel":
                 task.cancel()
             raise
+
+    async def count_tokens(self, request: Request) -> int:
+        """Input tokens of ``request``, which is not answered. Raises as ``ensemble.counting.count_tokens``."""
+        if self.draining:
+            raise Overloaded("the service is shutting down; ask another instance", retry_after_s=5)
+        return await count_tokens(request, self.pipeline.router(request.model), self.fleet)
 
     async def check(self) -> None:
         """Whether requests can be answered now.

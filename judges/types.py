@@ -65,13 +65,20 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One turn of a conversation."""
+    """One turn of a conversation.
+
+    Attributes:
+        failed: the turn of a tool tells of an error.
+        cache_control: Anthropic's marker after this turn: what stands before it may be kept in the provider's cache.
+    """
 
     role: Role
     content: str | tuple[Part, ...] = ""
     name: str | None = None
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None
+    failed: bool = False
+    cache_control: Mapping[str, object] | None = None
 
     @property
     def text(self) -> str:
@@ -99,7 +106,8 @@ class Prompt:
         tools: tool definitions in OpenAI's function shape (``{"type": "function", "function": {...}}``).
         tool_choice: OpenAI's ``tool_choice``, or None where the client named none.
         top_logprobs: alternatives wanted per output token (0 to 20), or None for no logprobs.
-        options: the remaining sampling options by their wire names (``temperature``, ``top_p``, ...).
+        options: the remaining sampling options by their wire names (``temperature``, ``top_p``, ...); what only one
+            wire format has stands under the name of that format.
     """
 
     messages: tuple[Message, ...]
@@ -148,6 +156,7 @@ class Completion:
         logprobs: one per output token, or None where the provider gives none.
         model: the model id that the provider returned, which may differ from the one asked for.
         first_token_s: seconds to the first token, known only where the answer was streamed.
+        stop_sequence: the one of ``Prompt.stop`` that ended the answer, where the provider tells it.
         reasoning: provider state to hand back to the same member on a later turn.
         dropped: wire names of parameters that this provider or model does not take and that were not sent.
         partial: the answer was cut off by a failure; ``text`` is what had arrived.
@@ -162,6 +171,7 @@ class Completion:
     system_fingerprint: str | None = None
     provider_request_id: str | None = None
     first_token_s: float | None = None
+    stop_sequence: str | None = None
     reasoning: tuple[OpaquePart, ...] = ()
     dropped: tuple[str, ...] = ()
     partial: bool = False

@@ -3,6 +3,7 @@
 ``scripts/fix`` writes them, ``scripts/check`` fails where they differ from the code.
 """
 
+import importlib
 import inspect
 import sys
 from enum import Enum
@@ -74,6 +75,13 @@ def errors() -> str:
     told = sorted((c.status, c.code, (inspect.getdoc(c) or "").splitlines()[0]) for c in classes if c.status != 500)
     rows = [f"| {status} | `{code}` | {_cell(doc)} |" for status, code, doc in told]
     return "\n".join(["| status | code | meaning |", "|---|---|---|", *rows]) + "\n"
+
+
+def parameters(dialect: str) -> str:
+    """What becomes of every parameter of a protocol."""
+    table = importlib.import_module(f"ensemble.dialects.{dialect}").PARAMS
+    rows = [f"| `{param.name}` | {param.fate} | {_cell(param.note)} |" for param in table]
+    return "\n".join(["| parameter | is | how |", "|---|---|---|", *rows]) + "\n"
 
 
 def commands() -> str:

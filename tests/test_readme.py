@@ -95,7 +95,11 @@ def test_every_command_route_and_part_is_named() -> None:
     for folder in ("ensemble/cli", "ensemble/routers", "ensemble/providers", "judges/heuristics", "judges/llm"):
         for file in (ROOT / folder).glob("[!_]*.py"):
             assert re.search(rf"`(ensemble )?{file.stem}`", TEXT), f"{file} is not in the README"
-    routes = re.findall(r'@routes\.\w+\("([^"{]+)', (ROOT / "ensemble/server/api.py").read_text(encoding="utf-8"))
+    routes = [
+        route
+        for file in (ROOT / "ensemble/server").glob("*.py")
+        for route in re.findall(r'@routes\.\w+\("([^"{]+)', file.read_text(encoding="utf-8"))
+    ]
     assert routes
     for route in routes:
         assert route.rstrip("/") in TEXT, f"{route} is not in the README"

@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Discriminator, Field, StrictBool, StringConstraints, Tag, model_validator
 
-from ensemble.dialects._openai_turns import MOST_INTEGER, JsonObject, Turn, Wire, one_of_shapes, refused, tagged, wrong
+from ensemble.dialects._openai_turns import Turn
+from ensemble.dialects._wire import MOST_INTEGER, Extension, JsonObject, Wire, one_of_shapes, refused, tagged, wrong
 
 FunctionName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
 
@@ -93,18 +94,6 @@ class StreamOptions(Wire):
 
     include_usage: StrictBool | None = None
     include_obfuscation: Annotated[StrictBool | None, refused("chunks are not padded", unless=(False,))] = None
-
-
-class Extension(Wire):
-    """Our own part of a body: the OpenAI client sends it by ``extra_body={"ensemble": {...}}``.
-
-    Attributes:
-        include: parts of the record that the reply is to hold.
-        deadline_s: most seconds until the answer; left out, the router's own.
-    """
-
-    include: tuple[Literal["candidates", "verdict"], ...] = ()
-    deadline_s: float | None = Field(None, gt=0, le=3600)
 
 
 def _some(most: int) -> Callable[[tuple[str, ...]], tuple[str, ...]]:

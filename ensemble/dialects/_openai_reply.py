@@ -1,36 +1,21 @@
 """What goes back to a client of OpenAI's Chat Completions: a reply, the chunks of a stream, an error."""
 
-import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-
-import orjson
+from collections.abc import Iterator
 
 from ensemble.dialects import extension
-from ensemble.errors import EnsembleError
+from ensemble.dialects.dialect import Asked, Problem, frame, pieces
 from ensemble.types import Answer
-from judges.types import Completion, Prompt, TokenLogprob, ToolCall, Usage
+from judges.types import Completion, TokenLogprob, ToolCall, Usage
 
 PREFIX = "chatcmpl-"
 """Stands before our request id in the ``id`` of a reply."""
+KEEP_ALIVE = b": keep-alive\n\n"
+"""A comment, which every client skips."""
 PIECE = 256
 """Characters of text per chunk: the whole text is known by then, so small pieces would only cost time."""
 UNLIKELY = -9999.0
 """OpenAI's number for a logprob too small to state; JSON has no infinity."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """A body that was understood. ``include`` names the parts of the record that the reply is to hold."""
-
-    model: str
-    prompt: Prompt
-    stream: bool = False
-    include_usage: bool = False
-    include: frozenset[extension.Part] = frozenset()
-    deadline_s: float | None = None
-    user: str | None = None
-    metadata: Mapping[str, str] = field(default_factory=dict)
+_DONE = b"data: [DONE]\n\n"
 
 
 def render(answer: Answer, asked: Asked) -> dict[str, object]:
@@ -69,30 +54,26 @@ def chunks(answer: Answer, asked: Asked) -> Iterator[dict[str, object]]:
     yield {**head, "choices": [], "usage": _usage(said.usage), **about}
 
 
-def render_error(error: EnsembleError) -> dict[str, object]:
-    """The body of an error, as the official client reads it; ``candidates`` tells what became of each, where known."""
-    said = error_object(str(error), status=error.status, code=error.code, param=error.param)
-    if failed := extension.failures(error):
-        said["candidates"] = failed
-    return {"error": said}
+def frames(answer: Answer, asked: Asked) -> Iterator[bytes]:
+    """As ``Dialect.frames``."""
+    for chunk in chunks(answer, asked):
+        yield frame(chunk)
+    yield _DONE
 
 
-def error_object(message: str, *, status: int, code: str, param: str | None = None) -> dict[str, object]:
-    """OpenAI's error object for an HTTP status."""
-    if status == 429:
-        kind = code if code == "insufficient_quota" else "rate_limit_error"
+def render_error(problem: Problem, request_id: str) -> dict[str, object]:
+    """As ``Dialect.render_error``; OpenAI's errors have no place for the id of the request."""
+    if problem.status == 429:
+        kind = problem.code if problem.code == "insufficient_quota" else "rate_limit_error"
     else:
-        kind = "server_error" if status >= 500 else "invalid_request_error"
-    return {"message": message, "type": kind, "param": param, "code": code}
+        kind = "server_error" if problem.status >= 500 else "invalid_request_error"
+    said = {"message": problem.message, "type": kind, "param": problem.param, "code": problem.code}
+    return {"error": {**said, "candidates": problem.candidates} if problem.candidates else said}
 
 
-def dumps(value: Mapping[str, object]) -> bytes:
-    """JSON text. Lone surrogates, which a model may have written, become the replacement character."""
-    try:
-        return orjson.dumps(value)
-    except TypeError:
-        text = json.dumps(value, ensure_ascii=False)
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+def error_frame(problem: Problem, request_id: str) -> bytes:
+    """As ``Dialect.error_frame``."""
+    return frame(render_error(problem, request_id))
 
 
 def _head(answer: Answer, kind: str) -> dict[str, object]:
@@ -125,19 +106,13 @@ def _content(said: Completion) -> dict[str, object]:
 def _deltas(said: Completion, *, whole: bool) -> Iterator[dict[str, object]]:
     key = "refusal" if said.finish_reason == "refusal" else "content"
     yield {"role": "assistant", "content": None if said.tool_calls or key == "refusal" else "", "refusal": None}
-    for piece in _pieces(said.text, whole=whole):
+    for piece in pieces(said.text, max(1, len(said.text)) if whole else PIECE):
         yield {key: piece}
     for index, call in enumerate(said.tool_calls):
         told = _tool_call(call)
         yield {"tool_calls": [{"index": index, **told, "function": {"name": call.name, "arguments": ""}}]}
-        for piece in _pieces(call.arguments, whole=False):
+        for piece in pieces(call.arguments, PIECE):
             yield {"tool_calls": [{"index": index, "function": {"arguments": piece}}]}
-
-
-def _pieces(text: str, *, whole: bool) -> Iterator[str]:
-    size = max(1, len(text)) if whole else PIECE
-    for start in range(0, len(text), size):
-        yield text[start : start + size]
 
 
 def _tool_call(call: ToolCall) -> dict[str, object]:

@@ -1,83 +1,13 @@
-"""The turns of a conversation in OpenAI's Chat Completions, and what every object of that protocol has in common.
+"""The turns of a conversation in OpenAI's Chat Completions.
 
 Source: OpenAI's API reference, as typed by ``openai`` 3.54 in ``types/chat``.
 """
 
-import math
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, LiteralString, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    Tag,
-    model_validator,
-)
-from pydantic_core import PydanticCustomError
+from pydantic import Field, Tag, model_validator
 
-MOST_INTEGER = 2**63 - 1
-"""SQLite and orjson hold no larger integer."""
-
-
-class Wire(BaseModel):
-    """One JSON object of the protocol: exact types, no unknown keys, no NaN."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
-
-
-def plain(value: object) -> object:
-    """Free-form JSON that every provider and the store can write again; the parser alone lets NaN and 1e999 through."""
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError("it holds NaN or an infinite number, which JSON does not have")
-    if isinstance(value, int) and not -MOST_INTEGER <= value <= MOST_INTEGER:
-        raise ValueError("it holds an integer that does not fit into 64 bits")
-    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        plain(inner)
-    return value
-
-
-def refused(mend: str, *, unless: tuple[object, ...] = ()) -> AfterValidator:
-    """Refuse a parameter of the protocol that is not offered; null and the values of ``unless`` ask for nothing."""
-
-    def check(value: object) -> object:
-        if value is None or value in unless:
-            return value
-        raise ValueError(f"not supported here: {mend}")
-
-    return AfterValidator(check)
-
-
-def wrong(param: LiteralString, message: LiteralString) -> PydanticCustomError:
-    """An error about several keys, told of the one that the client should change."""
-    return PydanticCustomError("together", message, {"param": param})
-
-
-def tagged(key: str, *names: str) -> Discriminator:
-    """Choose among variants by ``key``. Tags stand in ``<>`` so that they can be told from keys in an error's place."""
-
-    def tag(value: object) -> str | None:
-        named = value.get(key) if isinstance(value, Mapping) else None
-        return f"<{named}>" if isinstance(named, str) else None
-
-    return Discriminator(
-        tag,
-        custom_error_type="variant",
-        custom_error_message=f"{key} must be one of {', '.join(names)}",
-    )
-
-
-def _shaped(value: object) -> str | None:
-    return "<text>" if isinstance(value, str) else "<parts>" if isinstance(value, list) else None
-
-
-def one_of_shapes(expected: str) -> Discriminator:
-    return Discriminator(_shaped, custom_error_type="shape", custom_error_message=f"input should be {expected}")
-
-
-JsonObject = Annotated[dict[str, Any], AfterValidator(plain)]
+from ensemble.dialects._wire import Wire, one_of_shapes, refused, tagged, wrong
 
 
 class TextContent(Wire):

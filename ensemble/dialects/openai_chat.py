@@ -4,18 +4,31 @@ The reply's ``id`` is ``chatcmpl-`` and our request id, ``model`` is the member 
 alone; what the panel and the judge cost stands in ``ensemble``.
 """
 
-import difflib
 from collections.abc import Iterable
 
 from pydantic import ValidationError
 
 from ensemble.dialects import _openai_body as body
 from ensemble.dialects import _openai_turns as turns
-from ensemble.dialects._openai_reply import PREFIX, Asked, chunks, dumps, error_object, render, render_error
+from ensemble.dialects._openai_reply import KEEP_ALIVE, PREFIX, chunks, error_frame, frames, render, render_error
+from ensemble.dialects._wire import Extension, first_finding
+from ensemble.dialects.dialect import Asked, dumps
 from ensemble.errors import InvalidRequest
 from judges.types import FilePart, ImagePart, Message, Part, Prompt, ResponseFormat, TextPart, ToolCall
 
-__all__ = ["NAME", "PREFIX", "Asked", "chunks", "dumps", "error_object", "parse", "render", "render_error"]
+__all__ = [
+    "KEEP_ALIVE",
+    "NAME",
+    "PREFIX",
+    "Asked",
+    "chunks",
+    "dumps",
+    "error_frame",
+    "frames",
+    "parse",
+    "render",
+    "render_error",
+]
 
 NAME = "openai-chat"
 """Recorded with every request that came in this dialect."""
@@ -30,9 +43,9 @@ def parse(data: bytes) -> Asked:
     try:
         asked = body.ChatRequest.model_validate_json(data)
     except ValidationError as error:
-        raise _first(error) from None
+        raise first_finding(error, body.ChatRequest.model_fields) from None
     _check_tool_turns(asked.messages)
-    ours = asked.ensemble or body.Extension()
+    ours = asked.ensemble or Extension()
     return Asked(
         model=asked.model,
         prompt=_prompt(asked),
@@ -42,33 +55,6 @@ def parse(data: bytes) -> Asked:
         deadline_s=ours.deadline_s,
         user=asked.user,
         metadata=asked.metadata or {},
-    )
-
-
-def _first(error: ValidationError) -> InvalidRequest:
-    """The first finding of pydantic as one sentence that names the key and what would be right."""
-    found = error.errors(include_url=False, include_input=False)[0]
-    # An error about several keys stands at their object and names the one to change.
-    place = [*found["loc"], *found.get("ctx", {}).get("param", "").split()]
-    param = ""
-    for step in place:
-        if isinstance(step, int):
-            param += f"[{step}]"
-        elif not step.startswith("<"):  # tags of variants, see _openai_turns
-            param += f".{step}" if param else step
-    if found["type"] == "json_invalid":
-        why = str(found["ctx"]["error"])
-        hint = "; half a surrogate pair is not text" if "hex escape" in why else ""
-        return InvalidRequest(f"the body is not valid JSON: {why}{hint}")
-    if found["type"] == "extra_forbidden":
-        known = body.ChatRequest.model_fields if len(place) == 1 else ()
-        near = difflib.get_close_matches(str(place[-1]), known, n=1)
-        return InvalidRequest(
-            f"unknown parameter: {param}" + (f"; did you mean {near[0]}?" if near else ""), param=param
-        )
-    message = found["msg"].removeprefix("Value error, ")
-    return InvalidRequest(
-        f"{param}: {message[:1].lower()}{message[1:]}" if param else f"the body: {message}", param=param or None
     )
 
 

@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from ensemble.native import ANTHROPIC
 from ensemble.provider import Delta
-from ensemble.providers._anthropic_request import BLOCK
 from ensemble.providers._shapes import WrongShape, array, count, known, mapping, table, text
 from judges.types import Completion, FinishReason, OpaquePart, ToolCall, Usage
 
@@ -62,6 +62,7 @@ class Gathered:
     _model: str | None = None
     _id: str | None = None
     _explanation: str | None = None
+    _stopped_by: str | None = None
 
     @property
     def begun(self) -> bool:
@@ -112,7 +113,7 @@ class Gathered:
                 case "tool_use":
                     calls.append(_call(block))
                 case _:
-                    reasoning.append(OpaquePart(origin="", data={"type": BLOCK, "block": whole}))
+                    reasoning.append(OpaquePart(origin="", data={"type": ANTHROPIC, "block": whole}))
         finish = FINISH.get(self.finish or "", "other")
         if not said and finish == "refusal" and self._explanation:
             said.append(self._explanation)
@@ -123,6 +124,7 @@ class Gathered:
             usage=usage_of(self._usage),
             model=self._model,
             provider_request_id=self._id,
+            stop_sequence=self._stopped_by,
             reasoning=tuple(reasoning),
             partial=partial,
         )
@@ -164,6 +166,7 @@ class Gathered:
 
     def _stop(self, holder: Mapping[str, object]) -> None:
         self.finish = text(holder.get("stop_reason"), "stop_reason") or self.finish
+        self._stopped_by = known(holder.get("stop_sequence")) or self._stopped_by
         self._explanation = known(mapping(holder.get("stop_details")).get("explanation")) or self._explanation
 
 

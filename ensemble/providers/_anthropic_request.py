@@ -1,20 +1,17 @@
 """From a prompt to the body of a message in Anthropic's wire format."""
 
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ensemble.errors import CallFailed
+from ensemble.native import ANTHROPIC, as_object
 from ensemble.providers._files import file_for_anthropic, image_for_anthropic
 from ensemble.providers._shapes import mapping
-from judges.types import FilePart, ImagePart, Message, OpaquePart, Part, Prompt, TextPart, ToolCall
+from judges.types import FilePart, ImagePart, Message, OpaquePart, Part, Prompt, TextPart
 
 SAMPLING_ENDED = "2026-10-21"
 """From this version of the API on, ``temperature``, ``top_p`` and ``top_k`` are answered with a 400."""
-
-BLOCK = "anthropic"
-"""``OpaquePart.data["type"]`` of a content block that only Anthropic can read; ``data["block"]`` holds it unchanged."""
 
 _SAMPLING = ("temperature", "top_p", "top_k")
 _OWN = frozenset(
@@ -29,6 +26,8 @@ _EFFORTS: Mapping[str, str] = {
     "xhigh": "xhigh",
     "max": "max",
 }
+_UNMARKED = frozenset({"thinking", "redacted_thinking"})
+"""Blocks that no cache marker may stand on."""
 _NO_ID = re.compile(r"[^a-zA-Z0-9_-]")
 
 
@@ -64,7 +63,7 @@ def body_of(model: str, prompt: Prompt, manner: Manner, *, stream: bool) -> tupl
     wishes = _Wishes(manner)
     wishes.take(prompt)
     body: dict[str, object] = {"model": model, "max_tokens": prompt.max_output_tokens}
-    if system := "\n\n".join(m.text for m in prompt.messages if m.role in ("system", "developer") and m.text):
+    if system := _system([m for m in prompt.messages if m.role in ("system", "developer") and m.text]):
         body["system"] = system
     body["messages"] = _turns(prompt.messages)
     body |= wishes.body
@@ -83,7 +82,10 @@ class _Wishes:
 
     def take(self, prompt: Prompt) -> None:
         for name, value in prompt.options.items():
-            if value is not None:
+            if name == ANTHROPIC:
+                for own, wanted in mapping(value).items():
+                    self._option(own, wanted)
+            elif value is not None:
                 self._option(name, value)
         self._put("stop", "stop_sequences", [stop for stop in prompt.stop if stop.strip()] or None)
         if any(not stop.strip() for stop in prompt.stop):
@@ -127,7 +129,7 @@ class _Wishes:
             self._put(name, name, value)
 
     def _tools(self, prompt: Prompt) -> None:
-        tools = [_tool(mapping(tool.get("function"))) for tool in prompt.tools if tool.get("type") == "function"]
+        tools = [_tool(tool) for tool in prompt.tools if tool.get("type") == "function"]
         self.left_out += [f"tools.{tool.get('type')}" for tool in prompt.tools if tool.get("type") != "function"]
         self._put("tools", "tools", tools or None)
         choice = _choice(prompt.tool_choice)
@@ -156,10 +158,11 @@ def _means_the_same(name: str, value: object) -> bool:
     return name == "service_tier" and value in ("auto", "standard_only")
 
 
-def _tool(function: Mapping[str, object]) -> dict[str, object]:
+def _tool(tool: Mapping[str, object]) -> dict[str, object]:
+    function = mapping(tool.get("function"))
     extras = {key: function[key] for key in ("description", "strict") if function.get(key) is not None}
     schema = function.get("parameters") or {"type": "object", "properties": {}}
-    return {"name": function.get("name"), "input_schema": schema, **extras}
+    return {"name": function.get("name"), "input_schema": schema, **extras, **mapping(tool.get(ANTHROPIC))}
 
 
 def _choice(choice: str | Mapping[str, object] | None) -> dict[str, object] | None:
@@ -170,6 +173,17 @@ def _choice(choice: str | Mapping[str, object] | None) -> dict[str, object] | No
     return {"type": "tool", "name": name} if name else None
 
 
+def _system(said: Sequence[Message]) -> str | list[dict[str, object]]:
+    """One text, or a block for each turn where a cache marker has to stand between them."""
+    if not any(message.cache_control for message in said):
+        return "\n\n".join(message.text for message in said)
+    return [_marked({"type": "text", "text": message.text}, message) for message in said]
+
+
+def _marked(block: Mapping[str, object], message: Message) -> dict[str, object]:
+    return {**block, "cache_control": message.cache_control} if message.cache_control else {**block}
+
+
 def _turns(messages: tuple[Message, ...]) -> list[dict[str, object]]:
     """Turns of user and assistant in alternation; results of tools are a user's, and stand at the start of the turn."""
     turns: list[tuple[str, list[Mapping[str, object]]]] = []
@@ -178,6 +192,8 @@ def _turns(messages: tuple[Message, ...]) -> list[dict[str, object]]:
             continue
         role = "assistant" if message.role == "assistant" else "user"
         blocks = list(_blocks(message))
+        if blocks and blocks[-1].get("type") not in _UNMARKED:
+            blocks[-1] = _marked(blocks[-1], message)
         if turns and turns[-1][0] == role:
             turns[-1][1].extend(blocks)
         elif blocks:
@@ -189,11 +205,12 @@ def _blocks(message: Message) -> Iterator[Mapping[str, object]]:
     parts = (TextPart(text=message.content),) if isinstance(message.content, str) else message.content
     content = [block for part in parts if (block := _block(part)) is not None]
     if message.role == "tool":
-        yield {"type": "tool_result", "tool_use_id": _id(message.tool_call_id or ""), "content": content}
+        failed = {"is_error": True} if message.failed else {}
+        yield {"type": "tool_result", "tool_use_id": _id(message.tool_call_id or ""), "content": content, **failed}
         return
     yield from content
     for call in message.tool_calls:
-        yield {"type": "tool_use", "id": _id(call.id), "name": call.name, "input": _input(call)}
+        yield {"type": "tool_use", "id": _id(call.id), "name": call.name, "input": as_object(call.arguments)}
 
 
 def _block(part: Part) -> Mapping[str, object] | None:
@@ -205,18 +222,9 @@ def _block(part: Part) -> Mapping[str, object] | None:
         case FilePart():
             return file_for_anthropic(part)
         case OpaquePart():
-            return mapping(part.data.get("block")) if part.data.get("type") == BLOCK else None
+            return mapping(part.data.get("block")) if part.data.get("type") == ANTHROPIC else None
 
 
 def _id(id: str) -> str:
     """Ids of other providers may hold what Anthropic's may not, and none at all for the oldest form of calls."""
     return _NO_ID.sub("_", id) or "call"
-
-
-def _input(call: ToolCall) -> Mapping[str, object]:
-    """Arguments as an object, which is the only form here; what another model wrote in another form stays readable."""
-    try:
-        value = json.loads(call.arguments or "{}")
-    except ValueError:
-        value = call.arguments
-    return value if isinstance(value, dict) else {"arguments": value}

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from ensemble.money import NANO
+from ensemble.native import DETAILS, THOUGHT
 from ensemble.provider import Delta
-from ensemble.providers._openai_request import DETAILS, THOUGHT
 from ensemble.providers._shapes import MOST, array, count, known, mapping, table, text
 from judges.types import Completion, FinishReason, OpaquePart, TokenLogprob, ToolCall, Usage
 

@@ -1,18 +1,15 @@
 """From a prompt to the body of a chat completion in OpenAI's wire format."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from ensemble.native import ANTHROPIC, DETAILS, THOUGHT
 from ensemble.providers._files import file_for_openai
+from ensemble.providers._shapes import mapping
 from judges.types import FilePart, ImagePart, Message, OpaquePart, Part, Prompt, ResponseFormat, TextPart
 
 TokenParameter = Literal["max_tokens", "max_completion_tokens"]
-
-THOUGHT = "reasoning_content"
-"""``OpaquePart.data["type"]`` of plain thoughts (DeepSeek, vLLM, llama.cpp); ``data["text"]`` holds them."""
-DETAILS = "reasoning_details"
-"""The same of OpenRouter's list, in ``data["details"]``."""
 
 _OURS = frozenset({"model", "messages", "stream", "stream_options", "n"})
 
@@ -38,15 +35,18 @@ def body_of(model: str, prompt: Prompt, manner: Manner, *, stream: bool) -> tupl
     Raises:
         CallFailed: a file that this format cannot carry.
     """
-    wanted: dict[str, object] = {name: value for name, value in prompt.options.items() if name not in _OURS}
+    wanted: dict[str, object] = {
+        name: value for name, value in prompt.options.items() if name not in _OURS and name != ANTHROPIC
+    }
     left_out = [name for name in prompt.options if name in _OURS]
+    left_out += _foreign(prompt)
     wanted |= {
         name: value
         for name, value in (
             (manner.token_parameter, prompt.max_output_tokens),
             ("stop", list(prompt.stop) or None),
             ("seed", prompt.seed),
-            ("tools", list(prompt.tools) or None),
+            ("tools", [_tool(tool) for tool in prompt.tools] or None),
             ("tool_choice", prompt.tool_choice),
             ("response_format", _format(prompt.response_format)),
         )
@@ -71,7 +71,21 @@ def body_of(model: str, prompt: Prompt, manner: Manner, *, stream: bool) -> tupl
         body["stream"] = True
         if "stream_options" not in refused:
             body["stream_options"] = {"include_usage": True}
-    return body, tuple(left_out)
+    return body, tuple(dict.fromkeys(left_out))
+
+
+def _foreign(prompt: Prompt) -> Iterator[str]:
+    """Names of what only Anthropic's format can say."""
+    yield from mapping(prompt.options.get(ANTHROPIC))
+    yield from (f"tools.{name}" for tool in prompt.tools for name in mapping(tool.get(ANTHROPIC)))
+    if any(message.cache_control for message in prompt.messages):
+        yield "cache_control"
+    if any(message.failed for message in prompt.messages):
+        yield "is_error"
+
+
+def _tool(tool: Mapping[str, object]) -> Mapping[str, object]:
+    return {name: value for name, value in tool.items() if name != ANTHROPIC}
 
 
 def _message(message: Message, manner: Manner) -> dict[str, object]:

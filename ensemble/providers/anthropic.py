@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 from pydantic import Field, field_validator
 
 from ensemble.provider import PROVIDERS
-from ensemble.providers._anthropic_batches import AnthropicBatches
+from ensemble.providers._anthropic_counting import AnthropicConnection
 from ensemble.providers._anthropic_reply import Gathered
 from ensemble.providers._anthropic_request import SAMPLING_ENDED, Manner, body_of
 from ensemble.providers._batches import asking
@@ -73,7 +73,9 @@ class Anthropic(SdkProvider):
             return cast("httpx2.Response", reply)
 
         ask = asking(sdk, anthropic.AsyncStream[object])
-        return Opened(client, post, anthropic.AnthropicError, lambda wire, format: AnthropicBatches(wire, format, ask))
+        return Opened(
+            client, post, anthropic.AnthropicError, lambda wire, format: AnthropicConnection(wire, format, ask)
+        )
 
 
 class Messages:

@@ -9,9 +9,12 @@ from aiohttp import web
 
 from ensemble.errors import ConfigError
 from ensemble.reloading import watching
-from ensemble.server.api import SERVICE, STARTED, routes
+from ensemble.server.answering import SERVICE
+from ensemble.server.api import routes
 from ensemble.server.auth import guard
 from ensemble.server.feedback import routes as feedback_routes
+from ensemble.server.models import STARTED
+from ensemble.server.models import routes as model_routes
 from ensemble.server.shape import shaped
 from ensemble.service import Service
 
@@ -31,6 +34,7 @@ def make_app(service: Service) -> web.Application:
     app[SERVICE] = service
     app[STARTED] = int(time.time())
     app.add_routes(routes)
+    app.add_routes(model_routes)
     app.add_routes(feedback_routes)
     return app
 

@@ -30,13 +30,18 @@ def guard(key: Callable[[], SecretStr | None]) -> Middleware:
                     text="without a key this server answers under localhost or a loopback address only; "
                     "to use another name, set api_key_env in the [server] table"
                 )
-        elif request.path not in OPEN:
-            given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
-            if not hmac.compare_digest(given, f"Bearer {secret.get_secret_value()}".encode()):
-                raise Unauthenticated("the API key is missing or wrong; send it as 'Authorization: Bearer KEY'")
+        elif request.path not in OPEN and not hmac.compare_digest(_given(request), secret.get_secret_value().encode()):
+            raise Unauthenticated("the API key is missing or wrong; send it as 'Authorization: Bearer KEY'")
         return await handler(request)
 
     return guarded
+
+
+def _given(request: web.Request) -> bytes:
+    """The key as OpenAI's clients send it, or in the header that Anthropic's protocol has for it too."""
+    scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
+    key = bearer if scheme == "Bearer" else request.headers.get("x-api-key", "")
+    return key.encode("utf-8", "surrogateescape")
 
 
 def require_json(request: web.Request) -> None:

@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from ensemble.feedback import note, parse
-from ensemble.server.api import SERVICE
+from ensemble.server.answering import SERVICE
 from ensemble.server.auth import require_json
 from ensemble.server.shape import json_response
 

@@ -8,7 +8,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from uuid_utils import uuid7
 
-from ensemble.dialects import openai_chat
+from ensemble.dialects import anthropic_messages, openai_chat
+from ensemble.dialects.dialect import Dialect, Problem, dumps, problem_of
 from ensemble.errors import EnsembleError, InvalidRequest
 from ensemble.server.logs import frames
 
@@ -20,6 +21,7 @@ ID_HEADER = "x-ensemble-request-id"
 CODES = {403: "forbidden", 404: "not_found", 405: "method_not_allowed", 413: "request_too_large"}
 FINAL = frozenset({500, 502, 504})
 """Every member has had its retries by then. Told so, the official clients do not pay for the whole panel twice more."""
+DIALECTS: tuple[Dialect, ...] = (openai_chat, anthropic_messages)
 CLIENT_GONE = 499
 """What nginx writes for a client that went away; only in our log."""
 
@@ -62,15 +64,27 @@ def told(error: Exception, request: web.Request) -> EnsembleError:
     return EnsembleError(f"an error inside the server; its log has more under request {request_id}")
 
 
+def dialect_of(request: web.Request) -> Dialect:
+    """The protocol that the client speaks, by the path or by the version that Anthropic's clients always send."""
+    own = request.path == "/v1/messages" or request.path.startswith("/v1/messages/")
+    return anthropic_messages if own or "anthropic-version" in request.headers else openai_chat
+
+
+def id_headers(request: web.Request) -> dict[str, str]:
+    """The id of the request, also under the name that the client's protocol has for it."""
+    own = {"request-id": request[REQUEST_ID]} if dialect_of(request) is anthropic_messages else {}
+    return {ID_HEADER: request[REQUEST_ID], **own}
+
+
 def json_response(
     body: dict[str, object], request: web.Request, *, status: int = 200, headers: dict[str, str] | None = None
 ) -> web.Response:
     """``body`` as JSON under the request's id."""
     return web.Response(
-        body=openai_chat.dumps(body),
+        body=dumps(body),
         status=status,
         content_type="application/json",
-        headers={ID_HEADER: request[REQUEST_ID], **(headers or {})},
+        headers={**id_headers(request), **(headers or {})},
     )
 
 
@@ -88,7 +102,7 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
     headers = {} if said.retry_after_s is None else {"Retry-After": str(math.ceil(said.retry_after_s))}
     if said.status in FINAL:
         headers["x-should-retry"] = "false"
-    return json_response(openai_chat.render_error(said), request, status=said.status, headers=headers)
+    return _problem(problem_of(said), request, headers)
 
 
 def _http_error(error: web.HTTPException, request: web.Request) -> web.Response:
@@ -102,5 +116,9 @@ def _http_error(error: web.HTTPException, request: web.Request) -> web.Response:
     elif isinstance(error, web.HTTPRequestEntityTooLarge):
         message = "the body is larger than [server] max_body_bytes allows"
     code = CODES.get(error.status, "invalid_request")
-    said = openai_chat.error_object(message, status=error.status, code=code)
-    return json_response({"error": said}, request, status=error.status, headers=headers)
+    return _problem(Problem(message=message, status=error.status, code=code), request, headers)
+
+
+def _problem(problem: Problem, request: web.Request, headers: dict[str, str]) -> web.Response:
+    body = dialect_of(request).render_error(problem, request[REQUEST_ID])
+    return json_response(body, request, status=problem.status, headers=headers)

@@ -7,9 +7,6 @@ from typing import Self
 
 from aiohttp import web
 
-KEEP_ALIVE = b": keep-alive\n\n"
-"""A comment, which every client skips."""
-DONE = b"data: [DONE]\n\n"
 HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",
     "Cache-Control": "no-cache",
@@ -17,21 +14,17 @@ HEADERS = {
 }
 
 
-def event(data: bytes) -> bytes:
-    """One event; ``data`` is JSON text, so it has no line break."""
-    return b"data: " + data + b"\n\n"
-
-
 class KeepAlive:
-    """Sends a comment at once and every ``seconds`` until the context is left. The response has been prepared."""
+    """Sends ``beat`` at once and every ``seconds`` until the context is left. The response has been prepared."""
 
-    def __init__(self, response: web.StreamResponse, seconds: float) -> None:
+    def __init__(self, response: web.StreamResponse, seconds: float, beat: bytes) -> None:
         self._response = response
+        self._beat_bytes = beat
         self._seconds = seconds
         self._group = asyncio.TaskGroup()
 
     async def __aenter__(self) -> Self:
-        await self._response.write(KEEP_ALIVE)
+        await self._response.write(self._beat_bytes)
         await self._group.__aenter__()
         self._task = self._group.create_task(self._beat())
         return self
@@ -46,7 +39,7 @@ class KeepAlive:
         while True:
             await asyncio.sleep(self._seconds)
             try:
-                await self._response.write(KEEP_ALIVE)
+                await self._response.write(self._beat_bytes)
             except ConnectionResetError:
                 return  # the client has gone: aiohttp cancels the handler, which decides what becomes of the work
 

@@ -229,6 +229,8 @@ def _message(message: Message) -> dict[str, object]:
         tree["tool_calls"] = message.tool_calls
     if message.tool_call_id is not None:
         tree["tool_call_id"] = message.tool_call_id
+    if message.failed:
+        tree["failed"] = True
     return tree
 
 

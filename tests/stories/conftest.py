@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import messages
 from tests.served import PANEL, SERVER, Served, serving
 
 Serve = Callable[..., Awaitable[Served]]
@@ -26,3 +27,10 @@ async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
 async def served(serve: Serve) -> Served:
     """A panel of alpha, beta and gamma, judged by length."""
     return await serve()
+
+
+@pytest.fixture
+async def mixed(tmp_path: Path) -> AsyncIterator[Served]:
+    """A panel of members of every wire format, judged by length."""
+    async with serving(tmp_path, SERVER, parts=messages.PARTS) as opened:
+        yield opened

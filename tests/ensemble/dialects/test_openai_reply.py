@@ -9,6 +9,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from pydantic import TypeAdapter
 
 from ensemble.dialects import openai_chat
+from ensemble.dialects.dialect import problem_of
 from ensemble.dialects.openai_chat import Asked
 from ensemble.errors import BudgetExceeded, DeadlineExceeded, LimitExceeded, NoCandidate, Unauthenticated, UnknownModel
 from ensemble.types import Answer
@@ -181,7 +182,7 @@ def test_half_a_surrogate_pair_from_a_model_spoils_no_reply() -> None:
     ],
 )
 def test_errors_have_openais_shape(error: Any, kind: str, code: str, param: str | None) -> None:
-    assert openai_chat.render_error(error) == {
+    assert openai_chat.render_error(problem_of(error), "r1") == {
         "error": {"message": str(error), "type": kind, "param": param, "code": code}
     }
 
@@ -193,7 +194,7 @@ def test_when_nobody_answers_every_candidates_own_error_is_told() -> None:
         a_call("other", None, failure="timeout", detail="no answer within 2.0 s"),
         a_call("critic", None, failure="timeout", purpose="judge", candidate=None),
     )
-    said = json.loads(openai_chat.dumps(openai_chat.render_error(NoCandidate("nobody", calls=calls))))
+    said = json.loads(openai_chat.dumps(openai_chat.render_error(problem_of(NoCandidate("nobody", calls=calls)), "r1")))
     assert said["error"]["candidates"] == [
         {"member": "good", "failure": "overloaded", "detail": "still busy", "attempts": 2, "http_status": 529},
         {

@@ -13,6 +13,7 @@ from judges.types import (
     ImagePart,
     Message,
     OpaquePart,
+    Prompt,
     ResponseFormat,
     TextPart,
     ToolCall,
@@ -172,6 +173,32 @@ class TestRequest:
     async def test_the_choice_of_a_tool(self, upstream: Upstream, choice: Any, wire: dict[str, str]) -> None:
         body, dropped = await sent_for(upstream, a_prompt(tools=(TOOL,), tool_choice=choice))
         assert (body["tool_choice"], dropped) == (wire, ())
+
+    async def test_what_only_this_format_has_is_sent_as_it_is(self, upstream: Upstream) -> None:
+        mark = {"type": "ephemeral"}
+        own = {"service_tier": "auto", "thinking": {"type": "adaptive"}, "cache_control": mark}
+        tool = {**TOOL, "anthropic": {"cache_control": mark}}
+        prompt = Prompt(
+            messages=(
+                Message(role="system", content="Be brief.", cache_control=mark),
+                Message(role="system", content="Be kind."),
+                Message(role="user", content=(TextPart(text="a"), TextPart(text="b")), cache_control=mark),
+                Message(role="assistant", tool_calls=(ToolCall(id="c1", name="look", arguments="{}"),)),
+                Message(role="tool", content="broken", tool_call_id="c1", failed=True),
+            ),
+            tools=(tool,),
+            max_output_tokens=9,
+            options={"anthropic": own},
+        )
+        body, dropped = await sent_for(upstream, prompt)
+        assert body.items() >= own.items()
+        assert body["system"] == [
+            {"type": "text", "text": "Be brief.", "cache_control": mark},
+            {"type": "text", "text": "Be kind."},
+        ]
+        assert [block.get("cache_control") for block in body["messages"][0]["content"]] == [None, mark]
+        assert body["messages"][2]["content"][0]["is_error"] is True
+        assert (body["tools"][0]["cache_control"], dropped) == (mark, ())
 
     async def test_an_older_api_takes_sampling(self, upstream: Upstream) -> None:
         prompt = a_prompt(options={"temperature": 0.5, "top_p": 0.9, "top_k": 5})

@@ -48,6 +48,24 @@ class TestRequest:
         assert received.body == {"model": "small", "messages": [{"role": "user", "content": "Capital of France?"}]}
         assert received.headers["authorization"] == f"Bearer {KEY}"
 
+    async def test_what_only_anthropics_format_has_is_not_sent_and_recorded(self, upstream: Upstream) -> None:
+        mark = {"type": "ephemeral"}
+        function = {"name": "look", "parameters": {"type": "object"}}
+        prompt = Prompt(
+            messages=(
+                Message(role="user", content="?", cache_control=mark),
+                Message(role="assistant", tool_calls=(ToolCall(id="c1", name="look", arguments="{}"),)),
+                Message(role="tool", content="broken", tool_call_id="c1", failed=True),
+            ),
+            tools=({"type": "function", "function": function, "anthropic": {"cache_control": mark}},),
+            options={"anthropic": {"thinking": {"type": "adaptive"}, "top_k": 3}},
+        )
+        completion, body = await answer_of(upstream, prompt=prompt)
+        assert completion.dropped == ("thinking", "top_k", "tools.cache_control", "cache_control", "is_error")
+        assert set(body) == {"model", "messages", "tools"}
+        assert body["tools"] == [{"type": "function", "function": function}]
+        assert "cache_control" not in str(body)
+
     async def test_every_part_of_a_conversation(self, upstream: Upstream) -> None:
         call = ToolCall(id="call_1", name="look", arguments='{"at": "map"}')
         prompt = Prompt(

@@ -54,6 +54,7 @@ messages = st.builds(
     name=st.none() | texts,
     tool_calls=st.lists(st.builds(ToolCall, id=texts, name=texts, arguments=texts), max_size=2).map(tuple),
     tool_call_id=st.none() | texts,
+    failed=st.booleans(),
 )
 
 

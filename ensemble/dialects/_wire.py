@@ -1,0 +1,125 @@
+"""What the bodies of every protocol have in common: strict objects, refusals by name, errors that name the key."""
+
+import difflib
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, LiteralString
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, GetCoreSchemaHandler, ValidationError
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from ensemble.errors import InvalidRequest
+
+MOST_INTEGER = 2**63 - 1
+"""SQLite and orjson hold no larger integer."""
+
+
+class Wire(BaseModel):
+    """One JSON object of the protocol: exact types, no unknown keys, no NaN."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
+
+
+class Extension(Wire):
+    """Our own part of a body: the official clients send it by ``extra_body={"ensemble": {...}}``.
+
+    Attributes:
+        include: parts of the record that the reply is to hold.
+        deadline_s: most seconds until the answer; left out, the router's own.
+    """
+
+    include: tuple[Literal["candidates", "verdict"], ...] = ()
+    deadline_s: float | None = Field(None, gt=0, le=3600)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Marks a parameter of the protocol that is not offered; null and the values of ``unless`` ask for nothing."""
+
+    mend: str
+    unless: tuple[object, ...] = ()
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def _check(self, value: object) -> object:
+        if value is None or value in self.unless:
+            return value
+        raise ValueError(f"not supported here: {self.mend}")
+
+
+def refused(mend: str, *, unless: tuple[object, ...] = ()) -> Refused:
+    """Refuse a parameter, with what to do instead."""
+    return Refused(mend, unless)
+
+
+def plain(value: object) -> object:
+    """Free-form JSON that every provider and the store can write again; the parser alone lets NaN and 1e999 through."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("it holds NaN or an infinite number, which JSON does not have")
+    if isinstance(value, int) and not -MOST_INTEGER <= value <= MOST_INTEGER:
+        raise ValueError("it holds an integer that does not fit into 64 bits")
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        plain(inner)
+    return value
+
+
+JsonObject = Annotated[dict[str, Any], AfterValidator(plain)]
+
+
+def wrong(param: LiteralString, message: LiteralString) -> PydanticCustomError:
+    """An error about several keys, told of the one that the client should change."""
+    return PydanticCustomError("together", message, {"param": param})
+
+
+def tagged(key: str, *names: str) -> Discriminator:
+    """Choose among variants by ``key``. Tags stand in ``<>`` so that they can be told from keys in an error's place."""
+
+    def tag(value: object) -> str | None:
+        named = value.get(key) if isinstance(value, Mapping) else None
+        return f"<{named}>" if isinstance(named, str) else None
+
+    return Discriminator(
+        tag,
+        custom_error_type="variant",
+        custom_error_message=f"{key} must be one of {', '.join(names)}",
+    )
+
+
+def _shaped(value: object) -> str | None:
+    return "<text>" if isinstance(value, str) else "<parts>" if isinstance(value, list) else None
+
+
+def one_of_shapes(expected: str) -> Discriminator:
+    """Choose between ``<text>`` and ``<parts>`` by whether the value is a string or an array."""
+    return Discriminator(_shaped, custom_error_type="shape", custom_error_message=f"input should be {expected}")
+
+
+def first_finding(error: ValidationError, known: Collection[str]) -> InvalidRequest:
+    """The first finding of pydantic as one sentence that names the key and what would be right.
+
+    ``known`` are the parameters of the protocol, among which the nearest to an unknown one is looked for.
+    """
+    found = error.errors(include_url=False, include_input=False)[0]
+    # An error about several keys stands at their object and names the one to change.
+    place = [*found["loc"], *found.get("ctx", {}).get("param", "").split()]
+    param = ""
+    for step in place:
+        if isinstance(step, int):
+            param += f"[{step}]"
+        elif not step.startswith("<"):  # tags of variants, see ``tagged``
+            param += f".{step}" if param else step
+    if found["type"] == "json_invalid":
+        why = str(found["ctx"]["error"])
+        hint = "; half a surrogate pair is not text" if "hex escape" in why else ""
+        return InvalidRequest(f"the body is not valid JSON: {why}{hint}")
+    if found["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(place[-1]), known if len(place) == 1 else (), n=1)
+        return InvalidRequest(
+            f"unknown parameter: {param}" + (f"; did you mean {near[0]}?" if near else ""), param=param
+        )
+    message = found["msg"].removeprefix("Value error, ")
+    return InvalidRequest(
+        f"{param}: {message[:1].lower()}{message[1:]}" if param else f"the body: {message}", param=param or None
+    )

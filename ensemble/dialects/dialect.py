@@ -1,0 +1,106 @@
+"""What a dialect is: the wire format of a protocol that clients speak, as one module of this package."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import orjson
+
+from ensemble.dialects import extension
+from ensemble.errors import EnsembleError
+from ensemble.types import Answer
+from judges.types import Prompt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A body that was understood.
+
+    Attributes:
+        include: parts of the record that the reply is to hold.
+        include_usage: a stream is to tell the tokens, where the protocol leaves that to the client.
+        deadline_s: most seconds until the answer; None for the router's own.
+    """
+
+    model: str
+    prompt: Prompt
+    stream: bool = False
+    include_usage: bool = False
+    include: frozenset[extension.Part] = frozenset()
+    deadline_s: float | None = None
+    user: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """What went wrong, as a client is told of it; ``candidates`` tells what became of each, where known."""
+
+    message: str
+    status: int
+    code: str
+    param: str | None = None
+    candidates: tuple[Mapping[str, object], ...] = ()
+
+
+def problem_of(error: EnsembleError) -> Problem:
+    """``error`` as data."""
+    failed = tuple(extension.failures(error))
+    return Problem(message=str(error), status=error.status, code=error.code, param=error.param, candidates=failed)
+
+
+class Dialect(Protocol):
+    """One protocol; the modules ``openai_chat`` and ``anthropic_messages`` are such."""
+
+    NAME: str
+    """Recorded with every request that came in this dialect."""
+    PREFIX: str
+    """Stands before our request id in the ``id`` of a reply."""
+    KEEP_ALIVE: bytes
+    """What a stream says while there is nothing to say; clients skip it."""
+
+    def parse(self, data: bytes) -> Asked:
+        """Understand a body.
+
+        Raises:
+            InvalidRequest: it is no JSON, breaks the protocol, or asks for what is not offered.
+        """
+        ...
+
+    def render(self, answer: Answer, asked: Asked) -> dict[str, object]:
+        """The body of a reply that is not streamed."""
+        ...
+
+    def frames(self, answer: Answer, asked: Asked) -> Iterator[bytes]:
+        """The reply as server-sent events, each whole."""
+        ...
+
+    def render_error(self, problem: Problem, request_id: str) -> dict[str, object]:
+        """The body of an error, as the official client reads it."""
+        ...
+
+    def error_frame(self, problem: Problem, request_id: str) -> bytes:
+        """An error inside a stream."""
+        ...
+
+
+def dumps(value: object) -> bytes:
+    """JSON text. Lone surrogates, which a model may have written, become the replacement character."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        text = json.dumps(value, ensure_ascii=False)
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+
+
+def frame(value: Mapping[str, object], name: str | None = None) -> bytes:
+    """One server-sent event, named where the protocol names events. JSON text has no line break."""
+    head = b"" if name is None else b"event: %b\n" % name.encode()
+    return b"%bdata: %b\n\n" % (head, dumps(value))
+
+
+def pieces(text: str, size: int) -> Iterator[str]:
+    """``text`` in pieces of ``size`` characters."""
+    for start in range(0, len(text), size):
+        yield text[start : start + size]

@@ -1,0 +1,23 @@
+"""What one wire format alone knows of, on its way through prompts and answers that are in the words of all."""
+
+import json
+from collections.abc import Mapping
+
+ANTHROPIC = "anthropic"
+"""In ``Prompt.options`` and beside a tool's function: parameters of Anthropic's that no other format has, by name.
+
+As ``OpaquePart.data["type"]``: a content block that only Anthropic can read; ``data["block"]`` holds it unchanged.
+"""
+THOUGHT = "reasoning_content"
+"""``OpaquePart.data["type"]`` of plain thoughts (DeepSeek, vLLM, llama.cpp); ``data["text"]`` holds them."""
+DETAILS = "reasoning_details"
+"""The same of OpenRouter's list, in ``data["details"]``."""
+
+
+def as_object(arguments: str) -> Mapping[str, object]:
+    """Arguments of a tool call as an object, Anthropic's only form; what else a model wrote stays readable."""
+    try:
+        value = json.loads(arguments or "{}")
+    except ValueError:
+        value = arguments
+    return value if isinstance(value, dict) else {"arguments": value}

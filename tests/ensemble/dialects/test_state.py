@@ -1,0 +1,33 @@
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ensemble.dialects.state import opened, sealed
+from judges.types import OpaquePart
+
+values = st.recursive(
+    st.none() | st.booleans() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(st.text(max_size=20), st.dictionaries(st.text(max_size=9), values, max_size=4))
+def test_what_was_sealed_is_what_is_opened(member: str, data: dict[str, Any]) -> None:
+    part = OpaquePart(origin=member, data=data)
+    assert opened(sealed(part)) == part
+
+
+@given(st.text(max_size=40))
+def test_any_other_text_is_no_seal(text: str) -> None:
+    assert opened(text) is None
+    assert opened("ens1." + text) is None
+
+
+@pytest.mark.parametrize("kind", ["text", "tool_use", "tool_result", "image", "document", "search_result"])
+def test_no_content_hides_in_a_seal(kind: str) -> None:
+    """A judge would not see it."""
+    part = OpaquePart(origin="good", data={"type": "anthropic", "block": {"type": kind, "text": "Obey."}})
+    assert opened(sealed(part)) is None
