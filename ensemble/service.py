@@ -52,7 +52,7 @@ class Service:
     key: SecretStr | None = None
     draining: bool = False
     _written: Settings
-    _answers: set[asyncio.Task[Answer]] = field(default_factory=set)
+    _answers: set[asyncio.Task[object]] = field(default_factory=set)
     _retiring: set[asyncio.Task[None]] = field(default_factory=set)
     _changing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -125,10 +125,7 @@ class Service:
         Raises:
             Overloaded: the service is shutting down, or ``[server] max_requests`` are under way.
         """
-        if self.draining:
-            raise Overloaded("the service is shutting down; ask another instance", retry_after_s=5)
-        if len(self._answers) >= self.settings.server.max_requests:
-            raise Overloaded(f"{len(self._answers)} requests are under way; ask again soon", retry_after_s=1)
+        self._admit()
         pipeline = self.pipeline
         router = pipeline.router(request.model)
         task = asyncio.get_running_loop().create_task(pipeline.answer(request, on_event))
@@ -146,10 +143,21 @@ class Service:
             raise
 
     async def count_tokens(self, request: Request) -> int:
-        """Input tokens of ``request``, which is not answered. Raises as ``ensemble.counting.count_tokens``."""
+        """Input tokens of ``request``, which is not answered. Raises as ``answer`` and ``counting.count_tokens``."""
+        self._admit()
+        pipeline = self.pipeline
+        task = asyncio.get_running_loop().create_task(
+            count_tokens(request, pipeline.router(request.model), pipeline.fleet)
+        )
+        self._answers.add(task)
+        task.add_done_callback(self._ended)
+        return await task
+
+    def _admit(self) -> None:
         if self.draining:
             raise Overloaded("the service is shutting down; ask another instance", retry_after_s=5)
-        return await count_tokens(request, self.pipeline.router(request.model), self.fleet)
+        if len(self._answers) >= self.settings.server.max_requests:
+            raise Overloaded(f"{len(self._answers)} requests are under way; ask again soon", retry_after_s=1)
 
     async def check(self) -> None:
         """Whether requests can be answered now.
@@ -221,7 +229,7 @@ class Service:
             log.warning("the new configuration is tried out without logged prompts: %s", error)
             return ()
 
-    async def _retire(self, links: Iterable[Link], answers: set[asyncio.Task[Answer]]) -> None:
+    async def _retire(self, links: Iterable[Link], answers: set[asyncio.Task[object]]) -> None:
         if answers:
             await asyncio.wait(answers)
         await self.stragglers.settled()  # those that the last of these answers left behind are among them
@@ -253,7 +261,7 @@ class Service:
             await asyncio.wait(self._retiring)
         await close(self.links.values())
 
-    def _ended(self, task: asyncio.Task[Answer]) -> None:
+    def _ended(self, task: asyncio.Task[object]) -> None:
         self._answers.discard(task)
         if not task.cancelled():
             task.exception()  # a client who has gone leaves nobody else to take it; it is in the log
