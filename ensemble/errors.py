@@ -9,6 +9,7 @@ EnsembleError                    status  code
 ├── NotFound                        404  not_found
 ├── Conflict                        409  conflict             what came before under the same key differs
 ├── RequestTooLarge                 413  request_too_large
+├── Infeasible                      422  infeasible           nothing fits the limits that the request states
 ├── LimitExceeded                   429  rate_limit_exceeded  carries ``retry_after_s``
 ├── BudgetExceeded                  429  insufficient_quota
 ├── NoCandidate                     502  no_candidate         carries every call that failed
@@ -149,6 +150,13 @@ class RequestTooLarge(EnsembleError):
 
     status = 413
     code = "request_too_large"
+
+
+class Infeasible(EnsembleError):
+    """No member fits the limits that the request states, and the router's option `infeasible` is `refuse`."""
+
+    status = 422
+    code = "infeasible"
 
 
 class LimitExceeded(EnsembleError):

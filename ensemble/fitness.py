@@ -35,13 +35,18 @@ def not_taken(connection: Connection, prompt: Prompt, member: str) -> Unfit | No
 def estimate_tokens(prompt: Prompt) -> int:
     """Roughly how many tokens ``prompt`` has: a quarter of its UTF-8 bytes, which is near the mean for English text.
 
-    It only reserves a share of the rate limit and keeps hopeless requests from being sent; money is never computed from
-    it.
+    It reserves a share of the rate limit, keeps hopeless requests from being sent and says what an answer will cost; no
+    cost in the ledger is computed from it.
     """
     size = sum(len(message.text.encode("utf-8", "replace")) for message in prompt.messages)
     size += sum(len(call.arguments) for message in prompt.messages for call in message.tool_calls)
     size += len(json.dumps(list(prompt.tools), default=str)) if prompt.tools else 0
     return size // 4 + 4 * len(prompt.messages)
+
+
+def is_text(prompt: Prompt) -> bool:
+    """Whether ``prompt`` is text alone, so that its size tells its tokens: images and files are billed otherwise."""
+    return not needs(prompt) & {"images", "files"}
 
 
 def needs(prompt: Prompt) -> set[Capability]:

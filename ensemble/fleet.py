@@ -13,7 +13,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt
 
 from ensemble.errors import CallFailed
-from ensemble.fitness import Capability, Unfit, estimate_tokens, needs, not_taken, without_foreign_state
+from ensemble.fitness import Capability, Unfit, estimate_tokens, is_text, needs, not_taken, without_foreign_state
+from ensemble.habits import Habits
 from ensemble.health import Circuit, Latencies
 from ensemble.ledger import Aim, line, unbilled
 from ensemble.limits import Limiter
@@ -22,7 +23,7 @@ from ensemble.provider import Connection, EmbeddingConnection, Vectors
 from ensemble.types import Call, Purpose, Request
 from judges.errors import ModelError
 from judges.registry import Name
-from judges.types import Completion, Message, Prompt
+from judges.types import Completion, Message, Prompt, Usage
 
 log = logging.getLogger(__name__)
 
@@ -105,6 +106,7 @@ class Member:
         self.limiter = limiter
         self.circuit = Circuit(settings.circuit_failures, settings.circuit_open_s, _clock)
         self.latencies = Latencies()
+        self.habits = Habits()
         self.digest = digest_of(settings)
         """SHA-256 over what decides the answers: provider, model id, options, system text, output limit."""
 
@@ -168,9 +170,16 @@ class Member:
             seen(call)
             return call
         clock = asyncio.get_running_loop().time
+        begin = clock()
         task = _Task(request, ready, removed, aim, seen, until, send)
         while True:
-            call, error = await self._try(task)
+            try:
+                call, error = await self._try(task)
+            except asyncio.CancelledError:
+                self._learn(task, Usage(), clock() - begin)  # it takes at least so long
+                raise
+            if error is None or call.failure == "timeout":
+                self._learn(task, call.usage, clock() - begin)
             if error is None or not error.retryable or task.attempts >= self.settings.max_attempts:
                 return call
             # Full jitter (Brooker, "Exponential Backoff and Jitter", 2015); a stated Retry-After is the floor.
@@ -288,6 +297,10 @@ class Member:
             used = completion.usage
             slot.settle((used.input_tokens or 0) + (used.output_tokens or 0) or reserved)
             return completion
+
+    def _learn(self, task: "_Task", usage: Usage, seconds: float) -> None:
+        if task.aim.purpose in ("candidate", "shadow"):
+            self.habits.add(estimate_tokens(task.prompt) if is_text(task.prompt) else None, usage, seconds)
 
     def own(self, completion: Completion, removed: tuple[str, ...]) -> Completion:
         """Sign provider state as this member's, and add what was left out on the way in."""

@@ -20,12 +20,16 @@ from ensemble.errors import (
     UnknownModel,
     Unsupported,
 )
+from ensemble.estimates import Estimates, Need
 from ensemble.events import Done, Finished, Judged, Listener, Started, nobody
 from ensemble.fanout import FanOut, Seat, Stragglers, cancel, fan_out
 from ensemble.fleet import Fleet
+from ensemble.habits import Sittings
 from ensemble.ledger import Aim
 from ensemble.means import Means, finding_of
-from ensemble.router import Context, Router
+from ensemble.money import add
+from ensemble.narrowing import Limits, limits_of, narrow
+from ensemble.router import Context, MemberName, Router
 from ensemble.ruling import Bench, Models, candidates_of, case_of, first_in_order, rule
 from ensemble.run import Choice, Run
 from ensemble.store import Store
@@ -42,8 +46,9 @@ FULL_RULING_S = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pipeline:
-    """Routers, fleet, judges and log, put together, and the ``means`` of members that the log has taught so far.
+    """Routers, fleet, judges and log, put together, and what the log has taught so far.
 
+    That is the ``means`` of members' quality, and the ``sittings`` of judges: what judging costs and how long it takes.
     ``config`` is the digest of the configuration in force.
     """
 
@@ -54,6 +59,7 @@ class Pipeline:
     stragglers: Stragglers
     config: str
     means: Means = field(default_factory=Means)
+    sittings: Sittings = field(default_factory=Sittings)
 
     def router(self, model: str) -> Router:
         """The router that serves ``model``.
@@ -75,6 +81,8 @@ class Pipeline:
             TooLong: they all failed because no member has room for the request.
             Unsupported: none was sent, since with ``strict_params`` no member takes the request's parameters.
             DeadlineExceeded: the deadline came before a first candidate.
+            InvalidRequest: a limit in the metadata is none.
+            Infeasible: nothing fits those limits, and the router refuses to exceed them.
             StoreUnavailable: the record could not be committed, so nothing is answered.
         """
         router = self.router(request.model)
@@ -93,6 +101,7 @@ class Pipeline:
         return await self._serve(run, plan, choice)
 
     async def _plan(self, router: Router, run: Run) -> Plan:
+        limits = limits_of(run.request.metadata)  # before the router, whose own calls may cost something
         aim = Aim(purpose="router", seat=run.request.model)
         models = Models(self.fleet, run.request, aim, run.calls.append, run.request.deadline)
         try:
@@ -102,9 +111,25 @@ class Pipeline:
                 raise NoCandidate(f"the router {run.request.model!r} has no plan: {error}") from error
             stages = tuple(Stage(members=(name,)) for name in router.fallback)
             plan = Plan(router=router.digest, stages=stages, reason=f"fallback, since the router failed: {error}")
-        if router.strict_params:  # here, so that it holds for every router, whoever wrote it
+        # Limits and strictness are seen to here, so that they hold for every router, whoever wrote it.
+        if limits:
+            plan = self._narrowed(plan, router, limits, run)
+        if router.strict_params:
             plan = replace(plan, stages=tuple(replace(stage, strict_params=True) for stage in plan.stages))
         return plan
+
+    def _narrowed(self, plan: Plan, router: Router, limits: Limits, run: Run) -> Plan:
+        spent = Need(add(*(call.usage.nano_usd for call in run.calls)), asyncio.get_running_loop().time() - run.begin)
+        estimates = Estimates(
+            fleet=self.fleet,
+            judges=self.judges,
+            sittings=self.sittings,
+            prompt=run.request.prompt,
+            moment=run.request.arrived_at,
+        )
+        others = [name for _, name in router.references() if isinstance(name, MemberName)]
+        refuse = router.infeasible == "refuse"
+        return narrow(plan, limits, limits.less(spent), estimates, others, refuse=refuse)
 
     async def _stages(self, run: Run, plan: Plan) -> Choice:
         best: Choice | None = None
@@ -157,6 +182,8 @@ class Pipeline:
                 seen=run.calls.append,
             )
             run.rulings.append(ruling)
+            paid = add(*(c.usage.nano_usd for c in run.calls if c.purpose == "judge" and c.stage == index))
+            self.sittings.add(self.judges[stage.judge].digest, len(ruling.panel), paid, ruling.total_s)
             run.listener(Judged(ruling=ruling))
             chosen, fallback = ruling.chosen, ruling.fallback
         candidate = next((c for c in candidates if c.id == chosen), None)

@@ -71,6 +71,8 @@ class Router(Plugin):
     strict_params: bool = False
     """Leave out a member that does not take every parameter of a request, instead of dropping what it does not take."""
 
+    infeasible: Literal["nearest", "refuse"] = "nearest"
+    """Where nothing fits the limits of a request: ask the cheapest or fastest member and warn, or refuse with a 422."""
     store_content: bool = True
     """Keep the texts of requests and answers in the log; `false` keeps numbers, names and the prompt's hash alone."""
 

@@ -19,6 +19,7 @@ from ensemble.errors import ConfigError, Overloaded, StoreError, StoreUnavailabl
 from ensemble.events import Listener, nobody
 from ensemble.fanout import Stragglers
 from ensemble.fleet import Fleet
+from ensemble.habits import Sittings
 from ensemble.means import Means
 from ensemble.pipeline import Pipeline
 from ensemble.reloading import TRIED, Standing, successor, try_out, unchangeable
@@ -26,6 +27,7 @@ from ensemble.router import MemberName, Router
 from ensemble.routers.single import Single
 from ensemble.store import Store, open_store
 from ensemble.store.findings import findings
+from ensemble.store.habits import recall
 from ensemble.store.queries import recent_prompts
 from ensemble.types import Answer, Request, RequestId
 from ensemble.upkeep import upkeep
@@ -208,12 +210,13 @@ class Service:
             means = self.pipeline.means
             if settings.judging != old.judging:
                 means = await _means(settings, self.store)
+            sittings = await _recalled(settings, self.store, fleet, self.pipeline)
         except BaseException:
             await close(dropped(links, self.links))
             raise
         ended = dropped(self.links, links)
         # Without a pause from here on, so that no request sees half of the change.
-        self.pipeline = _pipeline(settings, fleet, self.store, self.stragglers, means)
+        self.pipeline = _pipeline(settings, fleet, self.store, self.stragglers, means, sittings)
         self.settings, self.links, self.key = settings, links, key
         self.standing = Standing(config=settings.digest)
         if ended:
@@ -287,10 +290,12 @@ async def open_service(source: str | Path | Settings) -> AsyncIterator[Service]:
         await stack.enter_async_context(upkeep(store, settings.store.keep_for))
         means, stragglers = await _means(settings, store), Stragglers()
         links = await connect(settings.providers)
+        fleet = fleet_of(settings, links)
+        sittings = await _recalled(settings, store, fleet)
         service = Service(
             settings=settings,
             store=store,
-            pipeline=_pipeline(settings, fleet_of(settings, links), store, stragglers, means),
+            pipeline=_pipeline(settings, fleet, store, stragglers, means, sittings),
             stragglers=stragglers,
             links=links,
             standing=Standing(config=settings.digest),
@@ -316,7 +321,9 @@ async def open_bench(settings: Settings, judges: Mapping[str, Judge]) -> AsyncIt
         await close(links.values())
 
 
-def _pipeline(settings: Settings, fleet: Fleet, store: Store, stragglers: Stragglers, means: Means) -> Pipeline:
+def _pipeline(
+    settings: Settings, fleet: Fleet, store: Store, stragglers: Stragglers, means: Means, sittings: Sittings
+) -> Pipeline:
     routers: dict[str, Router] = dict(settings.routers)
     for name in settings.members:
         routers.setdefault(name, Single(member=MemberName(name)))
@@ -328,6 +335,7 @@ def _pipeline(settings: Settings, fleet: Fleet, store: Store, stragglers: Stragg
         stragglers=stragglers,
         config=settings.digest,
         means=means,
+        sittings=sittings,
     )
 
 
@@ -337,3 +345,16 @@ async def _means(settings: Settings, store: Store) -> Means:
         for finding in await store.read(lambda db: findings(db, settings.judging.shrink_window)):
             means.learn(finding)
     return means
+
+
+async def _recalled(settings: Settings, store: Store, fleet: Fleet, before: Pipeline | None = None) -> Sittings:
+    """What the log knows of judges; members of ``fleet`` that were not in ``before`` learn what it knows."""
+    sittings = before.sittings if before else Sittings()
+    fresh = [one for one in fleet.values() if before is None or before.fleet.get(one.name) is not one]
+    digests = {judge.digest for judge in settings.judges.values()}
+    digests -= {judge.digest for judge in before.judges.values()} if before else set()
+    try:
+        await store.read(lambda db: recall(db, fresh, digests, sittings))
+    except StoreError as error:
+        log.warning("limits of requests begin without what is in the log: %s", error)
+    return sittings

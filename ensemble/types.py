@@ -120,6 +120,7 @@ class Plan:
         predicted: expected score per member in [0, 1], where the router estimates it.
         propensities: probability per member, shadow included, with which the router drew it; empty if deterministic.
         reason: one line for the audit trail.
+        warnings: sentences that the client is told with the answer; the log has them in ``reason``.
     """
 
     router: str
@@ -129,6 +130,7 @@ class Plan:
     predicted: Mapping[str, float] = field(default_factory=dict)
     propensities: Mapping[str, float] = field(default_factory=dict)
     reason: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,7 +33,7 @@ _ERRORS = {
 def render(answer: Answer, asked: Asked) -> dict[str, object]:
     """As ``Dialect.render``.
 
-    ``ensemble`` is in it if the client asked for a part of it, or if a part of what the client asked for was dropped.
+    ``ensemble`` is in it if the client asked for a part of it, or if there is a warning or something was dropped.
     """
     said = answer.completion
     reply = {
@@ -42,7 +42,7 @@ def render(answer: Answer, asked: Asked) -> dict[str, object]:
         **_end(said),
         "usage": _usage(said.usage),
     }
-    if asked.include or said.dropped:
+    if extension.wanted(answer, asked.include):
         reply["ensemble"] = extension.report(answer, asked.include)
     return reply
 

@@ -21,7 +21,7 @@ _DONE = b"data: [DONE]\n\n"
 def render(answer: Answer, asked: Asked) -> dict[str, object]:
     """The body of a reply that is not streamed.
 
-    ``ensemble`` is in it if the client asked for a part of it, or if a part of what the client asked for was dropped.
+    ``ensemble`` is in it if the client asked for a part of it, or if there is a warning or something was dropped.
     """
     said = answer.completion
     message: dict[str, object] = {"role": "assistant", **_content(said)}
@@ -30,7 +30,7 @@ def render(answer: Answer, asked: Asked) -> dict[str, object]:
     logprobs = _logprobs(said) if asked.prompt.top_logprobs is not None else None
     choice = {"index": 0, "message": message, "logprobs": logprobs, "finish_reason": _finish_reason(said)}
     reply = {**_head(answer, "chat.completion"), "choices": [choice], "usage": _usage(said.usage)}
-    if asked.include or said.dropped:
+    if extension.wanted(answer, asked.include):
         reply["ensemble"] = extension.report(answer, asked.include)
     return reply
 

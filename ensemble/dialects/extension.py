@@ -19,6 +19,7 @@ def report(answer: Answer, include: Collection[Part]) -> dict[str, object]:
         "winner": answer.member,
         "fallback": answer.fallback,
         "dropped": list(answer.completion.dropped),
+        "warnings": list(answer.plan.warnings),
         "cost": cost(answer),
     }
     if "verdict" in include:
@@ -43,6 +44,11 @@ def cost(answer: Answer) -> dict[str, object]:
         "unpriced_calls": every.unpriced,
         "pending": list(answer.late),
     }
+
+
+def wanted(answer: Answer, include: Collection[Part]) -> bool:
+    """Whether the object belongs into a reply: a part of it was asked for, or the client must be told something."""
+    return bool(include or answer.completion.dropped or answer.plan.warnings)
 
 
 def exact_cost(answer: Answer) -> str | None:

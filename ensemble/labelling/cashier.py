@@ -7,9 +7,9 @@ from functools import partial
 
 from uuid_utils import uuid7
 
+from ensemble.bounds import most_nano_usd
 from ensemble.errors import StoreError
 from ensemble.labelling.asking import Asker, Question
-from ensemble.labelling.bounds import most_nano_usd
 from ensemble.labelling.tally import Tally
 from ensemble.money import usd
 from ensemble.store import Store

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 
 from ensemble.batch import BatchConnection
+from ensemble.bounds import unbounded
 from ensemble.errors import ConfigError
-from ensemble.labelling.bounds import unbounded
 from ensemble.labelling.runner import Options
 from ensemble.pipeline import Pipeline
 

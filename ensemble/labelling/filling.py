@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from ensemble.bounds import most_tokens
 from ensemble.errors import StoreError
 from ensemble.fanout import Seat
 from ensemble.fleet import Fleet
 from ensemble.labelling.asking import PATIENCE_S, Consulted, Question
-from ensemble.labelling.bounds import most_tokens
 from ensemble.labelling.cashier import Cashier, Stopped
 from ensemble.labelling.panel import Seats, seats_of
 from ensemble.labelling.tally import Tally

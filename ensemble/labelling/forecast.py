@@ -9,9 +9,9 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
+from ensemble.bounds import most_nano_usd, most_tokens
 from ensemble.fitness import estimate_tokens
 from ensemble.fleet import Member
-from ensemble.labelling.bounds import most_nano_usd, most_tokens
 from ensemble.labelling.entry import NO_PLAN, Desk
 from ensemble.labelling.filling import Job
 from ensemble.labelling.panel import seats_of

@@ -34,9 +34,17 @@ async def answered(request: web.Request, dialect: Dialect) -> web.StreamResponse
     if asked.stream:
         return await _streamed(request, dialect, ask, asked)
     answer = await service.answer(ask)
+    return json_response(dialect.render(answer, asked), request, headers=_headers(answer))
+
+
+def _headers(answer: Answer) -> dict[str, str]:
     cost = extension.exact_cost(answer)
     headers = {"x-ensemble-winner": answer.member, "x-ensemble-cost-usd": UNKNOWN_COST if cost is None else cost}
-    return json_response(dialect.render(answer, asked), request, headers=headers)
+    if answer.plan.warnings:
+        # A router may be anybody's plugin, and a header is one line of ASCII.
+        told_of = " ".join("; ".join(answer.plan.warnings).split())
+        headers["x-ensemble-warning"] = told_of.encode("ascii", "replace").decode()
+    return headers
 
 
 async def _streamed(request: web.Request, dialect: Dialect, ask: Request, asked: Asked) -> web.StreamResponse:

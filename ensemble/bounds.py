@@ -4,7 +4,7 @@ import math
 from datetime import datetime
 from decimal import Decimal
 
-from ensemble.fitness import needs
+from ensemble.fitness import is_text
 from ensemble.fleet import Member
 from ensemble.money import Price
 from ensemble.store.content import messages_json, options_json
@@ -17,7 +17,7 @@ _TOOL_SYSTEM = 1024  # tokens of the instructions that a provider adds where the
 
 def most_tokens(prompt: Prompt) -> int | None:
     """Tokens that ``prompt`` has at most: no more than its bytes. None where it shows images or files."""
-    if needs(prompt) & {"images", "files"}:
+    if not is_text(prompt):
         return None
     size = len(messages_json(prompt.messages)) + len(options_json(prompt))
     return size + _PER_TURN * len(prompt.messages) + (_TOOL_SYSTEM if prompt.tools else 0)
@@ -29,12 +29,16 @@ def most_nano_usd(
     """Nano-USD of one attempt at the most; None where price, output limit or size is unknown."""
     ready, _ = member.prepare(prompt, purpose)
     price, size, limit = member.price(moment), most_tokens(ready), ready.max_output_tokens
-    output = None if price is None else price.batch_output if batch else price.output
-    if price is None or output is None or size is None or limit is None:
+    return None if price is None else dearest_nano_usd(price, size, limit, batch=batch)
+
+
+def dearest_nano_usd(price: Price, given: float | None, made: float | None, *, batch: bool = False) -> int | None:
+    """Nano-USD of ``given`` tokens in, billed in the dearest way, and ``made`` out; None where a figure is unknown."""
+    dearest, output = (price.batch_input, price.batch_output) if batch else (_dearest(price), price.output)
+    if dearest is None or output is None or given is None or made is None:
         return None
-    dearest = price.batch_input if batch else _dearest(price)
     # USD per million tokens are 1000 nano-USD per token.
-    return None if dearest is None else math.ceil((size * dearest + limit * output) * 1000)
+    return math.ceil((math.ceil(given) * dearest + math.ceil(made) * output) * 1000)
 
 
 def _dearest(price: Price) -> Decimal | None:
