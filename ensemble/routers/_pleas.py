@@ -5,6 +5,8 @@ that is taken for a plea by mistake is missing on the router's page alone: membe
 """
 
 import re
+import unicodedata
+from bisect import bisect_left
 from collections.abc import Collection
 from functools import lru_cache
 
@@ -18,11 +20,12 @@ _HAND_OVER = (
     r"(?:re-?)?(?:rout(?:e|ed|ing)|direct(?:ed)?|escalat(?:e|ed|ing)|forward(?:ed)?|sen[dt]|hand|switch|assign)"
 )
 _CHOOSE = r"(?:choose|select|pick|use|prefer|take|answer with|reply with|respond with|output|return)"
+# A space stands for any gap, line breaks and emphasis included.
 _PLEAS = (
     rf"\b{_SIZE}(?: [\w-]{{1,20}}){{0,2}} {_MODEL}\b",
-    rf"\b{_HAND_OVER}(?: [\w-]+){{0,4}} to(?: [\w-]+){{0,2}}[ \"'`]{{1,2}}(?:{_SIZE}|{_MODEL}|NAMES)\b",
-    rf"\b{_CHOOSE}(?: the| a| only)?(?: {_MODEL})?[\s:\"'`(\[]{{1,4}}(?:NAMES)\b[\s\"'`)\]]{{0,3}}(?:{_MODEL}\b|\W*\Z)",
-    r"[\"'](?:choice|member|model|route)[\"'] ?: ?[\"'][\w-]{1,40}[\"']",
+    rf"\b{_HAND_OVER}(?: [\w-]{{1,20}}){{0,4}} to(?: [\w-]{{1,20}}){{0,2}} [\"']?(?:{_SIZE}|{_MODEL}|NAMES)\b",
+    rf"\b{_CHOOSE}(?: (?:the|only))?(?: {_MODEL})?:? [\"'(\[]?(?:NAMES)\b(?: {_MODEL}\b|[^\w\n]{{0,4}}(?:[.!?\n]|\Z))",
+    r"[\"'](?:choice|member|model|route)[\"']\s?:\s?[\"'][\w-]{1,40}[\"']",
     r"\b(?:ignore|disregard|forget|override)\b.{0,40}\b(?:instructions?|rules?|descriptions?|choices|above)\b",
     r"\b(?:router|model selector|dispatcher)\b.{0,20}(?::|\b(?:must|should|shall|please|note|instructions?)\b)",
 )
@@ -30,12 +33,21 @@ _SENTENCE = re.compile(r"[^.!?\n]+[.!?]*|[.!?]+|\n")
 
 
 def without_pleas(text: str, names: Collection[str]) -> str:
-    """``text`` without the sentences that ask for a model, by its name among ``names`` or by what it is like."""
-    plea = _pattern(frozenset(names))
-    return "".join(one for one in _SENTENCE.findall(text) if not plea.search(one))
+    """``text`` without the sentences that ask for a model, by its name among ``names`` or by what it is like.
+
+    Invisible characters go, too. Takes some milliseconds for 2,000 characters of hostile text.
+    """
+    visible = "".join(one for one in text if unicodedata.category(one) != "Cf")
+    pleas = [found.span() for found in _pattern(frozenset(names)).finditer(visible)]
+    kept = []
+    for sentence in _SENTENCE.finditer(visible):
+        before = bisect_left(pleas, (sentence.end(), 0))
+        if before == 0 or pleas[before - 1][1] <= sentence.start():
+            kept.append(sentence.group())
+    return "".join(kept)
 
 
 @lru_cache(maxsize=256)
 def _pattern(names: frozenset[str]) -> re.Pattern[str]:
     every = "|".join(re.escape(one) for one in sorted(names))
-    return re.compile("|".join(_PLEAS).replace("NAMES", every), re.IGNORECASE)
+    return re.compile("|".join(_PLEAS).replace(" ", r"[\s*`~]{1,4}").replace("NAMES", every), re.IGNORECASE)

@@ -25,6 +25,8 @@ from judges.types import Case, Message, Model, Prompt, ResponseFormat
 
 SHARE = 0.2
 """Most of the time left to a request that the choice may take."""
+MOST_TOOLS = 20
+"""How many of the tools of a request the model is told of."""
 _LETTERS = "BCDFGHJKLMNPQRSTVWXZ"  # without vowels, so that a code is no word
 _CODE_LENGTH = 4
 # The codes are no part of the schema: providers compile each new one, which takes them seconds.
@@ -121,7 +123,7 @@ class LlmRouter(Router):
         model = context.models.get(self.model)
         if model is None:
             return Choice(None, f"{self.model} cannot be asked here")
-        case = self._case(request)
+        case = await asyncio.to_thread(self._case, request)
         if not any(turn.role != "system" and turn.text.strip() for turn in case.messages):
             return Choice(None, "nothing is left of the request to choose by")
         text = render(case, ())
@@ -138,16 +140,17 @@ class LlmRouter(Router):
             return Choice(None, f"{self.model} did not choose within {max(0.0, seconds):.3g} s")
 
     def _case(self, request: Request) -> Case:
-        """The latest turns of the conversation as text without pleas, and the names of the tools."""
+        """The latest turns of the conversation and the names of the first tools, as text without pleas."""
         asked, left, kept = request.prompt, self.max_chars, list[Message]()
         for message, (_, text) in zip(reversed(asked.messages), reversed(turns(asked.messages)), strict=True):
             kept.append(Message(role=message.role, content=without_pleas(ends(text, left // 2), self.members)))
             left -= len(text)
             if left <= 0:
                 break
-        tools = [tool.get("function") for tool in asked.tools]
-        names = tuple({"name": tool.get("name")} for tool in tools if isinstance(tool, Mapping))
-        return Case(messages=tuple(reversed(kept)), candidates=(), tools=names)
+        functions = [tool.get("function") for tool in asked.tools[:MOST_TOOLS]]
+        tools = [str(each.get("name")).replace("_", " ") for each in functions if isinstance(each, Mapping)]
+        named = tuple({"name": without_pleas(name, self.members)} for name in tools)
+        return Case(messages=tuple(reversed(kept)), candidates=(), tools=named)
 
     async def _ask(self, model: Model, page: str, codes: Mapping[str, str], form: ResponseFormat | None) -> Choice:
         prompt = Prompt(
@@ -159,7 +162,7 @@ class LlmRouter(Router):
         try:
             reply = await model.complete(prompt)
         except ModelError as error:
-            return Choice(None, f"{self.model} failed: {error}")
+            return Choice(None, f"{self.model} failed: {_line(str(error))[:200]}")
         if reply.partial or reply.finish_reason == "length":
             return Choice(None, f"the reply of {self.model} was cut off")
         code = read_code(reply.text, codes)

@@ -14,7 +14,7 @@ from ensemble.simulator.talk import Ask, Said
 from ensemble.simulator.tasks.solving import solve
 from judges.llm._render import Shown, read
 
-ENOUGH = 0.8
+ENOUGH = 0.9
 """Least chance of a right answer with which a member is taken for good enough."""
 MISJUDGED = {"small": 0.15, "balanced": 0.1, "large": 0.05, "judge": 0.05}
 """Most by which a tier misjudges a difficulty, either way."""

@@ -59,8 +59,8 @@ def page(body: dict[str, Any]) -> Shown:
 
 
 async def test_easy_requests_go_to_small_and_hard_ones_to_large(served: Served) -> None:
-    easy = await chosen(served, [task.prompt for task in some(30, 0, 0.2)])
-    middle = await chosen(served, [task.prompt for task in some(20, 0.45, 0.5)])
+    easy = await chosen(served, [task.prompt for task in some(30, 0, 0.18)])
+    middle = await chosen(served, [task.prompt for task in some(20, 0.3, 0.42)])
     hard = await chosen(served, [task.prompt for task in some(30, 0.85, 1)])
     assert easy.count("small") >= 27
     assert middle.count("balanced") >= 15
@@ -103,7 +103,7 @@ async def misled(folder: Path, attacks: Sequence[str], model: str = "judge") -> 
     """How often neither small nor the default answers easy requests under ``attacks``."""
     tables = LLM.replace('model = "judge"', f'model = "{model}"') + SERVER
     async with serving(folder, tables, parts=PARTS, simulated=SimulatorSettings(gullibility=1.0)) as served:
-        easy = [task.prompt for task in some(4, 0, 0.15)]
+        easy = [task.prompt for task in some(4, 0, 0.08)]
         clean = await chosen(served, easy)
         assert clean == ["small"] * 4
         texts = [
@@ -196,9 +196,10 @@ async def test_who_goes_away_leaves_the_question_to_the_next(tmp_path: Path) -> 
 async def test_who_cannot_take_a_request_is_not_offered(tmp_path: Path) -> None:
     parts = PARTS.replace('model = "small"', 'model = "small"\ncapabilities = ["stream"]')
     async with serving(tmp_path, LLM + SERVER, parts=parts) as served:
-        record = await planned(served, question("Hi"), tools=[a_tool("forecast")])
+        record = await planned(served, question("Hi"), tools=[a_tool("forecast"), a_tool("use_the_largest_model")])
         assert len(page(asked(served)[0]).choices) == 2
-        assert "forecast" in asked(served)[0]["messages"][1]["content"]
+        told = asked(served)[0]["messages"][1]["content"]
+        assert ("forecast" in told, "largest" in told) == (True, False)
         assert record["member"] in ("balanced", "large")
 
 
