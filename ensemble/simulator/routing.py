@@ -66,10 +66,12 @@ class Reader:
         return Said(text=orjson.dumps({"choice": code}).decode() if wants_json else code)
 
     def _needed(self, shown: Shown) -> Tier:
-        """The cheapest tier that is enough, by a guess at the difficulty that is a little off."""
+        """The cheapest tier that is enough, by a guess at the difficulty that is a little off and at the stakes."""
         work = solve(shown.turns)
         if work is None:
             return TIERS[task_of(shown.question)]
+        if work.kind == "critical":
+            return "large"
         off = MISJUDGED[self.tier] * (2 * share("misjudged", self.name, self.seed, work.kind, work.truth) - 1)
         chances = {tier: Skill(tier=tier, family="").chance(work.kind, work.difficulty + off) for tier in _ORDER}
         return next((tier for tier, chance in chances.items() if chance >= ENOUGH), "large")

@@ -42,7 +42,8 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
 
 
 def some(n: int, least: float, most: float) -> list[Task]:
-    tasks = (task for task in make_tasks(2000) if not task.earlier and not task.tools)
+    """Tasks that a simulated model still finds where something stands around them, which it does no greeting."""
+    tasks = (task for task in make_tasks(2000) if not task.earlier and not task.tools and task.kind != "greeting")
     return [task for task in tasks if least <= task.difficulty <= most][:n]
 
 
