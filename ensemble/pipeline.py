@@ -5,6 +5,7 @@ import difflib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from uuid_utils import uuid4
 
@@ -44,12 +45,28 @@ FULL_RULING_S = 60.0
 """Most seconds that the second verdict, on the full panel, may take after the last straggler."""
 
 
+class Watching(Protocol):
+    """What looks after one router (``ensemble.watching``)."""
+
+    def instead(self) -> Plan | None:
+        """The plan for every request while the router is demoted, else None."""
+        ...
+
+    def shadowed(self, plan: Plan, request: Request) -> Plan:
+        """``plan`` with members for after the answer, where ``request`` is drawn."""
+        ...
+
+    async def after(self, answer: Answer) -> None:
+        """Ask those members and judge what they say. Bounds its own time and handles its own failures."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pipeline:
     """Routers, fleet, judges and log, put together, and what the log has taught so far.
 
     That is the ``means`` of members' quality, and the ``sittings`` of judges: what judging costs and how long it takes.
-    ``config`` is the digest of the configuration in force.
+    ``config`` is the digest of the configuration in force; ``watches`` holds those of the routers that have one.
     """
 
     routers: Mapping[str, Router]
@@ -60,6 +77,7 @@ class Pipeline:
     config: str
     means: Means = field(default_factory=Means)
     sittings: Sittings = field(default_factory=Sittings)
+    watches: Mapping[str, Watching] = field(default_factory=dict)
 
     def router(self, model: str) -> Router:
         """The router that serves ``model``.
@@ -102,21 +120,27 @@ class Pipeline:
 
     async def _plan(self, router: Router, run: Run) -> Plan:
         limits = limits_of(run.request.metadata)  # before the router, whose own calls may cost something
-        aim = Aim(purpose="router", seat=run.request.model)
-        models = Models(self.fleet, run.request, aim, run.calls.append, run.request.deadline)
-        try:
-            plan = await router.plan(run.request, Context(fleet=self.fleet, models=models))
-        except RouterError as error:
-            if not router.fallback:
-                raise NoCandidate(f"the router {run.request.model!r} has no plan: {error}") from error
-            stages = tuple(Stage(members=(name,)) for name in router.fallback)
-            plan = Plan(router=router.digest, stages=stages, reason=f"fallback, since the router failed: {error}")
+        watch = self.watches.get(run.request.model)
+        plan = watch.instead() if watch is not None else None
+        if plan is None:
+            plan = await self._routed(router, run)
         # Limits and strictness are seen to here, so that they hold for every router, whoever wrote it.
         if limits:
             plan = self._narrowed(plan, router, limits, run)
         if router.strict_params:
             plan = replace(plan, stages=tuple(replace(stage, strict_params=True) for stage in plan.stages))
-        return plan
+        return plan if watch is None else watch.shadowed(plan, run.request)
+
+    async def _routed(self, router: Router, run: Run) -> Plan:
+        aim = Aim(purpose="router", seat=run.request.model)
+        models = Models(self.fleet, run.request, aim, run.calls.append, run.request.deadline)
+        try:
+            return await router.plan(run.request, Context(fleet=self.fleet, models=models))
+        except RouterError as error:
+            if not router.fallback:
+                raise NoCandidate(f"the router {run.request.model!r} has no plan: {error}") from error
+            stages = tuple(Stage(members=(name,)) for name in router.fallback)
+            return Plan(router=router.digest, stages=stages, reason=f"fallback, since the router failed: {error}")
 
     def _narrowed(self, plan: Plan, router: Router, limits: Limits, run: Run) -> Plan:
         spent = Need(add(*(call.usage.nano_usd for call in run.calls)), asyncio.get_running_loop().time() - run.begin)
@@ -127,7 +151,9 @@ class Pipeline:
             prompt=run.request.prompt,
             moment=run.request.arrived_at,
         )
-        others = [name for _, name in router.references() if isinstance(name, MemberName)]
+        # A member that only the shadow names may be new, and is not to be trusted with an answer.
+        own = ((place, name) for place, name in router.references() if not place.startswith("shadow."))
+        others = [name for _, name in own if isinstance(name, MemberName)]
         refuse = router.infeasible == "refuse"
         return narrow(plan, limits, limits.less(spent), estimates, others, refuse=refuse)
 
@@ -210,7 +236,9 @@ class Pipeline:
         return NoCandidate(f"no member brought an answer: {told}", calls=tuple(run.calls))
 
     async def _serve(self, run: Run, plan: Plan, choice: Choice) -> Answer:
-        afterwards = Afterwards(self.fleet, self.judges, self.store, run, plan, self.means)
+        watch = self.watches.get(run.request.model)
+        own = plan if watch is None else replace(plan, shadow=())  # the watch asks and judges the shadow itself
+        afterwards = Afterwards(self.fleet, self.judges, self.store, run, own, self.means)
         late = run.late if self.stragglers.room and afterwards.may_linger() else {}
         await cancel(set(run.late) - set(late))
         answered = tuple(call for call in run.calls if call.candidate and call.failure is None)
@@ -236,8 +264,10 @@ class Pipeline:
             fallback=choice.fallback,
             late=tuple(seat.member for seat in late.values()),
         )
-        if late or plan.shadow:
+        if late or own.shadow:
             self.stragglers.own(afterwards.finish(answer, late))
+        if watch is not None and plan.shadow and self.stragglers.room:
+            self.stragglers.own(watch.after(answer))
         run.listener(Finished(answer=answer))
         return answer
 

@@ -3,11 +3,12 @@
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal, Protocol, runtime_checkable
+from typing import Annotated, ClassVar, Literal, Protocol, Self, runtime_checkable
 
-from pydantic import BeforeValidator, Field, SerializeAsAny
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, model_validator
 
 from ensemble.fleet import Fleet
+from ensemble.money import Usd
 from ensemble.provider import Vectors
 from ensemble.types import Plan, Request
 from judges.registry import Name, Plugin, Registry
@@ -59,8 +60,49 @@ class Context:
     models: Mapping[str, Model]
 
 
+class Shadow(BaseModel):
+    """A share of a router's requests goes to the whole panel after the answer: labels, and a watch on the router.
+
+    Quality kept is 1 + score(served) - score(best of the panel), or 1 and 0 for a winner and a loser where the judge
+    gives no scores. The watch demotes the router to the panel where that mean is surely below ``floor``.
+
+    Attributes:
+        share: of the requests, by lot.
+        panel: members to ask; those that the answer has cost already are not asked again.
+        judge: who judges the panel.
+        max_usd_per_day: most that calls and judge may cost in a day (UTC), set aside before each call.
+        floor: least quality kept, over all requests and for each kind of task; 0 never demotes.
+        alpha: probability of ever demoting a router that keeps its quality.
+        anchors: how many of the first labels that tell good from bad are kept as anchors; nothing is decided before.
+        recheck: share of the labels after which the judge judges one of the anchors again.
+        judge_floor: least agreement of the judge with its own findings on the anchors; below it, ``judge_drift``.
+        seed: another seed draws other requests.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    share: float = Field(gt=0, le=1)
+    panel: tuple[MemberName, ...] = Field(min_length=2)
+    judge: JudgeName
+    max_usd_per_day: Usd | None = None
+    floor: float = Field(0.7, ge=0, lt=1)
+    alpha: float = Field(0.001, gt=0, lt=0.5)
+    anchors: int = Field(20, ge=10, le=1000)
+    recheck: float = Field(0.2, ge=0, le=1)
+    judge_floor: float = Field(0.8, gt=0, lt=1)
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if len(set(self.panel)) < len(self.panel):
+            raise ValueError("panel: a member is named twice")
+        return self
+
+
 class Router(Plugin):
     """Turns a request into a plan. It decides; it never calls candidates, judges them or stores anything."""
+
+    outside: ClassVar[frozenset[str]] = frozenset({"shadow"})
 
     deadline_s: float = Field(55.0, gt=0, le=3600)
     """Default for requests that state none, below the 60 s after which many proxies and clients give up."""
@@ -75,6 +117,18 @@ class Router(Plugin):
     """Where nothing fits the limits of a request: ask the cheapest or fastest member and warn, or refuse with a 422."""
     store_content: bool = True
     """Keep the texts of requests and answers in the log; `false` keeps numbers, names and the prompt's hash alone."""
+
+    shadow: Shadow | None = None
+    """A share for the whole panel after the answer, and the watch on the router, as a table of its own."""
+
+    @model_validator(mode="after")
+    def _remembers(self) -> Self:
+        if self.shadow is not None and not self.store_content:
+            raise ValueError("shadow: its labels and anchors are texts, which store_content = false does not keep")
+        for place, part in self.parts():
+            if isinstance(part, Router) and part.shadow is not None:
+                raise ValueError(f"{place}.shadow: only the router that is asked is watched; give it to that one")
+        return self
 
     @abstractmethod
     async def plan(self, request: Request, context: Context) -> Plan:

@@ -31,6 +31,8 @@ from ensemble.store.habits import recall
 from ensemble.store.queries import recent_prompts
 from ensemble.types import Answer, Request, RequestId
 from ensemble.upkeep import upkeep
+from ensemble.watching.keeping import keeping_watch, watches_of
+from ensemble.watching.watch import Watch
 from judges.judge import Judge
 from judges.types import Message, Prompt
 
@@ -41,13 +43,14 @@ log = logging.getLogger(__name__)
 class Service:
     """Everything that runs: open it with ``ensemble.open``.
 
-    ``settings``, ``pipeline`` and ``links`` are those for new requests: ``reload`` puts others in their place, and a
-    request goes on with those that it began with. ``key`` is what clients of the server must send.
+    ``settings``, ``pipeline``, ``watches`` and ``links`` are those for new requests: ``reload`` puts others in their
+    place, and a request goes on with those that it began with. ``key`` is what clients of the server must send.
     """
 
     settings: Settings
     store: Store
     pipeline: Pipeline
+    watches: Mapping[str, Watch]
     stragglers: Stragglers
     links: Links
     standing: Standing
@@ -211,12 +214,13 @@ class Service:
             if settings.judging != old.judging:
                 means = await _means(settings, self.store)
             sittings = await _recalled(settings, self.store, fleet, self.pipeline)
+            pipeline, watches = await _pipeline(settings, fleet, self.store, self.stragglers, means, sittings)
         except BaseException:
             await close(dropped(links, self.links))
             raise
         ended = dropped(self.links, links)
         # Without a pause from here on, so that no request sees half of the change.
-        self.pipeline = _pipeline(settings, fleet, self.store, self.stragglers, means, sittings)
+        self.pipeline, self.watches = pipeline, watches
         self.settings, self.links, self.key = settings, links, key
         self.standing = Standing(config=settings.digest)
         if ended:
@@ -291,17 +295,24 @@ async def open_service(source: str | Path | Settings) -> AsyncIterator[Service]:
         means, stragglers = await _means(settings, store), Stragglers()
         links = await connect(settings.providers)
         fleet = fleet_of(settings, links)
-        sittings = await _recalled(settings, store, fleet)
+        try:
+            sittings = await _recalled(settings, store, fleet)
+            pipeline, watches = await _pipeline(settings, fleet, store, stragglers, means, sittings)
+        except BaseException:
+            await close(links.values())
+            raise
         service = Service(
             settings=settings,
             store=store,
-            pipeline=_pipeline(settings, fleet, store, stragglers, means, sittings),
+            pipeline=pipeline,
+            watches=watches,
             stragglers=stragglers,
             links=links,
             standing=Standing(config=settings.digest),
             _written=settings,
         )
         stack.push_async_callback(service.hang_up)
+        await stack.enter_async_context(keeping_watch(lambda: service.watches))
         try:
             yield service
         finally:
@@ -321,13 +332,15 @@ async def open_bench(settings: Settings, judges: Mapping[str, Judge]) -> AsyncIt
         await close(links.values())
 
 
-def _pipeline(
+async def _pipeline(
     settings: Settings, fleet: Fleet, store: Store, stragglers: Stragglers, means: Means, sittings: Sittings
-) -> Pipeline:
+) -> tuple[Pipeline, Mapping[str, Watch]]:
+    """The pipeline, and the watches that look after its routers. Raises ConfigError and StoreError."""
     routers: dict[str, Router] = dict(settings.routers)
     for name in settings.members:
         routers.setdefault(name, Single(member=MemberName(name)))
-    return Pipeline(
+    watches: dict[str, Watch] = {}
+    pipeline = Pipeline(
         routers=routers,
         fleet=fleet,
         judges=settings.judges,
@@ -336,7 +349,10 @@ def _pipeline(
         config=settings.digest,
         means=means,
         sittings=sittings,
+        watches=watches,
     )
+    watches |= await watches_of(pipeline)
+    return pipeline, watches
 
 
 async def _means(settings: Settings, store: Store) -> Means:

@@ -119,6 +119,7 @@ class Plan:
         shadow: members called after the answer has gone out, for labels only.
         predicted: expected score per member in [0, 1], where the router estimates it.
         propensities: probability per member, shadow included, with which the router drew it; empty if deterministic.
+            Of members that are judged in a drawn shadow alone it is the share of these.
         reason: one line for the audit trail.
         warnings: sentences that the client is told with the answer; the log has them in ``reason``.
     """

@@ -35,6 +35,7 @@ class Cashier:
 
     def __init__(self, store: Store, asker: Asker, run: str, tally: Tally, cap: int | None = None) -> None:
         self._store, self._asker, self._cap, self._tally = store, asker, cap, tally
+        self.run = run
         self._purse = Purse(run)
         self.batch, self.patience_s = asker.batch, asker.patience_s
         self._open = 0

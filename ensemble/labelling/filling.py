@@ -18,8 +18,9 @@ from ensemble.means import Means
 from ensemble.ruling import Bench, case_key, case_of, rule
 from ensemble.store import Store
 from ensemble.store.filling import Held
-from ensemble.types import Call, Late, Plan, Request
+from ensemble.types import Call, Late, Plan, Request, Ruling
 from judges.judge import Judge
+from judges.types import CandidateId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +33,14 @@ class Job:
     held: Held
     plan: Plan
     only: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """What was newly found on a prompt, None where nothing was, and who wrote the candidates of its panel."""
+
+    ruling: Ruling | None
+    authors: Mapping[CandidateId, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +56,7 @@ class Filler:
     means: Means
     capped: bool = False
 
-    async def fill(self, job: Job) -> None:
+    async def fill(self, job: Job) -> Filled:
         """Bring ``job`` to its label, as far as members and judge allow.
 
         Raises:
@@ -56,16 +65,17 @@ class Filler:
         """
         if self.capped and most_tokens(job.held.prompt) is None:
             self.tally.problem("images or files have no bound of cost, and the run is capped")
-            return
+            return Filled(None, {})
         request = _request(job.held)
         seats = seats_of(job.plan, job.held.candidates, self.fleet)
         ask = [seat for seat in seats.lack if seat.member in self.fleet and (not job.only or seat.member in job.only)]
         came = await self._call(request, job, ask)
         panel = _in_order(job.plan, seats, ask, came)
-        ruled = await self._judge(request, job, panel) if panel else False
+        ruling = await self._judge(request, job, panel) if panel else None
         self.tally.prompts += 1
-        self.tally.untouched += not ask and not ruled
+        self.tally.untouched += not ask and ruling is None
         self.tally.unfinished += len(panel) < len(seats.have) + len(seats.lack)
+        return Filled(ruling, {call.candidate: call.member for call in panel if call.candidate is not None})
 
     async def _call(self, request: Request, job: Job, seats: list[Seat]) -> list[Call]:
         async with asyncio.TaskGroup() as group:
@@ -95,16 +105,16 @@ class Filler:
         except (Stopped, StoreError) as error:
             return error
 
-    async def _judge(self, request: Request, job: Job, panel: list[Call]) -> bool:
-        """Have the panel judged and the finding stored, unless it is there; returns whether it was."""
+    async def _judge(self, request: Request, job: Job, panel: list[Call]) -> Ruling | None:
+        """Have the panel judged and the finding stored, unless it is there."""
         name = job.plan.stages[0].judge
         if name is None:
-            return False
+            return None
         judge, ruled = self.judges[name], job.held.ruled
         key = case_key(case_of(request, panel, self.fleet))
         # A finding that is in force is not asked for twice; one that failed is.
         if ruled and (ruled.case_key, ruled.judge) == (key, judge.digest) and ruled.stands:
-            return False
+            return None
         stage = _stage(job.held)
         aim = Aim(purpose="judge", seat=name, stage=stage, run=self.run)
         patience_s = self.cashier.patience_s
@@ -129,7 +139,7 @@ class Filler:
         await self.store.record_late(late)
         self.tally.labelled += 1
         self.tally.replayed += models.replayed
-        return True
+        return ruling
 
 
 def _request(held: Held) -> Request:

@@ -145,10 +145,11 @@ class Checker:
             self._gone += 1
             return
         found, _ = await self._again.judge(held, anchor.panel)
-        if found.outcome == "failed":
+        agreed = agreement(found, anchor)
+        if agreed is None:
             self._failed += 1
         else:
-            self._share.add(credit(_verdict(found), anchor.winners, anchor.panel))
+            self._share.add(agreed)
 
     def _verdict(self, first: float | None) -> tuple[Check, str | None]:
         rate = self._share.rate
@@ -179,6 +180,11 @@ def drifted(high: float, first: float | None, floor: float | None) -> str | None
     if floor is not None and high < floor:
         return f"at most {high:.3f}, below the floor of {floor:g}"
     return None
+
+
+def agreement(found: Finding, anchor: Anchor) -> float | None:
+    """How far ``found`` is the frozen finding, in [0, 1] (see ``credit``); None where the judge failed."""
+    return None if found.outcome == "failed" else credit(_verdict(found), anchor.winners, anchor.panel)
 
 
 def _verdict(found: Finding) -> Verdict:

@@ -54,7 +54,12 @@ async def healthz(request: web.Request) -> web.Response:
 
 @routes.get("/readyz")
 async def readyz(request: web.Request) -> web.Response:
-    """Requests can be answered now; 503 while shutting down or while the log cannot be written."""
+    """Requests can be answered now; 503 while shutting down or while the log cannot be written.
+
+    A router that its watch has demoted is answered for by its panel, so that is told and is no reason for 503.
+    """
     service = request.app[SERVICE]
     await service.check()
-    return json_response({"status": "ready", "config": service.standing.told()}, request)
+    states = {name: watch.state() for name, watch in service.watches.items()}
+    routers = {name: {"state": at.state, "since": at.since or None, "why": at.why} for name, at in states.items()}
+    return json_response({"status": "ready", "config": service.standing.told(), "routers": routers}, request)

@@ -77,10 +77,12 @@ def _act(fleet: Fleet, body: Mapping[str, object]) -> None:
             fleet.degrade(model, text(body.get("kind")) or "*", 0.5 if by is None else by)
         case "replace":
             fleet.replace(model, text(body.get("like")))
+        case "mislead":
+            fleet.mislead(model, **{key: number(body, key) or 0.0 for key in ("noise", "position", "length")})
         case "script":
             fleet.script(model, [_step(table(each)) for each in rows(body.get("steps"))])
         case other:
-            raise Problem(400, f"no such action {other!r}: degrade, replace or script")
+            raise Problem(400, f"no such action {other!r}: degrade, mislead, replace or script")
 
 
 def _step(said: Mapping[str, object]) -> Step:

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ensemble.simulator.draw import share
+from ensemble.simulator.evaluator import Bias
 from ensemble.simulator.models import SimulatedModel
+from ensemble.simulator.procedural import Judge
 from ensemble.simulator.script import FAULTS, Step, fault
 from ensemble.simulator.served import Served, ServedLog
 from ensemble.simulator.settings import SimulatorSettings
@@ -95,6 +97,14 @@ class Fleet:
             raise Problem(400, f"{model} solves no tasks, so it cannot be made worse at them.")
         skill = replace(known.brain.skill, worse={**known.brain.skill.worse, kind: by})
         self.models[model] = replace(known, brain=replace(known.brain, skill=skill))
+
+    def mislead(self, model: str, **bias: float) -> None:
+        """Give the judge ``model`` another ``Bias``: ``noise``, ``position`` and ``length``, 0 where left out."""
+        known = self.model(model)
+        if not isinstance(known.brain, Judge):
+            raise Problem(400, f"{model} is no judge, so it cannot be misled.")
+        evaluator = replace(known.brain.evaluator, bias=Bias(seed=self.settings.seed, **bias))
+        self.models[model] = replace(known, brain=replace(known.brain, evaluator=evaluator))
 
     def replace(self, model: str, like: str) -> None:
         """Let ``model`` answer as ``like`` does from now on, under its old name and with another fingerprint."""

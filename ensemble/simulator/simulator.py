@@ -118,6 +118,17 @@ class Simulator:
         except Problem as problem:
             raise ValueError(problem.message) from problem
 
+    def mislead(self, model: str, *, noise: float = 0.0, position: float = 0.0, length: float = 0.0) -> None:
+        """Spoil the judge ``model``: probabilities in [0, 1] of going wrong, as ``Bias`` has them; 0 mends it.
+
+        Raises:
+            ValueError: no such model, or none that judges.
+        """
+        try:
+            self._fleet.mislead(model, noise=noise, position=position, length=length)
+        except Problem as problem:
+            raise ValueError(problem.message) from problem
+
     def replace(self, model: str, like: str) -> None:
         """Put the model ``like`` in the place of ``model``, under its old name.
 

@@ -8,7 +8,7 @@ order is the order of time; JSON is TEXT; NULL is unknown or does not apply.
 
 from sqlite_utils import Database, Migrations
 
-from ensemble.store import schema_3, schema_4, schema_5, schema_6, schema_7
+from ensemble.store import schema_3, schema_4, schema_5, schema_6, schema_7, schema_8
 
 APPLICATION_ID = 0x454E534A
 """``ENSJ``: marks the file as a log of this program in SQLite's header."""
@@ -328,6 +328,12 @@ def batches(db: Database) -> None:
 def search(db: Database) -> None:
     """Full-text search; old rows go into its indexes with the first search, or in the background."""
     db.executescript(schema_7.TABLES)
+
+
+@MIGRATIONS(name="0008_watched")
+def watched(db: Database) -> None:
+    """The watch on served routers; an old log has seen nothing yet."""
+    db.executescript(schema_8.TABLES)
 
 
 def applied(db: Database) -> list[str]:

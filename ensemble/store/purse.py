@@ -19,9 +19,11 @@ class Purse:
         (last,) = db.execute("SELECT coalesce(max(rowid), 0) FROM calls").fetchone()
         if last < self._row:  # rows were erased and the file was tidied up: count anew
             self._row, self._spent = 0, 0
-        # Only lines that are new since the last time: the whole run would be read for each of its calls.
+        # Only lines that are new since the last time: the whole run would be read for each of its calls. The first
+        # time it is the whole run, which its index finds.
+        way = "NOT INDEXED" if self._row else "INDEXED BY calls_run"
         (fresh,) = db.execute(
-            "SELECT coalesce(sum(nano_usd), 0) FROM calls NOT INDEXED WHERE rowid > ? AND run = ?",
+            f"SELECT coalesce(sum(nano_usd), 0) FROM calls {way} WHERE rowid > ? AND run = ?",  # noqa: S608
             [self._row, self._run],
         ).fetchone()
         self._row, self._spent = last, self._spent + fresh

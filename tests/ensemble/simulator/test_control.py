@@ -54,6 +54,7 @@ async def test_the_ledger_is_read_without_bodies(sim: Simulator, http: aiohttp.C
     [
         ({"action": "sing"}, "no such action"),
         ({"action": "degrade", "model": "judge"}, "solves no tasks"),
+        ({"action": "mislead", "model": "large", "noise": 1}, "is no judge"),
         ({"action": "replace", "model": "large", "like": "nobody"}, "nobody"),
         ({"action": "script", "model": "large", "steps": [{"fault": "fire"}]}, "no such kind"),
     ],

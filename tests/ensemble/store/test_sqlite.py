@@ -234,7 +234,14 @@ async def test_a_file_of_schema_5_takes_items_of_batches(path: Path) -> None:
     assert {"digest", "stage", "seat", "attempt", "dropped", "reservation"} <= known
 
 
-RELEASED = {1: "0003_datasets", 3: "0004_replies", 4: "0005_imports", 5: "0006_batches", 6: "0007_search"}
+RELEASED = {
+    1: "0003_datasets",
+    3: "0004_replies",
+    4: "0005_imports",
+    5: "0006_batches",
+    6: "0007_search",
+    7: "0008_watched",
+}
 """Schemas that were released, and the first step that each lacks."""
 
 
@@ -317,5 +324,5 @@ async def test_the_file_keeps_its_promises(store: Store, path: Path) -> None:
     db = sqlite3.connect(path)
     assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert db.execute("PRAGMA application_id").fetchone() == (0x454E534A,)
-    assert db.execute("PRAGMA user_version").fetchone() == (7,)
+    assert db.execute("PRAGMA user_version").fetchone() == (8,)
     db.close()

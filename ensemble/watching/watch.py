@@ -1,0 +1,167 @@
+"""One served router under watch: draws its shadows, has them labelled, and demotes it where it must."""
+
+import asyncio
+import hashlib
+import logging
+from dataclasses import replace
+from functools import partial
+
+from ensemble.errors import StoreError
+from ensemble.labelling.cashier import Stopped
+from ensemble.labelling.filling import Job
+from ensemble.means import finding_of
+from ensemble.pipeline import Pipeline
+from ensemble.router import Shadow
+from ensemble.routers.rules import task_set_by
+from ensemble.store.filling import holding
+from ensemble.store.watched import Seen, Watched, note, seen_since
+from ensemble.types import Answer, Plan, Request, Stage
+from ensemble.watching.judge_check import JudgeCheck
+from ensemble.watching.kept import kept, telling
+from ensemble.watching.purse import DayPurse
+from ensemble.watching.standing import Report, Standing
+
+log = logging.getLogger(__name__)
+
+PATIENCE_S = 120.0
+"""Most seconds for the calls, the verdict and the checks after one answer."""
+
+
+class Watch:
+    """The watch on the router called ``name``, whose ``shadow`` table it carries out.
+
+    What it sees and decides are rows of the log, and its state is what follows from them: so it survives a restart,
+    and processes over one log agree.
+
+    Attributes:
+        skipped: shadows that were not asked, or not to the end, since the money of the day was spent.
+    """
+
+    def __init__(self, name: str, options: Shadow, pipeline: Pipeline) -> None:
+        self._name, self._options, self._pipeline = name, options, pipeline
+        self._about = Watched(
+            router=name,
+            digest=pipeline.routers[name].digest,
+            judge=pipeline.judges[options.judge].digest,
+        )
+        self._standing = Standing(options)
+        self._purse = DayPurse(name, options, pipeline)
+        self._judge = JudgeCheck(self._about, options, pipeline)
+        self._reading, self._deciding = asyncio.Lock(), asyncio.Lock()
+        self.skipped = 0
+
+    def state(self) -> Report:
+        """Where the router stands."""
+        return self._standing.report()
+
+    def instead(self) -> Plan | None:
+        """The whole panel, while the router is demoted; else None."""
+        if self._standing.state != "demoted":
+            return None
+        stage = Stage(members=self._options.panel, judge=self._options.judge)
+        reason = f"the whole panel, since the router was demoted at {self._standing.since}: {self._standing.why}"
+        return Plan(router=self._about.digest, stages=(stage,), reason=reason)
+
+    def shadowed(self, plan: Plan, request: Request) -> Plan:
+        """``plan`` with the rest of the panel as its shadow where ``request`` is drawn, and with propensities.
+
+        While nothing can be drawn, since the judge drifts or the money of the day is spent, it stays as it is.
+        """
+        if self._standing.state != "watched":
+            return plan
+        first = set(plan.stages[0].members)
+        rest = tuple(member for member in self._options.panel if member not in first)
+        drawn = _drawn(self._options.seed, request) < self._options.share
+        if drawn and not self._purse.open:
+            self.skipped += 1
+        if not rest or not self._purse.open:
+            return plan
+        # Who answers alone is judged only in a drawn shadow, so that is the chance of its label; who stands on a panel
+        # with a judge is judged anyway.
+        panels = (stage.members for stage in plan.stages if stage.judge and len(stage.members) > 1)
+        certain = {member for panel in panels for member in panel}
+        chances = {
+            member: plan.propensities.get(member, 1.0) if member in certain else self._options.share
+            for member in (*self._options.panel, *first)
+        }
+        shadow = rest if drawn else plan.shadow
+        return replace(plan, shadow=shadow, propensities={**plan.propensities, **chances})
+
+    async def after(self, answer: Answer) -> None:
+        """Label one drawn request, and decide what follows from it. Bounds its time and handles its failures."""
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await self._label(answer)
+                await self._decide()
+        except Stopped:
+            self.skipped += 1
+        except StoreError as error:
+            log.warning("router %s: a shadow could not be labelled: %s", self._name, error)
+        except TimeoutError:
+            log.warning("router %s: a shadow took more than %g s", self._name, PATIENCE_S)
+
+    async def refresh(self) -> None:
+        """Take in what this process and others have noted since. Raises StoreError."""
+        async with self._reading:
+            rows = await self._pipeline.store.read(partial(seen_since, about=self._about, after=self._standing.last))
+            before = self._standing.state
+            # A log of a hundred thousand labels takes a second.
+            await asyncio.to_thread(self._standing.take, rows)
+        if self._standing.state != before:
+            fields = {"router": self._name, "state": self._standing.state, "why": self._standing.why}
+            log.warning("router_%s", self._standing.state, extra={"fields": fields})
+
+    async def _label(self, answer: Answer) -> None:
+        id_ = answer.request.id
+        (held,) = await self._pipeline.store.read(partial(holding, ids=[id_]))
+        panel = tuple(dict.fromkeys((*self._options.panel, answer.member)))
+        # A member whose call goes on is not asked again; the label is then not complete.
+        only = frozenset(panel) - frozenset(answer.late)
+        plan = Plan(router=answer.plan.router, stages=(Stage(members=panel, judge=self._options.judge),))
+        filled = await self._purse.filler().fill(Job(held=held, plan=plan, only=only))
+        if filled.ruling is None:
+            return
+        self._pipeline.means.learn(finding_of(id_, filled.ruling, filled.authors))
+        # What the router does not know, since it is new or changed, has no prediction.
+        value = kept(filled.ruling, filled.authors, answer.member, answer.plan.predicted)
+        if value is None:
+            return
+        task, _ = task_set_by(answer.request)
+        await self._note(Seen(event="label", request=id_, task=task, value=value))
+        if telling(filled.ruling):
+            await self._judge.freeze(id_, self._standing.promotions)
+
+    async def _decide(self) -> None:
+        """Judge an anchor again now and then; where the router is suspected, judge all of them first.
+
+        A judge that drifts makes a good router look bad, and far more labels say so than anchors are judged again. So
+        no suspicion is believed before the judge has been.
+        """
+        standing = self._standing
+        if standing.state != "watched" or self._deciding.locked():
+            return
+        async with self._deciding:
+            if standing.suspicion is None:
+                agreed = await self._judge.one(self._purse.cashier(), standing.promotions)
+                if agreed is not None:
+                    await self._note(agreed)
+                if standing.doubt is not None:
+                    await self._note(Seen(event="judge_drift", why=standing.doubt))
+                return
+            found = await self._judge.all(self._purse.cashier(), standing.promotions)
+            if found is None or standing.state != "watched":
+                return
+            if found.value < self._options.judge_floor:
+                why = f"agreement with its own anchors is {found}, below {self._options.judge_floor:g}"
+                await self._note(Seen(event="judge_drift", why=f"{why}; the router is suspected: {standing.suspicion}"))
+            else:
+                await self._note(Seen(event="demoted", why=f"{standing.suspicion}; the judge agrees with {found}"))
+
+    async def _note(self, seen: Seen) -> None:
+        await self._pipeline.store.change(partial(note, about=self._about, seen=seen))
+        await self.refresh()
+
+
+def _drawn(seed: int, request: Request) -> float:
+    """A number in [0, 1) that no client can choose, since the id of the request is made here."""
+    return float(int.from_bytes(hashlib.sha256(f"{seed}\0{request.id}".encode()).digest()[:8]) / 2**64)

@@ -1,0 +1,186 @@
+"""A watched router, served: its shadows, their money, its demotion and its way back."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ensemble.config import load
+from ensemble.errors import ConfigError
+from ensemble.simulator.script import reply, status
+from ensemble.store.watched import Seen, Watched, note
+from tests.served import PARTS, SERVER, Served, a_question, serving
+
+GOOD, BAD = "A long and thorough answer to the question. " * 3, "Short."
+BOUNDED = PARTS.replace("max_attempts = 1\n", "max_attempts = 1\nmax_output_tokens = 100\n")
+
+
+def routed(**options: Any) -> str:
+    table = {"share": 1.0, "panel": '["alpha", "beta", "gamma"]', "judge": '"longest"', "anchors": 10, **options}
+    lines = "".join(f"{name} = {value}\n" for name, value in table.items())
+    router = '[routers.routed]\nuse = "rules"\nsmall = "alpha"\nlarge = "alpha"\n'
+    return f"{router}[routers.routed.shadow]\n{lines}{SERVER}"
+
+
+Watching = Callable[..., AbstractAsyncContextManager[Served]]
+
+
+@pytest.fixture
+def watching(tmp_path: Path) -> Watching:
+    @asynccontextmanager
+    async def start(**options: Any) -> AsyncIterator[Served]:
+        async with serving(tmp_path, routed(**options), parts=BOUNDED) as served:
+            for name, text in (("alpha", GOOD), ("beta", BAD), ("gamma", BAD)):
+                served.simulator.always(name, reply(text))
+            yield served
+
+    return start
+
+
+async def ask(served: Served, number: int = 1) -> list[str]:
+    """Winners of so many requests, one after the other with all that comes after them."""
+    winners = []
+    for at in range(number):
+        code, said, headers = await served.post(a_question(f"Why is {at} odd?", model="routed"))
+        assert code == 200, said
+        winners.append(headers["x-ensemble-winner"])
+        await served.service.idle()
+    return winners
+
+
+def select(served: Served, sql: str) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(served.service.settings.store.path)) as db:
+        return db.execute(sql).fetchall()
+
+
+async def test_a_shadow_comes_after_the_answer_and_becomes_a_label(watching: Watching) -> None:
+    async with watching(share=0.999) as served:
+        gate = served.simulator.hold("gamma", BAD)
+        code, said, headers = await served.post(a_question(model="routed"))
+        assert (code, headers["x-ensemble-winner"]) == (200, "alpha")
+        assert not served.service.watches["routed"].state().labels
+        gate.set()
+        record = await served.record(said["id"])
+        assert record["plan"]["shadow"] == ["beta", "gamma"]
+        assert record["plan"]["propensities"] == {"alpha": 0.999, "beta": 0.999, "gamma": 0.999}
+        assert {(c["member"], c["purpose"]) for c in record["calls"]} == {
+            ("alpha", "candidate"), ("beta", "shadow"), ("gamma", "shadow"),
+        }  # fmt: skip
+        (label,) = served.service.store.labels()
+        assert (sorted(label.best), label.complete, label.usable, label.kind) == (["alpha"], True, True, "full")
+        report = served.service.watches["routed"].state()
+        assert (report.state, report.labels, report.kept) == ("watched", 1, 1.0)
+
+
+async def test_a_share_of_the_requests_is_drawn(watching: Watching) -> None:
+    async with watching(share=0.3, seed=4) as served:
+        await ask(served, 40)
+        drawn = len(select(served, "SELECT 1 FROM plans WHERE shadow <> '[]'"))
+        assert 3 <= drawn <= 24
+        assert len(select(served, "SELECT 1 FROM watched WHERE event = 'label'")) == drawn
+        assert len(select(served, "SELECT DISTINCT propensities FROM plans")) == 1
+
+
+async def test_the_money_of_a_day_is_not_overspent(watching: Watching) -> None:
+    """A call of 100 tokens out can cost 0.0002 USD and more, so that a cap of 0.0007 USD holds only some."""
+    async with watching(max_usd_per_day="0.0007") as served:
+        assert await ask(served, 20) == ["alpha"] * 20
+        ((spent, calls),) = select(served, "SELECT sum(nano_usd), count(*) FROM calls WHERE purpose = 'shadow'")
+        assert 0 < spent <= 700_000
+        assert calls < 40
+        assert served.service.watches["routed"].skipped > 0
+        last = select(served, "SELECT shadow, propensities FROM plans ORDER BY request_id DESC LIMIT 1")
+        assert last == [("[]", "{}")]
+    async with watching(max_usd_per_day="0.0007") as served:  # a restart brings no new money
+        await ask(served, 5)
+        assert select(served, "SELECT sum(nano_usd) FROM calls WHERE purpose = 'shadow'")[0][0] <= 700_000
+
+
+async def test_a_bad_router_is_demoted_to_its_panel_until_it_is_promoted(watching: Watching) -> None:
+    async with watching(alpha=0.05) as served:
+        assert await ask(served, 12) == ["alpha"] * 12
+        served.simulator.always("alpha", reply(BAD))
+        served.simulator.always("gamma", reply(GOOD))
+        winners = await ask(served, 60)
+        switched = winners.index("gamma")
+        assert winners == ["alpha"] * switched + ["gamma"] * (60 - switched)
+        report = served.service.watches["routed"].state()
+        assert report.state == "demoted"
+        assert "quality kept is at most" in report.why
+        assert "the judge agrees with 1.00 of 10 anchors" in report.why
+        code, told, _ = await served.get("/readyz")
+        assert (code, told["routers"]["routed"]["state"]) == (200, "demoted")
+        assert told["routers"]["routed"]["since"] == report.since
+    async with watching(alpha=0.05) as served:  # it survives a restart
+        served.simulator.always("gamma", reply(GOOD * 2))
+        assert await ask(served, 3) == ["gamma"] * 3
+        assert served.service.watches["routed"].state() == report
+        await promote(served)
+        assert await ask(served, 3) == ["alpha"] * 3
+        assert (await served.get("/readyz"))[1]["routers"]["routed"]["state"] == "watched"
+
+
+async def promote(served: Served) -> None:
+    """As another process does it."""
+    service = served.service
+    about = Watched(
+        router="routed", digest=service.routers["routed"].digest, judge=service.settings.judges["longest"].digest
+    )
+    await service.store.change(lambda db: note(db, about, Seen(event="promoted")))
+    await service.watches["routed"].refresh()
+
+
+async def test_before_there_are_anchors_nothing_is_decided(watching: Watching) -> None:
+    async with watching(alpha=0.05, anchors=1000) as served:
+        served.simulator.always("alpha", reply(BAD))
+        served.simulator.always("gamma", reply(GOOD))
+        assert await ask(served, 60) == ["alpha"] * 60
+        assert served.service.watches["routed"].state().state == "watched"
+
+
+async def test_shadows_that_fail_leave_the_answer_and_the_watch_in_peace(watching: Watching) -> None:
+    async with watching() as served:
+        for name in ("beta", "gamma"):
+            served.simulator.always(name, status(500))
+        assert await ask(served, 3) == ["alpha"] * 3
+        assert served.service.watches["routed"].state().labels == 0
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        (routed(panel='["alpha", "nobody"]'), "shadow.panel.1: there is no member 'nobody'"),
+        (routed(judge='"nobody"'), "shadow.judge: there is no judge 'nobody'"),
+        (routed(panel='["alpha", "alpha"]'), "named twice"),
+        (routed(share=2), "share"),
+        (routed().replace('use = "rules"\n', 'use = "rules"\nstore_content = false\n'), "store_content"),
+        (
+            routed().replace("routers.routed", "routers.s.arms.a") + '[routers.s]\nuse = "split"\nweights = {a = 1}\n',
+            "only the router that is asked is watched",
+        ),
+    ],
+)
+def test_mistakes_are_told(tmp_path: Path, table: str, says: str) -> None:
+    file = tmp_path / "ensemble.toml"
+    file.write_text(PARTS.format(base_url="http://127.0.0.1:1/v1") + table, encoding="utf-8")
+    with pytest.raises(ConfigError, match=says):
+        load(file)
+
+
+async def test_a_cap_needs_members_whose_cost_has_a_bound(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"routers.routed.shadow\] max_usd_per_day: .*max_output_tokens"):
+        async with serving(tmp_path, routed(max_usd_per_day="1")):
+            await asyncio.sleep(0)
+
+
+def test_the_watch_is_no_part_of_what_the_router_is(tmp_path: Path) -> None:
+    digests = set()
+    for number, table in enumerate((routed(), routed(share=0.5, floor=0.5))):
+        file = tmp_path / f"{number}.toml"
+        file.write_text(PARTS.format(base_url="http://127.0.0.1:1/v1") + table, encoding="utf-8")
+        digests.add(load(file).routers["routed"].digest)
+    assert len(digests) == 1
