@@ -178,13 +178,18 @@ def _load(task: Task) -> None:
         raise ConfigError("\n".join(problems))
 
 
+def planned_with(settings: Settings | None, held: Held) -> Fleet:
+    """Members that nobody can call: those of ``settings``, and what the labels know beside them."""
+    known = settings.members if settings else {}
+    missing = {name: MemberSettings(provider="none", model=name) for name in held.table.members}  # type: ignore[arg-type] # a name, see ProviderName
+    return offline_fleet({**missing, **known})
+
+
 @asynccontextmanager
 async def _fleet(task: Task, held: Held, calls: list[Call]) -> AsyncIterator[tuple[Fleet, Models]]:
     """The fleet to plan with, and what routers may ask about a request."""
     if not task.call or task.settings is None:
-        known = task.settings.members if task.settings else {}
-        missing = {name: MemberSettings(provider="none", model=name) for name in held.table.members}  # type: ignore[arg-type] # a name, see ProviderName
-        yield offline_fleet({**missing, **known}), nothing
+        yield planned_with(task.settings, held), nothing
         return
     async with open_bench(task.settings, {}) as fleet:
 

@@ -18,6 +18,7 @@ from ensemble.fleet import Fleet
 from ensemble.router import Context, Router
 from ensemble.types import Plan, Request, RequestId
 from judges.errors import ModelError
+from judges.learning.folder import CANARY, beside
 from judges.types import Completion, Message, Prompt
 
 log = logging.getLogger(__name__)
@@ -210,7 +211,7 @@ async def watching(service: Reloadable) -> AsyncIterator[Watch]:
         await asyncio.wait([task])
 
 
-_Mark = tuple[int, int, int] | None
+_Mark = tuple[tuple[int, int, int], ...] | None
 
 
 def _marks(*configurations: Settings) -> dict[Path, _Mark]:
@@ -227,15 +228,17 @@ def _named(settings: Settings) -> Iterator[Path]:
     parts = (settings.server, settings.providers, settings.judges, settings.routers)
     for path in (path for part in parts for path in _paths(part)):
         yield path
-        yield path / "manifest.json"  # where it is a folder, this tells whether it is another one
+        yield beside(path, CANARY)  # where it is a folder, one may come to lie there
 
 
 def _mark(path: Path) -> _Mark:
+    """The state of a file, or of what lies in a folder."""
     try:
-        found = os.stat(path)
+        entries = sorted(os.scandir(path), key=lambda entry: entry.name) if path.is_dir() else []
+        found = [os.stat(path), *(entry.stat() for entry in entries)]
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    return tuple((one.st_mtime_ns, one.st_size, one.st_ino) for one in found)
 
 
 def _paths(value: object) -> Iterator[Path]:

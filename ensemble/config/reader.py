@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_settings import SettingsError
 
 from ensemble.config.environment import beside, located, missing
+from ensemble.config.folders import canaried
 from ensemble.config.operations import Operations, ServerSettings, StoreSettings
 from ensemble.config.settings import Draft, Problem, Settings
 from ensemble.config.text import line, nearest, problems, toml_key
@@ -20,7 +21,7 @@ from ensemble.fleet import MemberSettings
 from ensemble.labelling.classifier import LabellingSettings
 from ensemble.means import JudgingSettings
 from ensemble.provider import PROVIDERS, Provider
-from ensemble.router import ROUTERS
+from ensemble.router import ROUTERS, Router
 from judges.errors import InvalidOptions, UnknownPlugin
 from judges.judge import JUDGES
 from judges.registry import Name, Plugin, Registry
@@ -49,7 +50,7 @@ class Reader:
         providers = self._plugins("providers", tables, PROVIDERS)
         members = self._members(tables)
         judges = self._plugins("judges", tables, JUDGES)
-        routers = self._plugins("routers", tables, ROUTERS)
+        routers = self._canaried(self._plugins("routers", tables, ROUTERS))
         judging = self._table("judging", JudgingSettings, tables)
         operations = self._operations(tables)
         settings = Settings(
@@ -128,6 +129,15 @@ class Reader:
             except UnknownPlugin as error:
                 self._add((table, name), "use", str(error))
         return built
+
+    def _canaried(self, routers: Mapping[str, Router]) -> dict[str, Router]:
+        found = dict(routers)
+        for name, router in routers.items():
+            try:
+                found[name] = canaried(router)
+            except InvalidOptions as error:
+                self._add(("routers", name), "path", str(error))
+        return found
 
     def _members(self, tables: Mapping[str, Any]) -> dict[str, MemberSettings]:
         members = {}

@@ -48,6 +48,16 @@ def by_time(table: Table, test: float = 0.2) -> tuple[BoolArray, BoolArray]:
     return train, held
 
 
+def by_time_or_group(table: Table, test: float = 0.2, *, seed: int = 0) -> tuple[bool, BoolArray, BoolArray]:
+    """Whether the arrivals are known, and masks (train, test): ``by_time`` where they are, else ``by_group``.
+
+    Raises:
+        ValueError: ``test`` is not between 0 and 1.
+    """
+    timed = all(table.arrived) and len(set(table.arrived)) > 1
+    return (timed, *(by_time(table, test) if timed else by_group(table, test, seed=seed)))
+
+
 def folds(table: Table, parts: int = 5, *, seed: int = 0) -> Iterator[tuple[BoolArray, BoolArray]]:
     """Masks (train, test) for each of ``parts`` folds by a hash of the question: each row is tested once.
 

@@ -12,7 +12,7 @@ from ensemble.training.fit import Fitted, Kind, fit, quality_of
 from ensemble.training.metrics import Interval, best_single, interval, mean, quality_ratio, saved
 from ensemble.training.policy import frontier, lambda_for
 from ensemble.training.scorer import fit_scorer, thresholds
-from ensemble.training.splits import by_group, by_time
+from ensemble.training.splits import by_time_or_group
 from ensemble.training.table import FloatArray, Table, hashed
 from judges.learning.folder import write
 from judges.learning.model import sample
@@ -38,6 +38,7 @@ class Order:
         models: model ids that providers returned, by member.
         source: where the labels come from.
         command: how to train again.
+        notes: further entries of the manifest.
     """
 
     out: Path
@@ -49,6 +50,7 @@ class Order:
     command: str = ""
     seed: int = 0
     test: float = 0.2
+    notes: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,19 +73,34 @@ def train(table: Table, order: Order) -> Trained:
         CannotLearn: there are too few labels, or they teach nothing; the sentence says how many would do.
         OSError: the folder cannot be written.
     """
-    members = order.members or tuple(
+    members = members_of(table, order)
+    check(table, members)
+    timed, mine, held = by_time_or_group(table, order.test, seed=order.seed)
+    split = "time and conversation" if timed else "conversation"
+    return _built(table.take(mine), table.take(held), members, order, split)
+
+
+def build(learn: Table, measure: Table, order: Order) -> Trained:
+    """``train`` where somebody else has chosen what to learn from and what to measure on. Blocks."""
+    members = members_of(learn, order)
+    check(learn, members)
+    return _built(learn, measure, members, order, "as given")
+
+
+def members_of(table: Table, order: Order) -> tuple[str, ...]:
+    """The members to choose among: those of ``order``, else all that have enough labels."""
+    return order.members or tuple(
         name for number, name in enumerate(table.members) if _known(table)[:, number].sum() >= LEAST_OF_MEMBER
     )
-    check(table, members)
-    timed = all(table.arrived) and len(set(table.arrived)) > 1
-    mine, held = by_time(table, order.test) if timed else by_group(table, order.test, seed=order.seed)
-    learn, measure = table.take(mine), table.take(held)
-    split = "time and conversation" if timed else "conversation"
+
+
+def _built(learn: Table, measure: Table, members: Sequence[str], order: Order, split: str) -> Trained:
     found = (
         _scorer(learn, measure, members, order) if order.kind == "scorer" else _router(learn, measure, members, order)
     )
     state, manifest, figures = found
-    write(order.out, state, {**manifest, **_origin(learn, measure, order, split), "metrics": _told(figures)})
+    origin = _origin(learn, measure, order, split)
+    write(order.out, state, {**manifest, **origin, **order.notes, "metrics": _told(figures)})
     return Trained(path=order.out, learned=len(learn), measured=len(measure), split=split, metrics=figures)
 
 
@@ -195,6 +212,7 @@ def _origin(learn: Table, measure: Table, order: Order, split: str) -> dict[str,
         "seed": order.seed,
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": order.command,
+        "chosen": list(order.members),
         "data": {
             "source": order.source,
             "learned": len(learn),

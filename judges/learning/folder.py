@@ -19,6 +19,10 @@ from judges.learning.model import Learned, State
 FORMAT = 1
 LARGEST = 512 * 2**20
 """Bytes of a model that are read."""
+PREVIOUS = ".previous"
+"""Behind the name of a folder: what stood in its place before it was promoted."""
+CANARY = ".canary"
+"""Behind the name of a folder: another one that serves the share of requests which its manifest states."""
 
 
 def versions() -> dict[str, str]:
@@ -63,6 +67,46 @@ def write(path: Path, state: State, manifest: Mapping[str, object]) -> None:
         _swap(fresh, path)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+def beside(path: Path, suffix: str) -> Path:
+    """The folder next to ``path`` that is called the same with ``suffix`` behind it."""
+    return path.with_name(path.name + suffix)
+
+
+def promote(fresh: Path, path: Path) -> None:
+    """Put the folder ``fresh`` in the place of ``path``; what was there becomes ``PREVIOUS`` beside it. Blocks.
+
+    Two renames, so that a crash between them loses nothing: ``roll_back`` then puts the old one back.
+
+    Raises:
+        OSError: one of them cannot be renamed.
+    """
+    previous = beside(path, PREVIOUS)
+    if path.exists():
+        shutil.rmtree(previous, ignore_errors=True)
+        path.rename(previous)
+    fresh.rename(path)
+
+
+def roll_back(path: Path) -> None:
+    """Exchange ``path`` and ``PREVIOUS`` beside it. Blocks.
+
+    Raises:
+        InvalidOptions: there is no previous folder.
+        OSError: one of them cannot be renamed.
+    """
+    previous = beside(path, PREVIOUS)
+    if not previous.is_dir():
+        raise InvalidOptions(f"there is no {previous} to go back to")
+    if not path.exists():
+        previous.rename(path)
+        return
+    aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.aside.", dir=path.parent))
+    path.rename(aside / path.name)
+    previous.rename(path)
+    (aside / path.name).rename(previous)
+    aside.rmdir()
 
 
 def read_manifest(path: Path) -> dict[str, Any]:

@@ -1,0 +1,168 @@
+"""``ensemble retrain``: a router folder trained anew, promoted, kept, canaried and rolled back."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ensemble.config import load
+from ensemble.routers.split import Split
+from tests.ensemble.cli.conftest import Run
+from tests.ensemble.training.lessons import put_labels
+
+pytestmark = pytest.mark.timeout(120)
+ROUTER = '\n[routers.cheap]\nuse = "learned"\npath = "router"\n'
+CASCADE = """
+[judges.reads]
+use = "learned"
+path = "scorer"
+
+[routers.steps]
+use = "cascade"
+tiers = [{ members = ["small"] }, { members = ["large"] }]
+judge = "reads"
+path = "scorer"
+"""
+
+
+def add(config: Path, tables: str) -> None:
+    config.write_text(config.read_text() + tables)
+
+
+def manifest_of(folder: str) -> Any:
+    return json.loads(Path(folder, "manifest.json").read_text())
+
+
+def model_in(folder: str) -> str:
+    return str(manifest_of(folder)["model"])
+
+
+def folders() -> list[str]:
+    return sorted(path.name for path in Path().iterdir() if path.is_dir())
+
+
+@pytest.fixture
+async def labels(config: Path, run: Run) -> Path:
+    """Labels in which ``small`` cannot do sums, and the router that was trained on them."""
+    path = config.parent / "labels.jsonl"
+    put_labels(path, number=200, start=0, fails="at sums")
+    told = await run("train", "--data", str(path), "--out", "router", "--kind", "linear")
+    assert told.exit_code == 0, told.output
+    add(config, ROUTER)
+    return path
+
+
+async def retrained(run: Run, labels: Path, *options: str, status: int = 0) -> Any:
+    told = await run("retrain", "cheap", "--data", str(labels), "--json", *options)
+    assert told.exit_code == status, told.output
+    return json.loads(told.stdout) if status in (0, 3) else told.output
+
+
+async def test_a_better_one_takes_the_place_and_can_be_rolled_back(labels: Path, run: Run) -> None:
+    old = model_in("router")
+    put_labels(labels, number=240, start=200, fails="always")  # small has forgotten how to greet
+    found = await retrained(run, labels)
+    assert found["decision"] == "promoted"
+    assert found["match"]["gain"]["low"] > 0
+    assert found["match"]["rows"] == 140  # half of what is new and of what training had held back
+    assert found["match"]["quality"][0] == 0.5
+    assert found["match"]["quality"][1] > 0.9
+    assert (model_in("router.previous"), folders()) == (old, ["router", "router.previous"])
+    new = model_in("router")
+    assert new != old
+    manifest = manifest_of("router")
+    assert not {*manifest["trained_on"]} & {*manifest["compared_on"]}
+    assert manifest["replaces"] == old
+
+    assert (await retrained(run, labels, "--rollback"))["decision"] == "rolled_back"
+    assert (model_in("router"), model_in("router.previous")) == (old, new)
+    assert (await run("retrain", "router", "--rollback")).exit_code == 0
+    assert model_in("router") == new
+
+
+async def test_one_that_is_no_better_is_status_3_and_leaves_nothing(labels: Path, run: Run) -> None:
+    old = model_in("router")
+    put_labels(labels, number=200, start=200, fails="at sums")
+    told = await run("retrain", "cheap", "--data", str(labels))
+    assert told.exit_code == 3, told.output
+    assert "router stays: the new one is not better" in told.stderr
+    assert "Gain in quality - " in told.stdout
+    assert (model_in("router"), folders()) == (old, ["router"])
+
+
+async def test_without_fresh_labels_a_sentence_says_how_many_would_do(labels: Path, run: Run) -> None:
+    said = await retrained(run, labels, status=1)
+    assert "20 fresh requests" in said  # those that training held back to measure on, half of them
+    assert "30 would do, so label about 20 more with the whole panel" in said
+    assert "there is no router.previous" in await retrained(run, labels, "--rollback", status=1)
+    assert "there is no router.canary" in await retrained(run, labels, "--promote", status=1)
+
+
+async def test_a_canary_serves_its_share_until_it_is_promoted(labels: Path, config: Path, run: Run) -> None:
+    old = model_in("router")
+    put_labels(labels, number=240, start=200, fails="always")
+    assert (await retrained(run, labels, "--canary", "5%"))["decision"] == "canary"
+    assert (model_in("router"), folders()) == (old, ["router", "router.canary"])
+    served = load(config).routers["cheap"]
+    assert isinstance(served, Split)
+    assert served.weights == {"served": 0.95, "canary": 0.05}
+    assert "is being served: end it first" in await retrained(run, labels, status=1)
+
+    new = model_in("router.canary")
+    found = await retrained(run, labels, "--promote")
+    assert (found["decision"], found["match"]) == ("promoted", None)  # no label has come since
+    assert (model_in("router"), model_in("router.previous")) == (new, old)
+    assert folders() == ["router", "router.previous"]
+    assert not isinstance(load(config).routers["cheap"], Split)
+
+
+async def test_a_canary_that_new_labels_find_worse_is_not_promoted(labels: Path, run: Run) -> None:
+    old = model_in("router")
+    put_labels(labels, number=240, start=200, fails="always")
+    await retrained(run, labels, "--canary", "0.5")
+    put_labels(labels, number=60, start=440, fails="at sums")  # small greets again
+    found = await retrained(run, labels, "--promote", status=3)
+    assert found["decision"] == "canary_worse"
+    assert found["match"]["rows"] == 60
+    assert found["match"]["gain"]["high"] < 0
+    assert (await retrained(run, labels, "--rollback"))["decision"] == "canary_ended"
+    assert (model_in("router"), folders()) == (old, ["router"])
+
+
+async def test_a_scorer_is_retrained_with_the_judge_that_reads_it(config: Path, run: Run) -> None:
+    path = config.parent / "labels.jsonl"
+    put_labels(path, number=200, start=0, fails="at sums")
+    members = ("--member", "small", "--member", "large")
+    told = await run("train", "--data", str(path), "--out", "scorer", "--kind", "scorer", *members)
+    assert told.exit_code == 0, told.output
+    add(config, CASCADE)
+    put_labels(path, number=240, start=200, fails="always")
+    refused = await run("retrain", "steps", "--data", str(path), "--canary", "5%")
+    assert refused.exit_code == 1
+    assert "judges read it too" in refused.output
+    old = model_in("scorer")
+    told = await run("retrain", "steps", "--data", str(path), "--json")
+    assert told.exit_code == 0, told.output
+    match = json.loads(told.stdout)["match"]
+    assert match["quality"][0] == 0.5
+    assert match["quality"][1] > 0.9
+    assert match["nano_usd"][1] > match["nano_usd"][0]
+    assert match["lambda_per_usd"] == pytest.approx(0.01 / (0.5 * 20_000e-9), rel=0.2)
+    assert model_in("scorer.previous") == old
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("cheap", "--canary", "5%", "--promote"), "give one of"),
+        (("cheap", "--canary", "500%"), "give a share of the requests"),
+        (("best",), "reads no single folder"),
+        (("nowhere",), "there is no router, member or router folder 'nowhere'"),
+    ],
+)
+async def test_what_is_meant_must_be_clear(config: Path, run: Run, options: tuple[str, ...], told: str) -> None:
+    add(config, ROUTER)
+    result = await run("retrain", *options)
+    assert result.exit_code in (1, 2)
+    assert told in result.output

@@ -1,0 +1,65 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from ensemble.config import read
+from ensemble.config.folders import canaried, moved, readers, without_canary
+from ensemble.router import ROUTERS, Router
+from ensemble.routers.split import Split
+from judges.errors import InvalidOptions
+from judges.learning.folder import FORMAT
+
+
+def a_router(folder: Path, **options: object) -> Router:
+    return ROUTERS.build({"use": "learned", "path": str(folder), **options})
+
+
+def a_canary(folder: Path, **manifest: object) -> None:
+    canary = folder.with_name(f"{folder.name}.canary")
+    canary.mkdir(exist_ok=True)
+    (canary / "manifest.json").write_text(json.dumps({"format": FORMAT, **manifest}))
+
+
+def test_every_reader_of_a_folder_is_found_and_moved(tmp_path: Path) -> None:
+    old, other, new = tmp_path / "old", tmp_path / "other", tmp_path / "new"
+    arms = {"a": a_router(old, retries=1), "b": a_router(other), "c": {"use": "single", "member": "m"}}
+    split = ROUTERS.build({"use": "split", "arms": arms, "weights": dict.fromkeys(arms, 1)})
+    assert [folder for folder, _ in readers(split)] == [old, other]
+    fresh = moved(split, ROUTERS, old, new)
+    assert [folder for folder, _ in readers(fresh)] == [new, other]
+    assert fresh.model_dump() == {
+        **split.model_dump(),
+        "arms": {**split.model_dump()["arms"], "a": a_router(new, retries=1).model_dump()},
+    }
+    assert fresh.digest != split.digest
+
+
+def test_a_canary_beside_the_folder_gets_its_share_under_the_options_of_the_router(tmp_path: Path) -> None:
+    router = a_router(tmp_path / "r", deadline_s=7, fallback=["m"], store_content=False)
+    assert canaried(router) is router
+    a_canary(tmp_path / "r", canary=0.05)
+    found = canaried(router)
+    assert isinstance(found, Split)
+    assert found.weights == {"served": 0.95, "canary": 0.05}
+    assert (found.deadline_s, found.fallback, found.store_content) == (7, ("m",), False)
+    assert found.arms["served"] is router
+    assert found.arms["canary"].model_dump() == {**router.model_dump(), "path": tmp_path / "r.canary"}
+    assert without_canary(found) is router
+    assert without_canary(router) is router
+
+
+@pytest.mark.parametrize("share", [None, 0, 1, 1.0, "5%", True])
+def test_a_canary_without_a_share_is_told_with_its_place(tmp_path: Path, share: object) -> None:
+    a_canary(tmp_path / "r", **({} if share is None else {"canary": share}))
+    with pytest.raises(InvalidOptions, match="must be a share between 0 and 1"):
+        canaried(a_router(tmp_path / "r"))
+    file = tmp_path / "ensemble.toml"
+    file.write_text(f'[routers.cheap]\nuse = "learned"\npath = "{tmp_path / "r"}"\n')
+    assert any("[routers.cheap] path: " in one.line and "r.canary" in one.line for one in read(file).problems)
+
+
+def test_split_by_hand_is_no_canary(tmp_path: Path) -> None:
+    arms = {"served": a_router(tmp_path / "a"), "canary": a_router(tmp_path / "b")}
+    split = ROUTERS.build({"use": "split", "arms": arms, "weights": {"served": 1, "canary": 1}})
+    assert without_canary(split) is split
