@@ -30,7 +30,7 @@ from ensemble.training.report import Report
 from ensemble.types import Call, Request
 from judges.errors import JudgingError
 from judges.judge import Judge
-from judges.registry import obstacles
+from judges.registry import ModelName, obstacles
 from judges.types import Model
 
 _USES = {"router": "learned"}
@@ -118,9 +118,10 @@ async def run(task: Task) -> Evaluation:
 
     Raises:
         ConfigError: a router cannot be loaded.
-        InvalidRequest: the labels cannot be used, or none is left to measure on.
+        InvalidRequest: the labels cannot be used, none is left to measure on, or a router would have to ask a model.
         StoreError: the log cannot be read.
     """
+    _check(task)
     judges = task.settings.judges if task.settings else {}
     await asyncio.to_thread(_load, task)
     trained = frozenset[str]().union(*(router.trained_on() for router in task.routers.values()))
@@ -165,6 +166,16 @@ def _curves(task: Task, whole: Held, held: Held) -> dict[str, tuple[tuple[float,
         if points := learning_curve(seen.table, held, manifest):
             found[name] = points
     return found
+
+
+def _check(task: Task) -> None:
+    for name, router in task.routers.items():
+        # Without an answer such a router falls back on a member of its own, and that would be measured under its name.
+        asked = {str(model) for _, model in router.references() if isinstance(model, ModelName)}
+        if asked and not task.call:
+            raise InvalidRequest(
+                f"router {name!r} asks {', '.join(sorted(asked))}: add --call, which costs, or leave it out"
+            )
 
 
 def _load(task: Task) -> None:

@@ -8,6 +8,8 @@ import pytest
 from ensemble.errors import InvalidRequest
 from ensemble.evaluating import Task, routers_of, run
 from ensemble.router import Context, Router
+from ensemble.routers.auto import Auto
+from ensemble.routers.llm import LlmRouter
 from ensemble.routers.single import Single
 from ensemble.training.evaluate import TooFewLabels
 from ensemble.types import Plan, Request, Stage
@@ -65,3 +67,14 @@ def test_a_folder_without_a_router_is_named(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text('{"use": "no-such-router"}')
     with pytest.raises(InvalidRequest):
         routers_of((str(tmp_path),), None)
+
+
+@pytest.mark.parametrize("nested", [False, True])
+async def test_a_router_that_asks_a_model_is_not_measured_without_one(labels: Path, nested: bool) -> None:
+    """Else its default would pass for its choice."""
+    members = {"small": "easy", "large": "hard"}
+    router: Router = LlmRouter.model_validate({"model": "reader", "members": members, "default": "large"})
+    if nested:
+        router = Auto(router=router, panel=Single(member="large"))  # type: ignore[arg-type] # a name
+    with pytest.raises(InvalidRequest, match="router 'it' asks reader: add --call"):
+        await run(Task(data=labels, routers={"it": router}))

@@ -6,6 +6,7 @@ import pytest
 
 from ensemble.simulator.routing import Reader
 from ensemble.simulator.talk import Ask, Turn
+from ensemble.simulator.tasks import make_tasks
 from judges.llm._render import render
 from judges.types import Case, Message
 
@@ -36,6 +37,12 @@ def said(text: str, *, gullible: float = 0.0, schema: bool = True, choices: dict
 def test_it_takes_the_cheapest_that_is_enough(text: str, code: str) -> None:
     assert json.loads(said(text)) == {"choice": code}
     assert said(text, schema=False) == code
+
+
+def test_a_critical_decision_is_never_small() -> None:
+    critical = [task.prompt for task in make_tasks(400) if task.kind == "critical" and task.difficulty < 0.4]
+    assert critical
+    assert {said(text, schema=False) for text in critical} == {"LMNP"}
 
 
 def test_it_knows_a_specialist_by_its_description() -> None:
