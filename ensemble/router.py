@@ -1,7 +1,7 @@
 """What a router is, and where routers register."""
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal, Protocol, Self, runtime_checkable
 
@@ -137,6 +137,10 @@ class Router(Plugin):
         Raises:
             RouterError: no plan can be made; the configured fallback plan runs and the record says so.
         """
+
+    def scored(self) -> Iterator[tuple[str, JudgeName | None]]:
+        """Where an answer stands by a score that was learned, not stated as ``accept_score``: (option, its judge)."""
+        return iter(())
 
     def trained_on(self) -> frozenset[str]:
         """Ids of the requests and hashes of the groups that the router was fitted on, known once it is loaded.

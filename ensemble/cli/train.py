@@ -49,7 +49,7 @@ def command(
     answers, for a cascade of two members: --member CHEAP --member DEAR.
     """
     from ensemble.training.held import hold
-    from ensemble.training.reading import examples_of
+    from ensemble.training.reading import examples_of, models_of
     from ensemble.training.train import CannotLearn, Order, train
     from judges.errors import InvalidOptions
 
@@ -59,8 +59,8 @@ def command(
         ["ensemble", "train", *sys.argv[2:]] if sys.argv[1:2] == ["train"] else ["ensemble", "train", "--out", str(out)]
     )
     order = Order(
-        out=out, kind=kind, members=members, digests=_digests(config), source=str(source), command=shlex.join(told),
-        seed=seed, test=test,
+        out=out, kind=kind, members=members, digests=_digests(config), models=models_of(source), source=str(source),
+        command=shlex.join(told), seed=seed, test=test,
     )  # fmt: skip
     try:
         done = train(held.table, order)

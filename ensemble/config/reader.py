@@ -250,14 +250,22 @@ def _names(tables: Mapping[str, Any], table: str) -> tuple[str, ...]:
     return tuple(held) if isinstance(held, dict) else ()
 
 
-def _accept_scores(value: object, place: str, above: str | None = None) -> Iterator[tuple[str, float, str | None]]:
-    """Every ``accept_score`` above 0 among the options of a router, with the judge beside it, or the one ``above``."""
+def _accept_scores(value: object, place: str, above: str | None = None) -> Iterator[tuple[str, str, str | None]]:
+    """Every score that an answer must reach by the options of a router, with the judge beside it or the one ``above``.
+
+    Scores are ``accept_score`` above 0, and those that a router learned.
+    """
+    if isinstance(value, Router):
+        yield from ((f"{place}{key}", "a learned threshold", judge) for key, judge in value.scored())
     if isinstance(value, BaseModel):
         judge = getattr(value, "judge", None) or above
         if score := getattr(value, "accept_score", None):
-            yield f"{place}accept_score", score, judge
+            yield f"{place}accept_score", str(score), judge
         for name in type(value).model_fields:
             yield from _accept_scores(getattr(value, name), f"{place}{name}.", judge)
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _accept_scores(item, f"{place}{key}.", above)
     elif isinstance(value, tuple | list):
         for index, item in enumerate(value):
             yield from _accept_scores(item, f"{place}{index}.", above)

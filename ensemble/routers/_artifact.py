@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ensemble.routers._policy import Point
 from judges.errors import InvalidOptions
 from judges.learning.folder import read, read_manifest, retrain
 from judges.learning.model import Learned
-
-MARGIN = 1.0
-"""Standard errors by which a point must have exceeded a target quality in training to be trusted with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -20,20 +18,15 @@ class Artifact:
     Attributes:
         members: names in the order of the model's columns.
         digests: ``Member.digest`` per member at training, where it was known.
-        frontier: points (lambda per USD, quality ratio to the best single member, its standard error, cost ratio).
+        frontier: points by lambda, the dearest first.
     """
 
     path: Path
     model: Learned
     members: tuple[str, ...]
     digests: Mapping[str, str]
-    frontier: tuple[tuple[float, float, float, float], ...]
+    frontier: tuple[Point, ...]
     manifest: Mapping[str, Any]
-
-    def lambda_for(self, target: float) -> float:
-        """The highest price of money (quality per USD) that kept ``target`` of the best member's quality; else 0."""
-        kept = [lam for lam, ratio, error, _ in self.frontier if ratio - MARGIN * error >= target]
-        return max(kept, default=0.0)
 
 
 def load(path: Path) -> Artifact:
@@ -45,10 +38,7 @@ def load(path: Path) -> Artifact:
     model, manifest = read(path)
     try:
         members = tuple(str(name) for name in manifest["members"])
-        points = tuple(
-            (float(one["lambda"]), float(one["quality"]), float(one["error"]), float(one["cost"]))
-            for one in manifest["frontier"]
-        )
+        points = tuple(Point.read(one, "lambda") for one in manifest["frontier"])
         digests = {str(name): str(digest) for name, digest in manifest["digests"].items() if digest}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         told = f"{path}/manifest.json is not a router's ({type(error).__name__}: {error})"

@@ -1,13 +1,14 @@
 """Cheapest first, the next one where the answer does not stand (FrugalGPT)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
-from ensemble.router import ROUTERS, Context, JudgeName, MemberName, Router
+from ensemble.router import ROUTERS, Context, JudgeName, MemberName
+from ensemble.routers._policy import Pinned, Point, cheapest_at
 from ensemble.types import Plan, Request, Stage
 from judges.errors import InvalidOptions
 from judges.learning.folder import read_manifest, retrain
@@ -32,7 +33,7 @@ class Tier(BaseModel):
 
 
 @ROUTERS.register("cascade")
-class Cascade(Router):
+class Cascade(Pinned):
     """Ask the cheapest tier; go on to the next one where no answer reaches the score at which it may stand.
 
     Every call is paid, those of a tier whose answer did not stand included. The judge must give scores: ``learned``
@@ -42,14 +43,13 @@ class Cascade(Router):
     Attributes:
         tiers: from the cheapest to the dearest; a name alone is a tier of one member.
         judge: scores the answers of every tier but the last.
-        path: scorer folder of ``ensemble train --kind scorer``, whose thresholds hold where a tier states none.
-        target_quality: share of the last tier's quality to keep, as measured in training; needs ``path``.
+        path: scorer folder of ``ensemble train --kind scorer``, whose threshold holds where a tier states none: the one
+            that the policy pins.
     """
 
     tiers: tuple[Tier, ...] = Field(min_length=2)
     judge: JudgeName | None = None
     path: Path | None = None
-    target_quality: float = Field(0.99, gt=0, le=1.5)
 
     @cached_property
     def _learned(self) -> dict[str, float]:
@@ -62,18 +62,27 @@ class Cascade(Router):
                 raise ValueError(f"tiers.{number}.judge: name the judge that scores the answers of this tier")
             if tier.accept_score is None and self.path is None:
                 raise ValueError(f"tiers.{number}.accept_score: state it, or name the scorer folder as path")
+        if self.path is None and (self.max_cost is not None or self.lambda_per_usd is not None):
+            raise ValueError("path: name the scorer folder, whose training measured what a threshold costs")
         return self
+
+    def scored(self) -> Iterator[tuple[str, JudgeName | None]]:
+        """The tiers that go by the threshold of ``path``."""
+        for number, tier in enumerate(self.tiers[:-1]):
+            if tier.accept_score is None:
+                yield f"tiers.{number}.accept_score", tier.judge or self.judge
 
     def load(self) -> None:
         """Read the thresholds that training chose.
 
         Raises:
-            InvalidOptions: the folder is none, or has no threshold for the quality that is wanted.
+            InvalidOptions: the folder is none, or has no threshold that keeps the policy.
         """
         super().load()
         if self.path is not None:
             manifest = read_manifest(self.path)
-            self._learned["threshold"] = threshold(manifest, self.target_quality, str(self.path))
+            place = str(self.path)
+            self._learned["threshold"] = _score(self.pinned(points_of(manifest, place), place, retrain(manifest)))
 
     async def plan(self, request: Request, context: Context) -> Plan:
         """A plan of one stage per tier."""
@@ -88,14 +97,27 @@ class Cascade(Router):
         return Stage(members=tier.members, samples=samples, judge=judge, accept_score=accept)
 
 
+def points_of(manifest: Mapping[str, object], place: str) -> Sequence[Point]:
+    """The thresholds that training measured, the highest and dearest first.
+
+    Raises:
+        InvalidOptions: the manifest, that of ``place``, holds none.
+    """
+    rows = manifest.get("thresholds")
+    if not isinstance(rows, Sequence) or not rows:
+        raise InvalidOptions(f"{place} holds no thresholds of a scorer; train one: {retrain(manifest)}")
+    return sorted((Point.read(one, "score") for one in rows), key=lambda one: -one.at)
+
+
 def threshold(manifest: Mapping[str, object], target: float, place: str) -> float:
     """The lowest score at which an answer may stand, such that training kept ``target`` of the quality.
 
     Raises:
-        InvalidOptions: the manifest holds no thresholds.
+        InvalidOptions: the manifest, that of ``place``, holds no thresholds.
     """
-    points = manifest.get("thresholds")
-    if not isinstance(points, Sequence) or not points:
-        raise InvalidOptions(f"{place} holds no thresholds of a scorer; train one: {retrain(manifest)}")
-    kept = [float(one["score"]) for one in points if float(one["quality"]) - float(one["error"]) >= target]
-    return min(max(min(kept, default=1.0), 1e-6), 1.0)
+    return _score(cheapest_at(points_of(manifest, place), target))
+
+
+def _score(point: Point | None) -> float:
+    """A score that a stage can ask for; where no threshold will do, only what is certain stands."""
+    return 1.0 if point is None else min(max(point.at, 1e-6), 1.0)

@@ -11,21 +11,24 @@ from pydantic import Field
 
 from ensemble.errors import RouterError
 from ensemble.money import NANO
-from ensemble.router import ROUTERS, Context, Router
+from ensemble.router import ROUTERS, Context
 from ensemble.routers._artifact import Artifact, hash_of, load
 from ensemble.routers._features import features_of
+from ensemble.routers._policy import Pinned
 from ensemble.types import Plan, Request, Stage
+from judges.learning.folder import retrain
 
 
 @dataclass(slots=True)
 class Held:
-    """What a router has read; no part of its options."""
+    """What a router has read, and the lambda per USD that its policy pins; no part of its options."""
 
     artifact: Artifact | None = None
+    lam: float = 0.0
 
 
 @ROUTERS.register("learned")
-class LearnedRouter(Router):
+class LearnedRouter(Pinned):
     """Predict every member's quality from the request and take the highest quality minus lambda times cost.
 
     What it learned is a folder that ``ensemble train`` writes. Members that are not in the fleet any more are never
@@ -34,15 +37,11 @@ class LearnedRouter(Router):
 
     Attributes:
         path: the router folder.
-        target_quality: share of the best single member's quality to keep; sets lambda from what training measured.
-        lambda_per_usd: quality given up per US dollar saved, in the place of ``target_quality``.
         lambda_per_s: quality given up per second saved.
         retries: members asked in turn when the chosen one brings no answer.
     """
 
     path: Path
-    target_quality: float = Field(0.99, gt=0, le=1.5)
-    lambda_per_usd: float | None = Field(None, ge=0)
     lambda_per_s: float = Field(0.0, ge=0)
     retries: int = Field(2, ge=0, le=8)
 
@@ -59,10 +58,16 @@ class LearnedRouter(Router):
         """Read the folder. Blocks for seconds, since it imports scikit-learn.
 
         Raises:
-            InvalidOptions: it cannot be used; the sentence says how to train it again.
+            InvalidOptions: it cannot be used, or cannot keep the policy; the sentence says how to train it again.
         """
         super().load()
-        self._held.artifact = load(self.path)
+        artifact = load(self.path)
+        if self.lambda_per_usd is None:
+            point = self.pinned(artifact.frontier, str(self.path), retrain(artifact.manifest))
+            self._held.lam = point.at if point else 0.0
+        else:
+            self._held.lam = self.lambda_per_usd
+        self._held.artifact = artifact
 
     def trained_on(self) -> frozenset[str]:
         """Hashes of the groups in the training part, as the manifest names them."""
@@ -95,7 +100,7 @@ class LearnedRouter(Router):
         """Predicted quality and worth per member, and the lambda in force. An unknown cost counts as the highest."""
         asked = features_of(request)
         quality = held.model.predict(asked)[0]
-        lam = held.lambda_for(self.target_quality) if self.lambda_per_usd is None else self.lambda_per_usd
+        lam = self._held.lam
         worth = list(map(float, quality))
         for name, price in (("nano_usd", lam / NANO), ("seconds", self.lambda_per_s)):
             bill = held.model.bill(name, asked.figures) if price else None

@@ -25,8 +25,10 @@ _JUDGING = """
 SELECT CASE WHEN count(nano_usd) = count(*) THEN coalesce(sum(nano_usd), 0) END FROM calls
 WHERE request_id = ? AND purpose = 'judge'
 """
-
-
+_MODELS = """
+SELECT DISTINCT member, model FROM calls
+WHERE purpose IN ('candidate', 'shadow') AND failure IS NULL AND model IS NOT NULL ORDER BY member, model
+"""
 _BALLOTS = """
 SELECT id, judge_digest, winners, nano_usd FROM verdicts WHERE parent = ? ORDER BY length(id), id
 """
@@ -87,6 +89,22 @@ def examples(path: Path, *, complete: bool = True) -> Iterator[Example]:
                     yield found
     except sqlite3.Error as error:
         raise StoreError(explain(error, path)) from error
+
+
+def models(path: Path) -> Mapping[str, tuple[str, ...]]:
+    """Model ids that providers returned with good answers, by member, of the whole log at ``path``. Blocks.
+
+    Raises:
+        StoreError: there is no such log, or it cannot be read.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    try:
+        with closing(open_reader(path)) as db:
+            for member, model in db.execute(_MODELS):
+                found[unbind(member)] = (*found.get(unbind(member), ()), unbind(model))
+    except sqlite3.Error as error:
+        raise StoreError(explain(error, path)) from error
+    return found
 
 
 def _example(db: Database, label: Label, told: Words | None, verdict: str) -> Example | None:

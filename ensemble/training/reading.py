@@ -11,7 +11,7 @@ from ensemble.errors import InvalidRequest
 from ensemble.labelling.rows import Reject
 from ensemble.labelling.sources import BadSource, format_of, rows_of_file
 from ensemble.money import NANO
-from ensemble.store.examples import Example, examples
+from ensemble.store.examples import Example, examples, models
 from ensemble.types import Label, RequestId
 from judges.registry import explain
 from judges.types import Message, Prompt, Role
@@ -141,6 +141,16 @@ def examples_of(path: Path, *, complete: bool = True) -> Iterator[Example]:
         raise BadLabels("\n".join([*problems[:MOST_TOLD], *more]))
     if not found:
         raise BadLabels(f"{path} holds no label; each row is one, with prompt and models")
+
+
+def models_of(path: Path) -> Mapping[str, tuple[str, ...]]:
+    """Model ids that providers returned, by member, where ``path`` is a log; a file of labels tells none. Blocks.
+
+    Raises:
+        StoreError: the log cannot be read.
+        BadSource: the file cannot be read.
+    """
+    return models(path) if _is_log(path) else {}
 
 
 def _is_log(path: Path) -> bool:

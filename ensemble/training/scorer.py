@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ensemble.training.fit import Fitted, learn, quality_of
+from ensemble.training.policy import mean_cost
 from ensemble.training.table import FloatArray, Table
 from judges.learning.model import sample
 
@@ -32,10 +33,14 @@ def fit_scorer(table: Table, cheap: str, dear: str, *, seed: int = 0) -> Fitted:
     return learn(sample(kept.texts, answers), stands, known, kept.weights, kept.groups, kind="answers", seed=seed)
 
 
-def thresholds(scores: FloatArray, cheap: FloatArray, dear: FloatArray) -> Sequence[dict[str, float]]:
-    """Score from which a cheap answer stands: share of the dear member's quality kept, its error, share passed on.
+def thresholds(
+    scores: FloatArray, cheap: FloatArray, dear: FloatArray, nano_usd: FloatArray
+) -> Sequence[dict[str, float]]:
+    """Scores from which a cheap answer stands, as ``Point`` reads them, with the share of requests passed on.
 
-    ``scores`` must come from a scorer that had not seen the answers.
+    Quality is a share of the dear member's. ``nano_usd`` (n, 2) is what the cheap and the dear answer cost, of which
+    the cheap one is always paid; a threshold has no cost where one of them is unknown. ``scores`` must come from a
+    scorer that had not seen the answers.
     """
     found = []
     for score in np.unique(np.quantile(scores, np.linspace(0, 1, STEPS))):
@@ -43,7 +48,7 @@ def thresholds(scores: FloatArray, cheap: FloatArray, dear: FloatArray) -> Seque
         served = np.where(stands, cheap, dear)
         ratio = served.mean() / max(dear.mean(), 1e-9)
         error = float(np.std(served - ratio * dear) / max(dear.mean(), 1e-9) / np.sqrt(len(dear)))
-        found.append(
-            {"score": float(score), "quality": float(ratio), "error": error, "passed_on": float((~stands).mean())}
-        )
+        point = {"score": float(score), "quality": float(ratio), "error": error, "mean": float(served.mean())}
+        paid = mean_cost(nano_usd[:, 0] + np.where(stands, 0.0, nano_usd[:, 1]))
+        found.append({**point, **paid, "passed_on": float((~stands).mean())})
     return found

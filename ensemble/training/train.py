@@ -193,7 +193,7 @@ def _scorer(
             f"the labels hold no answers of {cheap}, and a scorer reads answers: keep texts, or export them"
         )
     fitted = fit_scorer(both, cheap, dear, seed=order.seed)
-    points = thresholds(fitted.unseen[:, 0], both.quality[:, 0], both.quality[:, 1])
+    points = thresholds(fitted.unseen[:, 0], both.quality[:, 0], both.quality[:, 1], both.nano_usd)
     manifest = {"what": "scorer", "use": "learned", "members": [cheap, dear], "thresholds": list(points)}
     held = measure.only(members)
     held = held.take(held.known)

@@ -349,6 +349,20 @@ def test_accept_score_needs_a_judge_that_scores(written: Path) -> None:
     ]
 
 
+def test_a_learned_threshold_needs_a_judge_that_scores(written: Path) -> None:
+    tiers = 'tiers = [{ members = ["small"] }, { members = ["large"] }]'
+    frugal = f'"cascade"\npath = "reader"\njudge = "house"\n{tiers}'
+    told = "a learned threshold needs scores, and judge 'house' (pairwise) gives none"
+    assert lines(written, changed('"parallel"\nmembers = ["small", "large"]\njudge = "house"', frugal)) == [
+        f"ensemble.toml: [routers.best] tiers.0.accept_score: {told}"
+    ]
+    inner = frugal.replace("\n", ", ")
+    split = f'"split"\nweights = {{ one = 1 }}\narms = {{ one = {{ use = {inner} }} }}'
+    assert lines(written, changed('"parallel"\nmembers = ["small", "large"]\njudge = "house"', split)) == [
+        f"ensemble.toml: [routers.best] arms.one.tiers.0.accept_score: {told}"
+    ]
+
+
 def test_the_digest_follows_what_decides_answers_and_nothing_else(written: Path) -> None:
     first = load(written).digest
     written.write_text("# a comment\n" + GOOD + "[server]\nport = 1111\n[store]\npath = 'x.db'\n")
