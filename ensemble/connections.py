@@ -80,7 +80,9 @@ def fleet_of(settings: Settings, links: Links, before: Fleet | None = None) -> F
     for name, member in settings.members.items():
         link, old = links[member.provider], (before or {}).get(name)
         same = old is not None and old.settings == member and old.connection is link.connection
-        fleet[name] = old if old is not None and same else Member(name, member, link.connection, link.limiter)
+        data = settings.providers[member.provider].data
+        new = Member(name, member, link.connection, link.limiter, data=data)
+        fleet[name] = old if old is not None and same else new
     return fleet
 
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from ensemble.errors import CallFailed, DeadlineExceeded, InvalidRequest, NoCandidate, RouterError
-from ensemble.fleet import Fleet
+from ensemble.fleet import Fleet, permitted
 from ensemble.provider import TokenCounter
 from ensemble.router import Context, Router
 from ensemble.types import Request
@@ -20,11 +20,11 @@ async def count_tokens(request: Request, router: Router, fleet: Fleet) -> int:
         NoCandidate: every one of them failed.
         DeadlineExceeded: the deadline came first.
     """
-    names = await _planned(request, router, fleet)
+    names = await _planned(request, router, permitted(fleet, request))
     failed = []
     for name in names:
         member = fleet[name]
-        if not isinstance(member.connection, TokenCounter):
+        if not member.permits(request.data_class) or not isinstance(member.connection, TokenCounter):
             continue
         ready, _ = member.prepare(request.prompt, "candidate")
         try:

@@ -4,10 +4,13 @@ EnsembleError                    status  code
 ├── InvalidRequest                  400  invalid_request      ``param`` names the field
 ├── Unsupported                     400  unsupported_parameter  no member takes what the request states
 ├── TooLong                         400  context_length_exceeded  no member has room for the request
+├── Unbounded                       400  unbounded_member     a budget, and members of unknown cost
 ├── Unauthenticated                 401  invalid_api_key
+├── Forbidden                       403  permission_denied    the key lacks a scope
 ├── UnknownModel                    404  model_not_found      lists the nearest names
 ├── NotFound                        404  not_found
 ├── Conflict                        409  conflict             what came before under the same key differs
+├── NotPermitted                    422  no_permitted_member  nobody may see data of that class
 ├── RequestTooLarge                 413  request_too_large
 ├── Infeasible                      422  infeasible           nothing fits the limits that the request states
 ├── LimitExceeded                   429  rate_limit_exceeded  carries ``retry_after_s``
@@ -124,6 +127,13 @@ class Unauthenticated(EnsembleError):
     code = "invalid_api_key"
 
 
+class Forbidden(EnsembleError):
+    """The API key does not have the scope that this needs."""
+
+    status = 403
+    code = "permission_denied"
+
+
 class UnknownModel(EnsembleError):
     """``model`` names no router and no member."""
 
@@ -143,6 +153,28 @@ class Conflict(EnsembleError):
 
     status = 409
     code = "conflict"
+
+
+class Unbounded(EnsembleError):
+    """The key has a budget, and no member is left of whom it is known what it can cost; ``calls`` holds them."""
+
+    status = 400
+    code = "unbounded_member"
+
+    def __init__(self, message: str, *, calls: "tuple[Call, ...]" = ()) -> None:
+        super().__init__(message)
+        self.calls = calls
+
+
+class NotPermitted(EnsembleError):
+    """No member of the plan may see data of the request's class; ``calls`` holds who was left out."""
+
+    status = 422
+    code = "no_permitted_member"
+
+    def __init__(self, message: str, *, calls: "tuple[Call, ...]" = ()) -> None:
+        super().__init__(message, param="metadata.data_class")
+        self.calls = calls
 
 
 class RequestTooLarge(EnsembleError):

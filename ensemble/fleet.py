@@ -1,106 +1,50 @@
 """The models that can be called, each behind its limits, retries, price and context size."""
 
 import asyncio
-import hashlib
-import json
 import logging
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Annotated, Any
-
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt
+from typing import Any
 
 from ensemble.errors import CallFailed
-from ensemble.fitness import Capability, Unfit, estimate_tokens, is_text, needs, not_taken, without_foreign_state
+from ensemble.fitness import Unfit, estimate_tokens, is_text, needs, not_taken, without_foreign_state
 from ensemble.habits import Habits
 from ensemble.health import Circuit, Latencies
 from ensemble.ledger import Aim, line, unbilled
 from ensemble.limits import Limiter
+from ensemble.member import MemberSettings, ProviderName, digest_of
 from ensemble.money import Price, price_on
 from ensemble.provider import Connection, EmbeddingConnection, Vectors
+from ensemble.spending import set_aside, used_of
 from ensemble.types import Call, Purpose, Request
 from judges.errors import ModelError
-from judges.registry import Name
 from judges.types import Completion, Message, Prompt, Usage
 
 log = logging.getLogger(__name__)
 
-ANSWERING = {"provider", "model", "options", "system", "max_output_tokens"}
-"""Settings that decide what a member answers, as against what it costs and when it is asked."""
-
-
-class ProviderName(Name):
-    """Name of a provider of the configuration."""
-
-    __slots__ = ()
-    kind = "provider"
-
-
-def _rows(value: object) -> object:
-    return (value,) if isinstance(value, Mapping | Price) else value
-
-
-class MemberSettings(BaseModel):
-    """One model of one provider, as a ``[members.NAME]`` table.
-
-    Attributes:
-        provider: name of the ``[providers.NAME]`` table.
-        model: the provider's own model id.
-        max_output_tokens: most tokens of an answer; sent where the request states no lower number.
-        options: sampling options by wire name; what a request states itself goes before them.
-        system: text put before the conversation as a system turn, for candidates alone.
-        price: one table, or an array of tables with ``valid_from``; left out, the price is unknown.
-        context_tokens: a request that cannot fit is not sent to this member.
-        strict_params: left out of a request that states a parameter which the provider does not take; otherwise the
-            parameter is dropped, recorded with the call and told in the reply. What judges ask for is dropped always.
-        tags: words of your own, for selections.
-        capabilities: what the member can do; left out, everything is assumed.
-        family: who trained it; a judge of the same family stands aside or is marked.
-        comparable: about as good as the others so marked, so that consensus may count its answers.
-        max_attempts: tries per call, the first included.
-        timeout_s: most seconds of one attempt.
-        circuit_failures: failures in a row after which the member is left alone for a while; 0 for never.
-        circuit_open_s: seconds until it is tried again, doubled with each failed trial up to five minutes.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    provider: ProviderName
-    model: str = Field(min_length=1)
-    max_output_tokens: PositiveInt | None = None
-    options: Mapping[str, Any] = Field(default_factory=dict)
-    system: str | None = None
-    price: Annotated[tuple[Price, ...], BeforeValidator(_rows)] = ()
-    context_tokens: PositiveInt | None = None
-    capabilities: frozenset[Capability] | None = None
-    family: str | None = None
-    comparable: bool = False
-    strict_params: bool = False
-    tags: frozenset[str] = frozenset()
-    max_attempts: int = Field(3, ge=1, le=10)
-    timeout_s: float = Field(120.0, gt=0, le=3600)
-    circuit_failures: int = Field(5, ge=0)
-    circuit_open_s: float = Field(30.0, gt=0, le=300)
-
+__all__ = ["Fleet", "Member", "MemberModel", "MemberSettings", "ProviderName", "Seen", "digest_of", "permitted"]
 
 Seen = Callable[[Call], None]
 Send = Callable[[str, Prompt], Awaitable[Completion]]
 """Makes one attempt at a model id, as ``Connection.complete`` does."""
 
 
-def digest_of(settings: MemberSettings) -> str:
-    """SHA-256 over what decides the answers: provider, model id, options, system text, output limit."""
-    recipe = settings.model_dump(mode="json", include=ANSWERING)
-    return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
-
-
 class Member:
     """One model of one provider, shared by every request."""
 
-    def __init__(self, name: str, settings: MemberSettings, connection: Connection, limiter: Limiter) -> None:
+    def __init__(
+        self,
+        name: str,
+        settings: MemberSettings,
+        connection: Connection,
+        limiter: Limiter,
+        *,
+        data: frozenset[str] | None = None,
+    ) -> None:
         self.name = name
+        self.data = data
         self.settings = settings
         self.connection = connection
         self.limiter = limiter
@@ -128,6 +72,19 @@ class Member:
             options={**settings.options, **prompt.options},
         )
         return ready, ("provider_state",) if removed else ()
+
+    def permits(self, data_class: str | None) -> bool:
+        """Whether what is of ``data_class`` may go to the provider: it names the class, or nothing states one."""
+        return data_class is None or (self.data is not None and data_class in self.data)
+
+    def barred(self, request: Request) -> Unfit | None:
+        """Why nothing of ``request`` may be sent to this member, whatever for, or None."""
+        if self.permits(request.data_class):
+            return None
+        told = (
+            f"data of class {request.data_class!r} may not go to {self.settings.provider}, the provider of {self.name}"
+        )
+        return Unfit("not_permitted", told)
 
     def refusal(self, prompt: Prompt, *, strict: bool = False) -> Unfit | None:
         """Why ``prompt`` is not worth sending to this member, or None. Nothing is paid for finding out.
@@ -163,7 +120,7 @@ class Member:
         send = send or self.connection.complete
         ready, removed = self.prepare(prompt, aim.purpose)
         strict = (aim.strict or self.settings.strict_params) and aim.purpose in ("candidate", "shadow")
-        if unfit := self.refusal(ready, strict=strict):
+        if unfit := self.barred(request) or self.refusal(ready, strict=strict):
             failed = CallFailed(unfit.told, failure=unfit.failure, sent=False)
             call = self._line(_Task(request, ready, removed, aim, seen, until, send), 0, _now(), 0.0, error=failed)
             call = replace(call, unsupported=unfit.parameters)
@@ -209,7 +166,8 @@ class Member:
                 text="", finish_reason="stop", usage=said.usage, model=said.model, provider_request_id=id_
             )
 
-        prompt = Prompt(messages=tuple(Message(role="user", content=text) for text in texts))
+        turns = tuple(Message(role="user", content=text) for text in texts)
+        prompt = Prompt(messages=turns, max_output_tokens=0)  # so that a budget knows that nothing is written
         call = await self.call(request, prompt, aim, seen=seen, until=until, send=send)
         return call, found[-1] if call.failure is None else ()
 
@@ -240,6 +198,7 @@ class Member:
         error: CallFailed | None = None
         completion: Completion | None = None
         sent: list[bool] = []
+        allowance, aside = task.request.allowance, None
         entry = self.circuit.enter()
         try:
             if entry is None:
@@ -249,6 +208,7 @@ class Member:
                     sent=False,
                 )
             async with asyncio.timeout_at(task.until):
+                aside = await set_aside(allowance, self.price(started), task.prompt, self.name)
                 completion = await self._send(task, sent)
         except CallFailed as failed:
             error = failed
@@ -271,6 +231,8 @@ class Member:
             spent = clock() - begin
             own = self.own(completion, task.removed) if completion else None
             call = self._line(task, attempt, started, spent, completion=own, error=error, hedge=hedge)
+            if allowance is not None and aside is not None:
+                allowance.settle(aside, used_of(aside, call))
             task.seen(call)
         if error is None:
             self.latencies.add(spent)
@@ -375,6 +337,13 @@ class MemberModel:
 
 
 Fleet = Mapping[str, Member]
+
+
+def permitted(fleet: Fleet, request: Request) -> Fleet:
+    """The members that may see ``request``: all that a router should choose from."""
+    if request.data_class is None:
+        return fleet
+    return {name: member for name, member in fleet.items() if member.permits(request.data_class)}
 
 
 def _clock() -> float:

@@ -11,7 +11,18 @@ from ensemble.types import Call, CallId, Failure, Purpose, RequestId
 from judges.types import CandidateId, Completion, Usage
 
 UNBILLED: frozenset[Failure] = frozenset(
-    {"rate_limited", "overloaded", "unreachable", "unauthorized", "rejected", "too_long", "skipped"}
+    {
+        "rate_limited",
+        "overloaded",
+        "unreachable",
+        "unauthorized",
+        "rejected",
+        "too_long",
+        "skipped",
+        "not_permitted",
+        "over_budget",
+        "unbounded",
+    }
 )
 """Failures for which no provider bills; after any other failure of a request that was sent, the cost is unknown."""
 

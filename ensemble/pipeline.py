@@ -11,20 +11,18 @@ from uuid_utils import uuid4
 
 from ensemble.afterwards import Afterwards
 from ensemble.errors import (
-    DeadlineExceeded,
     EnsembleError,
     NoCandidate,
+    NotPermitted,
     RouterError,
     StoreError,
     StoreUnavailable,
-    TooLong,
     UnknownModel,
-    Unsupported,
 )
 from ensemble.estimates import Estimates, Need
 from ensemble.events import Done, Finished, Judged, Listener, Started, nobody
 from ensemble.fanout import FanOut, Seat, Stragglers, cancel, fan_out
-from ensemble.fleet import Fleet
+from ensemble.fleet import Fleet, permitted
 from ensemble.habits import Sittings
 from ensemble.ledger import Aim
 from ensemble.means import Means, finding_of
@@ -33,6 +31,7 @@ from ensemble.narrowing import Limits, limits_of, narrow
 from ensemble.router import Context, MemberName, Router
 from ensemble.ruling import Bench, Models, candidates_of, case_of, first_in_order, rule
 from ensemble.run import Choice, Run
+from ensemble.shortfall import nobody_answered
 from ensemble.store import Store
 from ensemble.types import Answer, Call, Plan, Record, Request, Stage, Status
 from judges.judge import Judge
@@ -135,8 +134,11 @@ class Pipeline:
         aim = Aim(purpose="router", seat=run.request.model)
         models = Models(self.fleet, run.request, aim, run.calls.append, run.request.deadline)
         try:
-            return await router.plan(run.request, Context(fleet=self.fleet, models=models))
+            return await router.plan(run.request, Context(fleet=permitted(self.fleet, run.request), models=models))
         except RouterError as error:
+            if not permitted(self.fleet, run.request):
+                told = f"data of class {run.request.data_class!r} may go to no member's provider"
+                raise NotPermitted(told) from error
             if not router.fallback:
                 raise NoCandidate(f"the router {run.request.model!r} has no plan: {error}") from error
             stages = tuple(Stage(members=(name,)) for name in router.fallback)
@@ -153,7 +155,8 @@ class Pipeline:
         )
         # A member that only the shadow names may be new, and is not to be trusted with an answer.
         own = ((place, name) for place, name in router.references() if not place.startswith("shadow."))
-        others = [name for _, name in own if isinstance(name, MemberName)]
+        seen_by = permitted(self.fleet, run.request)
+        others = [name for _, name in own if isinstance(name, MemberName) and name in seen_by]
         refuse = router.infeasible == "refuse"
         return narrow(plan, limits, limits.less(spent), estimates, others, refuse=refuse)
 
@@ -168,7 +171,7 @@ class Pipeline:
             if choice is not None and self._accepted(run, stage, choice):
                 break
         if best is None:
-            raise self._nobody(run)
+            raise nobody_answered(run)
         return best
 
     async def _fan_out(self, run: Run, stage: Stage, index: int) -> FanOut:
@@ -220,20 +223,6 @@ class Pipeline:
             return True
         score = run.rulings[-1].verdict.scores.get(choice.candidate.id)
         return score is not None and score >= stage.accept_score
-
-    def _nobody(self, run: Run) -> EnsembleError:
-        last = {(call.member, call.sample): call for call in run.calls if call.purpose == "candidate"}
-        told = "; ".join(f"{call.member}: {call.failure} ({call.detail})" for call in last.values())
-        if asyncio.get_running_loop().time() >= run.request.deadline:
-            return DeadlineExceeded(
-                f"the deadline came before a first candidate; {told or 'no call had ended'}", calls=tuple(run.calls)
-            )
-        if last and all(call.failure == "too_long" for call in last.values()):
-            return TooLong(f"no member has room for the request: {told}", calls=tuple(run.calls))
-        names = tuple(dict.fromkeys(name for call in last.values() for name in call.unsupported))
-        if names and not any(call.attempt for call in last.values()):
-            return Unsupported(f"no member takes {', '.join(names)}: {told}", names, calls=tuple(run.calls))
-        return NoCandidate(f"no member brought an answer: {told}", calls=tuple(run.calls))
 
     async def _serve(self, run: Run, plan: Plan, choice: Choice) -> Answer:
         watch = self.watches.get(run.request.model)

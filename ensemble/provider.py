@@ -108,7 +108,7 @@ class Provider(Plugin):
     """Keys that every member of this provider must have, such as ``max_output_tokens``."""
     embeds: ClassVar[bool] = False
     """Whether its connections are ``EmbeddingConnection``."""
-    outside: ClassVar[frozenset[str]] = frozenset({"training_use"})
+    outside: ClassVar[frozenset[str]] = frozenset({"training_use", "data"})
 
     requests_per_minute: float | None = None
     """Most calls started per minute, spread over it; None for no limit."""
@@ -116,6 +116,8 @@ class Provider(Plugin):
     """Most tokens per minute, estimated before a call and corrected after it; None for no limit."""
     max_in_flight: int | None = 256
     """Most calls at once, fewer while the provider says 429 or 529; None for no limit."""
+    data: frozenset[str] | None = None
+    """Classes of data that may go there, such as `public` or `eu`; left out, only what states no class."""
     training_use: bool = True
     """Whether models may be trained on its answers; false keeps their texts, not their scores, out of exports."""
 

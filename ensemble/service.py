@@ -20,6 +20,10 @@ from ensemble.events import Listener, nobody
 from ensemble.fanout import Stragglers
 from ensemble.fleet import Fleet
 from ensemble.habits import Sittings
+from ensemble.keys.caller import ANYBODY, Caller
+from ensemble.keys.keeping import keeping
+from ensemble.keys.keyring import Keyring
+from ensemble.keys.reservations import LogReservations
 from ensemble.means import Means
 from ensemble.pipeline import Pipeline
 from ensemble.reloading import TRIED, Standing, successor, try_out, unchangeable
@@ -54,6 +58,8 @@ class Service:
     stragglers: Stragglers
     links: Links
     standing: Standing
+    keyring: Keyring
+    reservations: LogReservations
     key: SecretStr | None = None
     draining: bool = False
     _written: Settings
@@ -89,6 +95,7 @@ class Service:
         dialect: str = "library",
         user: str | None = None,
         metadata: Mapping[str, str] | None = None,
+        caller: Caller = ANYBODY,
     ) -> Request:
         """A request that arrives now; its deadline is the router's default where ``deadline_s`` is None.
 
@@ -97,8 +104,9 @@ class Service:
         """
         name = model if model is not None else self.default_model()
         seconds = deadline_s if deadline_s is not None else self.pipeline.router(name).deadline_s
+        id_, metadata, key = RequestId(str(uuid7())), metadata or {}, caller.key
         return Request(
-            id=RequestId(str(uuid7())),
+            id=id_,
             model=name,
             prompt=prompt,
             arrived_at=datetime.now(UTC),
@@ -106,7 +114,11 @@ class Service:
             stream=stream,
             dialect=dialect,
             user=user,
-            metadata=metadata or {},
+            metadata=metadata,
+            key_id=key.id if key else None,
+            tenant=key.tenant if key else None,
+            data_class=metadata.get("data_class") or caller.data_class or self.settings.server.data_class,
+            allowance=caller.allowance(id_, seconds),
         )
 
     async def ask(
@@ -136,6 +148,8 @@ class Service:
         task = asyncio.get_running_loop().create_task(pipeline.answer(request, on_event))
         self._answers.add(task)
         task.add_done_callback(self._ended)
+        if (allowance := request.allowance) is not None:
+            task.add_done_callback(lambda _: allowance.end())
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -292,6 +306,8 @@ async def open_service(source: str | Path | Settings) -> AsyncIterator[Service]:
         store = await open_store(settings.store.path, spill=settings.store.spill)
         stack.push_async_callback(store.close)
         await stack.enter_async_context(upkeep(store, settings.store.keep_for))
+        keyring, reservations = Keyring(store), LogReservations(store)
+        await stack.enter_async_context(keeping(keyring, reservations))
         means, stragglers = await _means(settings, store), Stragglers()
         links = await connect(settings.providers)
         fleet = fleet_of(settings, links)
@@ -309,6 +325,8 @@ async def open_service(source: str | Path | Settings) -> AsyncIterator[Service]:
             stragglers=stragglers,
             links=links,
             standing=Standing(config=settings.digest),
+            keyring=keyring,
+            reservations=reservations,
             _written=settings,
         )
         stack.push_async_callback(service.hang_up)

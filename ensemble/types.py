@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, NewType
 
+from ensemble.allowance import Allowance
 from judges.types import Candidate, CandidateId, Completion, Message, Prompt, Usage, Verdict
 
 RequestId = NewType("RequestId", str)
@@ -27,6 +28,9 @@ Failure = Literal[
     "empty",
     "too_long",
     "skipped",
+    "not_permitted",
+    "over_budget",
+    "unbounded",
     "cancelled",
 ]
 Source = Literal["served", "label", "import"]
@@ -42,6 +46,7 @@ class Request:
     ``deadline`` is a time of the event loop's clock (seconds); ``arrived_at`` is UTC. ``stream`` is recorded only.
     ``reference`` is a known right answer, which judges see and members do not. ``domain`` is the subject as the
     classifier with the digest ``domain_by`` named it; a tag or metadata entry of that name goes before it.
+    ``allowance`` is what the caller may spend on it, None for no limit.
     """
 
     id: RequestId
@@ -63,6 +68,7 @@ class Request:
     reference: str | None = None
     domain: str | None = None
     domain_by: str | None = None
+    allowance: Allowance | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

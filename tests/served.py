@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from ensemble.server.app import make_app
@@ -77,6 +78,7 @@ class Served:
     simulator: Simulator
     http: aiohttp.ClientSession
     root: str
+    app: web.Application
 
     @property
     def url(self) -> str:
@@ -132,6 +134,7 @@ async def serving(
         urls = {"base_url": simulator.base_url, "anthropic_url": simulator.anthropic_url}
         file.write_text(parts.format(**urls) + tables, encoding="utf-8")
         service = await stack.enter_async_context(open_service(file))
-        server = await stack.enter_async_context(TestServer(make_app(service)))
+        app = make_app(service)
+        server = await stack.enter_async_context(TestServer(app))
         http = await stack.enter_async_context(aiohttp.ClientSession())
-        yield Served(service, simulator, http, str(server.make_url("/")).rstrip("/"))
+        yield Served(service, simulator, http, str(server.make_url("/")).rstrip("/"), app)

@@ -20,7 +20,9 @@ class ServerSettings(BaseModel):
         host: address to bind; another than loopback needs a key.
         port: TCP port; 0 takes a free one.
         api_key_env: environment variable that holds the key which clients must send.
-        api_key_file: file that holds it; it goes before the variable.
+        api_key_file: file that holds it; it goes before the variable. That key may do everything.
+        keys: nobody is served without a key of `ensemble keys`, or the one named here; so it is too once there is one.
+        data_class: class of the data of requests that state none, where their key has none.
         max_body_bytes: a larger request is refused with 413.
         max_requests: most requests under way at once; beyond them the answer is 503.
         drain_s: seconds that work under way gets at shutdown.
@@ -34,6 +36,8 @@ class ServerSettings(BaseModel):
     port: int = Field(8000, ge=0, le=65535)
     api_key_env: str | None = None
     api_key_file: Path | None = None
+    keys: bool = False
+    data_class: str | None = Field(None, min_length=1, max_length=64)
     max_body_bytes: int = Field(16_000_000, ge=1_000)
     max_requests: int = Field(1000, ge=1)
     drain_s: float = Field(20.0, ge=0, le=3600)
@@ -42,8 +46,9 @@ class ServerSettings(BaseModel):
 
     @model_validator(mode="after")
     def _guarded(self) -> Self:
-        if not _is_loopback(self.host) and self.api_key_env is None and self.api_key_file is None:
-            raise ValueError(f"host: {self.host} can be reached from outside; name a key with api_key_env as well")
+        if not _is_loopback(self.host) and self.api_key_env is None and self.api_key_file is None and not self.keys:
+            told = f"host: {self.host} can be reached from outside"
+            raise ValueError(f"{told}; name a key with api_key_env as well, or set keys = true")
         return self
 
     def api_key(self) -> SecretStr | None:

@@ -9,6 +9,7 @@ from functools import partial
 from uuid_utils import uuid7
 
 from ensemble.errors import RouterError
+from ensemble.fleet import permitted
 from ensemble.labelling.asking import PATIENCE_S
 from ensemble.labelling.classifier import Classifier
 from ensemble.labelling.filling import Job
@@ -116,6 +117,7 @@ class Desk:
             conversation=found.conversation or row.conversation,
             domain=domain,
             domain_by=by,
+            data_class=row.data_class or found.data_class,
         )
         if news != found:
             await self.pipeline.store.change(partial(complete_request, held=news))
@@ -156,6 +158,7 @@ class Desk:
             conversation=row.conversation,
             domain=domain,
             domain_by=by,
+            data_class=row.data_class,
         )
 
     def _domain(self, row: Row) -> tuple[str | None, str | None]:
@@ -171,7 +174,7 @@ class Desk:
         aim = Aim(purpose="router", seat=request.model, run=self.run)
         models = Models(self.pipeline.fleet, request, aim, calls.append, request.deadline)
         try:
-            return await router.plan(request, Context(fleet=self.pipeline.fleet, models=models))
+            return await router.plan(request, Context(fleet=permitted(self.pipeline.fleet, request), models=models))
         except RouterError:
             return None
 
@@ -189,6 +192,7 @@ def _request(found: Held, router: str) -> Request:
         deadline=asyncio.get_running_loop().time() + PATIENCE_S,
         dialect="label",
         conversation=found.conversation,
+        data_class=found.data_class,
         source="label",
         reference=found.reference,
         domain=found.domain,

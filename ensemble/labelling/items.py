@@ -26,7 +26,7 @@ def unsent(question: Question, ready: Prompt) -> tuple[str, ...]:
     if not isinstance(member.connection, BatchConnection):
         raise CallFailed(f"{member.name}: its provider takes no batches", failure="rejected", sent=False)
     strict = (aim.strict or member.settings.strict_params) and aim.purpose in ("candidate", "shadow")
-    if unfit := member.refusal(ready, strict=strict):
+    if unfit := member.barred(question.request) or member.refusal(ready, strict=strict):
         raise CallFailed(unfit.told, failure=unfit.failure, sent=False)
     return member.connection.dropped(ready) if isinstance(member.connection, Selective) else ()
 

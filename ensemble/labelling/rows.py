@@ -30,6 +30,12 @@ class Row:
     conversation: str | None = None
     metadata: Mapping[str, object] = field(default_factory=dict)
 
+    @property
+    def data_class(self) -> str | None:
+        """How the row says that its content may be handled."""
+        stated = self.metadata.get("data_class")
+        return None if stated is None else str(stated)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reject:

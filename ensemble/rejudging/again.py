@@ -102,6 +102,7 @@ def _request(held: Held) -> Request:
         deadline=asyncio.get_running_loop().time() + PATIENCE_S,
         source="label",
         reference=held.reference,
+        data_class=held.data_class,
     )
 
 

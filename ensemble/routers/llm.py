@@ -130,7 +130,8 @@ class LlmRouter(Router):
         key = hashlib.sha256("\0".join((self.digest, *able, text)).encode(errors="surrogatepass")).hexdigest()
         codes = _codes(key, able, text)
         page = render(case, (), choices=[f"{code}: {_line(self.members[name])}" for code, name in codes.items()])
-        can = context.fleet[self.model].settings.capabilities
+        member = context.fleet.get(self.model)  # not there where it may not see the request: the call tells so
+        can = member.settings.capabilities if member is not None else None
         form = _FORM if can is None or "json_schema" in can else None
         seconds = min(self.timeout_s, SHARE * (request.deadline - asyncio.get_running_loop().time()))
         try:

@@ -6,7 +6,7 @@ from ensemble.dialects import extension
 from ensemble.dialects.dialect import Asked, Dialect, problem_of
 from ensemble.errors import EnsembleError
 from ensemble.server import sse
-from ensemble.server.auth import require_json
+from ensemble.server.auth import CALLER, require_json
 from ensemble.server.shape import REQUEST_ID, id_headers, json_response, told
 from ensemble.service import Service
 from ensemble.types import Answer, Request
@@ -29,6 +29,7 @@ async def answered(request: web.Request, dialect: Dialect) -> web.StreamResponse
         dialect=dialect.NAME,
         user=asked.user,
         metadata=asked.metadata,
+        caller=request[CALLER],
     )
     request[REQUEST_ID] = ask.id
     if asked.stream:

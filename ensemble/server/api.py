@@ -5,7 +5,7 @@ from aiohttp import web
 from ensemble.dialects import anthropic_messages, openai_chat
 from ensemble.errors import NotFound
 from ensemble.server.answering import SERVICE, answered
-from ensemble.server.auth import require_json
+from ensemble.server.auth import CALLER, require_json
 from ensemble.server.shape import DIALECTS, json_response
 from ensemble.types import RequestId
 
@@ -30,7 +30,7 @@ async def count_tokens(request: web.Request) -> web.Response:
     require_json(request)
     service = request.app[SERVICE]
     asked = anthropic_messages.parse_count(await request.read())
-    counted = await service.count_tokens(service.request(asked.prompt, model=asked.model))
+    counted = await service.count_tokens(service.request(asked.prompt, model=asked.model, caller=request[CALLER]))
     return json_response({"input_tokens": counted}, request)
 
 
@@ -41,7 +41,7 @@ async def record(request: web.Request) -> web.Response:
     for dialect in DIALECTS:
         wanted = wanted.removeprefix(dialect.PREFIX)
     found = await request.app[SERVICE].store.request(RequestId(wanted))
-    if found is None:
+    if found is None or not request[CALLER].sees(found):
         raise NotFound(f"the log has no request {wanted!r}", param="id")
     return json_response(dict(found), request)
 

@@ -11,10 +11,11 @@ from ensemble.errors import ConfigError
 from ensemble.reloading import watching
 from ensemble.server.answering import SERVICE
 from ensemble.server.api import routes
-from ensemble.server.auth import guard
+from ensemble.server.auth import Gate, guard
 from ensemble.server.feedback import routes as feedback_routes
 from ensemble.server.models import STARTED
 from ensemble.server.models import routes as model_routes
+from ensemble.server.quota import add_headers
 from ensemble.server.shape import shaped
 from ensemble.service import Service
 
@@ -30,7 +31,8 @@ def make_app(service: Service) -> web.Application:
     """
     settings = service.settings.server
     service.key = settings.api_key()
-    app = web.Application(middlewares=[shaped, guard(lambda: service.key)], client_max_size=settings.max_body_bytes)
+    app = web.Application(middlewares=[shaped, guard(Gate(service))], client_max_size=settings.max_body_bytes)
+    app.on_response_prepare.append(add_headers)
     app[SERVICE] = service
     app[STARTED] = int(time.time())
     app.add_routes(routes)

@@ -1,47 +1,105 @@
-"""Who may ask: those who have the key or, where there is none, programs on this machine, but no web page."""
+"""Who may ask what: those who have a key or, where there is none, programs on this machine, but no web page."""
 
 import hmac
 import ipaddress
-from collections.abc import Callable
+from datetime import UTC, datetime
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
-from pydantic import SecretStr
 
-from ensemble.errors import Unauthenticated
+from ensemble.errors import Forbidden, Unauthenticated
+from ensemble.keys.caller import ANYBODY, Caller
+from ensemble.keys.reservations import Reservations, refusal
+from ensemble.server.quota import STANDINGS
+from ensemble.service import Service
 
 OPEN = frozenset({"/healthz", "/readyz"})
 """Paths that probes may ask without a key."""
+CALLER = web.RequestKey("caller", Caller)
+"""Who asks; every request that reaches a handler has one."""
+RULES: tuple[tuple[str, str, str], ...] = (
+    ("POST", "/v1/ensemble/feedback", "use"),
+    ("*", "/v1/ensemble/reviews", "review"),
+    ("GET", "/v1/ensemble/", "read"),
+    ("POST", "/v1/", "use"),
+    ("GET", "/v1/models", "use"),
+    ("GET", "/v1/responses/", "use"),
+)
+"""Method, beginning of the path, scope that it needs; the first that fits holds, and nothing else is for anybody but
+``admin``."""
 
 
-def guard(key: Callable[[], SecretStr | None]) -> Middleware:
-    """A middleware that lets requests with the ``key`` of the moment pass; without one, those to a loopback name.
+class Gate:
+    """What lets a request in: the operator's key, which may do everything, or a key of the log."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    @property
+    def reservations(self) -> Reservations:
+        """Where limits of keys are kept."""
+        return self._service.reservations
+
+    async def caller(self, request: web.Request) -> Caller:
+        """Who asks.
+
+        Raises:
+            Unauthenticated: a key is needed and missing, wrong or ended.
+            StoreUnavailable: nobody can know whose key it is.
+            aiohttp.web.HTTPForbidden: there is no key, and the request is for another name than one of loopback.
+        """
+        secret, operator = _secret(request), self._service.key
+        if operator is not None and hmac.compare_digest(_bytes(secret), _bytes(operator.get_secret_value())):
+            return ANYBODY
+        found = await self._service.keyring.find(secret)
+        if found.key is not None and (why := found.key.ended(datetime.now(UTC))) is None:
+            return Caller(key=found.key, data_class=found.key.data_class, reservations=self.reservations)
+        if found.key is not None:
+            raise Unauthenticated(f"the API key has been {why}" if why == "revoked" else f"the API key has {why}")
+        if operator is not None or found.any_key or self._service.settings.server.keys:
+            raise Unauthenticated("the API key is missing or wrong; send it as 'Authorization: Bearer KEY'")
+        if not _is_loopback(request.host):
+            raise web.HTTPForbidden(
+                text="without a key this server answers under localhost or a loopback address only; "
+                "to use another name, make a key with `ensemble keys create`"
+            )
+        return ANYBODY
+
+
+def guard(gate: Gate) -> Middleware:
+    """A middleware that lets those pass who may do what they ask for, and counts their requests against their limits.
 
     A web page can make a browser talk to a loopback server, under a name of its own that resolves to 127.0.0.1 (DNS
-    rebinding). Such a request has that name as its Host, so it is refused.
+    rebinding). Such a request has that name as its Host, so it is refused where no key is needed.
     """
 
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
-        secret = key()
-        if secret is None:
-            if not _is_loopback(request.host):
-                raise web.HTTPForbidden(
-                    text="without a key this server answers under localhost or a loopback address only; "
-                    "to use another name, set api_key_env in the [server] table"
-                )
-        elif request.path not in OPEN and not hmac.compare_digest(_given(request), secret.get_secret_value().encode()):
-            raise Unauthenticated("the API key is missing or wrong; send it as 'Authorization: Bearer KEY'")
+        if request.path in OPEN:
+            request[CALLER] = ANYBODY
+            return await handler(request)
+        request[CALLER] = caller = await gate.caller(request)
+        scope = scope_of(request.method, request.path)
+        if not caller.may(scope):
+            raise Forbidden(
+                f"the API key lacks the scope {scope!r}; make one with `ensemble keys create --scope {scope}`"
+            )
+        if caller.key is not None and caller.key.limits and scope == "use" and request.method == "POST":
+            now = datetime.now(UTC)
+            full, request[STANDINGS] = await gate.reservations.begin(caller.key, now)
+            if full is not None:
+                raise refusal(full, now)
         return await handler(request)
 
     return guarded
 
 
-def _given(request: web.Request) -> bytes:
-    """The key as OpenAI's clients send it, or in the header that Anthropic's protocol has for it too."""
-    scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
-    key = bearer if scheme == "Bearer" else request.headers.get("x-api-key", "")
-    return key.encode("utf-8", "surrogateescape")
+def scope_of(method: str, path: str) -> str:
+    """The scope that a request needs."""
+    for rule, start, scope in RULES:
+        if path.startswith(start) and rule in ("*", "GET" if method == "HEAD" else method):
+            return scope
+    return "admin"
 
 
 def require_json(request: web.Request) -> None:
@@ -52,6 +110,16 @@ def require_json(request: web.Request) -> None:
     """
     if request.content_type != "application/json":
         raise web.HTTPUnsupportedMediaType(text="send the body with the header 'Content-Type: application/json'")
+
+
+def _secret(request: web.Request) -> str:
+    """The key as either protocol sends it; "" where there is none."""
+    kind, _, secret = request.headers.get("Authorization", "").partition(" ")
+    return secret if kind == "Bearer" else request.headers.get("x-api-key", "")
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _is_loopback(host: str) -> bool:

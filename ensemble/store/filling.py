@@ -55,6 +55,7 @@ class Held:
     conversation: str | None
     domain: str | None
     domain_by: str | None = None
+    data_class: str | None = None
     candidates: tuple[Call, ...] = ()
     replies: tuple[Call, ...] = ()
     ruled: Ruled | None = None
@@ -119,8 +120,9 @@ def complete_request(db: Database, held: Held) -> None:
     reference, conversation, domain = map(bind_optional, (held.reference, held.conversation, held.domain))
     db.conn.execute(
         "UPDATE requests SET reference = coalesce(reference, ?), conversation = coalesce(conversation, ?), "
-        "domain_by = CASE WHEN domain IS NULL THEN ? ELSE domain_by END, domain = coalesce(domain, ?) WHERE id = ?",
-        [reference, conversation, held.domain_by, domain, held.request],
+        "domain_by = CASE WHEN domain IS NULL THEN ? ELSE domain_by END, domain = coalesce(domain, ?), "
+        "data_class = coalesce(data_class, ?) WHERE id = ?",
+        [reference, conversation, held.domain_by, domain, bind_optional(held.data_class), held.request],
     )
 
 
@@ -137,9 +139,9 @@ def history(db: Database, member: str, digest: str, *, judge: bool, newest: int 
 
 
 def _held(db: Database, id_: RequestId) -> Held:
-    status, messages, options, reference, conversation, domain, domain_by, chosen = db.execute(
-        "SELECT status, messages, options, reference, conversation, domain, domain_by, chosen FROM requests "
-        "WHERE id = ?",
+    status, messages, options, reference, conversation, domain, domain_by, data_class, chosen = db.execute(
+        "SELECT status, messages, options, reference, conversation, domain, domain_by, data_class, chosen "
+        "FROM requests WHERE id = ?",
         [id_],
     ).fetchone()
     return Held(
@@ -151,6 +153,7 @@ def _held(db: Database, id_: RequestId) -> Held:
         conversation=None if conversation is None else unbind(conversation),
         domain=None if domain is None else unbind(domain),
         domain_by=domain_by,
+        data_class=None if data_class is None else unbind(data_class),
         candidates=tuple(_candidates(db, id_)),
         replies=tuple(_replies(db, id_)),
         ruled=_ruled(db, id_),

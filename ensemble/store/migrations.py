@@ -8,7 +8,7 @@ order is the order of time; JSON is TEXT; NULL is unknown or does not apply.
 
 from sqlite_utils import Database, Migrations
 
-from ensemble.store import schema_3, schema_4, schema_5, schema_6, schema_7, schema_8
+from ensemble.store import schema_3, schema_4, schema_5, schema_6, schema_7, schema_8, schema_9
 
 APPLICATION_ID = 0x454E534A
 """``ENSJ``: marks the file as a log of this program in SQLite's header."""
@@ -334,6 +334,12 @@ def search(db: Database) -> None:
 def watched(db: Database) -> None:
     """The watch on served routers; an old log has seen nothing yet."""
     db.executescript(schema_8.TABLES)
+
+
+@MIGRATIONS(name="0009_keys")
+def api_keys(db: Database) -> None:
+    """API keys, what they have used and what is set aside; an older log has none."""
+    db.executescript(schema_9.TABLES)
 
 
 def applied(db: Database) -> list[str]:

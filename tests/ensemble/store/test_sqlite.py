@@ -241,6 +241,7 @@ RELEASED = {
     5: "0006_batches",
     6: "0007_search",
     7: "0008_watched",
+    8: "0009_keys",
 }
 """Schemas that were released, and the first step that each lacks."""
 
@@ -324,5 +325,5 @@ async def test_the_file_keeps_its_promises(store: Store, path: Path) -> None:
     db = sqlite3.connect(path)
     assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert db.execute("PRAGMA application_id").fetchone() == (0x454E534A,)
-    assert db.execute("PRAGMA user_version").fetchone() == (8,)
+    assert db.execute("PRAGMA user_version").fetchone() == (9,)
     db.close()

@@ -1,0 +1,47 @@
+"""What a service does for its keys in the background: settle budgets, sweep after dead processes, note the last use."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from ensemble.errors import StoreError
+from ensemble.keys.keyring import Keyring
+from ensemble.keys.reservations import LogReservations
+
+log = logging.getLogger(__name__)
+
+EVERY_S = 60.0
+"""Seconds between two sweeps."""
+
+
+@asynccontextmanager
+async def keeping(keyring: Keyring, reservations: LogReservations) -> AsyncIterator[None]:
+    """Look after both while the context is open; leaving it settles what is left."""
+    task = asyncio.get_running_loop().create_task(_rounds(keyring, reservations))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+        await _tried(reservations.write_off)
+        await _tried(keyring.remember)
+
+
+async def _rounds(keyring: Keyring, reservations: LogReservations) -> None:
+    clock = asyncio.get_running_loop().time
+    swept = -EVERY_S
+    while True:
+        if clock() - swept >= EVERY_S:
+            swept = clock()
+            await _tried(reservations.sweep)
+            await _tried(keyring.remember)
+        await reservations.news(EVERY_S)
+        await _tried(reservations.write_off)
+
+
+async def _tried(step: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await step()
+    except StoreError as error:
+        log.warning("keys and budgets are looked after later: %s", error)

@@ -1,0 +1,166 @@
+"""Reserve, then settle: no key goes beyond its limits, whoever else asks with it at the same moment, on any process."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Protocol
+
+from ensemble.allowance import Amount, Limit, What, seconds_left
+from ensemble.errors import BudgetExceeded, EnsembleError, LimitExceeded, StoreError, StoreUnavailable
+from ensemble.money import usd
+from ensemble.store import Store, budgets
+from ensemble.store.api_keys import Key
+from ensemble.store.budgets import Spending, Standing
+
+SETTLED_WITHIN = timedelta(hours=1)
+"""After its deadline a request is given so long, stragglers included; what is set aside then is settled by a sweep."""
+
+
+class Reservations(Protocol):
+    """Where limits of keys are kept: in the log, for all processes that serve it. Exact under concurrency."""
+
+    async def begin(self, key: Key, moment: datetime) -> tuple[Standing | None, list[Standing]]:
+        """Count one more request of ``key``; the limit that does not leave it, or None; and how all stand then.
+
+        Raises:
+            StoreUnavailable: nobody can know, so nobody is served.
+        """
+        ...
+
+    async def set_aside(self, spending: Spending, limits: Sequence[Limit], amount: Amount) -> Standing | None:
+        """Set ``amount`` aside; the limit that does not leave it, or None. Raises StoreUnavailable as ``begin``."""
+        ...
+
+    def settle(self, request: str, used: Amount) -> None:
+        """Give back, soon, what was set aside for ``request`` beyond ``used``."""
+        ...
+
+
+class LogReservations:
+    """Reservations in the log itself."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._spent: list[tuple[str, Amount]] = []
+        self._stir = asyncio.Event()
+
+    async def begin(self, key: Key, moment: datetime) -> tuple[Standing | None, list[Standing]]:
+        try:
+            return await self._store.change(partial(budgets.begin, key=key.id, limits=key.limits, moment=moment))
+        except StoreError as error:
+            raise StoreUnavailable(f"the limits of the key cannot be read: {error}") from error
+
+    async def set_aside(self, spending: Spending, limits: Sequence[Limit], amount: Amount) -> Standing | None:
+        change = partial(budgets.set_aside, spending=spending, limits=limits, amount=amount)
+        try:
+            return await self._store.change(change)
+        except StoreError as error:
+            raise StoreUnavailable(f"the budget of the key cannot be kept: {error}") from error
+
+    def settle(self, request: str, used: Amount) -> None:
+        self._spent.append((request, used))
+        self._stir.set()
+
+    async def news(self, patience_s: float) -> None:
+        """Wait until there is something to settle, ``patience_s`` seconds at the most."""
+        try:
+            async with asyncio.timeout(patience_s):
+                await self._stir.wait()
+        except TimeoutError:
+            return
+        self._stir.clear()
+
+    async def write_off(self) -> None:
+        """Settle what has gathered. Raises StoreError; it then goes with the next, or is swept in time."""
+        spent, self._spent = self._spent, []
+        try:
+            if spent:
+                await self._store.change(partial(budgets.settle, spent=spent))
+        except StoreError:
+            self._spent = spent + self._spent
+            raise
+
+    async def sweep(self) -> None:
+        """Settle what processes that have died left behind. Raises StoreError."""
+        await self._store.change(partial(budgets.sweep, moment=datetime.now(UTC)))
+
+
+def refusal(full: Standing, moment: datetime) -> EnsembleError:
+    """What a client is told of the limit that does not leave what it asks for."""
+    limit = full.limit
+    wait = seconds_left(limit.per, moment)
+    used = usd(full.used) if limit.what == "usd" else f"{full.used}"
+    told = f"the key's limit {limit} does not leave it: {used} used or set aside"
+    if limit.what == "usd":
+        return BudgetExceeded(f"{told}; ask for a larger budget", retry_after_s=wait)
+    return LimitExceeded(f"{told}; ask again in the next {limit.per}" if wait else told, retry_after_s=wait)
+
+
+@dataclass(slots=True)
+class KeyAllowance:
+    """The ``Allowance`` of one request that came with a key which has limits.
+
+    What its calls give back is used by its later ones; the rest goes back to the key once the request has ended.
+    """
+
+    spending: Spending
+    limits: tuple[Limit, ...]
+    reservations: Reservations
+    refused: EnsembleError | None = None
+    _free: Amount = field(default_factory=Amount)
+    _used: Amount = field(default_factory=Amount)
+    _open: int = 0
+    _ended: bool = False
+    _held: bool = False
+
+    @property
+    def bounded(self) -> frozenset[What]:
+        return frozenset(limit.what for limit in self.limits)
+
+    async def take(self, most: Amount) -> bool:
+        self._open += 1
+        try:
+            return await self._take(most)
+        except BaseException:
+            self._leave()
+            raise
+
+    async def _take(self, most: Amount) -> bool:
+        more = Amount(
+            tokens=max(0, most.tokens - self._free.tokens), nano_usd=max(0, most.nano_usd - self._free.nano_usd)
+        )
+        self._free = self._free + more - most  # before anybody else of the request can take it
+        if more != Amount():
+            self._held = True
+            try:
+                full = await self.reservations.set_aside(self.spending, self.limits, more)
+            except BaseException:
+                self._free = self._free + most - more
+                raise
+            if full is not None:
+                self._free = self._free + most - more
+                self.refused = refusal(full, datetime.now(UTC))
+                self._leave()
+                return False
+        return True
+
+    def settle(self, most: Amount, used: Amount) -> None:
+        self._free = self._free + most - used
+        self._used = self._used + used
+        self._leave()
+
+    def end(self) -> None:
+        """The request has been answered or has failed; calls that go on are settled when they end."""
+        self._ended = True
+        self._close()
+
+    def _leave(self) -> None:
+        self._open -= 1
+        self._close()
+
+    def _close(self) -> None:
+        if self._ended and not self._open and self._held:
+            self.reservations.settle(self.spending.request, self._used)
+            self._used, self._free, self._held = Amount(), Amount(), False

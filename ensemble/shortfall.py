@@ -1,0 +1,38 @@
+"""Why no candidate came, as the client is told."""
+
+import asyncio
+
+from ensemble.errors import (
+    DeadlineExceeded,
+    EnsembleError,
+    NoCandidate,
+    NotPermitted,
+    TooLong,
+    Unbounded,
+    Unsupported,
+)
+from ensemble.run import Run
+
+
+def nobody_answered(run: Run) -> EnsembleError:
+    """The error of ``run``, none of whose calls brought an answer: what all share, else ``NoCandidate``."""
+    last = {(call.member, call.sample): call for call in run.calls if call.purpose == "candidate"}
+    told = "; ".join(f"{call.member}: {call.failure} ({call.detail})" for call in last.values())
+    calls, why = tuple(run.calls), {call.failure for call in last.values()}
+    if asyncio.get_running_loop().time() >= run.request.deadline:
+        return DeadlineExceeded(
+            f"the deadline came before a first candidate; {told or 'no call had ended'}", calls=calls
+        )
+    if why == {"too_long"}:
+        return TooLong(f"no member has room for the request: {told}", calls=calls)
+    if why == {"not_permitted"}:
+        return NotPermitted(f"no member may see the request: {told}", calls=calls)
+    if why == {"unbounded"}:
+        return Unbounded(f"the budget of the key cannot cover any member: {told}", calls=calls)
+    allowance = run.request.allowance
+    if "over_budget" in why and allowance is not None and allowance.refused is not None:
+        return allowance.refused
+    names = tuple(dict.fromkeys(name for call in last.values() for name in call.unsupported))
+    if names and not any(call.attempt for call in last.values()):
+        return Unsupported(f"no member takes {', '.join(names)}: {told}", names, calls=calls)
+    return NoCandidate(f"no member brought an answer: {told}", calls=calls)

@@ -1,0 +1,136 @@
+"""What keys have used, counted in the log itself: exact over all processes that serve one file.
+
+Each function is one step of ``Store.change``, a transaction that no other writer can get between. A request is charged
+to the windows in which it began, whenever its calls end.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sqlite_utils import Database
+
+from ensemble.allowance import PERS, Amount, Limit, start_of
+from ensemble.store.content import stamp
+
+_ADD = (
+    "INSERT INTO key_usage (key_id, per, start, requests, tokens, nano_usd) VALUES (?, ?, ?, ?, ?, ?) "
+    "ON CONFLICT (key_id, per, start) DO UPDATE SET requests = key_usage.requests + excluded.requests, "
+    "tokens = key_usage.tokens + excluded.tokens, nano_usd = key_usage.nano_usd + excluded.nano_usd"
+)
+_KEEP = {"minute": timedelta(days=1), "day": timedelta(days=100)}
+"""How long windows that are over are kept; months and totals stay."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spending:
+    """A request that may spend: whose it is, when it began, and when its process must have ended."""
+
+    request: str
+    key: str
+    begun: datetime
+    expires: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How one limit stands: what has been used of it and set aside, in the window that counts."""
+
+    limit: Limit
+    used: int
+
+    @property
+    def left(self) -> int:
+        """What remains; never below 0."""
+        return max(0, self.limit.most - self.used)
+
+
+def standings(db: Database, key: str, limits: Iterable[Limit], moment: datetime) -> list[Standing]:
+    """How ``limits`` of ``key`` stand at ``moment``."""
+    found = []
+    for limit in limits:
+        row = db.execute(
+            "SELECT requests, tokens, nano_usd FROM key_usage WHERE key_id = ? AND per = ? AND start = ?",
+            [key, limit.per, start_of(limit.per, moment)],
+        ).fetchone()
+        found.append(Standing(limit, Amount(*row).of(limit.what) if row else 0))
+    return found
+
+
+def begin(db: Database, key: str, limits: Sequence[Limit], moment: datetime) -> tuple[Standing | None, list[Standing]]:
+    """Count one more request of ``key``; the limit that forbids it, or None; and how all limits stand then."""
+    one = Amount(requests=1)
+    before = standings(db, key, limits, moment)
+    full = next((each for each in before if each.used + max(one.of(each.limit.what), 1) > each.limit.most), None)
+    if full is None:
+        _add(db, key, moment, one)
+        before = [Standing(each.limit, each.used + one.of(each.limit.what)) for each in before]
+    return full, before
+
+
+def set_aside(db: Database, spending: Spending, limits: Sequence[Limit], amount: Amount) -> Standing | None:
+    """Set ``amount`` aside for a request, or return the limit that does not leave it."""
+    for each in standings(db, spending.key, limits, spending.begun):
+        if amount.of(each.limit.what) > each.left:
+            return each
+    _add(db, spending.key, spending.begun, amount)
+    db.conn.execute(
+        "INSERT INTO key_holds (request_id, key_id, begun_at, expires_at, tokens, nano_usd) VALUES (?, ?, ?, ?, ?, ?) "
+        "ON CONFLICT (request_id) DO UPDATE SET tokens = key_holds.tokens + excluded.tokens, "
+        "nano_usd = key_holds.nano_usd + excluded.nano_usd",
+        [
+            spending.request,
+            spending.key,
+            stamp(spending.begun),
+            stamp(spending.expires),
+            amount.tokens,
+            amount.nano_usd,
+        ],
+    )
+    return None
+
+
+def settle(db: Database, spent: Iterable[tuple[str, Amount]]) -> None:
+    """Put what requests really used in the place of what was set aside for them."""
+    for request, used in spent:
+        _close(db, request, used)
+
+
+def sweep(db: Database, moment: datetime) -> int:
+    """Settle what processes that have died left behind, and forget windows long over; returns how many were settled.
+
+    Where the ledger knows the cost of every call of the request, that is what was used; else all that was set aside is.
+    """
+    held = db.execute("SELECT request_id, tokens, nano_usd FROM key_holds WHERE expires_at < ?", [stamp(moment)])
+    rows = held.fetchall()
+    for request, tokens, nano_usd in rows:
+        _close(db, request, _in_ledger(db, request) or Amount(tokens=tokens, nano_usd=nano_usd))
+    for per, age in _KEEP.items():
+        start = start_of("minute" if per == "minute" else "day", moment - age)
+        db.conn.execute("DELETE FROM key_usage WHERE per = ? AND start < ?", [per, start])
+    return len(rows)
+
+
+def _in_ledger(db: Database, request: str) -> Amount | None:
+    count, unknown, tokens, nano_usd = db.execute(
+        "SELECT count(*), sum(nano_usd IS NULL OR (nano_usd > 0 AND output_tokens IS NULL)), "
+        "sum(coalesce(input_tokens, 0) + coalesce(output_tokens, 0)), sum(nano_usd) FROM calls WHERE request_id = ?",
+        [request],
+    ).fetchone()
+    return Amount(tokens=tokens, nano_usd=nano_usd) if count and not unknown else None
+
+
+def _close(db: Database, request: str, used: Amount) -> None:
+    row = db.execute("SELECT key_id, begun_at, tokens, nano_usd FROM key_holds WHERE request_id = ?", [request])
+    held = row.fetchone()
+    if held is None:
+        return
+    key, begun, tokens, nano_usd = held
+    moment = datetime.fromisoformat(begun).astimezone(UTC)
+    _add(db, key, moment, Amount(tokens=used.tokens - tokens, nano_usd=used.nano_usd - nano_usd))
+    db.conn.execute("DELETE FROM key_holds WHERE request_id = ?", [request])
+
+
+def _add(db: Database, key: str, moment: datetime, amount: Amount) -> None:
+    rows = [(key, per, start_of(per, moment), amount.requests, amount.tokens, amount.nano_usd) for per in PERS]
+    db.conn.executemany(_ADD, rows)

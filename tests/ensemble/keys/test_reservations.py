@@ -1,0 +1,146 @@
+"""Limits of keys in a real log: nothing goes beyond them, and all that was not used comes back."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlite_utils import Database
+
+from ensemble.allowance import Amount, Limit
+from ensemble.keys.issuing import a_key
+from ensemble.keys.reservations import KeyAllowance, LogReservations
+from ensemble.store import Store, budgets, open_store
+from ensemble.store.api_keys import Key
+from ensemble.store.budgets import Spending
+from tests.ensemble.store.builders import a_record
+
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    opened = await open_store(tmp_path / "ensemble.db")
+    yield opened
+    await opened.close()
+
+
+def limited(*limits: str) -> Key:
+    return a_key("app", limits=tuple(map(Limit.parse, limits)))
+
+
+def allowance(reservations: LogReservations, key: Key, request: str = "r1") -> KeyAllowance:
+    spending = Spending(request=request, key=key.id, begun=NOW, expires=NOW + timedelta(hours=2))
+    return KeyAllowance(spending, key.limits, reservations)
+
+
+async def used(store: Store, key: Key) -> list[int]:
+    found = await store.read(lambda db: budgets.standings(db, key.id, key.limits, NOW))
+    return [one.used for one in found]
+
+
+async def test_of_many_at_once_only_those_are_allowed_whom_it_leaves_room_for(store: Store) -> None:
+    key = limited("usd=0.000001/day", "tokens=1000000/day")
+    reservations = LogReservations(store)
+    each = [allowance(reservations, key, f"r{number}") for number in range(50)]
+    async with asyncio.TaskGroup() as group:
+        asked = [group.create_task(one.take(Amount(tokens=10, nano_usd=300))) for one in each]
+    assert sum(task.result() for task in asked) == 3
+    assert await used(store, key) == [900, 30]
+    refused = next(one for one, task in zip(each, asked, strict=True) if not task.result())
+    assert refused.refused is not None
+    assert (refused.refused.status, refused.refused.code) == (429, "insufficient_quota")
+    assert refused.refused.retry_after_s == pytest.approx(86_400, abs=86_400)
+
+
+async def test_what_was_not_used_serves_the_next_call_and_then_goes_back(store: Store) -> None:
+    key = limited("usd=0.000001/day")
+    reservations = LogReservations(store)
+    request = allowance(reservations, key)
+    assert await request.take(Amount(nano_usd=900))
+    request.settle(Amount(nano_usd=900), Amount(nano_usd=50))
+    assert await request.take(Amount(nano_usd=940))
+    assert await used(store, key) == [990]
+    request.end()
+    await reservations.write_off()
+    assert await used(store, key) == [990], "a call is still under way"
+    request.settle(Amount(nano_usd=940), Amount(nano_usd=60))
+    await reservations.write_off()
+    assert await used(store, key) == [110]
+    assert await request.take(Amount(nano_usd=890)), "a shadow call after the end"
+    request.settle(Amount(nano_usd=890), Amount(nano_usd=0))
+    await reservations.write_off()
+    assert await used(store, key) == [110]
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.integers(0, 400), st.floats(0, 1)), min_size=1, max_size=12))
+def test_what_is_counted_in_the_end_is_what_was_used(
+    tmp_path_factory: pytest.TempPathFactory, calls: list[tuple[int, float]]
+) -> None:
+    async def story() -> None:
+        opened = await open_store(tmp_path_factory.mktemp("log") / "ensemble.db")
+        key = limited("usd=0.000001/day")
+        reservations = LogReservations(opened)
+        request, spent = allowance(reservations, key), 0
+        for most, share in calls:
+            if await request.take(Amount(nano_usd=most)):
+                part = int(most * share)
+                request.settle(Amount(nano_usd=most), Amount(nano_usd=part))
+                spent += part
+            assert (await used(opened, key))[0] <= 1000
+        request.end()
+        await reservations.write_off()
+        assert await used(opened, key) == [spent]
+        await opened.close()
+
+    asyncio.run(story())
+
+
+async def test_requests_are_counted_as_they_begin(store: Store) -> None:
+    key, reservations = limited("requests=2/minute"), LogReservations(store)
+    left = []
+    for _ in range(3):
+        full, standings = await reservations.begin(key, NOW)
+        left.append((full is None, standings[0].left))
+    assert left == [(True, 1), (True, 0), (False, 0)]
+    full, _ = await reservations.begin(key, NOW + timedelta(minutes=1))
+    assert full is None
+
+
+async def test_nothing_begins_once_the_money_is_gone(store: Store) -> None:
+    key, reservations = limited("usd=0.000001/total"), LogReservations(store)
+    request = allowance(reservations, key)
+    assert await request.take(Amount(nano_usd=1000))
+    full, _ = await reservations.begin(key, NOW)
+    assert full is not None
+    assert str(full.limit) == "usd=0.000001/total"
+
+
+async def test_what_a_dead_process_left_is_settled_by_the_ledger_or_counts_in_full(store: Store) -> None:
+    key, reservations = limited("usd=1/day"), LogReservations(store)
+    record = a_record()
+    known = sum(call.usage.nano_usd or 0 for call in record.calls)
+    assert all(call.usage.nano_usd is not None for call in record.calls)
+    for request in (record.request.id, "never recorded"):
+        assert await allowance(reservations, key, request).take(Amount(nano_usd=10_000_000))
+    await store.record(record)
+    await store.change(lambda db: budgets.sweep(db, NOW))
+    assert await used(store, key) == [20_000_000], "they may still be at work"
+    await store.change(lambda db: budgets.sweep(db, NOW + timedelta(hours=3)))
+    assert await used(store, key) == [10_000_000 + known]
+
+
+async def test_windows_long_over_are_forgotten(store: Store, tmp_path: Path) -> None:
+    key, reservations = limited("requests=9/minute"), LogReservations(store)
+    await reservations.begin(key, NOW - timedelta(days=200))
+    await reservations.begin(key, NOW)
+    await store.change(lambda db: budgets.sweep(db, NOW))
+    with Database(tmp_path / "ensemble.db") as db:
+        pers = [row["per"] for row in db.query("SELECT per FROM key_usage ORDER BY per")]
+    assert pers.count("minute") == 1
+    assert pers.count("day") == 1
+    assert pers.count("total") == 1
