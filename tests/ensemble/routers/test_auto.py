@@ -132,6 +132,14 @@ async def test_without_a_cascade_one_member_answers_in_between(tmp_path: Path) -
         assert stages(await plan(served, "Take 0.4")) == PANEL
 
 
+async def test_critical_decisions_have_high_stakes_by_default(tmp_path: Path) -> None:
+    (tmp_path / "sure.py").write_text(SURE)
+    tables = "".join(line for line in AUTO.splitlines(keepends=True) if not line.startswith("high"))
+    async with serving(tmp_path, tables + SERVER, parts=PARTS) as served:
+        assert stages(await plan(served, "Should we approve the merger? 0.9")) == PANEL
+        assert stages(await plan(served, "Take 0.9", team="legal")) == ROUTE
+
+
 async def test_a_model_may_be_the_router_and_is_not_asked_where_stakes_are_high(tmp_path: Path) -> None:
     tables = AUTO.replace('use = "./sure.py"', f'use = "llm"\nmodel = "judge"\n{DESCRIBED}')
     async with serving(tmp_path, tables + SERVER, parts=PARTS) as served:

@@ -12,12 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ensemble.config import load
-from ensemble.errors import ConfigError
-from ensemble.routers.llm import read_code
+from ensemble.errors import ConfigError, RouterError
+from ensemble.router import Context
+from ensemble.routers.llm import LlmRouter, read_code
 from ensemble.simulator import SimulatorSettings
 from ensemble.simulator.script import Step, reply, stall, status
 from ensemble.simulator.tasks import Task, make_tasks
 from judges.llm._render import Shown, read
+from tests.ensemble.doubles import a_fleet, a_member, a_request
 from tests.ensemble.routers.sized import LLM, PARTS, chosen, planned
 from tests.served import SERVER, Served, a_question, a_tool, serving
 
@@ -265,3 +267,31 @@ def test_what_does_not_fit_is_refused(tmp_path: Path, old: str, new: str, told: 
     file.write_text(PARTS.format(base_url="http://127.0.0.1:1/v1") + LLM.replace(old, new))
     with pytest.raises(ConfigError, match=told):
         load(file)
+
+
+def described(**options: Any) -> LlmRouter:
+    members = {"small": "easy", "balanced": "usual", "large": "hard"}
+    return LlmRouter.model_validate({"model": "small", "members": members, "default": "balanced", **options})
+
+
+async def test_without_a_model_to_ask_the_default_answers() -> None:
+    fleet, _ = a_fleet(small=a_member("small"), balanced=a_member("balanced"))
+    plan = await described().plan(a_request("Hi"), Context(fleet=fleet, models={}))
+    assert [stage.members for stage in plan.stages] == [("balanced",)]
+    assert plan.reason == "default balanced: small cannot be asked here"
+
+
+async def test_one_who_alone_can_take_a_request_takes_it_unasked() -> None:
+    fleet, _ = a_fleet(
+        small=a_member("small", context_tokens=10),
+        balanced=a_member("balanced", context_tokens=10),
+        large=a_member("large"),
+    )
+    plan = await described().plan(a_request("word " * 100), Context(fleet=fleet, models={}))
+    assert [stage.members for stage in plan.stages] == [("large",)]
+    assert plan.reason == "large: nobody else can take the request"
+
+
+async def test_a_fleet_without_its_members_gets_no_plan() -> None:
+    with pytest.raises(RouterError, match="none of its members"):
+        await described().plan(a_request("Hi"), Context(fleet=a_fleet(other=a_member("other"))[0], models={}))

@@ -42,7 +42,8 @@ def test_it_takes_the_cheapest_that_is_enough(text: str, code: str) -> None:
 def test_a_critical_decision_is_never_small() -> None:
     critical = [task.prompt for task in make_tasks(400) if task.kind == "critical" and task.difficulty < 0.4]
     assert critical
-    assert {said(text, schema=False) for text in critical} == {"LMNP"}
+    sizes = {**CHOICES, "LMNP": "hard tasks"}
+    assert {said(text, schema=False, choices=sizes) for text in critical} == {"LMNP"}
 
 
 def test_it_knows_a_specialist_by_its_description() -> None:
