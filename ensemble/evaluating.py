@@ -33,9 +33,6 @@ from judges.judge import Judge
 from judges.registry import ModelName, obstacles
 from judges.types import Model
 
-_USES = {"router": "learned"}
-"""What a folder of ``ensemble train`` holds, by the router that reads it."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
@@ -104,7 +101,7 @@ def routers_of(names: tuple[str, ...], settings: Settings | None) -> dict[str, R
 def _trained(folder: Path) -> Router:
     try:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        use = _USES.get(str(manifest["what"]), "") or str(manifest["use"])
+        use = str(manifest["use"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InvalidRequest(f"{folder} is no router folder: manifest.json cannot be read ({error})") from None
     try:

@@ -20,7 +20,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 def options(cls: type[BaseModel]) -> str:
     """A table of the keys of one configuration table."""
-    told = {p.arg_name: p.description or "" for p in docstring_parser.parse(inspect.getdoc(cls) or "").params}
+    bases = [base for base in reversed(cls.__mro__) if issubclass(base, BaseModel) and base is not BaseModel]
+    params = [p for base in bases for p in docstring_parser.parse(inspect.getdoc(base) or "").params]
+    told = {p.arg_name: p.description or "" for p in params}
     rows = ["| key | default | meaning |", "|---|---|---|"]
     for name, field in cls.model_fields.items():
         meaning = " ".join((told.get(name) or field.description or "").split())

@@ -4,6 +4,7 @@ import json
 import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,7 +14,10 @@ from ensemble.cli._output import columns, put, screen
 from ensemble.cli._safe import safe
 from ensemble.config import read
 
-KINDS = ("stack", "linear", "boosting", "knn", "scorer")
+if TYPE_CHECKING:
+    from ensemble.routers.semantic import Semantic
+
+KINDS = ("stack", "linear", "boosting", "knn", "semantic", "scorer")
 
 
 @click.command(epilog="Example: ensemble train --out router")
@@ -28,6 +32,9 @@ KINDS = ("stack", "linear", "boosting", "knn", "scorer")
 @click.option(
     "--member", "members", multiple=True, metavar="NAME", help="Choose among these alone; labels of others still teach."
 )
+@click.option(
+    "--router", metavar="NAME", help="With --kind semantic: take the domains and vectors of this configured router."
+)
 @click.option("--test", type=click.FloatRange(0.05, 0.5), default=0.2, show_default=True, help="Share to measure on.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the folds and trees.")
 @_options.as_json
@@ -38,6 +45,7 @@ def command(
     out: Path,
     kind: str,
     members: tuple[str, ...],
+    router: str | None,
     test: float,
     seed: int,
     as_json: bool,
@@ -46,15 +54,20 @@ def command(
 
     The last fifth of the requests by time, whole conversations, is held back and measured on; where times are unknown,
     a fifth by conversation. The same labels, options and seed give the same model. With --kind scorer it learns to read
-    answers, for a cascade of two members: --member CHEAP --member DEAR.
+    answers, for a cascade of two members: --member CHEAP --member DEAR. With --kind semantic it learns how near is near
+    enough to a domain, and who is worth asking there, for `use = "semantic"`.
     """
+    from dataclasses import replace
+
     from ensemble.training.held import hold
     from ensemble.training.reading import examples_of, models_of
+    from ensemble.training.semantic import scheme_of
     from ensemble.training.train import CannotLearn, Order, train
     from judges.errors import InvalidOptions
 
     source = data or log_of(config, None)
     held = hold(examples_of(source, complete=False))
+    table = replace(held.table, texts=held.utterances()) if kind == "semantic" else held.table
     told = (
         ["ensemble", "train", *sys.argv[2:]] if sys.argv[1:2] == ["train"] else ["ensemble", "train", "--out", str(out)]
     )
@@ -63,7 +76,9 @@ def command(
         command=shlex.join(told), seed=seed, test=test,
     )  # fmt: skip
     try:
-        done = train(held.table, order)
+        if router is not None:
+            order = replace(order, scheme=scheme_of(_semantic(config, router)))
+        done = train(table, order)
     except (CannotLearn, InvalidOptions) as error:
         raise click.ClickException(safe(str(error))) from error
     except OSError as error:
@@ -77,6 +92,17 @@ def command(
         put(console, ("Measured on requests that were held back", "bold"), f", by {done.split}: {done.measured}")
         columns(console, [(name, f"{a:.3f} [{b:.3f}, {c:.3f}]") for name, (a, b, c) in figures.items()], {})
     click.echo(f"{out} is written, learned from {done.learned} requests.", err=True)
+
+
+def _semantic(config: Path, name: str) -> "Semantic":
+    """The semantic router ``name`` of the configuration, with domains of its own."""
+    from ensemble.config import load
+    from ensemble.routers.semantic import Semantic
+
+    found = load(config).routers.get(name)
+    if not isinstance(found, Semantic) or not found.domains:
+        raise click.UsageError(f'--router: there is no [routers.{name}] with use = "semantic" and domains in {config}')
+    return found
 
 
 def _digests(config: Path) -> dict[str, str | None]:

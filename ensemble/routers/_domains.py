@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Places = NDArray[np.int64]
 
+_DIGITS = 9
+"""Of a cosine: the last bits of a sum differ between machines, and are to decide nothing."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nearest:
@@ -49,12 +52,22 @@ class Domains:
         places = range(len(self.thresholds))
         return np.stack([near[:, self.owners == place].max(axis=1, initial=-1.0) for place in places], axis=1)
 
+    def rows(self, vectors: Any) -> "Places":
+        """The domain (n,) that each of n vectors is near to; k for those that are near to none."""
+        import numpy as np
+
+        near = np.round(self.similarities(vectors), _DIGITS)
+        place = near.argmax(axis=1)
+        closest = near[np.arange(len(place)), place]
+        return np.where(closest >= self.thresholds[place], place, len(self.thresholds))
+
     def nearest(self, vector: Any) -> Nearest:
         """Where one vector (1, d) lies; of equally near domains the first."""
-        near = self.similarities(vector)[0]
+        import numpy as np
+
+        near = np.round(self.similarities(vector)[0], _DIGITS)
         place = int(near.argmax())
-        # Rounded, so that the last bit of a sum, which differs between machines, decides nothing.
-        return Nearest(place=place, similarity=round(float(near[place]), 9), threshold=float(self.thresholds[place]))
+        return Nearest(place=place, similarity=float(near[place]), threshold=float(self.thresholds[place]))
 
 
 def by_examples(vectors: Any, sizes: Sequence[int], thresholds: Sequence[float]) -> Domains:

@@ -99,6 +99,7 @@ def static(path: Path) -> Static:
     """
     try:
         from model2vec import StaticModel
+        from safetensors import SafetensorError
     except ImportError as error:
         raise InvalidOptions("model2vec: pip install 'ensemble-judges[embeddings]'") from error
     if not (path / "model.safetensors").is_file():
@@ -106,7 +107,7 @@ def static(path: Path) -> Static:
         raise InvalidOptions(f"model2vec: {path} is no folder with a model.safetensors; download a model into it")
     try:
         return Static(StaticModel.from_pretrained(str(path), force_download=False))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise InvalidOptions(f"model2vec: {path} cannot be read: {error}") from error
 
 

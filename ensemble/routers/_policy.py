@@ -113,6 +113,13 @@ class Pinned(Router):
         # The dearest is not always the best; of equals the cheapest is taken.
         return max(reversed(fitting), key=lambda one: one.mean)
 
+    def lambda_at(self, points: Sequence[Point], place: str, again: str) -> float:
+        """The lambda per US dollar of the policy; 0 where no point keeps the target quality. Raises as ``pinned``."""
+        if self.lambda_per_usd is not None:
+            return self.lambda_per_usd
+        point = self.pinned(points, place, again)
+        return point.at if point else 0.0
+
 
 def _refused(key: str, told: str) -> InvalidOptions:
     return InvalidOptions(f"{key}: {told}", ((key, told),))

@@ -17,13 +17,14 @@ from ensemble.routers._features import features_of
 from ensemble.routers._policy import Pinned
 from ensemble.types import Plan, Request, Stage
 from judges.learning.folder import retrain
+from judges.learning.model import Learned
 
 
 @dataclass(slots=True)
 class Held:
     """What a router has read, and the lambda per USD that its policy pins; no part of its options."""
 
-    artifact: Artifact | None = None
+    artifact: Artifact[Learned] | None = None
     lam: float = 0.0
 
 
@@ -62,11 +63,7 @@ class LearnedRouter(Pinned):
         """
         super().load()
         artifact = load(self.path)
-        if self.lambda_per_usd is None:
-            point = self.pinned(artifact.frontier, str(self.path), retrain(artifact.manifest))
-            self._held.lam = point.at if point else 0.0
-        else:
-            self._held.lam = self.lambda_per_usd
+        self._held.lam = self.lambda_at(artifact.frontier, str(self.path), retrain(artifact.manifest))
         self._held.artifact = artifact
 
     def trained_on(self) -> frozenset[str]:
@@ -80,7 +77,7 @@ class LearnedRouter(Pinned):
         if held is None:
             raise RouterError(f"{self.path} has not been loaded")
         known = [name for name in held.members if name in context.fleet]
-        fit = [name for name in known if held.digests.get(name) in (None, context.fleet[name].digest)]
+        fit = held.unchanged(context.fleet)
         able = [name for name in fit if context.fleet[name].refusal(request.prompt) is None] or fit
         if not able:
             raise RouterError(f"{self.path} knows no member of the fleet as it is now; train it again")
@@ -96,7 +93,7 @@ class LearnedRouter(Pinned):
             reason=f"{reason}; changed since training: {', '.join(changed)}" if changed else reason,
         )
 
-    def _worth(self, held: Artifact, request: Request) -> tuple[dict[str, float], dict[str, float], float]:
+    def _worth(self, held: Artifact[Learned], request: Request) -> tuple[dict[str, float], dict[str, float], float]:
         """Predicted quality and worth per member, and the lambda in force. An unknown cost counts as the highest."""
         asked = features_of(request)
         quality = held.model.predict(asked)[0]

@@ -5,18 +5,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from ensemble.errors import RouterError
-from ensemble.router import ROUTERS, Context, Embedder, EmbedderName, MemberName, Router
+from ensemble.money import NANO
+from ensemble.router import ROUTERS, Context, Embedder, EmbedderName, MemberName
+from ensemble.routers._artifact import Artifact, hash_of
 from ensemble.routers._domains import Domains, Nearest, by_examples
 from ensemble.routers._embedding import Encoder, hash_of_model, static, tfidf, unit
 from ensemble.routers._features import utterance_of
+from ensemble.routers._policy import Pinned
+from ensemble.routers._taught import Taught, check_embedding, load_domains
 from ensemble.types import Plan, Request, Stage
 from judges.errors import ModelError
 from judges.learning.features import clipped
+from judges.learning.folder import retrain
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,38 +63,62 @@ class Held:
 
     encoder: Encoder | None = None
     domains: Domains | None = None
+    taught: Artifact[Taught] | None = None
+    lam: float = 0.0
     asking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
+class Ranking(NamedTuple):
+    """Members in the order in which they are asked, with what is known of their quality and of this order."""
+
+    members: Sequence[str]
+    predicted: Mapping[str, float] = {}
+    told: str = ""
+
+
 @ROUTERS.register("semantic")
-class Semantic(Router):
+class Semantic(Pinned):
     """Send a request to the members of the domain whose examples it resembles most, or to ``default``.
 
     The last turn of the user is compared by cosine with every example of every domain; the closest one counts if it
     reaches the domain's threshold. Where none does, where the turn has no text, or where the embedder fails or takes
     too long, nothing is known of the request: ``default`` answers, and the plan says why.
 
+    ``ensemble train --kind semantic`` writes a folder in which the labels say what is near enough to a domain and how
+    good each member is there; with ``path``, the members of a domain are those of the highest quality minus lambda
+    times cost, and so are those of ``default`` where it is left out.
+
     Attributes:
-        domains: examples and members by name of the domain.
+        domains: examples and members by name of the domain; left out with ``path``.
         default: members for what is near to no domain: a name, or several in the order in which they are tried.
         embedder: member that turns texts into vectors; its calls are in the ledger. The examples go there once, with
             the first request.
         model2vec: folder of a model2vec model, in the place of ``embedder``. With neither, words are compared (TF-IDF).
         threshold: for domains that state none; left out, 0.2 for words and 0.4 for embeddings.
         timeout_s: most seconds that a request waits for the embedder.
+        path: the router folder, in the place of ``domains``.
+        lambda_per_s: quality given up per second saved.
+        retries: members asked in turn when the chosen one brings no answer; needs ``path``.
     """
 
-    domains: Mapping[str, Domain] = Field(min_length=1)
-    default: Members
+    domains: Mapping[str, Domain] = Field(default_factory=dict)
+    default: Annotated[tuple[MemberName, ...], BeforeValidator(_one)] = ()
     embedder: EmbedderName | None = None
     model2vec: Path | None = None
     threshold: float | None = Field(None, ge=0, le=1)
     timeout_s: float = Field(2.0, gt=0, le=60)
+    path: Path | None = None
+    lambda_per_s: float = Field(0.0, ge=0)
+    retries: int = Field(2, ge=0, le=8)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.embedder is not None and self.model2vec is not None:
             raise ValueError("embedder: leave it or model2vec away; one of them makes the vectors")
+        if bool(self.domains) == (self.path is not None):
+            raise ValueError("domains: describe at least one, or name the folder of a trained router as path, not both")
+        if self.path is None and not self.default:
+            raise ValueError("default: name the member for what is near to no domain")
         return self
 
     @cached_property
@@ -97,20 +126,35 @@ class Semantic(Router):
         return Held()
 
     def ingredients(self) -> Mapping[str, str]:
-        """The local model: another one is another router."""
-        return {"model2vec": hash_of_model(self.model2vec)} if self.model2vec else {}
+        """The local model, and what was learned: others are another router."""
+        local = {"model2vec": hash_of_model(self.model2vec)} if self.model2vec else {}
+        taught = self._held.taught
+        return {**local, "model": taught.manifest["model"] if taught else hash_of(self.path)} if self.path else local
 
     def load(self) -> None:
-        """Read the local model, or learn which words the examples hold. Blocks for up to seconds.
+        """Read the local model and the folder, or learn which words the examples hold. Blocks for up to seconds.
 
         Raises:
-            InvalidOptions: there is no such model, or an extra is not installed.
+            InvalidOptions: one of them cannot be used, or an extra is not installed.
         """
         super().load()
         held = self._held
-        if self.embedder is None:
-            held.encoder = static(self.model2vec) if self.model2vec else tfidf(self._examples())
+        local = static(self.model2vec) if self.model2vec else None
+        if self.path is not None:
+            held.taught = taught = load_domains(self.path)
+            check_embedding(taught.manifest, local=hash_of_model(self.model2vec) if self.model2vec else None,
+                            asks=self.embedder is not None)  # fmt: skip
+            held.lam = self.lambda_at(taught.frontier, str(self.path), retrain(taught.manifest))
+            held.domains = taught.model.domains
+            held.encoder = local or (None if self.embedder else taught.model)
+        elif self.embedder is None:
+            held.encoder = local or tfidf(self._examples())
             held.domains = self._placed(held.encoder.encode(self._examples()))
+
+    def trained_on(self) -> frozenset[str]:
+        """Hashes of the groups in the training part, as the manifest names them."""
+        taught = self._held.taught
+        return frozenset(taught.manifest.get("trained_on", ())) if taught else frozenset()
 
     async def plan(self, request: Request, context: Context) -> Plan:
         """A plan of one stage per member of the domain, in their order.
@@ -120,12 +164,13 @@ class Semantic(Router):
         """
         found = await self._find(utterance_of(request.prompt.messages), context)
         if isinstance(found, str):
-            return self._plan(self.default, f"{found}; default", request, context)
-        name = list(self.domains)[found.place]
+            return self._plan(None, f"{found}; default", request, context)
+        taught = self._held.taught
+        name = (taught.model.names if taught else list(self.domains))[found.place]
         told = f"domain {name}: similarity {found.similarity:.3f}, threshold {found.threshold:.3f}"
         if not found.near:
-            return self._plan(self.default, f"nothing near; closest {told}; default", request, context)
-        return self._plan(self.domains[name].members, told, request, context)
+            return self._plan(None, f"nothing near; closest {told}; default", request, context)
+        return self._plan(found.place, told, request, context)
 
     async def _find(self, text: str, context: Context) -> Nearest | str:
         """Where ``text`` lies, or why that is not known."""
@@ -141,6 +186,8 @@ class Semantic(Router):
             told = f"embedder: {str(self.embedder)!r} cannot be asked here"
             raise RouterError(f"{told} (`ensemble evaluate` asks models with --call alone)")
         try:
+            if held.taught and held.taught.manifest["embedding"].get("digest") != context.fleet[self.embedder].digest:
+                return "no embedding: the embedder changed since training; train again"
             async with asyncio.timeout(self.timeout_s):
                 domains = await self._known(model)
                 vectors = await model.embed([clipped(text)])
@@ -173,13 +220,39 @@ class Semantic(Router):
         stated = [usual if one.threshold is None else one.threshold for one in self.domains.values()]
         return by_examples(vectors, [len(one.examples) for one in self.domains.values()], stated)
 
-    def _plan(self, members: Sequence[str], reason: str, request: Request, context: Context) -> Plan:
-        known = [name for name in members if name in context.fleet] or [n for n in self.default if n in context.fleet]
-        if not known:
-            raise RouterError(f"the fleet holds none of {', '.join((*members, *self.default))}")
-        able = [name for name in known if context.fleet[name].refusal(request.prompt) is None] or known
-        stages = tuple(Stage(members=(name,)) for name in able)
-        return Plan(router=self.digest, stages=stages, fallback=self.fallback, reason=reason)
+    def _plan(self, place: int | None, reason: str, request: Request, context: Context) -> Plan:
+        """A plan for the domain at ``place``, or for what is near to none."""
+        taught = self._held.taught
+        ranked = self._written(place, context) if taught is None else self._learned(taught, place, context)
+        if not ranked.members:
+            raise RouterError(f"the fleet as it is now holds no member for this ({reason})")
+        able = [name for name in ranked.members if context.fleet[name].refusal(request.prompt) is None]
+        stages = tuple(Stage(members=(name,)) for name in able or ranked.members)
+        return Plan(
+            router=self.digest,
+            stages=stages if taught is None else stages[: 1 + self.retries],
+            fallback=self.fallback,
+            predicted=ranked.predicted,
+            reason=reason + ranked.told,
+        )
+
+    def _written(self, place: int | None, context: Context) -> Ranking:
+        """Members as the configuration names them."""
+        named = self.default if place is None else list(self.domains.values())[place].members
+        return Ranking([n for n in named if n in context.fleet] or [n for n in self.default if n in context.fleet])
+
+    def _learned(self, taught: Artifact[Taught], place: int | None, context: Context) -> Ranking:
+        """Members by what they are worth, those that changed since training left out."""
+        model, row = taught.model, -1 if place is None else place
+        lam = self._held.lam
+        worth = dict(zip(taught.members, model.worth(row, lam / NANO, self.lambda_per_s), strict=True))
+        fit = taught.unchanged(context.fleet)
+        predicted = {name: float(quality) for name, quality in zip(taught.members, model.quality[row], strict=True)}
+        if place is None and self.default:
+            fit = [name for name in self.default if name in context.fleet]
+            return Ranking(fit, {name: predicted[name] for name in fit if name in predicted})
+        order = sorted(fit, key=lambda name: (-worth[name], name))
+        return Ranking(order, {name: predicted[name] for name in order}, f"; lambda {lam:.4g} per USD")
 
 
 def _nearest(domains: Domains, encoder: Encoder, text: str) -> Nearest:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ensemble.routers._features import utterance_of
 from ensemble.store.examples import Example
 from ensemble.training.table import BoolArray, FloatArray, Table, from_labels, hashed
 
@@ -31,6 +32,10 @@ class Held:
 
     def __len__(self) -> int:
         return len(self.table)
+
+    def utterances(self) -> tuple[str, ...]:
+        """What the user said last in each request, as semantic routers read it."""
+        return tuple(utterance_of(example.label.messages) for example in self.examples)
 
     def take(self, rows: NDArray[Any] | Sequence[int]) -> "Held":
         """The given rows (a mask or indices), in that order."""

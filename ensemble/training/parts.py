@@ -30,8 +30,8 @@ def terms(asked: Sample, groups: Sequence[str], seed: int) -> State:
     state: dict[str, Any] = {
         "centre": asked.figures.mean(axis=0),
         "scale": np.where(spread > 1e-9, spread, 1.0),
-        "words": _vocabulary(asked.texts, groups, analyzer="word", ngram_range=(1, 2), token_pattern=WORD),
-        "characters": _vocabulary(asked.texts, groups, analyzer="char_wb", ngram_range=(3, 5)),
+        "words": vocabulary(asked.texts, groups, analyzer="word", ngram_range=(1, 2), token_pattern=WORD),
+        "characters": vocabulary(asked.texts, groups, analyzer="char_wb", ngram_range=(3, 5)),
         "directions": np.empty((0, 0), np.float32),
     }
     whole, _ = embed(state, asked.texts, asked.figures)
@@ -42,7 +42,7 @@ def terms(asked: Sample, groups: Sequence[str], seed: int) -> State:
     return state
 
 
-def _vocabulary(texts: Sequence[str], groups: Sequence[str], **how: Any) -> Any:
+def vocabulary(texts: Sequence[str], groups: Sequence[str], **how: Any) -> Any:
     """A vectorizer with the terms that at least ``LEAST_REQUESTS`` groups hold; None where there is no such term."""
     from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 

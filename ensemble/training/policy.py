@@ -15,20 +15,25 @@ NANO = 1e9
 
 
 def frontier(table: Table, fitted: Fitted) -> Sequence[dict[str, float]]:
+    """``points_of`` a model, by what it predicted of rows that it had not seen."""
+    return points_of(table, fitted.unseen, fitted.model.bill("nano_usd", sample(table.texts).figures))
+
+
+def points_of(table: Table, unseen: FloatArray, bill: FloatArray | None) -> Sequence[dict[str, float]]:
     """Points in rising order of lambda (per USD), as ``Point`` reads them.
 
-    ``cost`` is the share of the best single member's cost. What a request costs is what its label says, or what is
-    expected of it where the label does not. Only rows count whose qualities are all known; without costs there is the
-    one point of lambda 0.
+    ``unseen`` (n, m) is predicted quality, ``bill`` (n, m) expected nano-USD, None where that is unknown. ``cost`` is
+    the share of the best single member's cost. What a request costs is what its label says, or what is expected of it
+    where the label does not. Only rows count whose qualities are all known; without costs there is the one point of
+    lambda 0.
     """
     quality = quality_of(table)
     rows = np.logical_not(np.isnan(quality).any(axis=1))
     if not rows.any():
         return ()
-    quality, said = quality[rows], fitted.unseen[rows]
-    bill = fitted.model.bill("nano_usd", sample([t for t, kept in zip(table.texts, rows, strict=True) if kept]).figures)
-    priced = bill is not None and bool(np.isfinite(bill).all())
-    price = bill if bill is not None and priced else np.zeros_like(quality)
+    quality, said = quality[rows], unseen[rows]
+    priced = bill is not None and bool(np.isfinite(bill[rows]).all())
+    price = bill[rows] if bill is not None and priced else np.zeros_like(quality)
     paid = np.where(np.isnan(table.nano_usd[rows]), price, table.nano_usd[rows])
     best = int(quality.mean(axis=0).argmax())
     grid = lambdas(said, price) if priced else np.zeros(1)

@@ -8,10 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from ensemble.training.fit import Fitted, Kind, fit, quality_of
+from ensemble.routers._taught import Taught
+from ensemble.training.fit import Kind, fit, quality_of
 from ensemble.training.metrics import Interval, best_single, interval, mean, quality_ratio, saved
-from ensemble.training.policy import frontier, lambda_for
+from ensemble.training.parts import LEAST_REQUESTS
+from ensemble.training.policy import frontier, lambda_for, points_of
 from ensemble.training.scorer import fit_scorer, thresholds
+from ensemble.training.semantic import Scheme, fit_domains, names_of, sorted_
 from ensemble.training.splits import by_time_or_group
 from ensemble.training.table import FloatArray, Table, hashed
 from judges.learning.folder import write
@@ -39,6 +42,7 @@ class Order:
         source: where the labels come from.
         command: how to train again.
         notes: further entries of the manifest.
+        scheme: of a semantic router; None for domains that labels name, compared by words.
     """
 
     out: Path
@@ -51,6 +55,7 @@ class Order:
     seed: int = 0
     test: float = 0.2
     notes: Mapping[str, object] = field(default_factory=dict)
+    scheme: Scheme | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,10 +100,8 @@ def members_of(table: Table, order: Order) -> tuple[str, ...]:
 
 
 def _built(learn: Table, measure: Table, members: Sequence[str], order: Order, split: str) -> Trained:
-    found = (
-        _scorer(learn, measure, members, order) if order.kind == "scorer" else _router(learn, measure, members, order)
-    )
-    state, manifest, figures = found
+    teach = {"scorer": _scorer, "semantic": _semantic}.get(order.kind, _router)
+    state, manifest, figures = teach(learn, measure, members, order)
     origin = _origin(learn, measure, order, split)
     write(order.out, state, {**manifest, **origin, **order.notes, "metrics": _told(figures)})
     return Trained(path=order.out, learned=len(learn), measured=len(measure), split=split, metrics=figures)
@@ -141,27 +144,61 @@ def _router(
     fitted = fit(learn, members, kind=order.kind, seed=order.seed)  # type: ignore[arg-type]
     own = learn.only(members)
     points = frontier(own, fitted)
-    digests = order.digests
+    manifest = {"use": "learned", **_known_of(members, order, points), "weights": fitted.state["weights"]}
+    held = measure.only(members)
+    held = held.take(held.known)
+    if not len(held):
+        return fitted.state, manifest, {}
+    asked = sample(held.texts)
+    figures = _measured(held, fitted.model.predict(asked), fitted.model.bill("nano_usd", asked.figures), points)
+    return fitted.state, manifest, figures
+
+
+def _semantic(
+    learn: Table, measure: Table, members: Sequence[str], order: Order
+) -> tuple[Any, dict[str, Any], dict[str, Interval]]:
+    scheme = order.scheme or Scheme()
+    least = 1 if scheme.examples else 2
+    if len(names := names_of(learn, scheme)) < least:
+        raise CannotLearn(
+            f"the labels name {len(names)} domains with {LEAST_REQUESTS} conversations or more, {least} would do: "
+            "let a classifier name them ([labelling] domain), or take the examples of a configured router with --router"
+        )
+    own = sorted_(learn).only(members)
+    fitted = fit_domains(own, scheme, seed=order.seed)
+    points = points_of(own, fitted.unseen, fitted.bill)
     manifest = {
+        "use": "semantic",
+        **_known_of(members, order, points),
+        "embedding": dict(scheme.told),
+        "domains": {name: {"threshold": t, "requests": n} for name, t, n in fitted.told()},
+    }
+    held = measure.only(members)
+    held = held.take(held.known)
+    if not len(held):
+        return fitted.state, manifest, {}
+    taught = Taught(fitted.state)
+    rows = taught.domains.rows((scheme.encode or taught.encode)(held.texts))
+    bill = None if taught.nano_usd is None else taught.nano_usd[rows]
+    return fitted.state, manifest, _measured(held, taught.quality[rows], bill, points)
+
+
+def _known_of(members: Sequence[str], order: Order, points: Sequence[dict[str, float]]) -> dict[str, Any]:
+    """What the manifest of every router says."""
+    return {
         "what": "router",
-        "use": "learned",
         "members": list(members),
-        "digests": {name: digests.get(name) for name in members},
+        "digests": {name: order.digests.get(name) for name in members},
         "models": {name: sorted(order.models.get(name, ())) for name in members},
         "frontier": list(points),
         "thresholds": {str(target): lambda_for(points, target) for target in TARGETS},
-        "weights": fitted.state["weights"],
     }
-    return fitted.state, manifest, _measured(measure.only(members), fitted, points)
 
 
-def _measured(held: Table, fitted: Fitted, points: Sequence[dict[str, float]]) -> dict[str, Interval]:
-    """Figures on rows that were held back, lambdas as training chose them."""
-    rows = held.take(held.known)
-    if not len(rows):
-        return {}
-    asked = sample(rows.texts)
-    said, bill = fitted.model.predict(asked), fitted.model.bill("nano_usd", asked.figures)
+def _measured(
+    rows: Table, said: FloatArray, bill: FloatArray | None, points: Sequence[dict[str, float]]
+) -> dict[str, Interval]:
+    """Figures of predictions (n, m) on rows that were held back, lambdas as training chose them."""
     best = rows.quality[:, best_single(rows)]
     top = rows.quality[np.arange(len(rows)), said.argmax(axis=1)]
     figures = {"quality_above_best_single": interval(mean(top - best), rows.groups)}

@@ -125,7 +125,13 @@ def read_manifest(path: Path) -> dict[str, Any]:
 
 
 def read(path: Path) -> tuple[Learned, dict[str, Any]]:
-    """The model with its manifest. Blocks for seconds when scikit-learn is not imported yet.
+    """The model with its manifest, as ``read_state``; InvalidOptions too where it is no model that predicts."""
+    state, manifest = read_state(path)
+    return Learned(state), manifest
+
+
+def read_state(path: Path) -> tuple[State, dict[str, Any]]:
+    """What was written as model, with its manifest. Blocks for seconds when scikit-learn is not imported yet.
 
     Raises:
         InvalidOptions: the folder is no such folder, was changed, or comes of another major version of scikit-learn.
@@ -141,7 +147,7 @@ def read(path: Path) -> tuple[Learned, dict[str, Any]]:
     content = file.read_bytes()
     if hashlib.sha256(content).hexdigest() != manifest.get("model"):
         raise InvalidOptions(f"{file} is not the one of its manifest; train it again: {retrain(manifest)}")
-    return Learned(_loaded(content, file)), manifest
+    return _loaded(content, file), manifest
 
 
 def retrain(manifest: object) -> str:
