@@ -21,8 +21,8 @@ from ensemble.store.feedback import Kind, Noted, Refused, Remark, Source, Statem
 from judges.registry import explain
 
 ANONYMOUS = "anonymous"
-PREFIX = "chatcmpl-"
-"""What an id of OpenAI's dialect has before the id of the request."""
+PREFIXES = ("chatcmpl-", "msg_")
+"""What the ids of replies have before the id of the request, by dialect."""
 FINDINGS: tuple[Kind, ...] = ("tie", "all_bad", "cannot_tell")
 Name = Annotated[StrictStr, Field(min_length=1, max_length=200)]
 Text = Annotated[StrictStr, Field(min_length=1, max_length=100_000)]
@@ -100,7 +100,7 @@ class Feedback(BaseModel):
             remarks=tuple(self._remarks()),
             given_by=self.given_by,
             source=source,
-            request=None if self.request_id is None else self.request_id.removeprefix(PREFIX),
+            request=None if self.request_id is None else _bare(self.request_id),
             conversation=self.conversation,
             idempotency_key=self.idempotency_key or idempotency_key,
             at=self.at,
@@ -156,3 +156,9 @@ async def note(store: Store, statement: Statement) -> Noted:
         return found
     errors: dict[str, type[EnsembleError]] = {"unknown": NotFound, "wrong": InvalidRequest, "conflict": Conflict}
     raise errors[found.why](found.message, param=found.field)
+
+
+def _bare(id_: str) -> str:
+    for prefix in PREFIXES:
+        id_ = id_.removeprefix(prefix)
+    return id_

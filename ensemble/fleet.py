@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from ensemble.callids import told_apart
 from ensemble.errors import CallFailed
 from ensemble.fitness import Unfit, estimate_tokens, is_text, needs, not_taken, without_foreign_state
 from ensemble.habits import Habits
@@ -265,9 +266,10 @@ class Member:
             self.habits.add(estimate_tokens(task.prompt) if is_text(task.prompt) else None, usage, seconds)
 
     def own(self, completion: Completion, removed: tuple[str, ...]) -> Completion:
-        """Sign provider state as this member's, and add what was left out on the way in."""
+        """Sign provider state as this member's, tell tool calls apart, and add what was left out on the way in."""
         reasoning = tuple(replace(part, origin=self.name) for part in completion.reasoning)
-        return replace(completion, reasoning=reasoning, dropped=(*completion.dropped, *removed))
+        calls = told_apart(completion.tool_calls)
+        return replace(completion, reasoning=reasoning, tool_calls=calls, dropped=(*completion.dropped, *removed))
 
     def _line(self, task: "_Task", attempt: int, started: datetime, total_s: float, **came: Any) -> Call:
         price = self.price(started)

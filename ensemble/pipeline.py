@@ -32,6 +32,7 @@ from ensemble.router import Context, MemberName, Router
 from ensemble.ruling import Bench, Models, candidates_of, case_of, first_in_order, rule
 from ensemble.run import Choice, Run
 from ensemble.shortfall import nobody_answered
+from ensemble.sticking import kept_to
 from ensemble.store import Store
 from ensemble.types import Answer, Call, Plan, Record, Request, Stage, Status
 from judges.judge import Judge
@@ -123,6 +124,8 @@ class Pipeline:
         plan = watch.instead() if watch is not None else None
         if plan is None:
             plan = await self._routed(router, run)
+            if router.stick and run.request.conversation:
+                plan = await kept_to(plan, run.request, self.fleet, self.store)
         # Limits and strictness are seen to here, so that they hold for every router, whoever wrote it.
         if limits:
             plan = self._narrowed(plan, router, limits, run)

@@ -110,6 +110,8 @@ class Router(Plugin):
     """Whose answer to take when no judge decides, most trusted first; empty for the order of the members."""
     on_disconnect: Literal["finish", "cancel"] = "finish"
     """What to do when the client goes away: finish and log, or cancel every call."""
+    stick: Literal["conversation"] | None = None
+    """`conversation` keeps a conversation with the member that won its last turn, as long as that member answers."""
     strict_params: bool = False
     """Leave out a member that does not take every parameter of a request, instead of dropping what it does not take."""
 

@@ -27,10 +27,16 @@ class Extension(Wire):
     Attributes:
         include: parts of the record that the reply is to hold.
         deadline_s: most seconds until the answer; left out, the router's own.
+        conversation: the client's id of the conversation; ``metadata.conversation`` says the same.
     """
 
     include: tuple[Literal["candidates", "verdict"], ...] = ()
     deadline_s: float | None = Field(None, gt=0, le=3600)
+    conversation: str | None = Field(None, min_length=1, max_length=200)
+
+    def conversation_in(self, metadata: Mapping[str, str]) -> str | None:
+        """The id of the conversation as stated here or in ``metadata``; None where it is stated nowhere."""
+        return self.conversation or metadata.get("conversation") or None
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,7 @@ def parse(data: bytes) -> Asked:
         stream=bool(asked.stream),
         include=frozenset(ours.include),
         deadline_s=ours.deadline_s,
+        conversation=ours.conversation_in(told),
         user=user,
         metadata=told,
     )

@@ -21,6 +21,7 @@ class Asked:
         include: parts of the record that the reply is to hold.
         include_usage: a stream is to tell the tokens, where the protocol leaves that to the client.
         deadline_s: most seconds until the answer; None for the router's own.
+        conversation: the client's id of the conversation; None where it states none.
     """
 
     model: str
@@ -29,6 +30,7 @@ class Asked:
     include_usage: bool = False
     include: frozenset[extension.Part] = frozenset()
     deadline_s: float | None = None
+    conversation: str | None = None
     user: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
 

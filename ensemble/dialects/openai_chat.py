@@ -53,6 +53,7 @@ def parse(data: bytes) -> Asked:
         include_usage=bool(asked.stream_options and asked.stream_options.include_usage),
         include=frozenset(ours.include),
         deadline_s=ours.deadline_s,
+        conversation=ours.conversation_in(asked.metadata or {}),
         user=asked.user,
         metadata=asked.metadata or {},
     )

@@ -1,9 +1,10 @@
 """From a prompt to the body of a message in Anthropic's wire format."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from ensemble.callids import portable
 from ensemble.errors import CallFailed
 from ensemble.native import ANTHROPIC, as_object
 from ensemble.providers._files import file_for_anthropic, image_for_anthropic
@@ -26,9 +27,9 @@ _EFFORTS: Mapping[str, str] = {
     "xhigh": "xhigh",
     "max": "max",
 }
-_UNMARKED = frozenset({"thinking", "redacted_thinking"})
-"""Blocks that no cache marker may stand on."""
-_NO_ID = re.compile(r"[^a-zA-Z0-9_-]")
+_THOUGHTS = frozenset({"thinking", "redacted_thinking"})
+"""Blocks of thoughts; no cache marker may stand on them."""
+_CALL_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +66,10 @@ def body_of(model: str, prompt: Prompt, manner: Manner, *, stream: bool) -> tupl
     body: dict[str, object] = {"model": model, "max_tokens": prompt.max_output_tokens}
     if system := _system([m for m in prompt.messages if m.role in ("system", "developer") and m.text]):
         body["system"] = system
-    body["messages"] = _turns(prompt.messages)
+    body["messages"] = turns = _turns(portable(prompt.messages, _CALL_ID))
+    if mapping(wishes.body.get("thinking")).get("type") == "enabled" and _begun_without_thoughts(turns):
+        del wishes.body["thinking"]
+        wishes.left_out.append("thinking")
     body |= wishes.body
     if stream:
         body["stream"] = True
@@ -184,7 +188,22 @@ def _marked(block: Mapping[str, object], message: Message) -> dict[str, object]:
     return {**block, "cache_control": message.cache_control} if message.cache_control else {**block}
 
 
-def _turns(messages: tuple[Message, ...]) -> list[dict[str, object]]:
+def _begun_without_thoughts(turns: Sequence[Mapping[str, object]]) -> bool:
+    """A tool loop is under way whose last call another member made: the API takes up thinking in none such.
+
+    https://docs.anthropic.com/en/docs/build-with-claude/extended-thinking, "Preserving thinking blocks"
+    """
+    if len(turns) < 2 or not _kinds(turns[-1]) & {"tool_result"}:
+        return False
+    return not _kinds(turns[-2]) & _THOUGHTS
+
+
+def _kinds(turn: Mapping[str, object]) -> set[object]:
+    blocks = turn.get("content")
+    return {mapping(block).get("type") for block in blocks} if isinstance(blocks, list) else set()
+
+
+def _turns(messages: Iterable[Message]) -> list[dict[str, object]]:
     """Turns of user and assistant in alternation; results of tools are a user's, and stand at the start of the turn."""
     turns: list[tuple[str, list[Mapping[str, object]]]] = []
     for message in messages:
@@ -192,7 +211,7 @@ def _turns(messages: tuple[Message, ...]) -> list[dict[str, object]]:
             continue
         role = "assistant" if message.role == "assistant" else "user"
         blocks = list(_blocks(message))
-        if blocks and blocks[-1].get("type") not in _UNMARKED:
+        if blocks and blocks[-1].get("type") not in _THOUGHTS:
             blocks[-1] = _marked(blocks[-1], message)
         if turns and turns[-1][0] == role:
             turns[-1][1].extend(blocks)
@@ -206,11 +225,11 @@ def _blocks(message: Message) -> Iterator[Mapping[str, object]]:
     content = [block for part in parts if (block := _block(part)) is not None]
     if message.role == "tool":
         failed = {"is_error": True} if message.failed else {}
-        yield {"type": "tool_result", "tool_use_id": _id(message.tool_call_id or ""), "content": content, **failed}
+        yield {"type": "tool_result", "tool_use_id": message.tool_call_id, "content": content, **failed}
         return
     yield from content
     for call in message.tool_calls:
-        yield {"type": "tool_use", "id": _id(call.id), "name": call.name, "input": as_object(call.arguments)}
+        yield {"type": "tool_use", "id": call.id, "name": call.name, "input": as_object(call.arguments)}
 
 
 def _block(part: Part) -> Mapping[str, object] | None:
@@ -223,8 +242,3 @@ def _block(part: Part) -> Mapping[str, object] | None:
             return file_for_anthropic(part)
         case OpaquePart():
             return mapping(part.data.get("block")) if part.data.get("type") == ANTHROPIC else None
-
-
-def _id(id: str) -> str:
-    """Ids of other providers may hold what Anthropic's may not, and none at all for the oldest form of calls."""
-    return _NO_ID.sub("_", id) or "call"

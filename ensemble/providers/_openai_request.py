@@ -1,9 +1,11 @@
 """From a prompt to the body of a chat completion in OpenAI's wire format."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from ensemble.callids import portable
 from ensemble.native import ANTHROPIC, DETAILS, THOUGHT
 from ensemble.providers._files import file_for_openai
 from ensemble.providers._shapes import mapping
@@ -11,6 +13,8 @@ from judges.types import FilePart, ImagePart, Message, OpaquePart, Part, Prompt,
 
 TokenParameter = Literal["max_tokens", "max_completion_tokens"]
 
+_CALL_ID = re.compile(r"[\x21-\x7e]{1,40}")
+"""OpenAI refuses longer ones."""
 _OURS = frozenset({"model", "messages", "stream", "stream_options", "n"})
 
 
@@ -64,7 +68,7 @@ def body_of(model: str, prompt: Prompt, manner: Manner, *, stream: bool) -> tupl
     left_out += [name for name in wanted if name in refused]
     body: dict[str, object] = {
         "model": model,
-        "messages": [_message(message, manner) for message in prompt.messages],
+        "messages": [_message(message, manner) for message in portable(prompt.messages, _CALL_ID)],
         **{name: value for name, value in wanted.items() if name not in refused},
     }
     if stream:

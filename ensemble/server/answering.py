@@ -25,6 +25,7 @@ async def answered(request: web.Request, dialect: Dialect) -> web.StreamResponse
         asked.prompt,
         model=asked.model,
         deadline_s=asked.deadline_s,
+        conversation=asked.conversation,
         stream=asked.stream,
         dialect=dialect.NAME,
         user=asked.user,

@@ -30,6 +30,7 @@ def read_ask(body: Mapping[str, object], headers: Mapping[str, str]) -> Ask:
     if limit is None:
         raise Problem(400, "max_tokens: Field required")
     turns = (*_system(body.get("system")), *_turns(body.get("messages")))
+    _check_thoughts(body)
     tools, tool_tokens = _tools(body.get("tools"))
     return Ask(
         model=model,
@@ -56,6 +57,17 @@ def _check_version(body: Mapping[str, object], headers: Mapping[str, str]) -> No
     for name in _OLD_ONLY:
         if name in body and version == CURRENT_VERSION:
             raise Problem(400, f"{name}: Extra inputs are not permitted in version {version}")
+
+
+def _check_thoughts(body: Mapping[str, object]) -> None:
+    """With a budget for thoughts, a tool loop goes on only from a call that came with them."""
+    messages = [table(each) for each in rows(body.get("messages"))]
+    if len(messages) < 2 or table(body.get("thinking")).get("type") != "enabled":
+        return
+    last, before = ([table(block).get("type") for block in rows(each.get("content"))] for each in messages[:-3:-1])
+    if "tool_result" in last and before and before[0] not in ("thinking", "redacted_thinking"):
+        where = f"messages.{len(messages) - 2}.content.0.type"
+        raise Problem(400, f"{where}: Expected `thinking` or `redacted_thinking`, but found `{before[0]}`")
 
 
 def _system(system: object) -> Iterator[Turn]:

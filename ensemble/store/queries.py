@@ -6,9 +6,9 @@ from typing import Literal, cast
 from sqlite_utils import Database
 
 from ensemble.money import Total
-from ensemble.store.content import loads, messages_of, prompt_of, unbind
+from ensemble.store.content import bind_optional, loads, messages_of, prompt_of, unbind
 from ensemble.store.label_rows import People, label_rows
-from ensemble.types import Label, RequestId
+from ensemble.types import Label, Request, RequestId
 from judges.types import Prompt
 
 Tree = dict[str, object]
@@ -54,6 +54,16 @@ def ledger_total(db: Database) -> Total:
     # From the daily sums, which the transactions of the calls keep: the same figure from a thousandth of the pages.
     row = db.execute("SELECT coalesce(sum(nano_usd), 0), coalesce(sum(unpriced), 0) FROM daily_calls").fetchone()
     return Total(row[0], row[1])
+
+
+def last_winner(db: Database, asked: Request) -> str | None:
+    """The member that answered the conversation of ``asked`` last, for the same router, key and tenant; None before."""
+    row = db.execute(
+        "SELECT member FROM requests WHERE conversation = ? AND model = ? AND key_id IS ? AND tenant IS ? "
+        "AND source = 'served' AND status = 'answered' AND member IS NOT NULL ORDER BY id DESC LIMIT 1",
+        [*map(bind_optional, (asked.conversation, asked.model, asked.key_id, asked.tenant))],
+    ).fetchone()
+    return unbind(row[0]) if row else None
 
 
 def request(db: Database, id_: RequestId) -> Tree | None:

@@ -70,3 +70,51 @@ async def test_thoughts_go_back_to_who_had_them(mixed: Served) -> None:
         "deep": ["thinking", "provider_state"],
         "claude": [],
     }
+
+
+async def test_a_tool_loop_goes_on_from_a_call_without_thoughts(mixed: Served) -> None:
+    """Anthropic takes up no thinking in the middle of a loop that another member began."""
+    thinking: Any = {"type": "enabled", "budget_tokens": 1024}
+    use = ToolUse(id="functions.weather:0", name="weather", arguments='{"city":"Oslo"}')
+    say(mixed, "alpha", "I look it up, and tell you at once.", tool_calls=(use, use), finish="tool_calls")
+    messages: list[Any] = [*ASKED["messages"]]
+    asked: Any = {"model": "panel", "max_tokens": 100, "thinking": thinking, "tools": [TOOL]}
+    async with client(mixed) as asking:
+        first = await asking.messages.create(**asked, messages=messages)
+        ids = [block.id for block in first.content if block.type == "tool_use"]
+        assert len(set(ids)) == 2  # though the server gave one id to both
+        results = [{"type": "tool_result", "tool_use_id": id_, "content": "-3"} for id_ in ids]
+        messages += [{"role": "assistant", "content": first.content}, {"role": "user", "content": results}]
+        say(mixed, "claude")
+        second = await asking.messages.create(**asked, messages=messages)
+    assert (second.model, second.content[0].to_dict()["text"]) == ("claude", BEST)
+    assert (second.model_extra or {})["ensemble"]["dropped"] == ["thinking"]
+    body = sent(mixed, "claude")
+    calls = [block["id"] for block in body["messages"][1]["content"] if block["type"] == "tool_use"]
+    assert calls == [block["tool_use_id"] for block in body["messages"][2]["content"]]
+    assert all(id_.replace("_", "").isalnum() for id_ in calls)
+
+
+async def test_chat_clients_tool_loop_over_both_formats(mixed: Served) -> None:
+    """Ids that one format has and the other refuses are made over, in both directions."""
+    tool: Any = {"type": "function", "function": {"name": "weather", "parameters": TOOL["input_schema"]}}
+    messages: list[Any] = [*ASKED["messages"]]
+    async with mixed.client() as asking:
+        for number, winner in enumerate(["claude", "alpha", "deep"]):
+            use = ToolUse(id=f"functions.weather:0-{'x' * 60}", name="weather", arguments=f'{{"n":{number}}}')
+            say(mixed, winner, "I look it up, and tell you at once.", tool_calls=(use,), finish="tool_calls")
+            said = await asking.chat.completions.create(model="panel", messages=messages, tools=[tool])
+            asked = said.choices[0].message
+            assert (said.model, said.choices[0].finish_reason) == (winner, "tool_calls")
+            assert asked.tool_calls
+            messages += [asked, {"role": "tool", "tool_call_id": asked.tool_calls[0].id, "content": f"-{number}"}]
+        say(mixed, "claude")
+        last = await asking.chat.completions.create(model="panel", messages=messages, tools=[tool])
+    assert last.choices[0].message.content == BEST
+    calls = [call["id"] for turn in sent(mixed, "alpha")["messages"] for call in turn.get("tool_calls", ())]
+    results = [turn["tool_call_id"] for turn in sent(mixed, "alpha")["messages"] if turn["role"] == "tool"]
+    assert (len(set(calls)), results) == (3, calls)
+    assert max(map(len, calls)) <= 40
+    blocks = [block for turn in sent(mixed, "claude")["messages"] for block in turn["content"]]
+    made = [block["id"] for block in blocks if block["type"] == "tool_use"]
+    assert (len(set(made)), made) == (3, [b["tool_use_id"] for b in blocks if b["type"] == "tool_result"])

@@ -1,5 +1,6 @@
 """Anthropic's wire format: what is sent for a prompt, and what is made of a reply."""
 
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -73,6 +74,8 @@ class TestRequest:
         body, dropped = await sent_for(upstream, prompt)
         assert dropped == ()
         assert body["system"] == "Be brief.\n\nNo maps."
+        made = body["messages"][1]["content"][1]["id"]
+        assert re.fullmatch(r"call_\w{32}", made)
         assert body["messages"] == [
             {
                 "role": "user",
@@ -86,7 +89,7 @@ class TestRequest:
                 "role": "assistant",
                 "content": [
                     thought,
-                    {"type": "tool_use", "id": "call_1", "name": "look", "input": {"at": 1}},
+                    {"type": "tool_use", "id": made, "name": "look", "input": {"at": 1}},
                     {"type": "tool_use", "id": "call_2", "name": "look", "input": {"arguments": "not JSON"}},
                 ],
             },
@@ -95,7 +98,7 @@ class TestRequest:
                 "content": [
                     {
                         "type": "tool_result",
-                        "tool_use_id": "call_1",
+                        "tool_use_id": made,
                         "content": [{"type": "text", "text": "a map"}],
                     },
                     {"type": "tool_result", "tool_use_id": "call_2", "content": []},

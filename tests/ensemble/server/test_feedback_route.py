@@ -29,6 +29,13 @@ def rows(served: Served, *columns: str) -> list[tuple[Any, ...]]:
     return [tuple(getattr(row, column) for column in columns) for row in log.feedback()]
 
 
+@pytest.mark.parametrize("prefix", ["", "chatcmpl-", "msg_"])
+async def test_the_id_may_be_that_of_a_reply_in_any_dialect(served: Served, prefix: str) -> None:
+    record = await asked(served)
+    status, reply = await say(served, request_id=prefix + record["id"], rating=True)
+    assert (status, reply["request_id"]) == (201, record["id"])
+
+
 async def test_everything_that_can_be_said(served: Served) -> None:
     record = await asked(served)
     ids = {one["member"]: one["id"] for one in record["candidates"]}
