@@ -4,6 +4,7 @@ They hold for what is done for the answer: candidates and judges until it leaves
 alone is the operator's own affair.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -46,13 +47,13 @@ class Limits:
             seconds=None if time is None else -1.0 if need.seconds is None else time - need.seconds,
         )
 
-    def excess(self, need: Need) -> float:
-        """How far ``need`` goes beyond the limits, as the larger of its shares of them; infinite where not known."""
-        shares = [0.0]
-        for limit, needed in ((self.nano_usd, need.nano_usd), (self.seconds, need.seconds)):
-            if limit is not None:
-                shares.append(float("inf") if needed is None else needed / max(limit, 1e-9))
-        return max(shares)
+    def excess(self, need: Need) -> tuple[float, ...]:
+        """How far ``need`` goes beyond the limits, as shares of them, the larger first; infinite where not known."""
+        pairs = ((self.nano_usd, need.nano_usd), (self.seconds, need.seconds))
+        shares = [
+            math.inf if needed is None else needed / max(limit, 1e-9) for limit, needed in pairs if limit is not None
+        ]
+        return tuple(sorted(shares, reverse=True))
 
     @property
     def told(self) -> str:
@@ -105,10 +106,7 @@ def narrow(
     if stages == plan.stages:
         return plan
     if not stages:
-        plan = _one(plan, stated, left, estimates, others)
-        if refuse and plan.warnings:
-            raise Infeasible(plan.warnings[-1], param=stated.param)
-        return plan
+        return _one(plan, stated, left, estimates, others, refuse=refuse)
     told = " -> ".join("+".join(stage.members) for stage in stages)
     return replace(plan, stages=stages, propensities={}, reason=f"{plan.reason}; narrowed to {told} by {stated.told}")
 
@@ -167,7 +165,9 @@ def _last(stage: Stage) -> Stage:
     return _only(replace(stage, accept_score=0.0), stage.members)
 
 
-def _one(plan: Plan, stated: Limits, left: Limits, estimates: Estimates, others: Sequence[str]) -> Plan:
+def _one(
+    plan: Plan, stated: Limits, left: Limits, estimates: Estimates, others: Sequence[str], *, refuse: bool
+) -> Plan:
     """A plan of one member, where no stage of ``plan`` can be kept."""
     planned = [member for stage in plan.stages for member in stage.members]
     known = [name for name in dict.fromkeys([*planned, *plan.predicted, *others]) if name in estimates.fleet]
@@ -176,16 +176,18 @@ def _one(plan: Plan, stated: Limits, left: Limits, estimates: Estimates, others:
     if not needs:
         return plan
     fitting = [name for name, need in needs.items() if left.hold(need)]
+    warnings = plan.warnings
     if fitting:
         name = max(fitting, key=lambda one: (plan.predicted.get(one, -1.0), needs[one].nano_usd or 0))
-        warnings: tuple[str, ...] = ()
-        reason = f"{plan.reason}; narrowed to {name} by {stated.told}"
+        told = f"narrowed to {name} by {stated.told}"
     else:
         name = min(needs, key=lambda one: left.excess(needs[one]))
-        warnings = (_warning(name, stated, needs[name]),)
-        reason = f"{plan.reason}; {warnings[0]}"
+        told = _warning(name, stated, needs[name])
+        if refuse:
+            raise Infeasible(told, param=stated.param)
+        warnings = (*warnings, told)
     stage = replace(_last(plan.stages[0]), members=(name,), samples={}, judge=None, quorum=None)
-    return replace(plan, stages=(stage,), propensities={}, reason=reason, warnings=(*plan.warnings, *warnings))
+    return replace(plan, stages=(stage,), propensities={}, reason=f"{plan.reason}; {told}", warnings=warnings)
 
 
 def _warning(name: str, stated: Limits, need: Need) -> str:

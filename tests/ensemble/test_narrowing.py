@@ -196,6 +196,8 @@ def test_where_the_log_knows_nothing_the_output_limit_bounds_the_cost() -> None:
         pipeline, _ = a_pipeline(fleet, panel("large", "small"))
         answer = await pipeline.answer(a_request(metadata={"max_latency_ms": "9000"}))
         assert "an unknown time" in answer.plan.warnings[0]
+        answer = await pipeline.answer(a_request(metadata={"max_latency_ms": "9000", "max_cost_usd": "1"}))
+        assert (answer.member, answer.plan.stages[0].members) == ("small", ("small",)), "the cost tells them apart"
 
     run_virtual(main())
 
