@@ -17,8 +17,8 @@ PANEL = ("large", "birch-balanced", "small")
 """Models of two families, each spoken to in its provider's own wire format; the most trusted first."""
 SPEED = 0.3
 """Factor on the simulated latencies: enough to see candidates arrive one by one."""
-PICKED = ("sim-7-000043", "sim-7-000009", "sim-7-000050", "sim-7-000032")
-"""Picked to show all there is: all are right, all but the cheapest, one alone who is not the dearest, nobody."""
+PICKED = ("sim-7-000022", "sim-7-000029", "sim-7-000039", "sim-7-000046")
+"""Picked to show all there is: all are right, all but the cheapest, the cheapest where a dearer one is not, nobody."""
 MARK = "# Written by `ensemble demo`"
 
 

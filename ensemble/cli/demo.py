@@ -12,6 +12,7 @@ from rich.console import Console
 from ensemble.cli._output import columns, put, screen
 from ensemble.cli._showcase import PICKED, Score, simulated_fleet, some_tasks, write_config
 from ensemble.cli._story import Story
+from ensemble.errors import ConfigError, EnsembleError, StoreError
 from ensemble.money import total
 from ensemble.service import Service, open_service
 from ensemble.simulator.tasks import Task
@@ -38,12 +39,32 @@ TABLES = ("requests", "plans", "calls", "candidates", "verdicts", "scores", "pre
     show_default=True,
     help="Where the simulated fleet listens; where it is taken, a free one.",
 )
-def command(folder: Path, questions: int, port: int) -> None:
+@click.option("--full", is_flag=True, help="Label, train, compare every kind of router, and serve the winner.")
+@click.option("--learn", type=click.IntRange(10), default=600, show_default=True, help="With --full: to label.")
+@click.option("--score", type=click.IntRange(2), default=400, show_default=True, help="With --full: to compare on.")
+@click.option("--requests", type=click.IntRange(0), default=200, show_default=True, help="With --full: to the winner.")
+@click.option("--seed", type=int, default=0, show_default=True, help="With --full: of tasks, answers and errors.")
+def command(
+    folder: Path, *, questions: int, port: int, full: bool, learn: int, score: int, requests: int, seed: int
+) -> None:
     """Start a simulated fleet, ask it a few questions, and show candidates, verdicts, costs and the log.
 
-    Everything in it is simulated: nothing leaves this machine and nothing is paid.
+    With --full it goes the whole way from labels to a served router. Everything in it is simulated: nothing leaves this
+    machine and nothing is paid.
     """
-    asyncio.run(_demo(folder, questions, port))
+    if not full:
+        asyncio.run(_demo(folder, questions, port))
+        return
+    from ensemble.cli._full import show
+    from ensemble.showcase.drive import Options
+
+    try:
+        asyncio.run(show(folder, Options(learn=learn, score=score, seed=seed), requests, port))
+    except (OSError, ConfigError, EnsembleError, StoreError) as error:
+        raise click.ClickException(f"the demo cannot run: {error}") from error
+    except KeyboardInterrupt:
+        click.echo("\nStopped; nothing is left running.", err=True)
+        raise SystemExit(130) from None
 
 
 async def _demo(folder: Path, questions: int, port: int) -> None:
