@@ -1,6 +1,7 @@
 """A changed configuration, key file or router folder: seen, tried out, and only then served."""
 
 import asyncio
+import hashlib
 import logging
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -15,10 +16,13 @@ from pydantic import BaseModel, ValidationError
 from ensemble.config import ServerSettings, Settings, load, read, unloadable
 from ensemble.errors import ConfigError, RouterError
 from ensemble.fleet import Fleet
-from ensemble.router import Context, Router
+from ensemble.provider import PROVIDERS
+from ensemble.router import ROUTERS, Context, Router
 from ensemble.types import Plan, Request, RequestId
 from judges.errors import ModelError
+from judges.judge import AGGREGATORS, JUDGES
 from judges.learning.folder import CANARY, beside
+from judges.registry import Plugin
 from judges.types import Completion, Message, Prompt
 
 log = logging.getLogger(__name__)
@@ -69,14 +73,33 @@ def successor(running: Settings) -> tuple[Settings, Settings]:
 
 
 def unchangeable(written: Settings, before: Settings) -> list[str]:
-    """Keys that differ from ``before`` and take effect only when the process starts anew."""
+    """Keys that differ from ``before``, and plugin files, whose change takes effect when the process starts. Blocks."""
     tables = (("server", written.server, before.server, FIXED), ("store", written.store, before.store, None))
-    return [
+    differing = [
         f"[{table}] {key}"
         for table, new, old, keys in tables
         for key in keys or type(new).model_fields
         if getattr(new, key) != getattr(old, key)
     ]
+    return [*differing, *(str(path) for path, known in _plugin_files(before).items() if _hash(path) != known)]
+
+
+def _plugin_files(settings: Settings) -> dict[Path, str]:
+    """What plugins of ``settings`` were imported from, which Python does once, with the hash of that moment."""
+    plugins = [*settings.providers.values(), *settings.judges.values(), *settings.routers.values()]
+    used = {type(one).file_hash for plugin in plugins for one in _with_parts(plugin)}
+    files = (kind.files().items() for kind in (PROVIDERS, JUDGES, AGGREGATORS, ROUTERS))
+    return {path: known for each in files for path, known in each if known in used}
+
+
+def _with_parts(plugin: Plugin) -> Iterator[Plugin]:
+    yield plugin
+    for _, part in plugin.parts():
+        yield from _with_parts(part)
+
+
+def _hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
 async def try_out(routers: Mapping[str, Router], fleet: Fleet, prompts: Sequence[Prompt]) -> None:
@@ -225,6 +248,7 @@ def _marks(*configurations: Settings) -> dict[Path, _Mark]:
 
 
 def _named(settings: Settings) -> Iterator[Path]:
+    yield from _plugin_files(settings)
     parts = (settings.server, settings.providers, settings.judges, settings.routers)
     for path in (path for part in parts for path in _paths(part)):
         yield path

@@ -218,7 +218,7 @@ class Service:
     async def _change(self) -> None:
         old = self.settings
         settings, written = await asyncio.to_thread(successor, old)
-        for place in unchangeable(written, self._written):
+        for place in await asyncio.to_thread(unchangeable, written, self._written):
             log.warning("%s is changed and takes effect when the service is started again", place)
         self._written = written
         key = await asyncio.to_thread(settings.server.api_key)

@@ -188,6 +188,10 @@ class Registry(Generic[P]):
         """Every name that ``build`` would find, sorted, written with underscores."""
         return sorted({*self._classes, *self._modules(), *self._entry_points()})
 
+    def files(self) -> Mapping[Path, str]:
+        """Files that plugins came from, with the hash that each had when it was imported."""
+        return {path: str(self._classes[name].file_hash) for path, name in self._files.items()}
+
     def origin(self, name: str) -> str:
         """Where ``name`` comes from: a module, a file, or an entry point with its distribution. Imports nothing."""
         key = _plain(name)

@@ -13,7 +13,7 @@ from ensemble.cli import _options
 from ensemble.cli._log import log_of
 from ensemble.cli._output import columns, dollars, put, screen
 from ensemble.cli._safe import safe
-from ensemble.config import load
+from ensemble.config import load, read
 
 if TYPE_CHECKING:
     from ensemble.retraining import Outcome, Target
@@ -88,7 +88,7 @@ def command(
 
     if (canary is not None) + promote + rollback > 1:
         raise click.UsageError("give one of --canary, --promote and --rollback")
-    settings = load(config)
+    settings = read(config).settings if config.exists() else load(config)
     target = target_of(settings, router)
     try:
         if rollback:

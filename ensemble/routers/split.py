@@ -76,8 +76,12 @@ class Split(Router):
 
 
 def _named(plan: Plan) -> Mapping[str, float]:
-    """Probability per member of being in the plan; 1 for what a deterministic router names."""
+    """Probability per member of being called, were no call to fail; 1 for what a deterministic router names."""
     if plan.propensities:
         return plan.propensities
-    members = [member for stage in plan.stages for member in stage.members]
-    return dict.fromkeys([*members, *plan.shadow], 1.0)
+    members = list(plan.shadow)
+    for stage in plan.stages:
+        members += stage.members
+        if stage.accept_score <= 0:
+            break  # what follows is asked only where nobody answers
+    return dict.fromkeys(members, 1.0)

@@ -173,6 +173,20 @@ async def test_what_holds_for_the_life_of_the_process_is_told(tmp_path: Path, ca
         assert "is changed" not in caplog.text
 
 
+async def test_a_plugin_file_that_changed_is_told_to_wait_for_the_next_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    plugin = ROUTER.replace("NAME", "calm").replace("BODY", "raise RouterError('I am calm')")
+    tables = PANEL + '\n[routers.calm]\nuse = "./calm.py"\nfallback = ["alpha"]\n' + WATCHED
+    (tmp_path / "calm.py").write_text(plugin, encoding="utf-8")
+    async with serving(tmp_path, tables) as served, watching(served.service):
+        await asyncio.sleep(0.04)
+        (tmp_path / "calm.py").write_text(plugin.replace("calm'", "angry'"), encoding="utf-8")
+        await in_force(served, lambda: "calm.py is changed and takes effect when" in caplog.text)
+        answer = await served.service.ask("one", model="calm")
+        assert "I am calm" in answer.plan.reason
+
+
 async def test_a_watched_file_is_reloaded_once_and_a_bad_one_waits_to_be_mended(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

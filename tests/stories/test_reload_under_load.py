@@ -5,43 +5,17 @@ import json
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
-from openai import AsyncOpenAI
 
 from ensemble.simulator import Simulator
+from tests.load import CLIENTS, Load
 from tests.process import running
 from tests.served import PANEL, PARTS
 
 TABLES = PANEL + "\n[server]\nwatch_s = 0.05\n"
 MORE = '\n[routers.more]\nuse = "single"\nmember = "alpha"\n'
-CLIENTS = 4
-
-
-class Load:
-    """Clients that ask one question after the other until they are told to stop; the first failure ends the test."""
-
-    def __init__(self, url: str) -> None:
-        self.url, self.answers, self.over = url, 0, False
-
-    async def run(self) -> None:
-        client = AsyncOpenAI(base_url=f"{self.url}/v1", api_key="none", max_retries=0)
-        async with client, asyncio.TaskGroup() as group:
-            for number in range(CLIENTS):
-                group.create_task(self._ask(client, stream=number % 2 == 0))
-
-    async def _ask(self, client: AsyncOpenAI, *, stream: bool) -> None:
-        asked: Any = {"model": "panel", "messages": [{"role": "user", "content": "Why is the sky blue?"}]}
-        while not self.over:
-            if stream:
-                chunks = [chunk async for chunk in await client.chat.completions.create(**asked, stream=True)]
-                text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
-            else:
-                text = (await client.chat.completions.create(**asked)).choices[0].message.content or ""
-            assert text
-            self.answers += 1
 
 
 @pytest.mark.timeout(120)
@@ -76,7 +50,7 @@ async def test_no_request_fails_while_the_configuration_changes(tmp_path: Path) 
                 assert (await until(lambda told: load.answers > seen + CLIENTS))["digest"] == digest
                 return digest
 
-            load = Load(server.url)
+            load = Load(f"{server.url}/v1", "panel")
             async with asyncio.TaskGroup() as group:
                 group.create_task(load.run())
                 digest = (await until(lambda told: load.answers > CLIENTS))["digest"]

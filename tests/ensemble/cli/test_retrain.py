@@ -4,12 +4,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
+from ensemble.cli import main
 from ensemble.config import load
 from ensemble.routers.split import Split
 from tests.ensemble.cli.conftest import Run
-from tests.ensemble.training.lessons import put_labels
+from tests.ensemble.training.lessons import Failing, put_answers
 
 pytestmark = pytest.mark.timeout(120)
 ROUTER = '\n[routers.cheap]\nuse = "learned"\npath = "router"\n'
@@ -42,27 +44,32 @@ def folders() -> list[str]:
     return sorted(path.name for path in Path().iterdir() if path.is_dir())
 
 
+async def come(run: Run, *, number: int, start: int, fails: Failing) -> None:
+    """Put labels into the log."""
+    put_answers(Path("answers.jsonl"), number=number, start=start, fails=fails)
+    told = await run("import", "answers.jsonl", "--format", "candidates", "--name", "gold")
+    assert told.exit_code == 0, told.output
+
+
 @pytest.fixture
-async def labels(config: Path, run: Run) -> Path:
-    """Labels in which ``small`` cannot do sums, and the router that was trained on them."""
-    path = config.parent / "labels.jsonl"
-    put_labels(path, number=200, start=0, fails="at sums")
-    told = await run("train", "--data", str(path), "--out", "router", "--kind", "linear")
+async def trained(config: Path, run: Run) -> None:
+    """A log in which ``small`` cannot do sums, and the router that was trained on it."""
+    await come(run, number=200, start=0, fails="at sums")
+    told = await run("train", "--out", "router", "--kind", "linear")
     assert told.exit_code == 0, told.output
     add(config, ROUTER)
-    return path
 
 
-async def retrained(run: Run, labels: Path, *options: str, status: int = 0) -> Any:
-    told = await run("retrain", "cheap", "--data", str(labels), "--json", *options)
+async def retrained(run: Run, *options: str, status: int = 0) -> Any:
+    told = await run("retrain", "cheap", "--json", *options)
     assert told.exit_code == status, told.output
     return json.loads(told.stdout) if status in (0, 3) else told.output
 
 
-async def test_a_better_one_takes_the_place_and_can_be_rolled_back(labels: Path, run: Run) -> None:
+async def test_a_better_one_takes_the_place_and_can_be_rolled_back(trained: None, run: Run) -> None:
     old = model_in("router")
-    put_labels(labels, number=240, start=200, fails="always")  # small has forgotten how to greet
-    found = await retrained(run, labels)
+    await come(run, number=240, start=200, fails="always")  # small has forgotten how to greet
+    found = await retrained(run)
     assert found["decision"] == "promoted"
     assert found["match"]["gain"]["low"] > 0
     assert found["match"]["rows"] == 140  # half of what is new and of what training had held back
@@ -75,74 +82,77 @@ async def test_a_better_one_takes_the_place_and_can_be_rolled_back(labels: Path,
     assert not {*manifest["trained_on"]} & {*manifest["compared_on"]}
     assert manifest["replaces"] == old
 
-    assert (await retrained(run, labels, "--rollback"))["decision"] == "rolled_back"
+    assert (await retrained(run, "--rollback"))["decision"] == "rolled_back"
     assert (model_in("router"), model_in("router.previous")) == (old, new)
     assert (await run("retrain", "router", "--rollback")).exit_code == 0
     assert model_in("router") == new
 
 
-async def test_one_that_is_no_better_is_status_3_and_leaves_nothing(labels: Path, run: Run) -> None:
+async def test_one_that_is_no_better_is_status_3_and_leaves_nothing(trained: None, run: Run) -> None:
     old = model_in("router")
-    put_labels(labels, number=200, start=200, fails="at sums")
-    told = await run("retrain", "cheap", "--data", str(labels))
+    await come(run, number=200, start=200, fails="at sums")
+    told = await run("retrain", "cheap")
     assert told.exit_code == 3, told.output
     assert "router stays: the new one is not better" in told.stderr
     assert "Gain in quality - " in told.stdout
     assert (model_in("router"), folders()) == (old, ["router"])
 
 
-async def test_without_fresh_labels_a_sentence_says_how_many_would_do(labels: Path, run: Run) -> None:
-    said = await retrained(run, labels, status=1)
+async def test_without_fresh_labels_a_sentence_says_how_many_would_do(trained: None, run: Run) -> None:
+    said = await retrained(run, status=1)
     assert "20 fresh requests" in said  # those that training held back to measure on, half of them
     assert "30 would do, so label about 20 more with the whole panel" in said
-    assert "there is no router.previous" in await retrained(run, labels, "--rollback", status=1)
-    assert "there is no router.canary" in await retrained(run, labels, "--promote", status=1)
+    assert "there is no router.previous" in await retrained(run, "--rollback", status=1)
+    assert "there is no router.canary" in await retrained(run, "--promote", status=1)
 
 
-async def test_a_canary_serves_its_share_until_it_is_promoted(labels: Path, config: Path, run: Run) -> None:
+async def test_a_canary_serves_its_share_until_it_is_promoted(trained: None, config: Path, run: Run) -> None:
     old = model_in("router")
-    put_labels(labels, number=240, start=200, fails="always")
-    assert (await retrained(run, labels, "--canary", "5%"))["decision"] == "canary"
+    await come(run, number=240, start=200, fails="always")
+    context = click.Context(main)
+    command = main.get_command(context, "retrain")
+    assert command is not None
+    assert command.epilog == "Example: ensemble retrain cheap --canary 5%"
+    assert (await retrained(run, "--canary", "5%"))["decision"] == "canary"
     assert (model_in("router"), folders()) == (old, ["router", "router.canary"])
     served = load(config).routers["cheap"]
     assert isinstance(served, Split)
     assert served.weights == {"served": 0.95, "canary": 0.05}
-    assert "is being served: end it first" in await retrained(run, labels, status=1)
+    assert "is being served: end it first" in await retrained(run, status=1)
 
     new = model_in("router.canary")
-    found = await retrained(run, labels, "--promote")
+    found = await retrained(run, "--promote")
     assert (found["decision"], found["match"]) == ("promoted", None)  # no label has come since
     assert (model_in("router"), model_in("router.previous")) == (new, old)
     assert folders() == ["router", "router.previous"]
     assert not isinstance(load(config).routers["cheap"], Split)
 
 
-async def test_a_canary_that_new_labels_find_worse_is_not_promoted(labels: Path, run: Run) -> None:
+async def test_a_canary_that_new_labels_find_worse_is_not_promoted(trained: None, run: Run) -> None:
     old = model_in("router")
-    put_labels(labels, number=240, start=200, fails="always")
-    await retrained(run, labels, "--canary", "0.5")
-    put_labels(labels, number=60, start=440, fails="at sums")  # small greets again
-    found = await retrained(run, labels, "--promote", status=3)
+    await come(run, number=240, start=200, fails="always")
+    await retrained(run, "--canary", "0.5")
+    await come(run, number=60, start=440, fails="at sums")  # small greets again
+    found = await retrained(run, "--promote", status=3)
     assert found["decision"] == "canary_worse"
     assert found["match"]["rows"] == 60
     assert found["match"]["gain"]["high"] < 0
-    assert (await retrained(run, labels, "--rollback"))["decision"] == "canary_ended"
+    assert (await retrained(run, "--rollback"))["decision"] == "canary_ended"
     assert (model_in("router"), folders()) == (old, ["router"])
 
 
 async def test_a_scorer_is_retrained_with_the_judge_that_reads_it(config: Path, run: Run) -> None:
-    path = config.parent / "labels.jsonl"
-    put_labels(path, number=200, start=0, fails="at sums")
+    await come(run, number=200, start=0, fails="at sums")
     members = ("--member", "small", "--member", "large")
-    told = await run("train", "--data", str(path), "--out", "scorer", "--kind", "scorer", *members)
+    told = await run("train", "--out", "scorer", "--kind", "scorer", *members)
     assert told.exit_code == 0, told.output
     add(config, CASCADE)
-    put_labels(path, number=240, start=200, fails="always")
-    refused = await run("retrain", "steps", "--data", str(path), "--canary", "5%")
+    await come(run, number=240, start=200, fails="always")
+    refused = await run("retrain", "steps", "--canary", "5%")
     assert refused.exit_code == 1
     assert "judges read it too" in refused.output
     old = model_in("scorer")
-    told = await run("retrain", "steps", "--data", str(path), "--json")
+    told = await run("retrain", "steps", "--json")
     assert told.exit_code == 0, told.output
     match = json.loads(told.stdout)["match"]
     assert match["quality"][0] == 0.5

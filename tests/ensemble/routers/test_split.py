@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from ensemble.router import Context
+from ensemble.router import Context, Router
 from ensemble.routers.single import Single
 from ensemble.routers.split import Split
+from ensemble.types import Plan, Request, Stage
 from tests.ensemble.doubles import a_fleet, a_member, a_request
 from tests.served import SERVER, a_question, serving
 
@@ -53,6 +54,25 @@ async def test_shares_are_kept_and_conversations_stay() -> None:
     assert 0.70 < first.count("alpha") / 2000 < 0.80
     other = Split(arms=arms, weights={"a": 3, "b": 1}, seed=1)
     assert other.digest != split.digest
+
+
+async def test_who_stands_behind_in_case_of_failure_is_not_taken_for_called() -> None:
+    context = Context(fleet=a_fleet(**{name: a_member(name) for name in ("alpha", "beta", "gamma")})[0], models={})
+    arms = {"straight": Behind(accept_score=0.0), "cascade": Behind(accept_score=0.7)}
+    plan = await Split(arms=arms, weights={"straight": 3, "cascade": 1}).plan(a_request(), context)
+    assert plan.propensities == {"alpha": 1.0, "beta": 0.25, "gamma": 0.25}
+
+
+class Behind(Router):
+    """Asks alpha, then beta, then gamma."""
+
+    use = "behind"
+    accept_score: float
+
+    async def plan(self, request: Request, context: Context) -> Plan:
+        first = Stage(members=("alpha",), judge="any", accept_score=self.accept_score)
+        second = Stage(members=("beta",), judge="any", accept_score=self.accept_score)
+        return Plan(router=self.digest, stages=(first, second, Stage(members=("gamma",))))
 
 
 @pytest.mark.parametrize("weights", [{"a": 0.0}, {"a": -1.0}, {"b": 1.0}, {"a": float("inf")}])

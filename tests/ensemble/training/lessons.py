@@ -10,6 +10,7 @@ import numpy as np
 from ensemble.training.table import Table
 from tests.ensemble.training.tables import a_table
 
+Failing = Literal["at sums", "always"]
 RARE = "Ximena Quillfeather"
 
 
@@ -35,21 +36,20 @@ def a_lesson(rows: int = 240, *, seed: int = 0) -> Table:
     return a_table(quality, [1e3, 2e4], texts=tuple(texts), members=("small", "large"), arrived=("",) * rows)
 
 
-def put_labels(path: Path, *, number: int, start: int, fails: Literal["at sums", "always"], seed: int = 0) -> None:
-    """Add ``number`` labels of ``small`` and ``large`` to the file ``path``, one per minute from minute ``start`` on.
+def put_answers(path: Path, *, number: int, start: int, fails: Failing, seed: int = 0) -> None:
+    """Write scored answers of ``small`` and ``large`` for ``ensemble import``, one per minute from minute ``start`` on.
 
     Half of them are sums. ``small`` costs a twentieth of ``large`` and ``fails`` where it says.
     """
     random = np.random.default_rng(seed + start)
-    with path.open("a", encoding="utf-8") as file:
+    with path.open("w", encoding="utf-8") as file:
         for minute in range(start, start + number):
             a, b = random.integers(100, 999, 2)
             hard = minute % 2 == 0
             text = f"Prove that {a} is prime and compute {a} * {b} = ?" if hard else f"Hello there {a}, say hi to {b}"
-            models = {
-                "small": {"score": float(not (hard or fails == "always")), "nano_usd": 1_000, "output": "short"},
-                "large": {"score": 1.0, "nano_usd": 20_000, "output": "a longer answer"},
-            }
+            candidates = [
+                {"member": "small", "score": float(not (hard or fails == "always")), "cost_usd": 1e-6, "text": "short"},
+                {"member": "large", "score": 1.0, "cost_usd": 2e-5, "text": "a longer answer"},
+            ]
             moment = datetime(2026, 11, 1, tzinfo=UTC) + timedelta(minutes=minute)
-            row = {"id": f"r{minute}", "prompt": text, "models": models, "arrived_at": moment.isoformat()}
-            file.write(json.dumps(row) + "\n")
+            file.write(json.dumps({"prompt": text, "candidates": candidates, "at": moment.isoformat()}) + "\n")
