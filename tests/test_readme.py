@@ -1,5 +1,6 @@
 """The README cannot lie: its commands and programs are run in order, as they stand, against the simulated fleet."""
 
+import json
 import os
 import re
 import shutil
@@ -29,8 +30,14 @@ def free_port() -> int:
 
 
 def test_every_block_says_what_it_is() -> None:
-    assert {language for language, _ in BLOCKS} <= {"sh", "python", "toml", "text"}
+    assert {language for language, _ in BLOCKS} <= {"sh", "python", "toml", "json", "text"}
     assert TEXT.count("```") % 2 == 0
+
+
+def test_every_block_of_data_can_be_read() -> None:
+    for language, code in BLOCKS:
+        if language in ("toml", "json"):
+            assert tomllib.loads(code) if language == "toml" else json.loads(code)
 
 
 @pytest.mark.timeout(120)
