@@ -3,6 +3,8 @@
 import json
 from collections.abc import Mapping
 
+import orjson
+
 ANTHROPIC = "anthropic"
 """In ``Prompt.options`` and beside a tool's function: parameters of Anthropic's that no other format has, by name.
 
@@ -15,9 +17,13 @@ DETAILS = "reasoning_details"
 
 
 def as_object(arguments: str) -> Mapping[str, object]:
-    """Arguments of a tool call as an object, Anthropic's only form; what else a model wrote stays readable."""
+    """Arguments of a tool call as an object, Anthropic's only form; what else a model wrote stays readable.
+
+    Whatever it is, it can be written as JSON again: what is nested without end, or no text, stays as it was written.
+    """
     try:
         value = json.loads(arguments or "{}")
-    except ValueError:
+        orjson.dumps(value)
+    except (ValueError, TypeError, RecursionError):
         value = arguments
     return value if isinstance(value, dict) else {"arguments": value}

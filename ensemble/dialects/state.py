@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 import orjson
 
+from ensemble.dialects.dialect import dumps
 from judges.types import OpaquePart
 
 _SEAL = "ens1."
@@ -19,7 +20,7 @@ _SAID_OTHERWISE = frozenset({"text", "image", "document", "search_result", "tool
 
 def sealed(part: OpaquePart) -> str:
     """``part`` as one text, for a field that clients pass back unread."""
-    said = orjson.dumps({"member": part.origin, "data": part.data})
+    said = dumps({"member": part.origin, "data": part.data})
     return _SEAL + base64.urlsafe_b64encode(said).decode("ascii")
 
 

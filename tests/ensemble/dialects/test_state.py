@@ -20,6 +20,11 @@ def test_what_was_sealed_is_what_is_opened(member: str, data: dict[str, Any]) ->
     assert opened(sealed(part)) == part
 
 
+def test_half_a_surrogate_pair_spoils_no_answer() -> None:
+    part = opened(sealed(OpaquePart(origin="good", data={"text": "\ud800"})))
+    assert part == OpaquePart(origin="good", data={"text": "\ufffd"})
+
+
 @given(st.text(max_size=40))
 def test_any_other_text_is_no_seal(text: str) -> None:
     assert opened(text) is None
