@@ -1,8 +1,8 @@
 """From a prompt to the body of a chat completion in OpenAI's wire format."""
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from ensemble.callids import portable
@@ -15,6 +15,7 @@ TokenParameter = Literal["max_tokens", "max_completion_tokens"]
 
 _CALL_ID = re.compile(r"[\x21-\x7e]{1,40}")
 """OpenAI refuses longer ones."""
+_SHOWN_BELOW = "The result is shown in the next message."
 _OURS = frozenset({"model", "messages", "stream", "stream_options", "n"})
 
 
@@ -68,7 +69,7 @@ def body_of(model: str, prompt: Prompt, manner: Manner, *, stream: bool) -> tupl
     left_out += [name for name in wanted if name in refused]
     body: dict[str, object] = {
         "model": model,
-        "messages": [_message(message, manner) for message in portable(prompt.messages, _CALL_ID)],
+        "messages": list(_conversation(portable(prompt.messages, _CALL_ID), manner)),
         **{name: value for name, value in wanted.items() if name not in refused},
     }
     if stream:
@@ -90,6 +91,21 @@ def _foreign(prompt: Prompt) -> Iterator[str]:
 
 def _tool(tool: Mapping[str, object]) -> Mapping[str, object]:
     return {name: value for name, value in tool.items() if name != ANTHROPIC}
+
+
+def _conversation(messages: Iterable[Message], manner: Manner) -> Iterator[dict[str, object]]:
+    """The turns. What a tool shows is shown by the user behind the results, since a tool's turn is text alone here."""
+    shown: list[Part] = []
+    for message in messages:
+        if message.role == "tool" and isinstance(message.content, tuple):
+            shown += (others := [part for part in message.content if not isinstance(part, TextPart)])
+            message = replace(message, content=message.text or (_SHOWN_BELOW if others else ""))
+        elif message.role != "tool" and shown:
+            yield _message(Message(role="user", content=tuple(shown)), manner)
+            shown = []
+        yield _message(message, manner)
+    if shown:
+        yield _message(Message(role="user", content=tuple(shown)), manner)
 
 
 def _message(message: Message, manner: Manner) -> dict[str, object]:

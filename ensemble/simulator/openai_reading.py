@@ -103,6 +103,8 @@ def _turn(message: object, at: int) -> Turn:
     content = message.get("content")
     parts = rows(content)
     words = text(content) or "\n".join(text(table(part).get("text")) for part in parts if "text" in table(part))
+    if message["role"] == "tool" and any(table(part).get("type") != "text" for part in parts):
+        raise Problem(400, f"'messages.{at}' with role 'tool' may hold nothing but text.", param="messages")
     calls = [table(call) for call in rows(message.get("tool_calls"))]
     return Turn(
         role=message["role"],

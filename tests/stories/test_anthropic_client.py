@@ -222,3 +222,17 @@ async def test_what_is_not_offered_is_404_in_the_protocols_shape(mixed: Served) 
         assert (code, said["type"], said["error"]["type"]) == (404, "error", "not_found_error")
     code, said, _ = await mixed.get("/v1/files")
     assert (code, said["error"]["code"]) == (404, "not_found")
+
+
+async def test_pings_keep_a_stream_alive_until_the_answer_is_there(tmp_path: Path) -> None:
+    async with serving(tmp_path, "[server]\ndrain_s = 0.2\nkeepalive_s = 0.01\n", parts=PARTS) as served:
+        gate = served.simulator.hold("beta", BEST)
+        body = {**ASKED, "model": "claude", "stream": True}
+        async with served.http.post(f"{served.url}/messages", json=body) as reply_:
+            assert reply_.headers["request-id"] == reply_.headers["x-ensemble-request-id"]
+            for _ in range(3):
+                assert await reply_.content.readuntil(b"\n\n") == b'event: ping\ndata: {"type":"ping"}\n\n'
+            gate.set()
+            rest = (await reply_.read()).decode()
+    assert BEST in rest
+    assert rest.endswith('event: message_stop\ndata: {"type":"message_stop"}\n\n')

@@ -118,3 +118,20 @@ async def test_chat_clients_tool_loop_over_both_formats(mixed: Served) -> None:
     blocks = [block for turn in sent(mixed, "claude")["messages"] for block in turn["content"]]
     made = [block["id"] for block in blocks if block["type"] == "tool_use"]
     assert (len(set(made)), made) == (3, [b["tool_use_id"] for b in blocks if b["type"] == "tool_result"])
+
+
+async def test_a_tool_may_show_an_image_to_members_of_both_formats(mixed: Served) -> None:
+    use = ToolUse(id="call_1", name="weather", arguments='{"city":"Oslo"}')
+    say(mixed, "claude", "I look it up, and tell you at once.", tool_calls=(use,), finish="tool_calls")
+    messages: list[Any] = [*ASKED["messages"]]
+    asked: Any = {"model": "panel", "max_tokens": 100, "tools": [TOOL]}
+    picture = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}}
+    async with client(mixed) as asking:
+        first = await asking.messages.create(**asked, messages=messages)
+        result = {"type": "tool_result", "tool_use_id": "call_1", "content": [picture]}
+        messages += [{"role": "assistant", "content": first.content}, {"role": "user", "content": [result]}]
+        say(mixed, "alpha")
+        second = await asking.messages.create(**asked, messages=messages)
+    assert second.model == "alpha"
+    assert sent(mixed, "claude")["messages"][-1]["content"][0]["content"] == [picture]
+    assert sent(mixed, "alpha")["messages"][-1]["content"][0]["type"] == "image_url"

@@ -66,6 +66,25 @@ class TestRequest:
         assert body["tools"] == [{"type": "function", "function": function}]
         assert "cache_control" not in str(body)
 
+    async def test_what_a_tool_shows_is_shown_behind_its_results(self, upstream: Upstream) -> None:
+        calls = tuple(ToolCall(id=f"c{n}", name="look", arguments="{}") for n in range(2))
+        picture = ImagePart(url="https://host/a.png")
+        prompt = Prompt(
+            messages=(
+                Message(role="assistant", tool_calls=calls),
+                Message(role="tool", content=(picture,), tool_call_id="c0"),
+                Message(role="tool", content=(TextPart(text="a"), TextPart(text="b")), tool_call_id="c1"),
+                Message(role="user", content="And?"),
+            ),
+        )
+        _, body = await answer_of(upstream, prompt=prompt)
+        assert body["messages"][1:] == [
+            {"role": "tool", "tool_call_id": "c0", "content": "The result is shown in the next message."},
+            {"role": "tool", "tool_call_id": "c1", "content": "a\nb"},
+            {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://host/a.png"}}]},
+            {"role": "user", "content": "And?"},
+        ]
+
     async def test_every_part_of_a_conversation(self, upstream: Upstream) -> None:
         call = ToolCall(id="call_1", name="look", arguments='{"at": "map"}')
         prompt = Prompt(
