@@ -1,7 +1,7 @@
 """The body of OpenAI's ``POST /v1/chat/completions``, checked at the border.
 
-Every parameter of the protocol has a field here: honoured, or refused by name with what to do instead. What has no
-field is unknown and refused too, so nothing that a client asks for is silently dropped.
+Every parameter of the protocol has a field here with its fate: honoured, mapped, or refused by name with what to do
+instead. What has no field is unknown and refused too, so nothing that a client asks for is silently dropped.
 
 Source: OpenAI's API reference, as typed by ``openai`` 3.54 in ``types/chat/completion_create_params.py``.
 """
@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Discriminator, Field, StrictBool, StringCon
 
 from ensemble.dialects._openai_turns import Turn
 from ensemble.dialects._wire import MOST_INTEGER, Extension, JsonObject, Wire, one_of_shapes, refused, tagged, wrong
+from ensemble.dialects.params import Honoured, Mapped
 
 FunctionName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
 
@@ -40,14 +41,32 @@ class NamedFunction(Wire):
 
 
 class NamedTool(Wire):
-    """A demand for one certain tool."""
+    """One certain tool."""
 
     type: Literal["function"]
     function: NamedFunction
 
 
+class Allowed(Wire):
+    """Some of the tools, and whether one of them must be called."""
+
+    mode: Literal["auto", "required"]
+    tools: Annotated[tuple[NamedTool, ...], Field(min_length=1)]
+
+
+class AllowedTools(Wire):
+    """A demand to keep to some of the tools."""
+
+    type: Literal["allowed_tools"]
+    allowed_tools: Allowed
+
+
+SomeTools = Annotated[
+    Annotated[NamedTool, Tag("<function>")] | Annotated[AllowedTools, Tag("<allowed_tools>")],
+    tagged("type", "function", "allowed_tools"),
+]
 ToolChoice = Annotated[
-    Annotated[Literal["none", "auto", "required"], Tag("<text>")] | Annotated[NamedTool, Tag("<tool>")],
+    Annotated[Literal["none", "auto", "required"], Tag("<text>")] | Annotated[SomeTools, Tag("<tool>")],
     Discriminator(lambda value: "<text>" if isinstance(value, str) else "<tool>"),
 ]
 
@@ -114,45 +133,67 @@ Label = Annotated[str, StringConstraints(max_length=64)]
 Note = Annotated[str, StringConstraints(max_length=512)]
 
 
+_SENT_ON = Honoured("sent on as it is; a member that does not take it drops it, which is recorded")
+_TEXT_ONLY = "answers are text only"
+
+
 class ChatRequest(Wire):
     """One body. ``options()`` lists the parameters that are passed to the members by their own names."""
 
-    model: str = Field(min_length=1)
-    messages: tuple[Turn, ...] = Field(min_length=1)
-    stream: StrictBool | None = None
-    stream_options: StreamOptions | None = None
-    tools: tuple[Tool, ...] | None = None
-    tool_choice: ToolChoice | None = None
-    response_format: Format | None = None
-    max_tokens: int | None = Field(None, ge=1, le=MOST_INTEGER)
-    max_completion_tokens: int | None = Field(None, ge=1, le=MOST_INTEGER)
-    stop: Stops | None = None
-    seed: int | None = Field(None, ge=-MOST_INTEGER, le=MOST_INTEGER)
-    logprobs: StrictBool | None = None
-    top_logprobs: int | None = Field(None, ge=0, le=20)
-    user: Note | None = None
-    metadata: Annotated[dict[Label, Note], Field(max_length=16)] | None = None
+    model: Annotated[str, Field(min_length=1), Honoured("a router or a member")]
+    messages: Annotated[
+        tuple[Turn, ...],
+        Field(min_length=1),
+        Honoured("images, files and recordings go to the members as they are; role `function` is refused by name"),
+    ]
+    stream: Annotated[StrictBool | None, Honoured("chunks come after the verdict")] = None
+    stream_options: Annotated[
+        StreamOptions | None, Honoured("`include_usage`; `include_obfuscation` is refused by name")
+    ] = None
+    tools: Annotated[tuple[Tool, ...] | None, Honoured("functions; custom tools are refused by name")] = None
+    tool_choice: Annotated[ToolChoice | None, Honoured("of `allowed_tools`, only these are offered to the members")] = (
+        None
+    )
+    parallel_tool_calls: Annotated[StrictBool | None, _SENT_ON] = None
+    response_format: Annotated[Format | None, Honoured("`json_schema`, `json_object`")] = None
+    max_tokens: Annotated[int | None, Field(ge=1, le=MOST_INTEGER), Mapped("the same as `max_completion_tokens`")] = (
+        None
+    )
+    max_completion_tokens: Annotated[
+        int | None,
+        Field(ge=1, le=MOST_INTEGER),
+        Honoured("by the name that the member takes; its own limit may be lower"),
+    ] = None
+    stop: Annotated[Stops | None, Honoured()] = None
+    seed: Annotated[
+        int | None, Field(ge=-MOST_INTEGER, le=MOST_INTEGER), Honoured("counted up for further samples of a member")
+    ] = None
+    logprobs: Annotated[StrictBool | None, Honoured("null where the winner's provider gives none")] = None
+    top_logprobs: Annotated[int | None, Field(ge=0, le=20), Honoured("as `logprobs`")] = None
+    user: Annotated[Note | None, Mapped("recorded as the user; not sent on")] = None
+    metadata: Annotated[
+        dict[Label, Note] | None, Field(max_length=16), Mapped("recorded; some keys are limits; not sent on")
+    ] = None
     ensemble: Extension | None = None
 
-    temperature: float | None = Field(None, ge=0, le=2)
-    top_p: float | None = Field(None, ge=0, le=1)
-    frequency_penalty: float | None = Field(None, ge=-2, le=2)
-    presence_penalty: float | None = Field(None, ge=-2, le=2)
-    logit_bias: dict[str, Annotated[int, Field(ge=-100, le=100)]] | None = None
-    parallel_tool_calls: StrictBool | None = None
-    reasoning_effort: Note | None = None
-    verbosity: Literal["low", "medium", "high"] | None = None
-    service_tier: Note | None = None
-    prompt_cache_key: Note | None = None
-    prompt_cache_retention: Note | None = None
-    prompt_cache_options: JsonObject | None = None
-    safety_identifier: Note | None = None
+    temperature: Annotated[float | None, Field(ge=0, le=2), _SENT_ON] = None
+    top_p: Annotated[float | None, Field(ge=0, le=1), _SENT_ON] = None
+    frequency_penalty: Annotated[float | None, Field(ge=-2, le=2), _SENT_ON] = None
+    presence_penalty: Annotated[float | None, Field(ge=-2, le=2), _SENT_ON] = None
+    logit_bias: Annotated[dict[str, Annotated[int, Field(ge=-100, le=100)]] | None, _SENT_ON] = None
+    reasoning_effort: Annotated[Note | None, _SENT_ON] = None
+    verbosity: Annotated[Literal["low", "medium", "high"] | None, _SENT_ON] = None
+    service_tier: Annotated[Note | None, _SENT_ON] = None
+    prompt_cache_key: Annotated[Note | None, _SENT_ON] = None
+    prompt_cache_retention: Annotated[Note | None, _SENT_ON] = None
+    prompt_cache_options: Annotated[JsonObject | None, _SENT_ON] = None
+    safety_identifier: Annotated[Note | None, _SENT_ON] = None
 
     n: Annotated[int | None, Field(ge=1), refused("one answer per request", unless=(1,))] = None
     functions: Annotated[Any, refused("use tools")] = None
     function_call: Annotated[Any, refused("use tool_choice")] = None
-    modalities: Annotated[Any, refused("answers are text only", unless=(["text"],))] = None
-    audio: Annotated[Any, refused("answers are text only")] = None
+    modalities: Annotated[Any, refused(_TEXT_ONLY, unless=(["text"],))] = None
+    audio: Annotated[Any, refused(_TEXT_ONLY)] = None
     prediction: Annotated[Any, refused("leave it out")] = None
     moderation: Annotated[Any, refused("leave it out")] = None
     store: Annotated[
@@ -172,26 +213,31 @@ class ChatRequest(Wire):
             for name in ("tool_choice", "parallel_tool_calls"):
                 if getattr(self, name) is not None:
                     raise wrong(name, "it needs tools")
+        if not self._chosen() <= {tool.function.name for tool in self.tools or ()}:
+            raise wrong("tool_choice", "it names a function that is not among tools")
         return self
+
+    def _chosen(self) -> set[str]:
+        """Names of the functions that ``tool_choice`` names."""
+        match self.tool_choice:
+            case NamedTool(function=one):
+                return {one.name}
+            case AllowedTools(allowed_tools=some):
+                return {tool.function.name for tool in some.tools}
+            case _:
+                return set()
+
+    def offered(self) -> tuple[Tool, ...]:
+        """The tools that a model may call."""
+        every = self.tools or ()
+        if not isinstance(self.tool_choice, AllowedTools):
+            return every
+        return tuple(tool for tool in every if tool.function.name in self._chosen())
 
     def options(self) -> dict[str, object]:
         """Sampling and service options that were given, by their wire names."""
         return self.model_dump(include=PASSED_ON, exclude_none=True)
 
 
-PASSED_ON = {
-    "temperature",
-    "top_p",
-    "frequency_penalty",
-    "presence_penalty",
-    "logit_bias",
-    "parallel_tool_calls",
-    "reasoning_effort",
-    "verbosity",
-    "service_tier",
-    "prompt_cache_key",
-    "prompt_cache_retention",
-    "prompt_cache_options",
-    "safety_identifier",
-}
-"""Parameters that go to the members as they are; a member that does not take one reports it as dropped."""
+PASSED_ON = {name for name, field in ChatRequest.model_fields.items() if _SENT_ON in field.metadata}
+"""Parameters that go to the members by their own names."""

@@ -13,12 +13,14 @@ from ensemble.dialects import _openai_turns as turns
 from ensemble.dialects._openai_reply import KEEP_ALIVE, PREFIX, chunks, error_frame, frames, render, render_error
 from ensemble.dialects._wire import Extension, first_finding
 from ensemble.dialects.dialect import Asked, dumps
+from ensemble.dialects.params import Param, params
 from ensemble.errors import InvalidRequest
 from judges.types import FilePart, ImagePart, Message, Part, Prompt, ResponseFormat, TextPart, ToolCall
 
 __all__ = [
     "KEEP_ALIVE",
     "NAME",
+    "PARAMS",
     "PREFIX",
     "Asked",
     "chunks",
@@ -32,6 +34,8 @@ __all__ = [
 
 NAME = "openai-chat"
 """Recorded with every request that came in this dialect."""
+PARAMS: tuple[Param, ...] = params(body.ChatRequest)
+"""What becomes of every parameter of the protocol."""
 
 
 def parse(data: bytes) -> Asked:
@@ -84,13 +88,12 @@ def _unanswered(index: int, calls: Iterable[str]) -> InvalidRequest:
 
 
 def _prompt(asked: body.ChatRequest) -> Prompt:
-    named = asked.tool_choice
     stop = (asked.stop,) if isinstance(asked.stop, str) else asked.stop or ()
     top = (asked.top_logprobs or 0) if asked.logprobs else None
     return Prompt(
         messages=tuple(_turn(turn) for turn in asked.messages),
-        tools=tuple(tool.model_dump(exclude_unset=True) for tool in asked.tools or ()),
-        tool_choice=named.model_dump() if isinstance(named, body.NamedTool) else named,
+        tools=tuple(tool.model_dump(exclude_unset=True) for tool in asked.offered()),
+        tool_choice=_tool_choice(asked.tool_choice),
         response_format=_response_format(asked.response_format),
         max_output_tokens=asked.max_completion_tokens or asked.max_tokens,
         stop=stop,
@@ -98,6 +101,16 @@ def _prompt(asked: body.ChatRequest) -> Prompt:
         top_logprobs=top,
         options=asked.options(),
     )
+
+
+def _tool_choice(choice: body.ToolChoice | None) -> str | dict[str, object] | None:
+    match choice:
+        case body.NamedTool():
+            return choice.model_dump()
+        case body.AllowedTools(allowed_tools=some):
+            return some.mode  # not every server knows this form, so the others are not offered at all
+        case _:
+            return choice
 
 
 def _turn(turn: turns.Turn) -> Message:

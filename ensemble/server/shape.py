@@ -112,11 +112,16 @@ def _http_error(error: web.HTTPException, request: web.Request) -> web.Response:
         headers["Allow"] = allowed = ", ".join(sorted(error.allowed_methods))
         message = f"{request.method} is not possible here, only {allowed}"
     elif isinstance(error, web.HTTPNotFound):
-        message = f"there is nothing at {request.method} {request.path}"
+        message = f"{request.method} {request.path} is not offered; what is: {_offered(request.app)}"
     elif isinstance(error, web.HTTPRequestEntityTooLarge):
         message = "the body is larger than [server] max_body_bytes allows"
     code = CODES.get(error.status, "invalid_request")
     return _problem(Problem(message=message, status=error.status, code=code), request, headers)
+
+
+def _offered(app: web.Application) -> str:
+    routes = {f"{r.method} {r.resource.canonical}" for r in app.router.routes() if r.resource and r.method != "HEAD"}
+    return ", ".join(sorted(routes, key=lambda told: told.split()[::-1]))
 
 
 def _problem(problem: Problem, request: web.Request, headers: dict[str, str]) -> web.Response:

@@ -1,9 +1,13 @@
 import json
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from openai.types.chat.completion_create_params import (
+    CompletionCreateParamsNonStreaming,
+    CompletionCreateParamsStreaming,
+)
 
 from ensemble.dialects import openai_chat
 from ensemble.dialects._openai_body import ChatRequest
@@ -98,6 +102,25 @@ def test_every_parameter_that_is_honoured_arrives() -> None:
     assert (asked.include, asked.deadline_s) == (frozenset({"candidates"}), 2.5)
 
 
+def test_of_allowed_tools_only_these_are_offered() -> None:
+    def allow(mode: str, *names: str) -> Any:
+        tools = [{"type": "function", "function": {"name": name}} for name in names]
+        return {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": tools}}
+
+    other = {"type": "function", "function": {"name": "g"}}
+    prompt = openai_chat.parse(body(tools=[TOOL, other], tool_choice=allow("required", "g"))).prompt
+    assert (prompt.tools, prompt.tool_choice) == ((other,), "required")
+    with pytest.raises(InvalidRequest, match="not among tools") as refused:
+        openai_chat.parse(body(tools=[TOOL], tool_choice=allow("auto", "f", "h")))
+    assert refused.value.param == "tool_choice"
+
+
+def test_the_table_names_every_parameter_of_the_official_client() -> None:
+    typed = {*get_type_hints(CompletionCreateParamsNonStreaming), *get_type_hints(CompletionCreateParamsStreaming)}
+    assert {"model", "tools", "stream", "n"} <= typed
+    assert typed == {param.name for param in openai_chat.PARAMS}
+
+
 def test_null_is_the_same_as_left_out() -> None:
     bare = openai_chat.parse(body())
     keys = [key for key in ChatRequest.model_fields if key not in ("model", "messages")]
@@ -145,6 +168,16 @@ def test_values_that_ask_for_nothing_special_are_taken() -> None:
         ({"prediction": {"type": "content", "content": "x"}}, "prediction", "not supported here"),
         ({"tools": [{"type": "custom", "custom": {"name": "x"}}]}, "tools[0].type", "'function'"),
         ({"tool_choice": "auto"}, "tool_choice", "needs tools"),
+        (
+            {"tools": [TOOL], "tool_choice": {"type": "custom"}},
+            "tool_choice",
+            "type must be one of function, allowed_tools",
+        ),
+        (
+            {"tools": [TOOL], "tool_choice": {"type": "function", "function": {"name": "g"}}},
+            "tool_choice",
+            "not among tools",
+        ),
         ({"top_logprobs": 2}, "top_logprobs", "needs logprobs"),
         ({"stream_options": {"include_usage": True}}, "stream_options", "needs stream"),
         ({"max_tokens": 5, "max_completion_tokens": 5}, "max_tokens", "or this, not both"),

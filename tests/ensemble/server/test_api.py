@@ -57,6 +57,8 @@ async def test_models_are_routers_then_members(served: Served) -> None:
 async def test_what_is_not_offered_is_404_in_openais_shape(served: Served, path: str) -> None:
     code, said, headers = await served.get(path)
     assert (code, said["error"]["type"], said["error"]["code"]) == (404, "invalid_request_error", "not_found")
+    assert f"GET {path} is not offered" in said["error"]["message"]
+    assert "POST /v1/chat/completions" in said["error"]["message"]
     assert UUID(headers["x-ensemble-request-id"]).version == 7
 
 
