@@ -19,14 +19,14 @@ class KeepAlive:
 
     def __init__(self, response: web.StreamResponse, seconds: float, beat: bytes) -> None:
         self._response = response
-        self._beat_bytes = beat
+        self._beat = beat
         self._seconds = seconds
         self._group = asyncio.TaskGroup()
 
     async def __aenter__(self) -> Self:
-        await self._response.write(self._beat_bytes)
+        await self._response.write(self._beat)
         await self._group.__aenter__()
-        self._task = self._group.create_task(self._beat())
+        self._task = self._group.create_task(self._beating())
         return self
 
     async def __aexit__(
@@ -35,11 +35,11 @@ class KeepAlive:
         self._task.cancel()
         await self._group.__aexit__(kind, error, trace)
 
-    async def _beat(self) -> None:
+    async def _beating(self) -> None:
         while True:
             await asyncio.sleep(self._seconds)
             try:
-                await self._response.write(self._beat_bytes)
+                await self._response.write(self._beat)
             except ConnectionResetError:
                 return  # the client has gone: aiohttp cancels the handler, which decides what becomes of the work
 
