@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from uuid_utils import uuid7
 
 from ensemble import identity
+from ensemble.assembly import assemble, means_of, sittings_of
 from ensemble.config import Settings, load, unloadable
 from ensemble.connections import Link, Links, close, connect, dropped, fleet_of
 from ensemble.counting import count_tokens
@@ -19,23 +20,20 @@ from ensemble.errors import ConfigError, Overloaded, StoreError, StoreUnavailabl
 from ensemble.events import Listener, nobody
 from ensemble.fanout import Stragglers
 from ensemble.fleet import Fleet
-from ensemble.habits import Sittings
 from ensemble.keys.caller import ANYBODY, Caller
 from ensemble.keys.keeping import keeping
 from ensemble.keys.keyring import Keyring
 from ensemble.keys.reservations import LogReservations
-from ensemble.means import Means
+from ensemble.observing.instruments import Instruments
+from ensemble.observing.observed import ObservedStore
 from ensemble.pipeline import Pipeline
 from ensemble.reloading import TRIED, Standing, successor, try_out, unchangeable
-from ensemble.router import MemberName, Router
-from ensemble.routers.single import Single
+from ensemble.router import Router
 from ensemble.store import Store, open_store
-from ensemble.store.findings import findings
-from ensemble.store.habits import recall
 from ensemble.store.queries import recent_prompts
 from ensemble.types import Answer, Request, RequestId
 from ensemble.upkeep import upkeep
-from ensemble.watching.keeping import keeping_watch, watches_of
+from ensemble.watching.keeping import keeping_watch
 from ensemble.watching.watch import Watch
 from judges.judge import Judge
 from judges.types import Message, Prompt
@@ -58,6 +56,7 @@ class Service:
     stragglers: Stragglers
     links: Links
     standing: Standing
+    instruments: Instruments
     keyring: Keyring
     reservations: LogReservations
     key: SecretStr | None = None
@@ -76,6 +75,11 @@ class Service:
     def routers(self) -> Mapping[str, Router]:
         """Routers in the order of the file, then one for each member."""
         return self.pipeline.routers
+
+    @property
+    def under_way(self) -> int:
+        """Requests that are being answered."""
+        return len(self._answers)
 
     def names(self) -> list[str]:
         """What a client may name as ``model``: routers in the order of the file, then members."""
@@ -228,9 +232,9 @@ class Service:
             await try_out(settings.routers, fleet, await self._latest_prompts())
             means = self.pipeline.means
             if settings.judging != old.judging:
-                means = await _means(settings, self.store)
-            sittings = await _recalled(settings, self.store, fleet, self.pipeline)
-            pipeline, watches = await _pipeline(settings, fleet, self.store, self.stragglers, means, sittings)
+                means = await means_of(settings, self.store)
+            sittings = await sittings_of(settings, self.store, fleet, self.pipeline)
+            pipeline, watches = await assemble(settings, fleet, self.store, self.stragglers, means, sittings)
         except BaseException:
             await close(dropped(links, self.links))
             raise
@@ -305,17 +309,18 @@ async def open_service(source: str | Path | Settings) -> AsyncIterator[Service]:
     if problems := await asyncio.to_thread(lambda: list(unloadable(settings))):
         raise ConfigError("\n".join(problem.line for problem in problems))
     async with AsyncExitStack() as stack:
-        store = await open_store(settings.store.path, spill=settings.store.spill)
+        instruments = Instruments()
+        store = ObservedStore(await open_store(settings.store.path, spill=settings.store.spill), instruments)
         stack.push_async_callback(store.close)
         await stack.enter_async_context(upkeep(store, settings.store.keep_for))
         keyring, reservations = Keyring(store), LogReservations(store)
         await stack.enter_async_context(keeping(keyring, reservations))
-        means, stragglers = await _means(settings, store), Stragglers()
+        means, stragglers = await means_of(settings, store), Stragglers()
         links = await connect(settings.providers)
         fleet = fleet_of(settings, links)
         try:
-            sittings = await _recalled(settings, store, fleet)
-            pipeline, watches = await _pipeline(settings, fleet, store, stragglers, means, sittings)
+            sittings = await sittings_of(settings, store, fleet)
+            pipeline, watches = await assemble(settings, fleet, store, stragglers, means, sittings)
         except BaseException:
             await close(links.values())
             raise
@@ -327,6 +332,7 @@ async def open_service(source: str | Path | Settings) -> AsyncIterator[Service]:
             stragglers=stragglers,
             links=links,
             standing=Standing(config=settings.digest),
+            instruments=instruments,
             keyring=keyring,
             reservations=reservations,
             _written=settings,
@@ -350,47 +356,3 @@ async def open_bench(settings: Settings, judges: Mapping[str, Judge]) -> AsyncIt
         yield fleet_of(needed, links)
     finally:
         await close(links.values())
-
-
-async def _pipeline(
-    settings: Settings, fleet: Fleet, store: Store, stragglers: Stragglers, means: Means, sittings: Sittings
-) -> tuple[Pipeline, Mapping[str, Watch]]:
-    """The pipeline, and the watches that look after its routers. Raises ConfigError and StoreError."""
-    routers: dict[str, Router] = dict(settings.routers)
-    for name in settings.members:
-        routers.setdefault(name, Single(member=MemberName(name)))
-    watches: dict[str, Watch] = {}
-    pipeline = Pipeline(
-        routers=routers,
-        fleet=fleet,
-        judges=settings.judges,
-        store=store,
-        stragglers=stragglers,
-        config=settings.digest,
-        means=means,
-        sittings=sittings,
-        watches=watches,
-    )
-    watches |= await watches_of(pipeline)
-    return pipeline, watches
-
-
-async def _means(settings: Settings, store: Store) -> Means:
-    means = Means(settings=settings.judging)
-    if settings.judging.shrink == "auto" and settings.judges:
-        for finding in await store.read(lambda db: findings(db, settings.judging.shrink_window)):
-            means.learn(finding)
-    return means
-
-
-async def _recalled(settings: Settings, store: Store, fleet: Fleet, before: Pipeline | None = None) -> Sittings:
-    """What the log knows of judges; members of ``fleet`` that were not in ``before`` learn what it knows."""
-    sittings = before.sittings if before else Sittings()
-    fresh = [one for one in fleet.values() if before is None or before.fleet.get(one.name) is not one]
-    digests = {judge.digest for judge in settings.judges.values()}
-    digests -= {judge.digest for judge in before.judges.values()} if before else set()
-    try:
-        await store.read(lambda db: recall(db, fresh, digests, sittings))
-    except StoreError as error:
-        log.warning("limits of requests begin without what is in the log: %s", error)
-    return sittings

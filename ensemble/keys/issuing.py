@@ -18,7 +18,8 @@ SCOPES = {
     "use": "ask models and give feedback",
     "read": "read what the key's tenant asked",
     "review": "decide what waits for a person",
-    "admin": "all of it, of every tenant, and metrics",
+    "metrics": "read the counters at /metrics",
+    "admin": "all of it, of every tenant",
 }
 
 

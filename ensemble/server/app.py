@@ -13,10 +13,13 @@ from ensemble.server.answering import SERVICE
 from ensemble.server.api import routes
 from ensemble.server.auth import Gate, guard
 from ensemble.server.feedback import routes as feedback_routes
+from ensemble.server.metrics import STATE
+from ensemble.server.metrics import routes as metrics_routes
 from ensemble.server.models import STARTED
 from ensemble.server.models import routes as model_routes
 from ensemble.server.quota import add_headers
 from ensemble.server.shape import shaped
+from ensemble.server.state import State
 from ensemble.service import Service
 
 WRITING_S = 2.0
@@ -37,6 +40,9 @@ def make_app(service: Service) -> web.Application:
     app[STARTED] = int(time.time())
     app.add_routes(routes)
     app.add_routes(model_routes)
+    app.add_routes(metrics_routes)
+    app[STATE] = State(service)
+    service.instruments.registry.register(app[STATE])
     app.add_routes(feedback_routes)
     return app
 

@@ -24,6 +24,7 @@ RULES: tuple[tuple[str, str, str], ...] = (
     ("POST", "/v1/", "use"),
     ("GET", "/v1/models", "use"),
     ("GET", "/v1/responses/", "use"),
+    ("GET", "/metrics", "metrics"),
 )
 """Method, beginning of the path, scope that it needs; the first that fits holds, and nothing else is for anybody but
 ``admin``."""

@@ -53,7 +53,7 @@ async def test_models_are_routers_then_members(served: Served) -> None:
     assert "alpha" in wrong["error"]["message"]
 
 
-@pytest.mark.parametrize("path", ["/v1/embeddings", "/v1/chat/completions/c1", "/", "/metrics"])
+@pytest.mark.parametrize("path", ["/v1/embeddings", "/v1/chat/completions/c1", "/"])
 async def test_what_is_not_offered_is_404_in_openais_shape(served: Served, path: str) -> None:
     code, said, headers = await served.get(path)
     assert (code, said["error"]["type"], said["error"]["code"]) == (404, "invalid_request_error", "not_found")

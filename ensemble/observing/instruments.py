@@ -1,0 +1,170 @@
+"""The counters and histograms of a service, in a registry of their own.
+
+Labels are names of the configuration, words of our own vocabulary and failure kinds: nothing that a client or a model
+wrote. Names follow https://prometheus.io/docs/practices/naming/: base units, ``_total`` for counters.
+"""
+
+from datetime import timedelta
+from itertools import groupby
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from ensemble.money import NANO
+from ensemble.types import Call, Late, Record, Ruling
+from judges.types import Preference
+
+SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 60, 120)
+COMMIT = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
+OVERHEAD = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)
+
+
+class Instruments:
+    """Everything that is counted as it happens; ``registry`` is what a scrape reads."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self.requests = Counter(
+            "ensemble_requests", "Requests by how they ended.", ["router", "dialect", "status"], registry=registry
+        )
+        self.errors = Counter(
+            "ensemble_request_errors", "Failed requests by code of the error.", ["router", "code"], registry=registry
+        )
+        self.latency = Histogram(
+            "ensemble_request_seconds", "From arrival to the decision.", ["router"], buckets=SECONDS, registry=registry
+        )
+        self.overhead = Histogram(
+            "ensemble_overhead_seconds",
+            "Part of that in which no call was under way.",
+            ["router"],
+            buckets=OVERHEAD,
+            registry=registry,
+        )
+        self.fallbacks = Counter(
+            "ensemble_fallbacks",
+            "Answers that no judge chose, by the rule that did.",
+            ["router", "rule"],
+            registry=registry,
+        )
+        self.overturned = Counter(
+            "ensemble_overturned",
+            "Answers that the full panel's verdict found not the best.",
+            ["router"],
+            registry=registry,
+        )
+        self.calls = Counter(
+            "ensemble_calls",
+            "Attempts by outcome: ok, or the kind of failure.",
+            ["member", "purpose", "outcome"],
+            registry=registry,
+        )
+        self.call_latency = Histogram(
+            "ensemble_call_seconds",
+            "One attempt, waiting included.",
+            ["member", "purpose"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.tokens = Counter(
+            "ensemble_tokens",
+            "Tokens as providers counted them.",
+            ["member", "purpose", "direction"],
+            registry=registry,
+        )
+        self.cost = Counter("ensemble_cost_usd", "Known cost.", ["member", "purpose"], registry=registry)
+        self.unpriced = Counter(
+            "ensemble_unpriced_calls", "Attempts whose cost is unknown.", ["member", "purpose"], registry=registry
+        )
+        self.verdicts = Counter(
+            "ensemble_verdicts", "Rulings by outcome.", ["judge", "phase", "outcome"], registry=registry
+        )
+        self.pages = Counter(
+            "ensemble_judge_pages",
+            "Comparisons that a judge was asked for, by whether it gave a finding.",
+            ["judge", "finding"],
+            registry=registry,
+        )
+        self.pairs = Counter(
+            "ensemble_judge_pairs",
+            "Pairs compared in both orders, by whether the finding flipped.",
+            ["judge", "result"],
+            registry=registry,
+        )
+        self.commit = Histogram(
+            "ensemble_commit_seconds", "Writing one record durably.", buckets=COMMIT, registry=registry
+        )
+        self.commit_failures = Counter(
+            "ensemble_commit_failures", "Records that the log did not take.", registry=registry
+        )
+
+    def recorded(self, record: Record) -> None:
+        """Count one request and all that belongs to it."""
+        request = record.request
+        router = request.model
+        self.requests.labels(router, request.dialect, record.status).inc()
+        if record.error is not None:
+            self.errors.labels(router, record.error).inc()
+        if record.status == "answered":
+            self.latency.labels(router).observe(record.answered_s)
+            self.overhead.labels(router).observe(_overhead_s(record))
+        if record.fallback is not None:
+            self.fallbacks.labels(router, record.fallback).inc()
+        self._count(record.calls, record.rulings, router)
+
+    def came_late(self, late: Late, router: str) -> None:
+        """Count what came after the answer of a request to ``router``."""
+        self._count(late.calls, () if late.ruling is None else (late.ruling,), router)
+
+    def _count(self, calls: tuple[Call, ...], rulings: tuple[Ruling, ...], router: str) -> None:
+        for call in calls:
+            self._call(call)
+        for ruling in rulings:
+            self.verdicts.labels(ruling.judge, ruling.phase, ruling.verdict.outcome).inc()
+            if ruling.overturned:
+                self.overturned.labels(router).inc()
+            self._pages(ruling)
+
+    def _call(self, call: Call) -> None:
+        who = call.member, call.purpose
+        self.calls.labels(*who, call.failure or "ok").inc()
+        if call.total_s is not None and call.attempt:
+            self.call_latency.labels(*who).observe(call.total_s)
+        for direction, count in (("input", call.usage.input_tokens), ("output", call.usage.output_tokens)):
+            if count:
+                self.tokens.labels(*who, direction).inc(count)
+        if call.usage.nano_usd is None:
+            self.unpriced.labels(*who).inc()
+        else:
+            self.cost.labels(*who).inc(call.usage.nano_usd / NANO)
+
+    def _pages(self, ruling: Ruling) -> None:
+        verdict = ruling.verdict
+        pages = [page for one in (verdict, *verdict.ballots) for page in one.preferences]
+        for page in pages:
+            self.pages.labels(ruling.judge, "none" if page.outcome == "none" else "given").inc()
+        for _, same in groupby(sorted(pages, key=_pair), key=_pair):
+            result = _flipped(list(same))
+            if result is not None:
+                self.pairs.labels(ruling.judge, result).inc()
+
+
+def _pair(page: Preference) -> tuple[str, ...]:
+    return tuple(sorted(page.shown))
+
+
+def _flipped(pages: list[Preference]) -> str | None:
+    """Whether two orders of one pair name different winners; None where there were not two findings."""
+    winners = {page.shown: page.winner for page in pages if page.outcome in ("first", "second")}
+    return None if len(winners) < 2 else "flipped" if len(set(winners.values())) > 1 else "consistent"
+
+
+def _overhead_s(record: Record) -> float:
+    """Seconds from arrival to the decision in which no call was under way: the service's own."""
+    begin = record.request.arrived_at
+    end = begin + timedelta(seconds=record.answered_s)
+    busy, until = timedelta(), begin
+    for call in sorted(record.calls, key=lambda call: call.started_at):
+        ended = min(end, call.started_at + timedelta(seconds=call.total_s or 0.0))
+        if ended > until:
+            busy += ended - max(until, call.started_at)
+            until = ended
+    return max(0.0, record.answered_s - busy.total_seconds())

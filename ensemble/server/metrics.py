@@ -1,0 +1,33 @@
+"""The route that Prometheus scrapes."""
+
+import asyncio
+from datetime import UTC, datetime
+
+from aiohttp import web
+from prometheus_client.exposition import choose_encoder
+from sqlite_utils import Database
+
+from ensemble.server.answering import SERVICE
+from ensemble.server.state import State
+from ensemble.store.api_keys import Key, keys
+from ensemble.store.budgets import Standing, standings
+
+STATE = web.AppKey("state", State)
+
+routes = web.RouteTableDef()
+
+
+@routes.get("/metrics")
+async def metrics(request: web.Request) -> web.Response:
+    """Counters and gauges for Prometheus, in its text format or as OpenMetrics; no label holds what a user wrote."""
+    service = request.app[SERVICE]
+    request.app[STATE].budgets = await service.store.read(_budgets)
+    encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+    body = await asyncio.to_thread(encode, service.instruments.registry)
+    return web.Response(body=body, headers={"Content-Type": content_type})
+
+
+def _budgets(db: Database) -> list[tuple[Key, list[Standing]]]:
+    now = datetime.now(UTC)
+    limited = [key for key in keys(db) if key.limits and key.ended(now) is None]
+    return [(key, standings(db, key.id, key.limits, now)) for key in limited]
