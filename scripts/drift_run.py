@@ -51,7 +51,7 @@ class Options:
 
     Attributes:
         share: of the requests that go to the whole panel.
-        before: requests before something changes.
+        before: requests before something changes, or more until there are anchors.
         most: requests after it.
         spoilt: runs with a spoilt member, and runs with a spoilt judge.
         unchanged: runs of ``requests`` requests without change.
@@ -65,7 +65,7 @@ class Options:
     most: int = 1500
     spoilt: int = 3
     unchanged: int = 20
-    requests: int = 400
+    requests: int = 1000
 
 
 @dataclass(slots=True)
@@ -112,6 +112,12 @@ class _Bench:
             await self.service.idle()
             asked += len(some)
         return asked
+
+    async def settle_in(self, tasks: "Iterator[Task]", options: Options) -> None:
+        """Ask until the watch has its anchors, without which it decides nothing, and ``options.before`` at least."""
+        await self.ask(tasks, options.before)
+        anchors = "SELECT count(*) >= ? FROM anchors"
+        await self.ask(tasks, options.most, lambda: bool(self.count(anchors, options.anchors)))
 
     async def _one(self, task: "Task") -> None:
         body = {"model": "routed", "messages": task.messages}
@@ -194,7 +200,7 @@ async def _spoilt_member(options: Options, report: Report) -> None:
     needed, wrong = list[int](), list[str]()
     for seed in range(options.spoilt):
         async with _serving(options, f"member-{seed}", seed) as bench:
-            await bench.ask(_tasks(seed), options.before)
+            await bench.settle_in(_tasks(seed), options)
             before = bench.labels(KIND)
             bench.simulator.degrade("large", KIND, LOST)
             await bench.ask(_tasks(seed + 100, KIND), options.most, lambda: bench.state != "watched")
@@ -223,7 +229,7 @@ async def _spoilt_judge(options: Options, report: Report) -> None:
     wrong, asked = list[str](), list[int]()
     for seed in range(options.spoilt):
         async with _serving(options, f"judge-{seed}", seed + 300) as bench:
-            await bench.ask(_tasks(seed + 300), options.before)
+            await bench.settle_in(_tasks(seed + 300), options)
             before = bench.count("SELECT count(*) FROM watched WHERE event = 'label'")
             bench.simulator.mislead("judge", noise=NOISE)
             await bench.ask(_tasks(seed + 400), options.most, lambda: bench.state != "watched")
@@ -249,14 +255,14 @@ async def _replaced(options: Options, report: Report) -> None:
     router = f'[routers.routed]\nuse = "learned"\npath = {json.dumps(str(order.out.resolve()))}\ntarget_quality = 0.9\n'
     served, shadowed = "SELECT count(*) FROM requests WHERE member = 'balanced'", "purpose = 'shadow'"
     async with _serving(options, "kept", 500, router=router) as bench:
-        await bench.ask(_tasks(501), options.requests)
+        await bench.ask(_tasks(501), options.before)
         trusted = bench.count(served)
     async with _serving(options, "replaced", 500, router=router, balanced="birch-balanced") as bench:
-        await bench.ask(_tasks(501), options.requests)
+        await bench.ask(_tasks(501), options.before)
         answered = bench.count(served)
         labels = bench.count(f"SELECT count(*) FROM calls WHERE member = 'balanced' AND {shadowed}")  # noqa: S608
     wrong = [f"it answered {answered} requests"] * bool(answered) + ["it was never asked"] * (not labels)
-    told = f"0 of {options.requests} answers, {labels} shadow calls (before: {trusted} answers)"
+    told = f"0 of {options.before} answers, {labels} shadow calls (before: {trusted} answers)"
     report.promise("a replaced member is explored, not trusted", wrong, told)
 
 
@@ -275,7 +281,7 @@ def written(report: Report, options: Options) -> str:
 @click.option("--alpha", type=click.FloatRange(1e-9, 0.2), default=0.001, show_default=True, help="Error rate.")
 @click.option("--spoilt", type=click.IntRange(1, 100), default=3, show_default=True, help="Runs for each spoilt part.")
 @click.option("--unchanged", type=click.IntRange(1, 1000), default=20, show_default=True, help="Runs without change.")
-@click.option("--requests", type=click.IntRange(50), default=400, show_default=True, help="Of a run without change.")
+@click.option("--requests", type=click.IntRange(50), default=1000, show_default=True, help="Of a run without change.")
 @click.option("--folder", type=click.Path(path_type=Path), help="Where to keep the logs; thrown away if not given.")
 def command(share: float, alpha: float, spoilt: int, unchanged: int, requests: int, folder: Path | None) -> None:
     """Spoil a member, a judge, nothing, replace a member; exits with 1 where a promise is broken."""

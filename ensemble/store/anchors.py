@@ -110,11 +110,21 @@ def anchors(db: Database, anchor_set: str) -> list[Anchor]:
 
 def first_check(db: Database, anchor_set: str, digest: str) -> Check | None:
     """The first check of a set by a judge of that digest."""
-    row = db.execute(
-        "SELECT anchor_set, judge, judge_digest, cases, agreed, low, high, drift, nano_usd FROM anchor_checks "
-        "WHERE anchor_set = ? AND judge_digest = ? ORDER BY checked_at, id LIMIT 1",
-        [bind(anchor_set), digest],
-    ).fetchone()
+    sql = f"{_CHECKS} WHERE anchor_set = ? AND judge_digest = ? ORDER BY checked_at, id LIMIT 1"
+    return _check(db, sql, bind(anchor_set), digest)
+
+
+def last_check(db: Database, digest: str, since: str) -> Check | None:
+    """The latest check of any set by a judge of that digest, after ``since``, a moment as the log writes it."""
+    sql = f"{_CHECKS} WHERE judge_digest = ? AND checked_at > ? ORDER BY checked_at DESC, id DESC LIMIT 1"
+    return _check(db, sql, digest, since)
+
+
+_CHECKS = "SELECT anchor_set, judge, judge_digest, cases, agreed, low, high, drift, nano_usd FROM anchor_checks"
+
+
+def _check(db: Database, sql: str, *values: str) -> Check | None:
+    row = db.execute(sql, values).fetchone()
     if row is None:
         return None
     name, judge, digest, cases, agreed, low, high, drift, nano_usd = row

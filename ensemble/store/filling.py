@@ -90,6 +90,11 @@ def holding(db: Database, ids: Iterable[RequestId]) -> list[Held]:
     return [_held(db, id_) for id_ in ids]
 
 
+def found(db: Database, id_: RequestId) -> Held | None:
+    """What there is of one request; None where the log does not have it, or not yet, since it was spilled."""
+    return _held(db, id_) if db.execute("SELECT 1 FROM requests WHERE id = ?", [id_]).fetchone() else None
+
+
 def stored(db: Database, where: str, after: RequestId | None, most: int) -> list[RequestId]:
     """The next ``most`` requests after one, in order of arrival, of those that ``where`` picks and that have texts.
 

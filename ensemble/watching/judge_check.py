@@ -9,7 +9,7 @@ from ensemble.pipeline import Pipeline
 from ensemble.rejudging.again import Again
 from ensemble.rejudging.anchors import agreement
 from ensemble.router import Shadow
-from ensemble.store.anchors import Anchor, anchors, candidates_for, freeze
+from ensemble.store.anchors import Anchor, anchors, candidates_for, freeze, last_check
 from ensemble.store.filling import holding
 from ensemble.store.watched import Seen, Watched
 from ensemble.types import RequestId
@@ -36,6 +36,13 @@ class JudgeCheck:
     def anchor_set(self, promotions: int) -> str:
         """Its name; a promotion begins a new one, since it says that the judge is to be believed as it is now."""
         return f"watch {self._about.router} {self._about.digest[:8]} {self._about.judge[:8]} {promotions}"
+
+    async def raised(self, since: str) -> str | None:
+        """Why ``judge_drift`` is raised by ``ensemble rejudge --anchors``, by its latest check after ``since``."""
+        last = await self._pipeline.store.read(partial(last_check, digest=self._about.judge, since=since))
+        if last is None or not last.drift:
+            return None
+        return f"{last.judge} agrees with the anchors {last.anchor_set} on {last.agreement:.2f} of {last.cases} cases"
 
     async def freeze(self, request: RequestId, promotions: int) -> None:
         """Keep the finding on ``request`` as an anchor while there are too few. Raises StoreError."""

@@ -40,7 +40,10 @@ class Report:
 
 @dataclass(slots=True)
 class Standing:
-    """The state of one router; ``take`` brings it up to date. ``last`` is the id of the last row that counted."""
+    """The state of one router; ``take`` brings it up to date.
+
+    ``last`` is the id of the last row that counted, ``promotions`` that of the last promotion, at ``promoted_at``.
+    """
 
     options: Shadow
     last: int = 0
@@ -48,6 +51,7 @@ class Standing:
     since: str = ""
     why: str = ""
     promotions: int = 0
+    promoted_at: str = ""
     _kinds: dict[str, Betting] = field(default_factory=dict)
     _judge: Betting = field(init=False)
 
@@ -68,7 +72,7 @@ class Standing:
             self.last = row.id
             match row.event:
                 case "promoted":
-                    self.promotions = row.id
+                    self.promotions, self.promoted_at = row.id, row.at
                     self._begin()
                 case "label":
                     self._kinds[EVERYTHING].add(row.value)

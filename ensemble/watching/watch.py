@@ -13,7 +13,7 @@ from ensemble.means import finding_of
 from ensemble.pipeline import Pipeline
 from ensemble.router import Shadow
 from ensemble.routers.rules import task_set_by
-from ensemble.store.filling import holding
+from ensemble.store.filling import found
 from ensemble.store.watched import Seen, Watched, note, seen_since
 from ensemble.types import Answer, Plan, Request, Stage
 from ensemble.watching.judge_check import JudgeCheck
@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 PATIENCE_S = 120.0
 """Most seconds for the calls, the verdict and the checks after one answer."""
+CHUNK = 100
+"""Rows that are taken in at once: about two milliseconds, while a restart has all of them to take in."""
 
 
 class Watch:
@@ -60,7 +62,8 @@ class Watch:
             return None
         stage = Stage(members=self._options.panel, judge=self._options.judge)
         reason = f"the whole panel, since the router was demoted at {self._standing.since}: {self._standing.why}"
-        return Plan(router=self._about.digest, stages=(stage,), reason=reason)
+        fallback = self._pipeline.routers[self._name].fallback
+        return Plan(router=self._about.digest, stages=(stage,), fallback=fallback, reason=reason)
 
     def shadowed(self, plan: Plan, request: Request) -> Plan:
         """``plan`` with the rest of the panel as its shadow where ``request`` is drawn, and with propensities.
@@ -105,15 +108,18 @@ class Watch:
         async with self._reading:
             rows = await self._pipeline.store.read(partial(seen_since, about=self._about, after=self._standing.last))
             before = self._standing.state
-            # A log of a hundred thousand labels takes a second.
-            await asyncio.to_thread(self._standing.take, rows)
+            for place in range(0, len(rows), CHUNK):
+                self._standing.take(rows[place : place + CHUNK])
+                await asyncio.sleep(0)
         if self._standing.state != before:
             fields = {"router": self._name, "state": self._standing.state, "why": self._standing.why}
             log.warning("router_%s", self._standing.state, extra={"fields": fields})
 
     async def _label(self, answer: Answer) -> None:
         id_ = answer.request.id
-        (held,) = await self._pipeline.store.read(partial(holding, ids=[id_]))
+        held = await self._pipeline.store.read(partial(found, id_=id_))
+        if held is None:
+            return
         panel = tuple(dict.fromkeys((*self._options.panel, answer.member)))
         # A member whose call goes on is not asked again; the label is then not complete.
         only = frozenset(panel) - frozenset(answer.late)
@@ -141,21 +147,24 @@ class Watch:
         if standing.state != "watched" or self._deciding.locked():
             return
         async with self._deciding:
+            if (raised := await self._judge.raised(standing.promoted_at)) is not None:
+                await self._note(Seen(event="judge_drift", why=raised))
+                return
             if standing.suspicion is None:
-                agreed = await self._judge.one(self._purse.cashier(), standing.promotions)
-                if agreed is not None:
-                    await self._note(agreed)
+                again = await self._judge.one(self._purse.cashier(), standing.promotions)
+                if again is not None:
+                    await self._note(again)
                 if standing.doubt is not None:
                     await self._note(Seen(event="judge_drift", why=standing.doubt))
                 return
-            found = await self._judge.all(self._purse.cashier(), standing.promotions)
-            if found is None or standing.state != "watched":
+            agreed = await self._judge.all(self._purse.cashier(), standing.promotions)
+            if agreed is None or standing.state != "watched":
                 return
-            if found.value < self._options.judge_floor:
-                why = f"agreement with its own anchors is {found}, below {self._options.judge_floor:g}"
+            if agreed.value < self._options.judge_floor:
+                why = f"agreement with its own anchors is {agreed}, below {self._options.judge_floor:g}"
                 await self._note(Seen(event="judge_drift", why=f"{why}; the router is suspected: {standing.suspicion}"))
             else:
-                await self._note(Seen(event="demoted", why=f"{standing.suspicion}; the judge agrees with {found}"))
+                await self._note(Seen(event="demoted", why=f"{standing.suspicion}; the judge agrees with {agreed}"))
 
     async def _note(self, seen: Seen) -> None:
         await self._pipeline.store.change(partial(note, about=self._about, seen=seen))

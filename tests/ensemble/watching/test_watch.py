@@ -12,18 +12,21 @@ import pytest
 from ensemble.config import load
 from ensemble.errors import ConfigError
 from ensemble.simulator.script import reply, status
+from ensemble.store.anchors import Check, note_check
+from ensemble.store.filling import found
 from ensemble.store.watched import Seen, Watched, note
+from ensemble.types import RequestId
 from tests.served import PARTS, SERVER, Served, a_question, serving
 
 GOOD, BAD = "A long and thorough answer to the question. " * 3, "Short."
 BOUNDED = PARTS.replace("max_attempts = 1\n", "max_attempts = 1\nmax_output_tokens = 100\n")
 
 
-def routed(**options: Any) -> str:
+def routed(tables: str = "", **options: Any) -> str:
     table = {"share": 1.0, "panel": '["alpha", "beta", "gamma"]', "judge": '"longest"', "anchors": 10, **options}
     lines = "".join(f"{name} = {value}\n" for name, value in table.items())
     router = '[routers.routed]\nuse = "rules"\nsmall = "alpha"\nlarge = "alpha"\n'
-    return f"{router}[routers.routed.shadow]\n{lines}{SERVER}"
+    return f"{router}[routers.routed.shadow]\n{lines}{tables}{SERVER}"
 
 
 Watching = Callable[..., AbstractAsyncContextManager[Served]]
@@ -124,6 +127,18 @@ async def test_a_bad_router_is_demoted_to_its_panel_until_it_is_promoted(watchin
         assert (await served.get("/readyz"))[1]["routers"]["routed"]["state"] == "watched"
 
 
+async def test_a_member_that_only_the_shadow_names_is_never_planned(tmp_path: Path) -> None:
+    """Not even where the router's own one does not fit the limits of a request."""
+    tables = routed().replace("[server]", "[members.cheap]\nprovider = 'sim'\nmodel = 'gamma'\nmax_attempts = 1\n"
+                              "max_output_tokens = 10\nprice = { input = 0, output = 0 }\n[server]")  # fmt: skip
+    tables = tables.replace('"gamma"]', '"cheap"]')
+    async with serving(tmp_path, tables, parts=BOUNDED) as served:
+        code, said, headers = await served.post(a_question(model="routed", metadata={"max_cost_usd": "0.000000001"}))
+        assert (code, headers["x-ensemble-winner"]) == (200, "alpha"), said
+        record = await served.record(said["id"])
+        assert {c["member"] for c in record["calls"] if c["purpose"] == "shadow"} == {"beta", "cheap"}
+
+
 async def promote(served: Served) -> None:
     """As another process does it."""
     service = served.service
@@ -132,6 +147,90 @@ async def promote(served: Served) -> None:
     )
     await service.store.change(lambda db: note(db, about, Seen(event="promoted")))
     await service.watches["routed"].refresh()
+
+
+SWAYED = '''
+from judges.judge import JUDGES, Judge
+from judges.registry import ModelName
+from judges.types import Message, Prompt, Verdict
+
+
+@JUDGES.register("swayed")
+class Swayed(Judge):
+    """Prefers the longest or the shortest text, as its model says."""
+
+    model: ModelName
+
+    async def judge(self, case, models):
+        prompt = Prompt(messages=(Message(role="user", content="longest or shortest?"),), max_output_tokens=5)
+        said = await models[self.model].complete(prompt)
+        best = (max if "longest" in said.text else min)(len(one.completion.text) for one in case.candidates)
+        winners = tuple(one.id for one in case.candidates if len(one.completion.text) == best)
+        return Verdict(judge=self.digest, outcome="decided" if len(winners) == 1 else "tie", winners=winners)
+'''
+
+
+def put(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+async def test_a_suspicion_is_not_believed_of_a_judge_that_contradicts_its_anchors(
+    watching: Watching, tmp_path: Path
+) -> None:
+    """The judge's digest stays, the model behind it changes its mind, and so the best answers look like the worst."""
+    put(tmp_path / "swayed.py", SWAYED)
+    judge = "[judges.swayed]\nuse = './swayed.py'\nmodel = 'critic'\n"
+    async with watching(judge='"swayed"', alpha=0.05, recheck=0, tables=judge) as served:
+        served.simulator.always("critic", reply("longest"))
+        await ask(served, 12)
+        assert served.service.watches["routed"].state().kept == 1.0
+        served.simulator.always("critic", reply("shortest"))
+        assert await ask(served, 40) == ["alpha"] * 40
+        report = served.service.watches["routed"].state()
+        assert report.state == "judge_drift"
+        assert "agreement with its own anchors is 0.00 of 10 anchors, below 0.8; the router is suspected" in report.why
+
+
+async def test_an_anchor_is_judged_again_now_and_then(watching: Watching, tmp_path: Path) -> None:
+    put(tmp_path / "swayed.py", SWAYED)
+    judge = "[judges.swayed]\nuse = './swayed.py'\nmodel = 'critic'\n"
+    async with watching(judge='"swayed"', alpha=0.05, recheck=1, floor=0, tables=judge) as served:
+        served.simulator.always("critic", reply("longest"))
+        await ask(served, 15)
+        assert served.service.watches["routed"].state().agreement == 1.0
+        served.simulator.always("critic", reply("shortest"))
+        await ask(served, 15)
+        report = served.service.watches["routed"].state()
+        assert report.state == "judge_drift"
+        assert report.why.startswith("agreement with its own anchors is at most 0.")
+
+
+async def test_a_judge_that_drifts_by_its_anchor_set_stops_the_watch(watching: Watching) -> None:
+    """As ``ensemble rejudge --anchors`` finds it, on whatever set."""
+    async with watching() as served:
+        await ask(served, 2)
+        digest = served.service.settings.judges["longest"].digest
+        check = Check(
+            anchor_set="gold", judge="longest", digest=digest, cases=50, agreed=20.0, low=0.3, high=0.5, drift=True,
+            nano_usd=0,
+        )  # fmt: skip
+        await served.service.store.change(lambda db: note_check(db, check))
+        await ask(served)
+        report = served.service.watches["routed"].state()
+        assert (report.state, report.why) == ("judge_drift", "longest agrees with the anchors gold on 0.40 of 50 cases")
+        drawn = "SELECT count(*) FROM plans WHERE shadow <> '[]'"
+        before = select(served, drawn)
+        await ask(served, 2)
+        assert select(served, drawn) == before
+        await promote(served)
+        await ask(served, 2)
+        assert served.service.watches["routed"].state().state == "watched"
+
+
+async def test_what_was_spilled_is_not_in_the_log_yet(watching: Watching) -> None:
+    async with watching() as served:
+        unknown = RequestId("01a217bc-8321-77c6-9dc5-e3401b8bafe5")
+        assert await served.service.store.read(lambda db: found(db, unknown)) is None
 
 
 async def test_before_there_are_anchors_nothing_is_decided(watching: Watching) -> None:
