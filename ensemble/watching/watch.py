@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from ensemble.errors import StoreError
+from ensemble.fleet import permitted
 from ensemble.labelling.cashier import Stopped
 from ensemble.labelling.filling import Job
 from ensemble.means import finding_of
@@ -73,7 +74,8 @@ class Watch:
         if self._standing.state != "watched":
             return plan
         first = set(plan.stages[0].members)
-        rest = tuple(member for member in self._options.panel if member not in first)
+        panel = self._panel(request)
+        rest = tuple(member for member in panel if member not in first)
         drawn = _drawn(self._options.seed, request) < self._options.share
         if drawn and not self._purse.open:
             self.skipped += 1
@@ -85,7 +87,7 @@ class Watch:
         certain = {member for panel in panels for member in panel}
         chances = {
             member: plan.propensities.get(member, 1.0) if member in certain else self._options.share
-            for member in (*self._options.panel, *first)
+            for member in (*panel, *first)
         }
         shadow = rest if drawn else plan.shadow
         return replace(plan, shadow=shadow, propensities={**plan.propensities, **chances})
@@ -120,7 +122,7 @@ class Watch:
         held = await self._pipeline.store.read(partial(found, id_=id_))
         if held is None:
             return
-        panel = tuple(dict.fromkeys((*self._options.panel, answer.member)))
+        panel = tuple(dict.fromkeys((*self._panel(answer.request), answer.member)))
         # A member whose call goes on is not asked again; the label is then not complete.
         only = frozenset(panel) - frozenset(answer.late)
         plan = Plan(router=answer.plan.router, stages=(Stage(members=panel, judge=self._options.judge),))
@@ -165,6 +167,11 @@ class Watch:
                 await self._note(Seen(event="judge_drift", why=f"{why}; the router is suspected: {standing.suspicion}"))
             else:
                 await self._note(Seen(event="demoted", why=f"{standing.suspicion}; the judge agrees with {agreed}"))
+
+    def _panel(self, request: Request) -> tuple[str, ...]:
+        """Its members that may see ``request``."""
+        seen_by = permitted(self._pipeline.fleet, request)
+        return tuple(member for member in self._options.panel if member in seen_by)
 
     async def _note(self, seen: Seen) -> None:
         await self._pipeline.store.change(partial(note, about=self._about, seen=seen))

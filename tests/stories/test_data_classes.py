@@ -86,6 +86,15 @@ asked = "alpha"
 after = "far"
 judge = "longest"
 
+[routers.watched]
+use = "single"
+member = "alpha"
+
+[routers.watched.shadow]
+share = 1
+panel = ["alpha", "beta", "far"]
+judge = "longest"
+
 [routers.chosen]
 use = "llm"
 model = "far"
@@ -152,7 +161,16 @@ async def test_candidates_judges_shadows_and_routers_are_kept_from_it(
     assert bytes(abroad.received) == b""
 
 
-@pytest.mark.parametrize("router", ["both", "shadowed", "chosen", "meant"])
+async def test_a_watched_router_has_the_rest_of_its_panel_judged(served: Served, abroad: Abroad) -> None:
+    status, said, _ = await served.post(a_question(SECRET, model="watched", metadata={"data_class": "patients"}))
+    assert status == 200, said
+    record = await served.record(said["id"])
+    assert [(call["member"], call["failure"]) for call in record["calls"]] == [("alpha", None), ("beta", None)]
+    assert [sorted(label.best) for label in served.service.store.labels()] == [["beta"]]
+    assert bytes(abroad.received) == b""
+
+
+@pytest.mark.parametrize("router", ["both", "shadowed", "watched", "chosen", "meant"])
 async def test_what_is_public_reaches_it(served: Served, abroad: Abroad, router: str) -> None:
     """So the test above would see a byte if one were sent."""
     await served.post(a_question(SECRET, model=router, metadata={"data_class": "public"}))
