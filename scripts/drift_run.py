@@ -39,7 +39,7 @@ LOST = 0.8
 """Ability that it loses: it is then right on about one task in fourteen, instead of nine in ten."""
 NOISE = 0.8
 """How often the spoilt judge prefers the worse of two answers; before it is 0.05."""
-WITHIN = 100
+WITHIN = 150
 """Labels of the spoilt kind within which the router must be demoted; the README states it."""
 AT_ONCE = 8
 ROUTED = '[routers.routed]\nuse = "rules"\nsmall = "small"\nbalanced = "balanced"\nlarge = "large"\n'
@@ -62,7 +62,7 @@ class Options:
     alpha: float = 0.001
     anchors: int = 20
     before: int = 400
-    most: int = 1500
+    most: int = 2000
     spoilt: int = 3
     unchanged: int = 20
     requests: int = 1000
