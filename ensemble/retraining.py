@@ -21,6 +21,7 @@ from ensemble.training.table import Table
 from ensemble.training.train import CannotLearn, Order, build, members_of
 from judges.judge import JUDGES
 from judges.learning.folder import CANARY, beside, promote, read_manifest, roll_back
+from judges.learning.folder import retrain as again
 
 Decision = Literal["promoted", "canary", "kept", "canary_worse", "rolled_back", "canary_ended"]
 
@@ -100,6 +101,9 @@ async def retrain(task: Task) -> Outcome:
     if target.canary.exists():
         raise InvalidRequest(f"{target.canary} is being served: end it first, with --promote or --rollback")
     manifest = read_manifest(target.folder)
+    if manifest.get("kind") == "semantic":
+        # Its examples and vectors are the configuration's; the folder does not hold them.
+        raise InvalidRequest(f"{target.folder} holds a semantic router; train it by its own command: {again(manifest)}")
     if task.canary is not None and not _can_have_canary(target, manifest):
         raise InvalidRequest(
             f"--canary: {target.folder} is not the path of [routers.{target.name}] by itself, or judges read it too; "

@@ -11,7 +11,7 @@ from ensemble.fleet import Fleet
 from ensemble.money import Usd
 from ensemble.provider import Vectors
 from ensemble.types import Plan, Request
-from judges.registry import Name, Plugin, Registry
+from judges.registry import ModelName, Name, Plugin, Registry
 from judges.types import Model
 
 
@@ -29,7 +29,7 @@ class JudgeName(Name):
     kind = "judge"
 
 
-class EmbedderName(Name):
+class EmbedderName(ModelName):
     """Name of a member whose provider turns texts into vectors."""
 
     __slots__ = ()

@@ -1,5 +1,6 @@
 """Learn a router, or a scorer for a cascade, from labels, and write its folder."""
 
+import asyncio
 import json
 import shlex
 import sys
@@ -15,7 +16,8 @@ from ensemble.cli._safe import safe
 from ensemble.config import read
 
 if TYPE_CHECKING:
-    from ensemble.routers.semantic import Semantic
+    from ensemble.training.held import Held
+    from ensemble.training.semantic import Scheme
 
 KINDS = ("stack", "linear", "boosting", "knn", "semantic", "scorer")
 
@@ -61,13 +63,12 @@ def command(
 
     from ensemble.training.held import hold
     from ensemble.training.reading import examples_of, models_of
-    from ensemble.training.semantic import scheme_of
     from ensemble.training.train import CannotLearn, Order, train
     from judges.errors import InvalidOptions
 
     source = data or log_of(config, None)
     held = hold(examples_of(source, complete=False))
-    table = replace(held.table, texts=held.utterances()) if kind == "semantic" else held.table
+    held = held.spoken() if kind == "semantic" else held
     told = (
         ["ensemble", "train", *sys.argv[2:]] if sys.argv[1:2] == ["train"] else ["ensemble", "train", "--out", str(out)]
     )
@@ -77,8 +78,9 @@ def command(
     )  # fmt: skip
     try:
         if router is not None:
-            order = replace(order, scheme=scheme_of(_semantic(config, router)))
-        done = train(table, order)
+            scheme, held = _scheme(config, router, held)
+            order = replace(order, scheme=scheme)
+        done = train(held.table, order)
     except (CannotLearn, InvalidOptions) as error:
         raise click.ClickException(safe(str(error))) from error
     except OSError as error:
@@ -94,15 +96,24 @@ def command(
     click.echo(f"{out} is written, learned from {done.learned} requests.", err=True)
 
 
-def _semantic(config: Path, name: str) -> "Semantic":
-    """The semantic router ``name`` of the configuration, with domains of its own."""
+def _scheme(config: Path, name: str, held: "Held") -> "tuple[Scheme, Held]":
+    """How the semantic router ``name`` sees requests, and the labels that it can see."""
     from ensemble.config import load
+    from ensemble.embedding import embedded
     from ensemble.routers.semantic import Semantic
+    from ensemble.training.semantic import scheme_of
 
-    found = load(config).routers.get(name)
+    settings = load(config)
+    found = settings.routers.get(name)
     if not isinstance(found, Semantic) or not found.domains:
         raise click.UsageError(f'--router: there is no [routers.{name}] with use = "semantic" and domains in {config}')
-    return found
+    if found.embedder is None:
+        return scheme_of(found), held
+    scheme, kept, cost = asyncio.run(embedded(settings, found, held))
+    click.echo(f"Asking {found.embedder} for vectors cost {cost}, which is not in the log.", err=True)
+    if lost := len(held) - len(kept):
+        click.echo(f"{lost} requests are left out: their data class bars them from {found.embedder}.", err=True)
+    return scheme, kept
 
 
 def _digests(config: Path) -> dict[str, str | None]:

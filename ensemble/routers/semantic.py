@@ -183,11 +183,12 @@ class Semantic(Pinned):
             return await asyncio.to_thread(_nearest, held.domains, held.encoder, text)
         model = context.models.get(self.embedder)
         if not isinstance(model, Embedder):
-            told = f"embedder: {str(self.embedder)!r} cannot be asked here"
-            raise RouterError(f"{told} (`ensemble evaluate` asks models with --call alone)")
+            raise RouterError(f"embedder: {str(self.embedder)!r} cannot be asked here")
+        if self.embedder not in context.fleet:
+            return f"no embedding: {self.embedder} may not be asked of this request"
+        if held.taught and held.taught.manifest["embedding"].get("digest") != context.fleet[self.embedder].digest:
+            return "no embedding: the embedder changed since training; train again"
         try:
-            if held.taught and held.taught.manifest["embedding"].get("digest") != context.fleet[self.embedder].digest:
-                return "no embedding: the embedder changed since training; train again"
             async with asyncio.timeout(self.timeout_s):
                 domains = await self._known(model)
                 vectors = await model.embed([clipped(text)])

@@ -19,7 +19,9 @@ from ensemble.store.sqlite import open_reader
 from ensemble.types import Label
 from judges.types import CandidateId, Message, Prompt
 
-_REQUEST = "SELECT messages, options, tags, metadata, reference FROM requests WHERE id = ? AND content = 'kept'"
+_REQUEST = (
+    "SELECT messages, options, tags, metadata, reference, data_class FROM requests WHERE id = ? AND content = 'kept'"
+)
 _ANSWERS = "SELECT id, member, text FROM candidates WHERE request_id = ? ORDER BY member, sample, call_id"
 _JUDGING = """
 SELECT CASE WHEN count(nano_usd) = count(*) THEN coalesce(sum(nano_usd), 0) END FROM calls
@@ -52,6 +54,7 @@ class Example:
         people: members that most people find best, none where they find all bad; None where nobody told.
         judge_nano_usd: what all judging of the request cost; None where that is unknown.
         ballots: of the verdict that made the label, where a jury gave it.
+        data_class: of the request: where its texts may go.
     """
 
     label: Label
@@ -63,6 +66,7 @@ class Example:
     people: frozenset[str] | None = None
     judge_nano_usd: int | None = None
     ballots: tuple[Ballot, ...] = ()
+    data_class: str | None = None
 
     @property
     def messages(self) -> tuple[Message, ...]:
@@ -111,7 +115,7 @@ def _example(db: Database, label: Label, told: Words | None, verdict: str) -> Ex
     request = db.execute(_REQUEST, [label.request]).fetchone()
     if request is None:
         return None
-    messages, options, tags, metadata, reference = request
+    messages, options, tags, metadata, reference, data_class = request
     authors: dict[CandidateId, str] = {}
     answers: dict[str, str] = {}
     for id_, member, text in db.execute(_ANSWERS, [label.request]):
@@ -126,6 +130,7 @@ def _example(db: Database, label: Label, told: Words | None, verdict: str) -> Ex
         reference=None if reference is None else unbind(reference),
         answers=answers,
         people=None if heard is None else frozenset(authors[one] for one in heard.best),
+        data_class=None if data_class is None else unbind(data_class),
         judge_nano_usd=db.execute(_JUDGING, [label.request]).fetchone()[0],
         ballots=tuple(
             Ballot(

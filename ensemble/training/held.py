@@ -33,9 +33,11 @@ class Held:
     def __len__(self) -> int:
         return len(self.table)
 
-    def utterances(self) -> tuple[str, ...]:
-        """What the user said last in each request, as semantic routers read it."""
-        return tuple(utterance_of(example.label.messages) for example in self.examples)
+    def spoken(self) -> "Held":
+        """The requests as semantic routers read them: what the user said last is the text; without it, none."""
+        texts = tuple(utterance_of(example.label.messages) for example in self.examples)
+        said = replace(self, table=replace(self.table, texts=texts))
+        return said.take([row for row, text in enumerate(texts) if text.strip()])
 
     def take(self, rows: NDArray[Any] | Sequence[int]) -> "Held":
         """The given rows (a mask or indices), in that order."""

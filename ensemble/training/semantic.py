@@ -84,9 +84,8 @@ class _Ground:
 
 
 def sorted_(table: Table) -> Table:
-    """``table`` in an order of its own with what has no text left out: equal labels give an equal model."""
-    order = np.lexsort((np.array(table.ids), np.array(table.groups)))
-    return table.take([row for row in order if table.texts[row].strip()])
+    """``table`` in an order of its own, so that equal labels give an equal model."""
+    return table.take(np.lexsort((np.array(table.ids), np.array(table.groups))))
 
 
 def names_of(table: Table, scheme: Scheme) -> Sequence[str]:

@@ -7,6 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from ensemble.cli import main
+from ensemble.simulator import Simulator
+from tests.ensemble.cli.conftest import Run
 from tests.ensemble.training.lessons import a_lesson
 
 pytestmark = pytest.mark.timeout(120)
@@ -78,6 +80,29 @@ def test_a_semantic_router_from_labels(files: tuple[str, str, str], router: tupl
     assert len(manifest["digests"]["small"]) == 64
     measured = CliRunner().invoke(main, ["evaluate", out, "--config", config, "--data", data, "--json"])
     assert measured.exit_code == 0, measured.output
+
+
+def ask(config: str, simulator: Simulator, model: str) -> None:
+    """Give the router an embedder."""
+    embedder = f'[members.embed]\nprovider = "sim"\nmodel = "{model}"\nprice = {{ input = 0.02 }}\n'
+    written = CONFIG.replace("http://127.0.0.1:1/v1", simulator.base_url) + embedder
+    Path(config).write_text(written.replace('default = "large"', 'default = "large"\nembedder = "embed"'))
+
+
+async def test_what_an_embedder_cost_or_why_it_failed_is_told(
+    files: tuple[str, str, str], simulator: Simulator, run: Run
+) -> None:
+    config, data, out = files
+    order = ("train", "--config", config, "--data", data, "--out", out, "--kind", "semantic", "--router", "topics")
+    ask(config, simulator, "embed")
+    done = await run(*order)
+    assert done.exit_code == 0, done.output
+    assert "Asking embed for vectors cost $0.0000" in done.stderr
+    assert "which is not in the log" in done.stderr
+    ask(config, simulator, "gone")
+    failed = await run(*order)
+    assert failed.exit_code == 1
+    assert "embed makes no embeddings: rejected" in failed.output
 
 
 @pytest.mark.parametrize("name", ["all", "nobody"])

@@ -12,6 +12,7 @@ from aiohttp.test_utils import TestServer
 from ensemble.errors import ConfigError, RouterError
 from ensemble.router import ROUTERS, Context, Router
 from ensemble.simulator.script import status
+from judges.registry import ModelName
 from tests.ensemble.doubles import a_fleet, a_member, a_request
 from tests.ensemble.routers.static import a_static_model
 from tests.served import PARTS, SERVER, Served, serving
@@ -118,6 +119,20 @@ async def test_a_local_model_knows_words_that_no_example_holds(tmp_path: Path) -
     assert [members(one) for one in (money, code, far)] == [["alpha"], ["beta"], ["gamma"]]
 
 
+async def test_what_may_not_go_to_the_embedder_is_never_sent_there(tmp_path: Path) -> None:
+    near = '[providers.near]\nuse = "openai"\nbase_url = "{base_url}"\ndata = ["patients"]\n'
+    parts = (
+        near + PARTS.replace('provider = "sim"', 'provider = "near"') + EMBEDDER.replace("{", "{{").replace("}", "}}")
+    )
+    async with serving(tmp_path, topics('embedder = "embed"\n'), parts=parts) as served:
+        asked = {"model": "topics", "messages": [{"role": "user", "content": REFUND}]}
+        code, _, headers = await served.post({**asked, "metadata": {"data_class": "patients"}})
+        record = await served.record(headers["x-ensemble-request-id"])
+        sent = [one for one in served.simulator.served if one.model == "embed"]
+    assert (code, sent, members(record)) == (200, [], ["gamma"])
+    assert record["plan"]["reason"] == "no embedding: embed may not be asked of this request; default"
+
+
 async def test_a_turn_without_text_goes_to_the_default(tmp_path: Path) -> None:
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}
     async with serving(tmp_path, topics()) as served:
@@ -132,6 +147,12 @@ OPTIONS: dict[str, Any] = {
     "default": "gamma",
     "domains": {"billing": {"members": ["gone", "alpha"], "examples": ["Please refund my last payment"]}},
 }
+
+
+def test_an_embedder_is_a_model_that_is_asked() -> None:
+    """By this, `ensemble evaluate` refuses to measure the router without --call."""
+    router = ROUTERS.build({**OPTIONS, "embedder": "embed"})
+    assert ("embedder", "embed") in [(key, str(one)) for key, one in router.references() if isinstance(one, ModelName)]
 
 
 def loaded(**changes: Any) -> Router:

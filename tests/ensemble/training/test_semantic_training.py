@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ensemble.errors import ConfigError
+from ensemble.errors import ConfigError, InvalidRequest
+from ensemble.retraining import Target, Task, retrain
 from ensemble.router import ROUTERS, Context
 from ensemble.routers.semantic import Semantic
 from ensemble.training.semantic import NEVER, Scheme, fit_domains, scheme_of, sorted_
@@ -163,6 +164,15 @@ async def test_a_folder_for_another_purpose_is_refused_at_start(tmp_path: Path, 
     with pytest.raises(ConfigError, match=told):
         async with serving(tmp_path, f"[routers.topics]\n{tables.format(path=path)}\n{SERVER}"):
             pass
+
+
+async def test_retrain_leaves_the_folder_to_its_own_command(tmp_path: Path) -> None:
+    path = a_folder(tmp_path, command="ensemble train --kind semantic --router topics")
+    target = Target(name="topics", router=Semantic(path=path), folder=path)
+    async with serving(tmp_path, lines(path)) as served:
+        task = Task(settings=served.service.settings, target=target, data=tmp_path / "log.db")
+        with pytest.raises(InvalidRequest, match="ensemble train --kind semantic --router topics"):
+            await retrain(task)
 
 
 def test_a_changed_state_is_refused(tmp_path: Path) -> None:
