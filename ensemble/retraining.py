@@ -13,10 +13,13 @@ from ensemble.errors import ConfigError, InvalidRequest
 from ensemble.evaluating import planned_with, routers_of
 from ensemble.fleet import digest_of
 from ensemble.router import ROUTERS, JudgeName, Router
+from ensemble.routers._policy import Pinned
+from ensemble.routers.semantic import Semantic
 from ensemble.training.contest import Match, compare, contested, divide, names_of, price_of_quality, seen_by
 from ensemble.training.held import Held, hold
 from ensemble.training.reading import examples_of
 from ensemble.training.replay import Replayed, replay
+from ensemble.training.semantic import Scheme, scheme_of
 from ensemble.training.table import Table
 from ensemble.training.train import CannotLearn, Order, build, members_of
 from judges.judge import JUDGES
@@ -101,8 +104,7 @@ async def retrain(task: Task) -> Outcome:
     if target.canary.exists():
         raise InvalidRequest(f"{target.canary} is being served: end it first, with --promote or --rollback")
     manifest = read_manifest(target.folder)
-    if manifest.get("kind") == "semantic":
-        # Its examples and vectors are the configuration's; the folder does not hold them.
+    if manifest["kind"] == "semantic" and not _can_see_again(manifest):
         raise InvalidRequest(f"{target.folder} holds a semantic router; train it by its own command: {again(manifest)}")
     if task.canary is not None and not _can_have_canary(target, manifest):
         raise InvalidRequest(
@@ -110,6 +112,8 @@ async def retrain(task: Task) -> Outcome:
             "promote without one"
         )
     whole = await asyncio.to_thread(lambda: hold(examples_of(task.data, complete=False)))
+    if manifest["kind"] == "semantic":  # it reads the last turn of the user alone
+        whole = whole.spoken()
     learn, contest = await asyncio.to_thread(divide, whole, seen_by(manifest), manifest["members"], task.share)
     fresh = beside(target.folder, ".new")
     order = _order(task, manifest, learn, contest, fresh)
@@ -162,6 +166,11 @@ def go_back(target: Target) -> Outcome:
     return Outcome(decision="rolled_back")
 
 
+def _can_see_again(manifest: Mapping[str, Any]) -> bool:
+    """Whether a semantic folder tells whose domains it has, and its vectors are made here and not by an endpoint."""
+    return "router" in manifest and manifest["embedding"]["by"] in ("words", "model2vec")
+
+
 def _can_have_canary(target: Target, manifest: Mapping[str, Any]) -> bool:
     return getattr(target.router, "path", None) == target.folder and manifest.get("what") == "router"
 
@@ -177,6 +186,8 @@ def _order(task: Task, manifest: Mapping[str, Any], learn: Table, contest: Held,
     }
     if task.canary is not None:
         notes["canary"] = task.canary
+    if "router" in manifest:
+        notes["router"] = manifest["router"]
     return Order(
         out=out,
         kind=manifest["kind"],
@@ -186,17 +197,32 @@ def _order(task: Task, manifest: Mapping[str, Any], learn: Table, contest: Held,
         command=manifest["command"],
         seed=manifest["seed"],
         notes=notes,
+        scheme=_scheme(task.settings, manifest),
     )
+
+
+def _scheme(settings: Settings, manifest: Mapping[str, Any]) -> Scheme | None:
+    """Of a semantic router that was trained with the domains of a configured one: those, as they are now."""
+    name = manifest.get("router")
+    if name is None:
+        return None
+    found = settings.routers.get(name)
+    if not isinstance(found, Semantic) or not found.domains:
+        raise InvalidRequest(
+            f"it was trained with the domains of [routers.{name}], which is no semantic router any more"
+        )
+    return scheme_of(found)
 
 
 async def _match(task: Task, manifest: Mapping[str, Any], contest: Held, fresh: Path) -> Match:
     target = task.target
     old = await _replayed(task, contest, target.folder)
     new = await _replayed(task, contest, fresh)
-    reader = next((part for folder, part in readers(target.router) if folder == target.folder), target.router)
-    money = task.lambda_per_usd if task.lambda_per_usd is not None else getattr(reader, "lambda_per_usd", None)
+    money = task.lambda_per_usd
     if money is None:
-        money = price_of_quality(manifest, getattr(reader, "target_quality", 1.0), contest)
+        reading = (part for folder, part in readers(target.router) if folder == target.folder)
+        reader = next((part for part in reading if isinstance(part, Pinned)), None)
+        money = price_of_quality(reader, manifest, contest) if reader else 0.0
     return await asyncio.to_thread(compare, contest, old, new, money)
 
 

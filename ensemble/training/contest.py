@@ -7,16 +7,17 @@ from typing import Any
 import numpy as np
 
 from ensemble.money import NANO
-from ensemble.routers.cascade import threshold
+from ensemble.routers._policy import Pinned, Point
+from ensemble.routers.cascade import points_of
 from ensemble.training.accuracy import mean_costs, taken
 from ensemble.training.bootstrap import Interval, interval, mean
 from ensemble.training.evaluate import measurable
 from ensemble.training.held import Held
-from ensemble.training.policy import lambda_for
 from ensemble.training.replay import Replayed
 from ensemble.training.splits import by_time_or_group
 from ensemble.training.table import FloatArray, Table, hashed
 from ensemble.training.train import CannotLearn
+from judges.learning.folder import retrain
 
 LEAST = 30
 """Conversations below which two routers are not compared."""
@@ -119,22 +120,28 @@ def compare(held: Held, old: Replayed, new: Replayed, lambda_per_usd: float) -> 
     )
 
 
-def price_of_quality(manifest: Mapping[str, Any], target: float, held: Held) -> float:
-    """The quality that a US dollar is worth to whoever wants ``target``, read off what training measured.
+def price_of_quality(reader: Pinned, manifest: Mapping[str, Any], held: Held) -> float:
+    """The quality that a US dollar is worth by the policy of ``reader``, at the point that training measured.
 
-    For a router it is the lambda of that point of its frontier. For a scorer, the loss of quality that is accepted over
+    For a router it is the lambda of that point. For a cascade it is the loss of quality that is accepted there over
     what is saved for it: whoever gives up a hundredth for that has said what a dollar is worth.
+
+    Raises:
+        InvalidOptions: the policy fits no point.
     """
-    if points := manifest.get("frontier"):
-        return lambda_for(points, target)
-    points = manifest.get("thresholds")
-    if not isinstance(points, Sequence) or not points:
+    place, again = "the folder", retrain(manifest)
+    if "frontier" in manifest:
+        return reader.lambda_at([Point.read(one, "lambda") for one in manifest["frontier"]], place, again)
+    if reader.lambda_per_usd is not None:
+        return reader.lambda_per_usd
+    point = reader.pinned(points_of(manifest, place), place, again)
+    if point is None:
         return 0.0
-    score = threshold(manifest, target, "")
-    passed_on = next((float(one["passed_on"]) for one in points if one["score"] >= score), 1.0)
+    passed_on = next(one["passed_on"] for one in manifest["thresholds"] if float(one["score"]) == point.at)
+    kept = reader.target_quality if reader.max_cost is None else point.quality
     dear = held.table.members.index(str(manifest["members"][1]))
-    saved_usd = (1 - passed_on) * float(mean_costs(held.table)[dear]) / NANO
-    accepted = max(0.0, 1 - target) * float(held.table.quality[:, dear].mean())
+    saved_usd = (1 - float(passed_on)) * float(mean_costs(held.table)[dear]) / NANO
+    accepted = max(0.0, 1 - kept) * float(held.table.quality[:, dear].mean())
     return accepted / saved_usd if saved_usd > 0 else 0.0
 
 

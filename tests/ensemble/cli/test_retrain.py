@@ -162,6 +162,32 @@ async def test_a_scorer_is_retrained_with_the_judge_that_reads_it(config: Path, 
     assert model_in("scorer.previous") == old
 
 
+TOPICS = """
+[routers.topics]
+use = "semantic"
+default = "large"
+domains.greetings = { examples = ["Hello there, say hi to everybody"], members = "small" }
+domains.sums = { examples = ["Prove that 7 is prime", "compute 12 * 13"], members = "large" }
+
+[routers.cheap]
+use = "semantic"
+path = "topical"
+"""
+
+
+async def test_a_semantic_router_is_retrained_with_the_domains_that_it_was_trained_with(config: Path, run: Run) -> None:
+    await come(run, number=200, start=0, fails="at sums")
+    add(config, TOPICS.partition("[routers.cheap]")[0])
+    told = await run("train", "--out", "topical", "--kind", "semantic", "--router", "topics")
+    assert told.exit_code == 0, told.output
+    add(config, "[routers.cheap]" + TOPICS.partition("[routers.cheap]")[2])
+    await come(run, number=240, start=200, fails="always")
+    found = await retrained(run)
+    assert found["decision"] == "promoted"
+    assert set(manifest_of("topical")["domains"]) == {"greetings", "sums"}
+    assert manifest_of("topical")["router"] == "topics"
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [

@@ -3,6 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ensemble.router import ROUTERS
+from ensemble.routers._policy import Pinned
 from ensemble.training.contest import LEAST, compare, contested, divide, names_of, price_of_quality
 from ensemble.training.held import Held
 from ensemble.training.replay import Replayed
@@ -88,16 +90,40 @@ def test_without_prices_quality_alone_counts() -> None:
     assert compare(held, chose(held, 1), chose(held, 0), 1e6).lambda_per_usd == 0.0
 
 
-def test_what_a_dollar_is_worth_is_read_off_the_policy() -> None:
+def test_what_a_dollar_is_worth_is_read_off_the_policy_of_a_router() -> None:
     held = a_hold(60)
-    frontier = [{"lambda": lam, "quality": 1 - lam / 100, "error": 0.0, "cost": 0.5} for lam in (0.0, 1.0, 5.0)]
-    assert price_of_quality({"frontier": frontier}, 0.98, held) == 1.0
-    assert price_of_quality({}, 0.98, held) == 0.0
-    cheap, dear = held.table.members[:2]
+    frontier = [
+        {
+            "lambda": lam,
+            "quality": 1 - lam / 100,
+            "error": 0.0,
+            "mean": 0.9,
+            "nano_usd": 10 - lam,
+            "nano_usd_error": 0.0,
+        }
+        for lam in (0.0, 1.0, 5.0)
+    ]
+
+    def money(**policy: object) -> float:
+        router = ROUTERS.build({"use": "learned", "path": "r", **policy})
+        assert isinstance(router, Pinned)
+        return price_of_quality(router, {"frontier": frontier}, held)
+
+    assert money(target_quality=0.98) == 1.0
+    assert money(lambda_per_usd=7.0) == 7.0
+    assert money(max_cost="0.000000006") == 5.0
+
+
+def test_and_of_a_cascade_from_the_loss_that_is_accepted_for_what_is_saved() -> None:
+    held = a_hold(60)
+    names = held.table.members
     points = [
         {"score": 0.1, "quality": 0.9, "error": 0.0, "passed_on": 0.0},
         {"score": 0.5, "quality": 0.99, "error": 0.0, "passed_on": 0.25},
     ]
-    found = price_of_quality({"members": [cheap, dear], "thresholds": points}, 0.98, held)
+    tiers = [{"members": [names[0]]}, {"members": [names[1]]}]
+    cascade = ROUTERS.build({"use": "cascade", "tiers": tiers, "judge": "j", "path": "s", "target_quality": 0.98})
+    assert isinstance(cascade, Pinned)
+    found = price_of_quality(cascade, {"members": [*names[:2]], "thresholds": points}, held)
     usd = 0.75 * float(held.table.nano_usd[:, 1].mean()) / 1e9
     assert found == pytest.approx(0.02 * float(held.table.quality[:, 1].mean()) / usd)
