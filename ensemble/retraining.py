@@ -111,7 +111,7 @@ async def retrain(task: Task) -> Outcome:
             f"--canary: {target.folder} is not the path of [routers.{target.name}] by itself, or judges read it too; "
             "promote without one"
         )
-    whole = await asyncio.to_thread(lambda: hold(examples_of(task.data, complete=False)))
+    whole = await asyncio.to_thread(lambda: hold(examples_of(task.data, complete=False), digests=_digests(task)))
     if manifest["kind"] == "semantic":  # it reads the last turn of the user alone
         whole = whole.spoken()
     learn, contest = await asyncio.to_thread(divide, whole, seen_by(manifest), manifest["members"], task.share)
@@ -140,7 +140,7 @@ async def end_canary(task: Task) -> Outcome:
         raise InvalidRequest(f"there is no {target.canary} to promote")
     manifest = read_manifest(target.folder)
     seen = seen_by(manifest) | seen_by(read_manifest(target.canary))
-    whole = await asyncio.to_thread(lambda: hold(examples_of(task.data, complete=False)))
+    whole = await asyncio.to_thread(lambda: hold(examples_of(task.data, complete=False), digests=_digests(task)))
     try:
         contest = contested(whole.take(whole.unseen(seen)), manifest["members"])
     except CannotLearn:
@@ -192,7 +192,7 @@ def _order(task: Task, manifest: Mapping[str, Any], learn: Table, contest: Held,
         out=out,
         kind=manifest["kind"],
         members=tuple(name for name in chosen if name in known) or members_of(learn.only(known), Order(out=out)),
-        digests={name: digest_of(member) for name, member in task.settings.members.items()},
+        digests=_digests(task),
         source=str(task.data),
         command=manifest["command"],
         seed=manifest["seed"],
@@ -212,6 +212,11 @@ def _scheme(settings: Settings, manifest: Mapping[str, Any]) -> Scheme | None:
             f"it was trained with the domains of [routers.{name}], which is no semantic router any more"
         )
     return scheme_of(found)
+
+
+def _digests(task: Task) -> Mapping[str, str]:
+    """What members are now."""
+    return {name: digest_of(member) for name, member in task.settings.members.items()}
 
 
 async def _match(task: Task, manifest: Mapping[str, Any], contest: Held, fresh: Path) -> Match:

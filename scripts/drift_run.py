@@ -242,6 +242,8 @@ async def _spoilt_judge(options: Options, report: Report) -> None:
 
 async def _replaced(options: Options, report: Report) -> None:
     """Learns a router from the labels of a shadow, then puts another model in the place of the balanced member."""
+    import numpy as np
+
     from ensemble.fleet import digest_of
     from ensemble.training.held import hold
     from ensemble.training.reading import examples_of
@@ -260,8 +262,12 @@ async def _replaced(options: Options, report: Report) -> None:
     async with _serving(options, "replaced", 500, router=router, balanced="birch-balanced") as bench:
         await bench.ask(_tasks(501), options.before)
         answered = bench.count(served)
+        now = {str(name): digest_of(one) for name, one in bench.service.settings.members.items()}
         labels = bench.count(f"SELECT count(*) FROM calls WHERE member = 'balanced' AND {shadowed}")  # noqa: S608
     wrong = [f"it answered {answered} requests"] * bool(answered) + ["it was never asked"] * (not labels)
+    held = hold(examples_of(options.folder / "learn.db", complete=False), digests=now)
+    old = int((~np.isnan(held.table.only(("balanced",)).quality)).sum())
+    wrong += [f"{old} labels of the member before it count for it"] * bool(old)
     told = f"0 of {options.before} answers, {labels} shadow calls (before: {trusted} answers)"
     report.promise("a replaced member is explored, not trusted", wrong, told)
 

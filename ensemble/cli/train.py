@@ -67,14 +67,15 @@ def command(
     from judges.errors import InvalidOptions
 
     source = data or log_of(config, None)
-    held = hold(examples_of(source, complete=False))
+    digests = _digests(config)
+    held = hold(examples_of(source, complete=False), digests=digests)
     held = held.spoken() if kind == "semantic" else held
     notes = {"router": router} if kind == "semantic" else {}
     told = (
         ["ensemble", "train", *sys.argv[2:]] if sys.argv[1:2] == ["train"] else ["ensemble", "train", "--out", str(out)]
     )
     order = Order(
-        out=out, kind=kind, members=members, digests=_digests(config), models=models_of(source), source=str(source),
+        out=out, kind=kind, members=members, digests=digests, models=models_of(source), source=str(source),
         command=shlex.join(told), seed=seed, test=test, notes=notes,
     )  # fmt: skip
     try:

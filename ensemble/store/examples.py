@@ -22,7 +22,11 @@ from judges.types import CandidateId, Message, Prompt
 _REQUEST = (
     "SELECT messages, options, tags, metadata, reference, data_class FROM requests WHERE id = ? AND content = 'kept'"
 )
-_ANSWERS = "SELECT id, member, text FROM candidates WHERE request_id = ? ORDER BY member, sample, call_id"
+_ANSWERS = """
+SELECT c.id, c.member, c.text, k.member_digest FROM candidates c
+LEFT JOIN calls k ON k.request_id = c.request_id AND k.id = c.call_id
+WHERE c.request_id = ? ORDER BY c.member, c.sample, c.call_id
+"""
 _JUDGING = """
 SELECT CASE WHEN count(nano_usd) = count(*) THEN coalesce(sum(nano_usd), 0) END FROM calls
 WHERE request_id = ? AND purpose = 'judge'
@@ -51,6 +55,7 @@ class Example:
 
     Attributes:
         answers: the first answer of each member that gave one.
+        digests: what each of them was when it gave it (``Member.digest``), where that is known.
         people: members that most people find best, none where they find all bad; None where nobody told.
         judge_nano_usd: what all judging of the request cost; None where that is unknown.
         ballots: of the verdict that made the label, where a jury gave it.
@@ -63,6 +68,7 @@ class Example:
     metadata: Mapping[str, str] = field(default_factory=dict)
     reference: str | None = None
     answers: Mapping[str, str] = field(default_factory=dict)
+    digests: Mapping[str, str] = field(default_factory=dict)
     people: frozenset[str] | None = None
     judge_nano_usd: int | None = None
     ballots: tuple[Ballot, ...] = ()
@@ -118,9 +124,12 @@ def _example(db: Database, label: Label, told: Words | None, verdict: str) -> Ex
     messages, options, tags, metadata, reference, data_class = request
     authors: dict[CandidateId, str] = {}
     answers: dict[str, str] = {}
-    for id_, member, text in db.execute(_ANSWERS, [label.request]):
+    digests: dict[str, str] = {}
+    for id_, member, text, digest in db.execute(_ANSWERS, [label.request]):
         authors[id_] = unbind(member)
         answers.setdefault(authors[id_], unbind(text))
+        if digest is not None:
+            digests.setdefault(authors[id_], digest)
     heard = opinion(told, authors) if told else None
     return Example(
         label=label,
@@ -129,6 +138,7 @@ def _example(db: Database, label: Label, told: Words | None, verdict: str) -> Ex
         metadata=cast("dict[str, str]", loads(metadata)),
         reference=None if reference is None else unbind(reference),
         answers=answers,
+        digests=digests,
         people=None if heard is None else frozenset(authors[one] for one in heard.best),
         data_class=None if data_class is None else unbind(data_class),
         judge_nano_usd=db.execute(_JUDGING, [label.request]).fetchone()[0],

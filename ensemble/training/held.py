@@ -1,6 +1,6 @@
 """Labelled requests to measure routers on: the table, and what a router and a panel need beside it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -59,10 +59,19 @@ class Held:
         return np.array([trained_on.isdisjoint((id_, group, hashed(text))) for id_, group, text in rows], np.bool_)
 
 
-def hold(examples: Iterable[Example], *, members: Sequence[str] | None = None) -> Held:
-    """Examples as arrays, without those from which nothing can be learned (see ``from_labels``)."""
+def hold(
+    examples: Iterable[Example],
+    *,
+    members: Sequence[str] | None = None,
+    digests: Mapping[str, str | None] | None = None,
+) -> Held:
+    """Examples as arrays, without those from which nothing can be learned (see ``from_labels``).
+
+    With ``digests``, what members are now, an answer counts for none of them that a member gave when it was another
+    model, or had other options.
+    """
     kept = [one for one in examples if one.label.usable or one.label.kind == "all_bad"]
-    table = from_labels((one.label for one in kept), members=members)
+    table = _as_now(from_labels((one.label for one in kept), members=members), kept, digests or {})
     names, shape = table.members, (len(kept), len(table.members))
     drawn = [
         [one.label.propensities.get(name, 0.0) if one.label.propensities else np.nan for name in names] for one in kept
@@ -75,3 +84,20 @@ def hold(examples: Iterable[Example], *, members: Sequence[str] | None = None) -
         propensity=np.array(drawn, dtype=np.float64).reshape(shape),
         judge_nano_usd=np.array(judging, dtype=np.float64),
     )
+
+
+def _as_now(table: Table, examples: Sequence[Example], digests: Mapping[str, str | None]) -> Table:
+    """``table`` with what is known of a member that has changed since as unknown."""
+    rows = [[_changed(one.digests.get(name), digests.get(name)) for name in table.members] for one in examples]
+    changed = np.array(rows, np.bool_).reshape(table.quality.shape)
+    return replace(
+        table,
+        quality=np.where(changed, np.nan, table.quality),
+        nano_usd=np.where(changed, np.nan, table.nano_usd),
+        seconds=np.where(changed, np.nan, table.seconds),
+        best=table.best & ~changed,
+    )
+
+
+def _changed(then: str | None, now: str | None) -> bool:
+    return then is not None and now is not None and then != now
