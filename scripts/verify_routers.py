@@ -25,7 +25,9 @@ from judges.learning.model import sample
 from scripts._routing import BENCH, NANO, STRONG, WEAK, bench, nine, pooled, two, witnessed
 
 HOME = Path(__file__).resolve().parent.parent / "../shared/data/routing"
-AGREEING = ("mistralai/mixtral-8x7b-chat", "claude-instant-v1", "gpt-3.5-turbo-1106")
+AGREEING = 3
+CHEAP = 0.1
+"""Share of the best member's cost up to which a member is cheap."""
 Reader = Callable[[Path], Table]
 
 
@@ -170,13 +172,17 @@ def chosen(run: Run, name: str, table: Table, choice: IntArray) -> None:
 
 
 def agreement(run: Run) -> None:
-    """Three cheap models at once; where they do not agree, the best member of the training side is asked as well."""
+    """The three best cheap models at once; where they do not agree, the best member is asked as well.
+
+    Which members are cheap, and which are good, the training side says.
+    """
     reader: Reader = lambda place: bench(place, BENCH[:1])  # noqa: E731
     tables, qualities, costs = [], [], []
     for mine, held in run.sides(reader, reader):
-        best = metrics.best_single(mine)
-        cheap = [held.members.index(name) for name in AGREEING]
-        trusted = max(cheap, key=lambda one: mine.quality[:, one].mean())
+        quality, best = mine.quality.mean(axis=0), metrics.best_single(mine)
+        price = metrics.mean_costs(mine)
+        cheap = sorted(np.flatnonzero(price <= CHEAP * price[best]), key=lambda one: -quality[one])[:AGREEING]
+        trusted = cheap[0]
         said = [[final_answer(row[one] or "") for one in cheap] for row in held.outputs or ()]
         stands = np.array([None not in row and len(set(row)) == 1 for row in said])
         bill = held.nano_usd[:, cheap].sum(axis=1) + np.where(stands, 0, held.nano_usd[:, best])

@@ -10,7 +10,7 @@ from ensemble.training import parts
 from ensemble.training.borrow import borrowed
 from ensemble.training.splits import fold_of
 from ensemble.training.table import BoolArray, FloatArray, Table
-from judges.learning.model import Learned, Sample, State, embed, neighbours, sample, subjects, trees
+from judges.learning.model import READERS, Learned, Sample, State, embed, sample
 
 Kind = Literal["stack", "linear", "boosting", "knn", "answers"]
 PARTS: dict[Kind, tuple[str, ...]] = {
@@ -21,6 +21,8 @@ PARTS: dict[Kind, tuple[str, ...]] = {
     "answers": ("forest", "boosting"),
 }
 FOLDS = 3
+EQUAL = 500
+"""Requests up to which equal shares of the parts are believed as much as shares that fit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -47,9 +49,14 @@ class _Lesson:
     groups: Sequence[str]
     sparse: Any
     dense: FloatArray
-    directions: int
     seed: int
     domains: Sequence[str | None]
+    kinds: Sequence[str]
+
+    @property
+    def near(self) -> int:
+        """Columns of ``dense`` behind the figures: directions and likely subjects."""
+        return int(self.dense.shape[1] - self.asked.figures.shape[1])
 
     @property
     def mean(self) -> FloatArray:
@@ -98,16 +105,19 @@ def learn(
     """Learn targets (n, m) of which ``known`` (n, m) says how much each is to be believed."""
     state = dict(parts.terms(asked, groups, seed))
     sparse, dense = embed(state, asked.texts, asked.figures)
-    directions = state["directions"].shape[1]
     row = weights * np.maximum(known.mean(axis=1), 1e-3)
+    place = fold_of(groups, FOLDS, seed=seed)
+    kinds: Sequence[str] = ()
+    if "domains" in PARTS[kind] and len(parts.kinds_of(domains, 3 * parts.LEAST_REQUESTS)) > 1:
+        kinds = parts.kinds_of(domains)
+        state["subjects"], likely = parts.subjects(sparse, domains, row, place)
+        dense = np.hstack([dense, likely])
     lesson = _Lesson(
         asked=asked, targets=targets, known=known, weights=row, groups=groups, sparse=sparse, dense=dense,
-        directions=directions, seed=seed, domains=domains,
+        seed=seed, domains=domains, kinds=kinds,
     )  # fmt: skip
-    many = len({name for name in domains if name and list(domains).count(name) >= 3 * parts.LEAST_REQUESTS}) > 1
-    lacking = {name for name, there in (("knn", directions > 0), ("domains", many)) if not there}
+    lacking = {name for name, there in (("knn", lesson.near > 0), ("domains", kinds)) if not there}
     names = [name for name in PARTS[kind] if name not in lacking]
-    place = fold_of(groups, FOLDS, seed=seed)
     alpha, unseen = _unseen(lesson, names, place)
     mean = lesson.mean
     mixture = _mixture(unseen, lesson, mean)
@@ -130,11 +140,11 @@ def _parts(lesson: _Lesson, names: Sequence[str], rows: BoolArray, alpha: float)
         elif name == "boosting":
             found[name] = parts.boosting(lesson.dense[rows], targets, weights, lesson.seed)
         elif name == "domains":
-            subjects = [one for one, kept in zip(lesson.domains, rows, strict=True) if kept]
-            found[name] = parts.domains(lesson.sparse[rows], subjects, targets, weights)
+            own = [one for one, kept in zip(lesson.domains, rows, strict=True) if kept]
+            found[name] = parts.domains(own, lesson.kinds, targets, weights)
         else:
             mean = np.average(targets, axis=0, weights=weights)
-            found[name] = parts.knn(lesson.dense[rows], targets, lesson.directions, mean)
+            found[name] = parts.knn(lesson.dense[rows][:, -lesson.near :], targets, mean)
     return found
 
 
@@ -153,19 +163,13 @@ def _unseen(lesson: _Lesson, names: Sequence[str], place: Any) -> tuple[float, d
         others = [name for name in names if name != "linear"]
         fitted = _parts(lesson, others, rows, 0.0)
         for name in others:
-            unseen[name][held] = _said(fitted[name], name, lesson.sparse[held], lesson.dense[held])
+            unseen[name][held] = READERS[name](fitted[name], lesson.dense[held])
     weight = lesson.known * lesson.weights[:, None]
     error = {alpha: float((weight * (values - lesson.targets) ** 2).sum()) for alpha, values in tried.items()}
     alpha = min(error, key=lambda one: error[one])
     if "linear" in names:
         unseen["linear"] = tried[alpha]
     return alpha, unseen
-
-
-def _said(state: State, name: str, sparse: Any, dense: FloatArray) -> FloatArray:
-    if name == "domains":
-        return subjects(state, sparse)
-    return neighbours(state, dense) if name == "knn" else trees(state, dense)
 
 
 def _mixture(unseen: dict[str, FloatArray], lesson: _Lesson, mean: FloatArray) -> dict[str, float]:
@@ -186,7 +190,8 @@ def _mixture(unseen: dict[str, FloatArray], lesson: _Lesson, mean: FloatArray) -
 
     x = np.stack([seen(unseen[name]) for name in names], axis=1)
     y = seen(lesson.targets)
-    pull = np.sqrt(np.trace(x.T @ x) / len(names) + 1e-9)
+    # Equal shares weigh as much as the labels do up to EQUAL of them, less the more there are.
+    pull = np.sqrt(np.trace(x.T @ x) / len(names) * min(1.0, EQUAL / len(weight)) + 1e-9)
     x = np.vstack([x, pull * np.eye(len(names))])
     y = np.concatenate([y, np.full(len(names), pull / len(names))])
     shares, _ = nnls(x, y)

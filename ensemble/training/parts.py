@@ -1,12 +1,13 @@
 """Fitting the parts of a model: terms, the linear part, trees, neighbours. Blocks for seconds to minutes."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from ensemble.training.table import FloatArray
-from judges.learning.model import Sample, State, unit
+from ensemble.training.table import FloatArray, IntArray
+from judges.learning.model import Sample, State, sharpened, unit
 
 LEAST_REQUESTS = 5
 """A term that fewer requests (or conversations) hold is in no model: it could tell who asked."""
@@ -16,6 +17,8 @@ WORD = r"(?u)\b\w+\b"
 ALPHAS = (5.0, 15.0, 50.0)
 TREES = 120
 BOOSTED = 40
+SUBJECT_ALPHA = 2.0
+SHARPNESS = (4.0, 8.0, 16.0, 32.0)
 PRIOR = 5.0
 """Requests of a subject that weigh as much as what is known without it."""
 
@@ -133,19 +136,54 @@ def _flat(trees: Sequence[Any], members: int, scale: float, shares: Sequence[Flo
     }
 
 
-def knn(dense: FloatArray, targets: FloatArray, directions: int, mean: FloatArray) -> State:
-    """The requests themselves as directions, rounded; their texts are not kept."""
-    vectors = unit(dense[:, -directions:] if directions else dense).astype(np.float32)
-    return {"vectors": vectors, "quality": targets.astype(np.float64), "k": 60, "prior": 5.0, "mean": mean}
+def knn(near: FloatArray, targets: FloatArray, mean: FloatArray) -> State:
+    """The requests themselves as directions and likely subjects, rounded; their texts are not kept."""
+    return {"vectors": unit(near).astype(np.float32), "quality": targets.astype(np.float64), "k": 60, "prior": 5.0,
+            "mean": mean}  # fmt: skip
 
 
-def domains(sparse: Any, names: Sequence[str | None], targets: FloatArray, weights: FloatArray) -> State | None:
-    """Which subject a request is of, and how good each member is there, shrunk to its mean; None without subjects."""
-    kinds = sorted({name for name in names if name and sum(one == name for one in names) >= LEAST_REQUESTS})
+def subjects(
+    sparse: Any, names: Sequence[str | None], weights: FloatArray, place: IntArray
+) -> tuple[State, FloatArray]:
+    """Which subject a request is of, and how likely each is (n, k) for rows as if they had not been seen.
+
+    Subjects go by name; those of fewer than ``LEAST_REQUESTS`` requests count as none. ``place`` (n,) is the fold of
+    each row. Which sharpness turns scores into shares is chosen by the log-likelihood of the folds.
+
+    Raises:
+        ValueError: there are fewer than two subjects.
+    """
+    kinds = kinds_of(names)
     if len(kinds) < 2:
-        return None
-    member = np.array([[name == kind for kind in kinds] for name in names], dtype=np.float64)
+        raise ValueError("domains: fewer than two subjects have enough requests")
+    belongs = _belongs(names, kinds)
+    scores = np.tile(belongs.mean(axis=0), (len(names), 1))
+    for part in np.unique(place):
+        rows, held = place != part, place == part
+        if rows.any():
+            one = linear(sparse[rows], belongs[rows], weights[rows], SUBJECT_ALPHA)
+            scores[held] = sparse[held] @ one["weights"] + one["base"]
+    told = belongs.any(axis=1)
+
+    def loss(sharpness: float) -> float:
+        return -float(np.log((sharpened(scores[told], sharpness) * belongs[told]).sum(axis=1) + 1e-9).sum())
+
+    best = min(SHARPNESS, key=loss)
+    return {**linear(sparse, belongs, weights, SUBJECT_ALPHA), "sharpness": best}, sharpened(scores, best)
+
+
+def kinds_of(names: Sequence[str | None], least: int = LEAST_REQUESTS) -> Sequence[str]:
+    """Subjects of at least ``least`` requests, by name."""
+    return sorted(name for name, number in Counter(names).items() if name and number >= least)
+
+
+def domains(names: Sequence[str | None], kinds: Sequence[str], targets: FloatArray, weights: FloatArray) -> State:
+    """How good each member is on each of ``kinds`` (k, m), shrunk to its mean."""
     mean = np.average(targets, axis=0, weights=weights)
-    weighed = member * weights[:, None]
+    weighed = _belongs(names, kinds) * weights[:, None]
     shrunk = (weighed.T @ targets + PRIOR * mean) / (weighed.sum(axis=0)[:, None] + PRIOR)
-    return {**linear(sparse, member, weights, 2.0), "quality": shrunk}
+    return {"quality": shrunk}
+
+
+def _belongs(names: Sequence[str | None], kinds: Sequence[str]) -> FloatArray:
+    return np.array([[name == kind for kind in kinds] for name in names], dtype=np.float64)

@@ -4,7 +4,7 @@ Everything here is arrays, apart from the two vectorizers, so that reading a mod
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -91,22 +91,20 @@ class Learned:
         return found
 
     def _block(self, texts: Sequence[str], figures: "Floats") -> "dict[str, Floats]":
+        import numpy as np
+
         sparse, dense = embed(self.state, texts, figures)
         found: dict[str, Floats] = {}
         if "linear" in self.state:
             found["linear"] = sparse @ self.state["linear"]["weights"] + self.state["linear"]["base"]
-        if "domains" in self.state:
-            found["domains"] = subjects(self.state["domains"], sparse)
-        for name in ("forest", "boosting"):
-            if name in self.state:
-                found[name] = trees(self.state[name], dense)
-        if "knn" in self.state:
-            found["knn"] = neighbours(self.state["knn"], dense)
+        if "subjects" in self.state:
+            dense = np.hstack([dense, likely(self.state["subjects"], sparse)])
+        found |= {name: READERS[name](self.state[name], dense) for name in READERS if name in self.state}
         return found
 
 
 def embed(state: State, texts: Sequence[str], figures: "Floats") -> "tuple[Any, Floats]":
-    """Sparse terms with scaled figures, and the same condensed: figures as they are, then the main directions."""
+    """Sparse terms with scaled figures, and the same condensed: figures, then a unit vector of directions."""
     import numpy as np
     from scipy import sparse
 
@@ -114,8 +112,8 @@ def embed(state: State, texts: Sequence[str], figures: "Floats") -> "tuple[Any, 
     terms = [state[name].transform(texts) for name in ("words", "characters") if state[name] is not None]
     # 32 bits, as the weights are: a product of mixed widths would copy all of them for each request.
     whole = sparse.hstack([*terms, sparse.csr_matrix(0.1 * scaled)]).tocsr().astype(np.float32)
-    directions = state["directions"]
-    return whole, np.hstack([scaled, whole @ directions if directions.shape[1] else np.empty((len(texts), 0))])
+    axes = state["directions"]
+    return whole, np.hstack([scaled, unit(whole @ axes) if axes.shape[1] else np.empty((len(texts), 0))])
 
 
 def neighbours(state: State, dense: "Floats") -> "Floats":
@@ -133,13 +131,25 @@ def neighbours(state: State, dense: "Floats") -> "Floats":
     return found
 
 
-def subjects(state: State, sparse: Any) -> "Floats":
-    """Quality by subject, weighed by how likely the request is of it."""
+def by_subject(state: State, dense: "Floats") -> "Floats":
+    """Quality by subject, weighed by how likely the request is of it; the likely subjects are the last columns."""
+    quality: Floats = state["quality"]
+    found: Floats = dense[:, -len(quality) :] @ quality
+    return found
+
+
+def likely(state: State, sparse: Any) -> "Floats":
+    """How likely a request is of each subject (n, k)."""
+    return sharpened(sparse @ state["weights"] + state["base"], state["sharpness"])
+
+
+def sharpened(scores: "Floats", sharpness: float) -> "Floats":
+    """Scores around 0 and 1 (n, k) as shares that sum to 1."""
     import numpy as np
 
-    odds = np.exp(8.0 * np.clip(sparse @ state["weights"] + state["base"], -1, 2))
-    found: Floats = (odds / odds.sum(axis=1, keepdims=True)) @ state["quality"]
-    return found
+    odds: Floats = np.exp(sharpness * np.clip(scores, -1.0, 2.0))
+    shares: Floats = odds / odds.sum(axis=1, keepdims=True)
+    return shares
 
 
 def unit(vectors: "Floats") -> "Floats":
@@ -164,12 +174,22 @@ def trees(state: State, dense: "Floats") -> "Floats":
     return found
 
 
+READERS: "Mapping[str, Callable[[State, Floats], Floats]]" = {
+    "domains": by_subject,
+    "forest": trees,
+    "boosting": trees,
+    "knn": neighbours,
+}
+"""What reads the condensed form, by part."""
+
+
 def _check(state: State) -> None:
     """Refuse what would read outside an array, or never end."""
     import numpy as np
 
     members = len(state["mean"])
-    width = len(state["centre"]) + state["directions"].shape[1]
+    kinds = state["subjects"]["weights"].shape[1] if "subjects" in state else 0
+    width = len(state["centre"]) + state["directions"].shape[1] + kinds
     if members < 1 or len(state["centre"]) not in (WIDTH, PAIR) or not set(state["weights"]) <= set(state):
         raise ValueError("figures or parts do not fit this version")
     for name in ("forest", "boosting"):
@@ -182,6 +202,8 @@ def _check(state: State) -> None:
             raise ValueError(f"{name} points outside itself")
         if held["value"].shape != (nodes, members) or held["below"].shape != (nodes, 2):
             raise ValueError(f"{name} has a wrong shape")
+    if "domains" in state and state["domains"]["quality"].shape != (kinds, members):
+        raise ValueError("domains has a wrong shape")
     if "knn" in state and not np.isfinite(state["knn"]["vectors"]).all():
         raise ValueError("knn holds what is no number")
     if not all(math.isfinite(float(weight)) for weight in state["weights"].values()):
