@@ -10,7 +10,7 @@ from ensemble.training import parts
 from ensemble.training.borrow import borrowed
 from ensemble.training.splits import fold_of
 from ensemble.training.table import BoolArray, FloatArray, Table
-from judges.learning.model import READERS, Learned, Sample, State, embed, sample
+from judges.learning.model import LAYOUT, READERS, Learned, Sample, State, embed, sample
 
 Kind = Literal["stack", "linear", "boosting", "knn", "answers"]
 PARTS: dict[Kind, tuple[str, ...]] = {
@@ -125,7 +125,7 @@ def learn(
     slope = _slope(mixed - mean, targets - mean, known * weights[:, None])
     everything = np.ones(len(groups), np.bool_)
     state |= _parts(lesson, names, everything, alpha)
-    state |= {"mean": mean, "weights": mixture, "slope": slope}
+    state |= {"layout": LAYOUT, "mean": mean, "weights": mixture, "slope": slope}
     return Fitted(state=state, unseen=np.clip(mean + slope * (mixed - mean), 0, 1))
 
 

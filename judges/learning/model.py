@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 State = Mapping[str, Any]
 """What a model is made of, by name: arrays, numbers, texts and vectorizers."""
+LAYOUT = 2
+"""How ``embed`` condenses a text: trees and neighbours of another layout would read columns as what they are not."""
 _ROWS = 256
 """Rows at once, which bounds what neighbours and trees take of memory."""
 
@@ -190,6 +192,8 @@ def _check(state: State) -> None:
     members = len(state["mean"])
     kinds = state["subjects"]["weights"].shape[1] if "subjects" in state else 0
     width = len(state["centre"]) + state["directions"].shape[1] + kinds
+    if state.get("layout") != LAYOUT:
+        raise ValueError(f"its condensed texts are of layout {state.get('layout', 1)}, here they are of {LAYOUT}")
     if members < 1 or len(state["centre"]) not in (WIDTH, PAIR) or not set(state["weights"]) <= set(state):
         raise ValueError("figures or parts do not fit this version")
     for name in ("forest", "boosting"):

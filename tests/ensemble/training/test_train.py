@@ -9,10 +9,11 @@ import pytest
 
 from ensemble.training.borrow import borrowed
 from ensemble.training.fit import Kind, fit
+from ensemble.training.scorer import fit_scorer
 from ensemble.training.train import CannotLearn, Order, train
 from judges.errors import InvalidOptions
 from judges.learning.folder import read
-from judges.learning.model import sample
+from judges.learning.model import Learned, sample
 from tests.ensemble.training.lessons import RARE, a_lesson
 
 pytestmark = pytest.mark.timeout(120)
@@ -142,3 +143,36 @@ def test_a_witness_fills_what_a_member_did_not_answer() -> None:
     targets, known = borrowed(quality, 1)
     assert np.abs(targets[200:, 0] - (1.0 - hard[200:])).max() < 0.1
     assert known.min() == 1
+
+
+def test_the_subject_tells_who_is_better_where_no_single_word_does() -> None:
+    random = np.random.default_rng(0)
+    law = random.random(200) < 0.5
+    words = np.where(law[:, None], *(np.array([f"{kind}{k}" for k in range(30)]) for kind in ("court", "atom")))
+    texts = tuple(" ".join(random.choice(row, 4, replace=False)) for row in words)
+    domains = tuple(
+        None if row < 10 else "rare" if row < 13 else "law" if law[row] else "physics" for row in range(200)
+    )
+    quality = np.stack([law, ~law], axis=1).astype(np.float64)
+    table = replace(a_lesson(200), texts=texts, domains=domains, quality=quality)
+    model = fit(table, ("small", "large")).model
+    assert model.state["domains"]["quality"].shape == (2, 2)
+    first, second = model.parts(sample(["court1 court7 court9", "atom1 atom7 atom9"]))["domains"]
+    assert first[0] > first[1] + 0.5
+    assert second[1] > second[0] + 0.5
+    for lost, told in (("subjects", "forest|domains"), ("layout", "layout 1, here they are of 2")):
+        with pytest.raises(InvalidOptions, match=f"({told}).*train it again"):
+            Learned({name: part for name, part in model.state.items() if name != lost})
+
+
+def test_of_bad_answers_those_that_the_dear_member_betters_are_passed_on_first() -> None:
+    kinds = [("right", 1.0, 0.0), ("fine", 1.0, 1.0), ("hopeless", 0.0, 0.0), ("bettered", 0.0, 1.0)]
+    rows = [kinds[row % 4] for row in range(240)]
+    table = replace(
+        a_lesson(),
+        quality=np.array([[cheap, dear] for _, cheap, dear in rows]),
+        outputs=tuple((f"an answer that is {word}", "another") for word, _, _ in rows),
+    )
+    model = fit_scorer(table, "small", "large").model
+    scores = model.predict(sample(["Say hi"] * 4, [f"an answer that is {word}" for word, _, _ in kinds]))[:, 0]
+    assert np.all(np.diff(scores) < -0.1)
