@@ -36,7 +36,7 @@ from ensemble.sticking import kept_to
 from ensemble.store import Store
 from ensemble.types import Answer, Call, Plan, Record, Request, Stage, Status
 from judges.judge import Judge
-from judges.screen import screen
+from judges.screen import screened
 from judges.types import CandidateId
 
 log = logging.getLogger(__name__)
@@ -200,8 +200,8 @@ class Pipeline:
         if not candidates:
             return None
         if stage.judge is None:
-            contenders = screen(case_of(run.request, fanned.done, self.fleet)).contenders.candidates
-            chosen, fallback = first_in_order(contenders, run.authors, plan, index), None
+            looked = await screened(case_of(run.request, fanned.done, self.fleet))
+            chosen, fallback = first_in_order(looked.contenders.candidates, run.authors, plan, index), None
         else:
             ruling = await rule(
                 run.request,

@@ -18,7 +18,7 @@ from ensemble.store.content import dumps, messages_json
 from ensemble.store.rows import prompt_hash
 from ensemble.types import Call, Fallback, Plan, Purpose, Request, Ruling, VerdictId
 from judges.judge import Judge
-from judges.screen import screen
+from judges.screen import screened
 from judges.shrinkage import shrink
 from judges.types import Candidate, CandidateId, Case, Message, Model, OpaquePart, Prompt, Verdict
 from judges.usage import total
@@ -119,7 +119,7 @@ async def rule(
     clock = asyncio.get_running_loop().time
     begin, started = clock(), datetime.now(UTC)
     case = case_of(request, calls, bench.fleet)
-    screened = screen(case)
+    looked = await screened(case)
     authors = {call.candidate: call.member for call in calls if call.candidate is not None}
     asked = set[str]()
 
@@ -130,9 +130,9 @@ async def rule(
 
     aim = Aim(purpose="judge", seat=bench.name, stage=stage)
     consulted = models(heard) if models else Models(bench.fleet, request, aim, heard, until)
-    verdict = marked(await _verdict(bench, screened.contenders, consulted, until), case, bench.fleet, asked)
-    verdict = await _shrunk(verdict, screened.contenders, bench, authors)
-    chosen, fallback = _choose(verdict, screened.contenders, authors, plan, stage)
+    verdict = marked(await _verdict(bench, looked.contenders, consulted, until), case, bench.fleet, asked)
+    verdict = await _shrunk(verdict, looked.contenders, bench, authors)
+    chosen, fallback = _choose(verdict, looked.contenders, authors, plan, stage)
     panel = len(tuple(plan.stages[stage].seats())) + len(plan.shadow)
     judged = {authors[candidate.id] for candidate in case.candidates}
     good = sum(call.good for call in calls)
@@ -146,7 +146,7 @@ async def rule(
         started_at=started,
         total_s=clock() - begin,
         fallback=fallback,
-        set_aside=screened.set_aside,
+        set_aside=looked.set_aside,
         complete=len(case.candidates) == panel,
         case_key=case_key(case),
         panel=tuple(candidate.id for candidate in case.candidates),

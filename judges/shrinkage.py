@@ -12,8 +12,9 @@ from dataclasses import replace
 from itertools import combinations
 
 from judges.aggregate._around import strengths_around
-from judges.types import Candidate, CandidateId, Case, Verdict
+from judges.types import CandidateId, Case, Verdict
 from judges.usage import NOTHING
+from judges.values import what_it_says
 
 ACCURACY = 0.75
 """How often a judge that was never calibrated is taken to prefer the better of two candidates: what single judge
@@ -142,16 +143,11 @@ def _by_rank(worth: Mapping[CandidateId, float]) -> Iterator[tuple[Pair, float]]
 
 def _with_twins(quality: Mapping[CandidateId, float], case: Case) -> dict[CandidateId, float]:
     """Candidates that say the same are equally good, whoever said it."""
-    said: dict[tuple[object, ...], list[CandidateId]] = {}
+    said: dict[str, list[CandidateId]] = {}
     for one in case.candidates:
         if one.id in quality:
-            said.setdefault(_what(one), []).append(one.id)
+            said.setdefault(what_it_says(one.completion), []).append(one.id)
     return {one: max(quality[twin] for twin in twins) for twins in said.values() for one in twins}
-
-
-def _what(candidate: Candidate) -> tuple[object, ...]:
-    calls = candidate.completion.tool_calls
-    return candidate.completion.text, *((call.name, call.arguments) for call in calls)
 
 
 def _weighed(

@@ -150,12 +150,16 @@ class ChatRequest(Wire):
     stream_options: Annotated[
         StreamOptions | None, Honoured("`include_usage`; `include_obfuscation` is refused by name")
     ] = None
-    tools: Annotated[tuple[Tool, ...] | None, Honoured("functions; custom tools are refused by name")] = None
+    tools: Annotated[
+        tuple[Tool, ...] | None, Honoured("functions, whose calls must fit; custom tools are refused by name")
+    ] = None
     tool_choice: Annotated[ToolChoice | None, Honoured("of `allowed_tools`, only these are offered to the members")] = (
         None
     )
     parallel_tool_calls: Annotated[StrictBool | None, _SENT_ON] = None
-    response_format: Annotated[Format | None, Honoured("`json_schema`, `json_object`")] = None
+    response_format: Annotated[Format | None, Honoured("a candidate that does not fit loses before it is judged")] = (
+        None
+    )
     max_tokens: Annotated[int | None, Field(ge=1, le=MOST_INTEGER), Mapped("the same as `max_completion_tokens`")] = (
         None
     )

@@ -17,7 +17,7 @@ from ensemble.ruling import Models, verdict_of
 from ensemble.types import Call, Request, RequestId
 from judges.agreement import Estimate, Mean, Rate, Tally, cohen, krippendorff
 from judges.judge import Judge
-from judges.screen import screen
+from judges.screen import screened
 from judges.types import Prompt, Verdict
 
 RATES = ("accuracy", "right_longer", "right_shorter", "consistency", "flips", "first", "longer", "null")
@@ -109,7 +109,7 @@ async def _find(name: str, judges: Sequence[Judge], labelled: Labelled, fleet: F
     )
     calls: list[Call] = []
     models = Models(fleet, request, Aim(purpose="judge", seat=name, stage=0), calls.append, until)
-    case = screen(labelled.case).contenders
+    case = (await screened(labelled.case)).contenders
     verdicts = tuple([await verdict_of(judge, case, models, until) for judge in judges])
     return Found(labelled=labelled, verdicts=verdicts, calls=tuple(calls))
 

@@ -3,6 +3,9 @@
 import re
 from fractions import Fraction
 
+from judges.types import Completion
+from judges.values import value_of
+
 _NUMBER = r"[-+−]?\$?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:\s?/\s?\d+)?%?"
 _ANY_NUMBER = re.compile(rf"(?<![\w.,/]){_NUMBER}(?![\w/])")
 _WHOLE_NUMBER = re.compile(rf"{_NUMBER}(?:\s?[A-Za-z°€£]+\.?){{0,3}}")
@@ -39,6 +42,11 @@ def final_answer(text: str, question: str = "") -> str | None:
         short = normal(text)
         return number or short if short is None or short.startswith("text ") else short
     return number
+
+
+def answer_of(said: Completion, question: str = "") -> str | None:
+    """What ``said`` comes to: the value of its tool calls or its JSON, else the final answer of its text."""
+    return value_of(said) or final_answer(said.text, question)
 
 
 def normal(answer: str) -> str | None:

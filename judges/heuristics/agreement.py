@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 
-from judges.heuristics._answers import final_answer
+from judges.heuristics._answers import answer_of
 from judges.heuristics._found import silent
 from judges.judge import JUDGES, Judge
 from judges.types import Case, Model, Verdict
@@ -14,8 +14,9 @@ from judges.usage import NOTHING
 class Agreement(Judge):
     """Score each answer by the share of the other candidates that end in the same one: an exit for cascades.
 
-    Made for two or three cheap members asked at once, in a stage whose ``accept_score`` is 1 where all must agree. An
-    answer that cannot be told agrees with nobody; a lone candidate has nobody to agree with and scores 0.
+    Made for two or three cheap members asked at once, in a stage whose ``accept_score`` is 1 where all must agree. Tool
+    calls and JSON are compared by value. An answer that cannot be told agrees with nobody; a lone candidate has nobody
+    to agree with and scores 0.
     """
 
     @property
@@ -26,7 +27,7 @@ class Agreement(Judge):
         if not case.candidates:
             return silent(self, "there is no answer to compare")
         question = case.messages[-1].text if case.messages else ""
-        said = {one.id: final_answer(one.completion.text, question) for one in case.candidates}
+        said = {one.id: answer_of(one.completion, question) for one in case.candidates}
         count = Counter(said.values())
         others = max(1, len(said) - 1)
         scores = {one: (count[answer] - 1) / others if answer is not None else 0.0 for one, answer in said.items()}

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
-from judges.heuristics._answers import equal, final_answer, normal
+from judges.heuristics._answers import answer_of, equal, normal
 from judges.heuristics._found import found, silent, without
 from judges.judge import JUDGES, Judge
-from judges.types import CandidateId, Case, Model, Verdict
+from judges.types import CandidateId, Case, Completion, Model, Verdict
 
 _ASKED_FOR_A_NUMBER = "How many?"
 
@@ -16,11 +16,11 @@ _ASKED_FOR_A_NUMBER = "How many?"
 class Answer(Judge):
     """Prefer the final answer that the case's ``reference`` gives, else the one most comparable candidates reached.
 
-    Equal answers in any spelling count together, numbers within ``tolerance``. With a reference, candidates that give
-    another answer lose to those that give it, and one whose answer cannot be told stays in; silent where none is right
-    or none is wrong. Without one, all comparable candidates that gave the winning answer win (self-consistency, Wang et
-    al. 2022), so agreement of several is a ``tie`` among them; silent where fewer than two agree or two answers lead
-    alike.
+    Equal answers in any spelling count together, tool calls and JSON by value, numbers within ``tolerance``. With a
+    reference, candidates that give another answer lose to those that give it, and one whose answer cannot be told stays
+    in; silent where none is right or none is wrong. Without one, all comparable candidates that gave the winning answer
+    win (self-consistency, Wang et al. 2022), so agreement of several is a ``tie`` among them; silent where fewer than
+    two agree or two answers lead alike.
     """
 
     tolerance: float = Field(default=1e-9, ge=0.0, lt=1.0)
@@ -47,11 +47,11 @@ class Answer(Judge):
         return first >= 2 and first > second + outstanding
 
     def _against(self, case: Case, reference: str) -> Verdict:
-        known = final_answer(reference) or normal(reference)
+        known = answer_of(Completion(text=reference, finish_reason="stop")) or normal(reference)
         if known is None:
             return silent(self, "no answer can be read from the reference")
         question = _ASKED_FOR_A_NUMBER if known.startswith("number ") else _question(case)
-        given = {one.id: final_answer(one.completion.text, question) for one in case.candidates}
+        given = {one.id: answer_of(one.completion, question) for one in case.candidates}
         right = {one for one, said in given.items() if said is not None and equal(said, known, self.tolerance)}
         if not right:
             return silent(self, f"no candidate gave the known answer {known.partition(' ')[2]!r}")
@@ -77,9 +77,7 @@ def _question(case: Case) -> str:
 
 def _answers(case: Case) -> dict[CandidateId, str]:
     question = _question(case)
-    given = {
-        one.id: final_answer(one.completion.text, question) for one in case.candidates if one.id in case.comparable
-    }
+    given = {one.id: answer_of(one.completion, question) for one in case.candidates if one.id in case.comparable}
     return {one: answer for one, answer in given.items() if answer is not None}
 
 

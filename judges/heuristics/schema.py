@@ -7,8 +7,8 @@ from pydantic import field_validator
 
 from judges.errors import InvalidOptions
 from judges.heuristics._found import failed, silent, without
-from judges.heuristics._schemas import Checker, Unusable, json_object
 from judges.judge import JUDGES, Judge
+from judges.schemas import Checker, Unusable, json_object
 from judges.types import Case, Model, Verdict
 
 

@@ -11,6 +11,7 @@ from judges.brackets import Match, Side, draw, knockout, round_robin
 from judges.llm._render import LABELS, written
 from judges.types import Candidate, CandidateId, Case, Outcome, Preference, Verdict
 from judges.usage import NOTHING
+from judges.values import what_it_says
 
 Kind = Literal["knockout", "round_robin"]
 Marks = Mapping[CandidateId, bool]
@@ -31,7 +32,7 @@ class Field:
 
     @property
     def ties(self) -> tuple[Preference, ...]:
-        """Equal texts are ties by definition: recorded as such, asked of nobody."""
+        """Equal texts, and equal values of data, are ties by definition: recorded as such, asked of nobody."""
         return tuple(
             Preference(shown=(one, twin), outcome="tie") for one, others in self.twins.items() for twin in others
         )
@@ -59,12 +60,12 @@ class Field:
 def field_of(case: Case) -> Field:
     """The candidates of ``case`` as they enter a tournament."""
     said: dict[str, list[Candidate]] = {}
-    for one in sorted(case.candidates, key=lambda one: one.id):
-        said.setdefault(written(one.completion), []).append(one)
-    drawn = sorted(said, key=lambda text: draw(case.seed, "bracket", text))
+    for one in sorted(case.candidates, key=lambda one: (written(one.completion), one.id)):
+        said.setdefault(what_it_says(one.completion), []).append(one)
+    drawn = sorted(said.values(), key=lambda same: draw(case.seed, "bracket", written(same[0].completion)))
     return Field(
-        entrants=tuple(said[text][0] for text in drawn),
-        twins={said[text][0].id: tuple(one.id for one in said[text][1:]) for text in drawn if len(said[text]) > 1},
+        entrants=tuple(same[0] for same in drawn),
+        twins={same[0].id: tuple(one.id for one in same[1:]) for same in drawn if len(same) > 1},
     )
 
 

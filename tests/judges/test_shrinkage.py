@@ -114,8 +114,9 @@ def test_who_was_kept_from_the_judge_by_a_check_does_not_come_back() -> None:
     assert "c2" not in shrink(staged, case).winners
 
 
-def test_candidates_that_say_the_same_stay_tied() -> None:
-    case = with_priors(a_case("same", "same", "other"), 0.2, 0.8, 0.5)
+@pytest.mark.parametrize(("one", "twin"), [("same", "same"), ('{"a": 1, "b": 2}', '{"b":2.0,"a":1}')])
+def test_candidates_that_say_the_same_stay_tied(one: str, twin: str) -> None:
+    case = with_priors(a_case(one, twin, "other"), 0.2, 0.8, 0.5)
     judged = replace(preferring((0, 2), winner=0), outcome="tie", winners=(CandidateId("c0"), CandidateId("c1")))
     tie = Preference(shown=(CandidateId("c0"), CandidateId("c1")), outcome="tie")
     judged = replace(judged, preferences=(*judged.preferences, tie))

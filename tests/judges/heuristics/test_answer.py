@@ -48,6 +48,18 @@ def test_equal_answers_are_equal_in_any_spelling(texts: tuple[str, ...], questio
 
 
 @pytest.mark.parametrize(
+    ("crowd", "reference"),
+    [
+        (('{"x": 1, "y": [2]}', '{"y":[2.0],"x":1}', '{"x": 3}'), None),
+        (('{"x": 1, "y": [2]}', '{"y":[2.0],"x":1}', '{"x": 3}'), '{"y": [2], "x": 1}'),
+    ],
+)
+async def test_json_counts_by_value(crowd: tuple[str, ...], reference: str | None) -> None:
+    verdict = await Answer().judge(replace(a_case(*crowd), reference=reference), {})
+    assert verdict.winners == ("c0", "c1")
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "",

@@ -3,7 +3,8 @@ from hypothesis import strategies as st
 
 from judges.heuristics.consensus import Consensus
 from judges.heuristics.longest import Longest
-from judges.testing import a_case, check_judge
+from judges.testing import a_candidate, a_case, check_judge
+from judges.types import Candidate, ToolCall
 
 CROWD = ("The cat sat on the mat.", "The cat sat on a mat.", "The cat sat on the mat!", "Buy gold now")
 
@@ -18,6 +19,21 @@ async def test_fewer_than_three_comparable_say_nothing() -> None:
     assert (await Consensus().judge(a_case("one", "one"), {})).outcome == "abstained"
     assert (await Consensus().judge(a_case(*CROWD, comparable=False), {})).outcome == "abstained"
     assert (await Consensus().judge(a_case("x", "x", "", " "), {})).outcome == "abstained"
+
+
+def calling(id: str, arguments: str) -> Candidate:
+    return a_candidate("", id=id, tool_calls=(ToolCall(id=id, name="weather", arguments=arguments),))
+
+
+async def test_tool_calls_and_json_count_by_value() -> None:
+    calls = a_case(
+        calling("a", '{"city": "Oslo", "days": 1}'),
+        calling("b", '{"days":1.0,"city":"Oslo"}'),
+        calling("c", '{"city": "Oslo", "days": 1, "units": "miles per hour"}'),
+    )
+    assert (await Consensus().judge(calls, {})).winners == ("a", "b")
+    texts = a_case('{"x": 1, "y": [2]}', '{ "y" : [ 2.0 ], "x" : 1 }', '{"x": 1, "y": [3]}')
+    assert (await Consensus().judge(texts, {})).winners == ("c0", "c1")
 
 
 async def test_consensus_keeps_the_laws() -> None:

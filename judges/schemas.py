@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import NoReturn
 
 import jsonschema_rs
@@ -9,8 +10,24 @@ import jsonschema_rs
 _NAMED = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
 _DATA = frozenset({"const", "enum", "default", "example", "examples"})
 _REFS = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
-_MOST_STEPS = 100_000_000  # schema nodes x JSON values; measured: about 40 million a second
-_MOST_PATTERNS = 200  # compiling one that is refused for its size takes some 4 ms
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much a check may take.
+
+    Attributes:
+        steps: schema nodes times JSON values; measured: about 40 million a second.
+        patterns: regular expressions; compiling one that is refused for its size takes some 4 ms.
+    """
+
+    steps: int
+    patterns: int
+
+
+THOROUGH = Effort(steps=100_000_000, patterns=200)
+QUICK = Effort(steps=1_000_000, patterns=10)
+"""For what every request goes through: the validator holds the interpreter's lock, so nothing else runs meanwhile."""
 
 
 class Unusable(ValueError):
@@ -21,19 +38,20 @@ class Checker:
     """One schema, ready to check texts. ``matches`` may be called from any thread.
 
     Raises:
-        Unusable: it is no JSON Schema, refers to something outside itself, or takes exponential time.
+        Unusable: it is no JSON Schema, refers to something outside itself, or takes more than ``effort``.
     """
 
-    def __init__(self, schema: Mapping[str, object]) -> None:
-        self._steps = _expanded(schema)
+    def __init__(self, schema: Mapping[str, object], effort: Effort = THOROUGH) -> None:
+        self._most = effort.steps
+        self._steps = _expanded(schema, effort)
         self._validator = _compiled(schema)
 
     def matches(self, text: str) -> bool | None:
         """Whether ``text`` as a whole is JSON that fits; None where checking it would take too long."""
-        if self._steps * (1 + text.count(",") + text.count(":")) > _MOST_STEPS:
+        if self._steps * (1 + text.count(",") + text.count(":")) > self._most:
             return None
         try:
-            return bool(self._validator.is_valid(json.loads(text, parse_constant=_refuse_constant)))
+            return bool(self._validator.is_valid(json.loads(text, parse_constant=refuse_constant)))
         except (ValueError, RecursionError):  # lone surrogates and nesting beyond any use are no JSON either
             return False
 
@@ -41,7 +59,7 @@ class Checker:
 def json_object(text: str) -> bool:
     """Whether ``text`` as a whole is a JSON object."""
     try:
-        return isinstance(json.loads(text, parse_constant=_refuse_constant), dict)
+        return isinstance(json.loads(text, parse_constant=refuse_constant), dict)
     except (ValueError, RecursionError):
         return False
 
@@ -61,11 +79,12 @@ def _refuse(uri: str) -> NoReturn:
     raise ValueError(f"{uri} lies outside the schema, and nothing is fetched")
 
 
-def _refuse_constant(name: str) -> NoReturn:
+def refuse_constant(name: str) -> NoReturn:
+    """For ``json.loads``, which would take NaN and infinities."""
     raise ValueError(f"{name} is no JSON")
 
 
-def _expanded(schema: Mapping[str, object]) -> int:
+def _expanded(schema: Mapping[str, object], effort: Effort) -> int:
     """How many nodes the schema has once every reference is written out; a recursive one counts once.
 
     The validator remembers what recursion has seen, so only references that fan out without a circle multiply.
@@ -73,8 +92,8 @@ def _expanded(schema: Mapping[str, object]) -> int:
     anchors = {
         str(node[key]): node for node, _ in _nodes(schema) for key in ("$anchor", "$dynamicAnchor") if key in node
     }
-    if sum("pattern" in node for node, _ in _nodes(schema)) > _MOST_PATTERNS:
-        raise Unusable(f"it has more than {_MOST_PATTERNS} patterns")
+    if sum("pattern" in node for node, _ in _nodes(schema)) > effort.patterns:
+        raise Unusable(f"it has more than {effort.patterns} patterns")
     sizes: dict[int, int] = {}
 
     def size(node: object, named: bool) -> int:
@@ -91,7 +110,7 @@ def _expanded(schema: Mapping[str, object]) -> int:
                 total += size(_target(schema, anchors, value), False)
             elif named or key not in _DATA:
                 total += size(value, not named and key in _NAMED)
-            if total > _MOST_STEPS:
+            if total > effort.steps:
                 raise Unusable("its references fan out without end")
         sizes[id(node)] = total
         return total

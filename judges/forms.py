@@ -1,0 +1,51 @@
+"""Whether candidates have the form that was demanded: JSON that fits a schema, calls of tools that there are."""
+
+from collections.abc import Mapping
+
+from judges.schemas import QUICK, Checker, Unusable, json_object
+from judges.types import Candidate, Case, Completion, ToolCall
+
+
+class Form:
+    """The form that a case demands; a schema that cannot be used, or not in time, is taken to fit everything."""
+
+    def __init__(self, case: Case) -> None:
+        functions = [tool.get("function") for tool in case.tools]
+        named = [one for one in functions if isinstance(one, Mapping)]
+        self._tools = {str(one.get("name")): one.get("parameters") for one in named}
+        self._wanted = case.response_format
+        self._checkers: dict[str, Checker | None] = {}
+
+    def concerns(self, candidate: Candidate) -> bool:
+        """Whether there is anything to check."""
+        return bool(self._wanted or candidate.completion.tool_calls)
+
+    def holds(self, said: Completion) -> bool:
+        """Whether ``said`` has it. An answer that calls tools owes no JSON beside the arguments."""
+        if said.tool_calls:
+            return all(map(self._callable, said.tool_calls))
+        if self._wanted is None:
+            return True
+        if self._wanted.schema is None:
+            return json_object(said.text)
+        return self._fits("", self._wanted.schema, said.text)
+
+    def _callable(self, call: ToolCall) -> bool:
+        arguments = call.arguments or "{}"  # what some servers write for a call without any
+        if not json_object(arguments):
+            return False
+        if not self._tools:
+            return True  # a case from elsewhere may not tell them
+        schema = self._tools.get(call.name, False)
+        if schema is False:
+            return False
+        return not isinstance(schema, Mapping) or self._fits(call.name, schema, arguments)
+
+    def _fits(self, name: str, schema: Mapping[str, object], text: str) -> bool:
+        if name not in self._checkers:
+            try:
+                self._checkers[name] = Checker(schema, QUICK)
+            except Unusable:
+                self._checkers[name] = None
+        checker = self._checkers[name]
+        return checker is None or checker.matches(text) is not False
