@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from pydantic import BaseModel, ValidationError
 
@@ -126,6 +126,12 @@ class _Mute:
         self.wanted = False
 
     async def complete(self, prompt: Prompt) -> Completion:
+        return self._refuse()
+
+    async def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+        return self._refuse()
+
+    def _refuse(self) -> NoReturn:
         self.wanted = True
         raise ModelError("no model is asked while a configuration is tried out")
 

@@ -104,6 +104,8 @@ async def retrain(task: Task) -> Outcome:
     if target.canary.exists():
         raise InvalidRequest(f"{target.canary} is being served: end it first, with --promote or --rollback")
     manifest = read_manifest(target.folder)
+    if manifest.get("what") not in ("router", "scorer"):
+        raise InvalidRequest(f"{target.folder} holds neither a router nor a scorer of `ensemble train`")
     if manifest["kind"] == "semantic" and not _can_see_again(manifest):
         raise InvalidRequest(f"{target.folder} holds a semantic router; train it by its own command: {again(manifest)}")
     if task.canary is not None and not _can_have_canary(target, manifest):

@@ -159,6 +159,23 @@ async def test_a_router_that_asks_a_model_is_tried_out_without_asking_it(tmp_pat
         assert len(served.simulator.served) == 0
 
 
+TOPICS = """
+[routers.topics]
+use = "semantic"
+default = "alpha"
+embedder = "beta"
+domains.sums = { examples = ["Prove that 7 is prime", "compute 12 * 13"], members = "gamma" }
+"""
+
+
+async def test_a_router_that_needs_vectors_is_tried_out_without_asking_for_them(tmp_path: Path) -> None:
+    async with serving(tmp_path, PANEL + WATCHED) as served:
+        rewrite(served, lambda text: text + TOPICS)
+        await served.service.reload()
+        assert "topics" in served.service.names()
+        assert len(served.simulator.served) == 0
+
+
 async def test_what_holds_for_the_life_of_the_process_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async with serving(tmp_path, PANEL + WATCHED) as served:
         rewrite(served, lambda text: text.replace("[server]", '[store]\npath = "other.db"\n[server]\nport = 9999'))

