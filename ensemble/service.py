@@ -27,6 +27,7 @@ from ensemble.keys.reservations import LogReservations
 from ensemble.observing.instruments import Instruments
 from ensemble.observing.observed import ObservedStore
 from ensemble.pipeline import Pipeline
+from ensemble.recalling import recalled
 from ensemble.reloading import TRIED, Standing, successor, try_out, unchangeable
 from ensemble.router import Router
 from ensemble.store import Store, open_store
@@ -101,6 +102,8 @@ class Service:
         user: str | None = None,
         metadata: Mapping[str, str] | None = None,
         caller: Caller = ANYBODY,
+        idempotency_key: str | None = None,
+        repeats: RequestId | None = None,
     ) -> Request:
         """A request that arrives now; its deadline is the router's default where ``deadline_s`` is None.
 
@@ -124,6 +127,8 @@ class Service:
             key_id=key.id if key else None,
             tenant=key.tenant if key else None,
             data_class=metadata.get("data_class") or caller.data_class or self.settings.server.data_class,
+            idempotency_key=idempotency_key,
+            repeats=repeats,
             allowance=caller.allowance(id_, seconds),
         )
 
@@ -148,6 +153,8 @@ class Service:
         Raises:
             Overloaded: the service is shutting down, or ``[server] max_requests`` are under way.
         """
+        if request.repeats is not None:
+            return await recalled(self.store, request, request.repeats)
         self._admit()
         pipeline = self.pipeline
         router = pipeline.router(request.model)

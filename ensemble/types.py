@@ -46,7 +46,8 @@ class Request:
     ``deadline`` is a time of the event loop's clock (seconds); ``arrived_at`` is UTC. ``stream`` is recorded only.
     ``reference`` is a known right answer, which judges see and members do not. ``domain`` is the subject as the
     classifier with the digest ``domain_by`` named it; a tag or metadata entry of that name goes before it.
-    ``allowance`` is what the caller may spend on it, None for no limit.
+    ``repeats`` is the stored request whose answer is told once more: nobody is asked. ``allowance`` is what the caller
+    may spend on it, None for no limit.
     """
 
     id: RequestId
@@ -68,6 +69,7 @@ class Request:
     reference: str | None = None
     domain: str | None = None
     domain_by: str | None = None
+    repeats: RequestId | None = None
     allowance: Allowance | None = field(default=None, compare=False, repr=False)
 
 

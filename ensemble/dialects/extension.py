@@ -80,7 +80,8 @@ def _verdict(answer: Answer, ruling: Ruling) -> dict[str, object]:
         "outcome": verdict.outcome,
         "winners": _winners(answer, verdict),
         "scores": [
-            {"candidate": i, "member": answer.authors.get(i), "score": score} for i, score in verdict.scores.items()
+            {"candidate": i, "member": answer.authors.get(i), "score": score}
+            for i, score in sorted(verdict.scores.items())
         ],
         "confidence": verdict.confidence,
         "reason": verdict.reason,
@@ -89,7 +90,8 @@ def _verdict(answer: Answer, ruling: Ruling) -> dict[str, object]:
         "own_family": verdict.own_family,
         "plain": _plain(answer, verdict),
         "set_aside": [
-            {"candidate": i, "member": answer.authors.get(i), "reason": why} for i, why in ruling.set_aside.items()
+            {"candidate": i, "member": answer.authors.get(i), "reason": why}
+            for i, why in sorted(ruling.set_aside.items())
         ],
     }
 
@@ -107,7 +109,9 @@ def _plain(answer: Answer, verdict: Verdict) -> dict[str, object] | None:
         "outcome": found.outcome,
         "winners": _winners(answer, found),
         "confidence": found.confidence,
-        "means": [{"candidate": i, "member": answer.authors.get(i), "mean": mean} for i, mean in means.scores.items()],
+        "means": [
+            {"candidate": i, "member": answer.authors.get(i), "mean": mean} for i, mean in sorted(means.scores.items())
+        ],
     }
 
 

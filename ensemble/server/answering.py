@@ -7,7 +7,7 @@ from ensemble.dialects.dialect import Asked, Dialect, problem_of
 from ensemble.errors import EnsembleError
 from ensemble.server import sse
 from ensemble.server.auth import CALLER, require_json
-from ensemble.server.shape import REQUEST_ID, id_headers, json_response, told
+from ensemble.server.shape import IDEMPOTENCY_KEY, REPEATS, REQUEST_ID, id_headers, json_response, told
 from ensemble.service import Service
 from ensemble.types import Answer, Request
 
@@ -31,8 +31,10 @@ async def answered(request: web.Request, dialect: Dialect) -> web.StreamResponse
         user=asked.user,
         metadata=asked.metadata,
         caller=request[CALLER],
+        idempotency_key=request.headers.get(IDEMPOTENCY_KEY),
+        repeats=request.get(REPEATS),
     )
-    request[REQUEST_ID] = ask.id
+    request[REQUEST_ID] = ask.repeats or ask.id
     if asked.stream:
         return await _streamed(request, dialect, ask, asked)
     answer = await service.answer(ask)

@@ -13,6 +13,7 @@ from ensemble.server.answering import SERVICE
 from ensemble.server.api import routes
 from ensemble.server.auth import Gate, guard
 from ensemble.server.feedback import routes as feedback_routes
+from ensemble.server.idempotency import idempotent
 from ensemble.server.metrics import STATE
 from ensemble.server.metrics import routes as metrics_routes
 from ensemble.server.models import STARTED
@@ -34,7 +35,9 @@ def make_app(service: Service) -> web.Application:
     """
     settings = service.settings.server
     service.key = settings.api_key()
-    app = web.Application(middlewares=[shaped, guard(Gate(service))], client_max_size=settings.max_body_bytes)
+    app = web.Application(
+        middlewares=[shaped, guard(Gate(service)), idempotent], client_max_size=settings.max_body_bytes
+    )
     app.on_response_prepare.append(add_headers)
     app[SERVICE] = service
     app[STARTED] = int(time.time())

@@ -12,12 +12,16 @@ from ensemble.dialects import anthropic_messages, openai_chat
 from ensemble.dialects.dialect import Dialect, Problem, dumps, problem_of
 from ensemble.errors import EnsembleError, InvalidRequest
 from ensemble.server.logs import frames
+from ensemble.types import RequestId
 
 log = logging.getLogger(__name__)
 
 REQUEST_ID = web.RequestKey("request_id", str)
 """Id of the HTTP request until there is an ensemble request, then that one's."""
 ID_HEADER = "x-ensemble-request-id"
+IDEMPOTENCY_KEY = "Idempotency-Key"
+REPEATS = web.RequestKey("repeats", RequestId)
+"""The stored request that has been answered under the idempotency key; absent where there is none."""
 CODES = {403: "forbidden", 404: "not_found", 405: "method_not_allowed", 413: "request_too_large"}
 FINAL = frozenset({500, 502, 504})
 """Every member has had its retries by then. Told so, the official clients do not pay for the whole panel twice more."""

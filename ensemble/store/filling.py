@@ -228,7 +228,7 @@ def _candidates(db: Database, id_: RequestId) -> Iterator[Call]:
         )
 
 
-_USAGE = (
+USAGE = (
     "input_tokens", "output_tokens", "cached_input_tokens", "cache_write_tokens", "reasoning_tokens", "image_tokens",
     "nano_usd", "provider_nano_usd",
 )  # fmt: skip
@@ -250,7 +250,7 @@ ORDER BY k.id
 def _replies(db: Database, id_: RequestId) -> Iterator[Call]:
     for row in db.execute(_REPLIES, {"id": id_}):
         call, member, seat, key, started, total_s, text, finish, logprobs, *tokens = row
-        usage = Usage(**dict(zip(_USAGE, tokens, strict=True)))
+        usage = Usage(**dict(zip(USAGE, tokens, strict=True)))
         yield Call(
             id=CallId(call),
             request=id_,

@@ -8,7 +8,7 @@ order is the order of time; JSON is TEXT; NULL is unknown or does not apply.
 
 from sqlite_utils import Database, Migrations
 
-from ensemble.store import schema_3, schema_4, schema_5, schema_6, schema_7, schema_8, schema_9
+from ensemble.store import schema_3, schema_4, schema_5, schema_6, schema_7, schema_8, schema_9, schema_10
 
 APPLICATION_ID = 0x454E534A
 """``ENSJ``: marks the file as a log of this program in SQLite's header."""
@@ -340,6 +340,13 @@ def watched(db: Database) -> None:
 def api_keys(db: Database) -> None:
     """API keys, what they have used and what is set aside; an older log has none."""
     db.executescript(schema_9.TABLES)
+
+
+@MIGRATIONS(name="0010_idempotency")
+def idempotency(db: Database) -> None:
+    """Idempotency keys, warnings of plans, stop texts of candidates; old rows have none."""
+    db.executescript(schema_10.ALTER)
+    db.executescript(schema_10.TABLES)
 
 
 def applied(db: Database) -> list[str]:

@@ -18,7 +18,7 @@ Origin = Literal["served", "label", "import"]
 
 _JSON = frozenset({
     "tags", "metadata", "messages", "options", "stages", "fallback_order", "shadow", "predicted", "propensities",
-    "dropped", "tool_calls", "logprobs", "reasoning", "winners", "flags", "shown", "panel",
+    "dropped", "tool_calls", "logprobs", "reasoning", "winners", "flags", "shown", "panel", "warnings",
 })  # fmt: skip
 _TRUTH = frozenset({
     "stream", "hedge", "after_answer", "complete", "overturned", "usable", "own_family", "all_bad", "winner",

@@ -28,7 +28,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         "content",
     ),
     "plans": (
-        "request_id", "router", "stages", "fallback_order", "shadow", "predicted", "propensities", "reason",
+        "request_id", "router", "stages", "fallback_order", "shadow", "predicted", "propensities", "reason", "warnings",
     ),
     "calls": (
         "request_id", "id", "member", "purpose", "seat", "candidate_id", "stage", "sample", "attempt", "hedge",
@@ -39,7 +39,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     ),
     "candidates": (
         "request_id", "id", "call_id", "member", "purpose", "stage", "sample", "after_answer", "text", "tool_calls",
-        "finish_reason", "logprobs", "reasoning",
+        "finish_reason", "logprobs", "reasoning", "stop_sequence",
     ),
     "verdicts": (
         "id", "request_id", "parent", "stage", "judge", "judge_digest", "phase", "outcome", "winners", "chosen",
@@ -158,6 +158,7 @@ def _plan(request: RequestId, plan: Plan) -> Row:
         _json(plan.predicted),
         _json(plan.propensities),
         bind(plan.reason),
+        _json(plan.warnings),
     )
 
 
@@ -251,6 +252,7 @@ def _candidate(call: Call, member: str) -> Row:
         said.finish_reason,
         logprobs_json(said.logprobs),
         _json(said.reasoning) if said.reasoning else None,
+        bind_optional(said.stop_sequence),
     )
 
 

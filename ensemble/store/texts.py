@@ -11,9 +11,9 @@ KEPT = ("kept", "redacted")
 
 BLANKS: Mapping[str, Mapping[str, Value]] = {
     "requests": {"messages": "[]", "options": "{}", "metadata": "{}", "reference": None, "error_detail": ""},
-    "plans": {"reason": ""},
+    "plans": {"reason": "", "warnings": "[]"},
     "calls": {"text": None, "detail": "", "logprobs": None},
-    "candidates": {"text": "", "tool_calls": None, "logprobs": None, "reasoning": None},
+    "candidates": {"text": "", "tool_calls": None, "logprobs": None, "reasoning": None, "stop_sequence": None},
     "verdicts": {"reason": ""},
     "scores": {"set_aside": ""},
     "exchanges": {"text": "", "logprobs": None, "error": ""},

@@ -15,6 +15,7 @@ from ensemble.store.texts import OF_REQUEST
 
 _TREES: Mapping[str, tuple[str, ...]] = {
     "requests": ("messages", "options", "metadata"),
+    "plans": ("warnings",),
     "candidates": ("tool_calls", "reasoning"),
     "dataset_rows": ("metadata",),
 }
@@ -23,7 +24,7 @@ _TEXTS: Mapping[str, tuple[str, ...]] = {
     "requests": ("reference", "error_detail"),
     "plans": ("reason",),
     "calls": ("text", "detail"),
-    "candidates": ("text",),
+    "candidates": ("text", "stop_sequence"),
     "verdicts": ("reason",),
     "scores": ("set_aside",),
     "exchanges": ("text", "error"),

@@ -242,6 +242,7 @@ RELEASED = {
     6: "0007_search",
     7: "0008_watched",
     8: "0009_keys",
+    9: "0010_idempotency",
 }
 """Schemas that were released, and the first step that each lacks."""
 
@@ -325,5 +326,5 @@ async def test_the_file_keeps_its_promises(store: Store, path: Path) -> None:
     db = sqlite3.connect(path)
     assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert db.execute("PRAGMA application_id").fetchone() == (0x454E534A,)
-    assert db.execute("PRAGMA user_version").fetchone() == (9,)
+    assert db.execute("PRAGMA user_version").fetchone() == (10,)
     db.close()

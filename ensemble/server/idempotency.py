@@ -1,0 +1,96 @@
+"""The same idempotency key gives the same answer, once paid, over retries, parallel requests, processes and crashes.
+
+Source: IETF draft "The Idempotency-Key HTTP Header Field".
+"""
+
+import asyncio
+import hashlib
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from ensemble.errors import Conflict, InvalidRequest, StoreError, StoreUnavailable
+from ensemble.server.answering import SERVICE
+from ensemble.server.auth import CALLER
+from ensemble.server.shape import IDEMPOTENCY_KEY, REPEATS
+from ensemble.store import Store
+from ensemble.store.idempotency import Claim, Found, claim, release, renew
+
+KEPT_FOR = timedelta(hours=24)
+"""How long a key stands for its answer."""
+LEASE_S = 15.0
+"""How long whoever claimed a key is taken to be at work, unless it says so again: after that its process has died."""
+ABANDONED_S = 90.0
+"""How long that is once the client has gone, while its request may go on behind its back."""
+AGAIN_S = 0.1
+"""Seconds between two looks at a key on which somebody works."""
+
+
+@web.middleware
+async def idempotent(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Tell the answer that stands under the key, if there is one; else let the first of those who ask work on it."""
+    key = request.headers.get(IDEMPOTENCY_KEY)
+    if key is None or request.method != "POST" or not request.path.startswith("/v1/") or "feedback" in request.path:
+        return await handler(request)
+    if not 0 < len(key) <= 255 or not key.isprintable():
+        raise InvalidRequest(f"{IDEMPOTENCY_KEY}: between 1 and 255 printable characters", param=IDEMPOTENCY_KEY)
+    store, caller = request.app[SERVICE].store, request[CALLER]
+    hashed = hashlib.sha256(request.path.encode() + b"\0" + await request.read()).hexdigest()
+    wanted = Claim(owner=caller.key.id if caller.key else "", key=key, body_hash=hashed)
+    while (found := await _claimed(store, wanted)).state == "busy":  # noqa: ASYNC110 - another process may be at work
+        await asyncio.sleep(AGAIN_S)
+    if found.state == "conflict":
+        told = "it stands for another body; send a new key with a new request"
+        raise Conflict(f"{IDEMPOTENCY_KEY}: {told}", param=IDEMPOTENCY_KEY)
+    if found.request is not None:
+        request[REPEATS] = found.request
+        return await handler(request)
+    return await _worked_on(request, handler, store, wanted)
+
+
+async def _worked_on(request: web.Request, handler: Handler, store: Store, claimed: Claim) -> web.StreamResponse:
+    """The reply of ``handler``; meanwhile the lease is renewed, and a key under which nothing was answered is freed."""
+    failed: Exception | None = None
+    response: web.StreamResponse | None = None
+    try:
+        async with asyncio.TaskGroup() as group:
+            renewing = group.create_task(_renewing(store, claimed))
+            try:
+                response = await handler(request)
+            except Exception as error:  # noqa: BLE001 - raised again below, and not as a group
+                failed = error
+            finally:
+                renewing.cancel()
+    except asyncio.CancelledError:
+        await _renewed(store, claimed, ABANDONED_S)
+        raise
+    if not isinstance(response, web.Response):  # a stream tells its errors as events
+        await store.change(partial(release, claimed=claimed))
+    if response is None:
+        raise failed or RuntimeError("a handler ended without a reply")
+    return response
+
+
+async def _renewing(store: Store, claimed: Claim) -> None:
+    while True:
+        await asyncio.sleep(LEASE_S / 3)
+        await _renewed(store, claimed, LEASE_S)
+
+
+async def _renewed(store: Store, claimed: Claim, seconds: float) -> None:
+    until = datetime.now(UTC) + timedelta(seconds=seconds)
+    with suppress(StoreError):  # the lease ends early: at worst somebody asks once more
+        await store.change(partial(renew, claimed=claimed, lease_until=until))
+
+
+async def _claimed(store: Store, wanted: Claim) -> Found:
+    now = datetime.now(UTC)
+    until = now + timedelta(seconds=LEASE_S)
+    step = partial(claim, wanted=wanted, now=now, lease_until=until, since=now - KEPT_FOR)
+    try:
+        return await store.change(step)
+    except StoreError as error:
+        raise StoreUnavailable(f"nobody can know what stands under this key: {error}") from error

@@ -1,0 +1,183 @@
+"""A client that asks again under the same idempotency key gets the same answer, and nobody is paid twice."""
+
+import asyncio
+import hashlib
+import json
+import signal
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from ensemble.keys.issuing import a_key, create
+from ensemble.simulator import Simulator
+from ensemble.simulator.script import reply, status
+from ensemble.store.idempotency import Claim, claim
+from tests.process import running
+from tests.served import PANEL, Served, a_question, a_tool
+from tests.stories.conftest import Serve
+from tests.stories.test_budgets import CONFIG
+
+KEY = {"Idempotency-Key": "order-17"}
+JUDGED = """
+[routers.panel]
+use = "parallel"
+members = ["alpha", "beta", "gamma"]
+judge = "llm"
+"""
+WHOLE = {"ensemble": {"include": ["candidates", "verdict"]}}
+
+
+async def raw(served: Served, path: str = "/v1/chat/completions", **options: Any) -> tuple[int, bytes, dict[str, str]]:
+    async with served.http.post(served.root + path, **options) as answer:
+        kept = {name: value for name, value in answer.headers.items() if name.startswith("x-ensemble")}
+        return answer.status, await answer.read(), kept
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, WHOLE, {"stream": True}, {"stream": True, **WHOLE}, {"tools": [a_tool()]}, {"logprobs": True}],
+    ids=["plain", "whole", "stream", "whole stream", "tools", "logprobs"],
+)  # fmt: skip
+async def test_the_answer_is_the_same_to_the_byte(serve: Serve, changes: dict[str, Any]) -> None:
+    served = await serve(JUDGED)
+    for name in ("alpha", "beta", "gamma"):
+        served.simulator.script(name, [reply(f"{name} says so. " * len(name))])
+    first = await raw(served, json=a_question(**changes), headers=KEY)
+    calls = len(served.simulator.served)
+    assert first[0] == 200
+    assert await raw(served, json=a_question(**changes), headers=KEY) == first
+    assert len(served.simulator.served) == calls
+    assert (await served.service.store.counts())["requests"] == 1
+
+
+async def test_the_official_client_may_retry(serve: Serve) -> None:
+    served = await serve()
+    async with served.client(default_headers=KEY) as client:
+        turns: Any = [{"role": "user", "content": "Why?"}]
+        ids = {(await client.chat.completions.create(model="panel", messages=turns)).id for _ in range(3)}
+    assert len(ids) == 1
+    assert len(served.simulator.served) == 3
+
+
+async def test_anthropics_messages_keep_their_key_too(serve: Serve) -> None:
+    served = await serve()
+    body = {"model": "panel", "max_tokens": 50, "messages": [{"role": "user", "content": "Why?"}]}
+    first = await raw(served, "/v1/messages", json=body, headers=KEY)
+    assert first[0] == 200
+    assert await raw(served, "/v1/messages", json=body, headers=KEY) == first
+
+
+async def test_who_asks_meanwhile_waits_for_the_first(serve: Serve) -> None:
+    served = await serve()
+    gate = served.simulator.hold("alpha", "the answer to all of you, at some length")
+    async with asyncio.TaskGroup() as group:
+        asked = [group.create_task(raw(served, json=a_question(), headers=KEY)) for _ in range(5)]
+        await served.simulator.until(in_flight=1)
+        gate.set()
+    assert len({task.result()[1] for task in asked}) == 1
+    assert len(served.simulator.served) == 3
+
+
+async def test_another_body_under_the_key_is_a_conflict(serve: Serve) -> None:
+    served = await serve()
+    await served.post(headers=KEY)
+    code, said, _ = await served.post(a_question("Something else?"), headers=KEY)
+    assert (code, said["error"]["code"], said["error"]["param"]) == (409, "conflict", "Idempotency-Key")
+    assert len(served.simulator.served) == 3
+
+
+async def test_what_failed_is_tried_anew(serve: Serve) -> None:
+    served = await serve()
+    for name in ("alpha", "beta", "gamma"):
+        served.simulator.script(name, [status(500)])
+    assert (await served.post(headers=KEY))[0] == 502
+    assert (await served.post({"model": "panel"}, headers=KEY | {"Idempotency-Key": "bad"}))[0] == 400
+    assert (await served.post(headers=KEY))[0] == 200
+    assert (await served.post(headers=KEY | {"Idempotency-Key": "bad"}))[0] == 200
+
+
+async def test_a_stream_that_failed_is_tried_anew(serve: Serve) -> None:
+    served = await serve()
+    for name in ("alpha", "beta", "gamma"):
+        served.simulator.script(name, [status(500)])
+    assert b"no_candidate" in (await raw(served, json=a_question(stream=True), headers=KEY))[1]
+    assert b"[DONE]" in (await raw(served, json=a_question(stream=True), headers=KEY))[1]
+
+
+async def test_keys_of_others_are_others(serve: Serve) -> None:
+    served = await serve()
+    ids = []
+    for name in ("one", "two"):
+        secret = await served.service.store.change(lambda db, name=name: create(db, a_key(name)))  # type: ignore[misc]
+        _, said, _ = await served.post(headers=KEY | {"Authorization": f"Bearer {secret}"})
+        ids.append(said["id"])
+    assert ids[0] != ids[1]
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "tab\tbed"])
+async def test_a_bad_key_is_named(serve: Serve, key: str) -> None:
+    served = await serve()
+    code, said, _ = await served.post(headers={"Idempotency-Key": key})
+    assert (code, said["error"]["param"]) == (400, "Idempotency-Key")
+
+
+async def test_texts_that_are_not_kept_cannot_be_told_again(serve: Serve) -> None:
+    served = await serve(PANEL + "store_content = false\n")
+    assert (await served.post(headers=KEY))[0] == 200
+    code, said, _ = await served.post(headers=KEY)
+    assert (code, "not kept" in said["error"]["message"]) == (409, True)
+    assert len(served.simulator.served) == 3
+
+
+async def test_a_client_that_went_away_finds_what_went_on_behind_its_back(serve: Serve) -> None:
+    served = await serve()
+    gate = served.simulator.hold("alpha", "the answer, at some length, to whoever comes back")
+    asking = asyncio.ensure_future(raw(served, json=a_question(), headers=KEY))  # noqa: TID251 - a client that vanishes
+    await served.simulator.until(in_flight=1)
+    asking.cancel()
+    async with asyncio.TaskGroup() as group:
+        again = group.create_task(raw(served, json=a_question(), headers=KEY))
+        await asyncio.sleep(0.02)
+        gate.set()
+    assert again.result()[0] == 200
+    assert len(served.simulator.served) == 3
+
+
+async def test_whose_process_died_before_it_answered_holds_nobody_up_for_long(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = await serve()
+    monkeypatch.setattr("ensemble.server.idempotency.LEASE_S", 0.3)
+    now = datetime.now(UTC)
+    body = json.dumps(a_question()).encode()
+    hashed = hashlib.sha256(b"/v1/chat/completions\0" + body).hexdigest()
+    dead = Claim(owner="", key=KEY["Idempotency-Key"], body_hash=hashed)
+    until = now + timedelta(seconds=0.3)
+    await served.service.store.change(lambda db: claim(db, dead, now, until, now - timedelta(hours=1)))
+    headers = KEY | {"Content-Type": "application/json"}
+    assert (await raw(served, data=body, headers=headers))[0] == 200
+    assert datetime.now(UTC) >= until
+
+
+@pytest.mark.timeout(60)
+async def test_a_crash_between_commit_and_reply_costs_nothing_twice(tmp_path: Path) -> None:
+    """The server is killed while a client waits; another process finds what had been committed, or asks anew once."""
+    config = tmp_path / "ensemble.toml"
+    async with Simulator() as simulator, aiohttp.ClientSession() as http:
+        config.write_text(CONFIG.format(base_url=simulator.base_url))
+        body = {"model": "panel", "messages": [{"role": "user", "content": "What is 2 plus 3?"}]}
+
+        async def ask(url: str) -> tuple[int, bytes]:
+            async with http.post(f"{url}/v1/chat/completions", json=body, headers=KEY) as answer:
+                return answer.status, await answer.read()
+
+        async with running(config) as server:
+            first = await ask(server.url)
+            server.process.send_signal(signal.SIGKILL)
+            await server.process.wait()
+        assert first[0] == 200
+        async with running(config) as server:
+            assert await ask(server.url) == first
+        assert len(simulator.served) == 2
