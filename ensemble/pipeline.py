@@ -37,6 +37,7 @@ from ensemble.store import Store
 from ensemble.types import Answer, Call, Plan, Record, Request, Stage, Status
 from judges.judge import Judge
 from judges.screen import screened
+from judges.shrinkage import plain
 from judges.types import CandidateId
 
 log = logging.getLogger(__name__)
@@ -224,7 +225,8 @@ class Pipeline:
     def _accepted(self, run: Run, stage: Stage, choice: Choice) -> bool:
         if stage.accept_score <= 0 or not run.rulings:
             return True
-        score = run.rulings[-1].verdict.scores.get(choice.candidate.id)
+        # A threshold was measured on the judge's own scores; weighed against the means of members they mean another.
+        score = plain(run.rulings[-1].verdict).scores.get(choice.candidate.id)
         return score is not None and score >= stage.accept_score
 
     async def _serve(self, run: Run, plan: Plan, choice: Choice) -> Answer:

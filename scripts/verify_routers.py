@@ -103,7 +103,7 @@ def cascade(run: Run) -> None:
     tables, scores = [], []
     reader: Reader = lambda place: two(place, "gsm8k")  # noqa: E731
     for mine, held in run.sides(reader, reader):
-        scorer = fit_scorer(mine, WEAK, STRONG)
+        scorer = fit_scorer(mine, (WEAK,), STRONG)
         answers = [row[0] or "" for row in held.outputs or ()]
         tables.append(held)
         scores.append(1 - scorer.model.predict(sample(held.texts, answers))[:, 0])

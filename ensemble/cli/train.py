@@ -56,8 +56,8 @@ def command(
 
     The last fifth of the requests by time, whole conversations, is held back and measured on; where times are unknown,
     a fifth by conversation. The same labels, options and seed give the same model. With --kind scorer it learns to read
-    answers, for a cascade of two members: --member CHEAP --member DEAR. With --kind semantic it learns how near is near
-    enough to a domain, and who is worth asking there, for `use = "semantic"`.
+    answers, for a cascade: --member CHEAP --member DEAR, or several cheap ones that a tier asks at once. With --kind
+    semantic it learns how near is near enough to a domain, and who is worth asking there, for `use = "semantic"`.
     """
     from dataclasses import replace
 

@@ -18,7 +18,7 @@ from ensemble.labelling.runner import Options as Labelling
 from ensemble.labelling.runner import Runner
 from ensemble.service import open_service
 from ensemble.showcase.score import Line, Promises, lines, promises
-from ensemble.showcase.tables import KINDS, LARGE, LEARNED, PANEL, SCORER, TIERS, TRAINED, configuration
+from ensemble.showcase.tables import KINDS, LEARNED, PANEL, SCORER, TIERS, TRAINED, configuration
 from ensemble.showcase.traffic import INJECTIONS, Served, serve, tasks
 from ensemble.simulator import Simulator, SimulatorSettings
 from ensemble.simulator.tasks import Task
@@ -165,7 +165,7 @@ def _train(folder: Path, config: Path, seed: int) -> str:
     table = hold(examples_of(folder / LABELS, complete=False)).table
     digests = {str(name): digest_of(one) for name, one in load(config).members.items()}
     try:
-        for what, kind, members in ((LEARNED, "stack", TIERS), (SCORER, "scorer", ("balanced", LARGE))):
+        for what, kind, members in ((LEARNED, "stack", TIERS), (SCORER, "scorer", TIERS)):
             order = Order(
                 out=folder / what, kind=kind, members=members, digests=digests, source=LABELS, seed=seed,
                 command=f"ensemble train --data {LABELS} --kind {kind} --out {what}",

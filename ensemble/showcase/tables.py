@@ -108,7 +108,7 @@ path = {learned}
 use = "cascade"
 judge = "reader"
 path = {scorer}
-tiers = [{{ members = ["balanced"] }}, {{ members = ["{LARGE}"] }}]
+tiers = [{{ members = ["balanced", "small"] }}, {{ members = ["{LARGE}"] }}]
 
 [routers.auto]
 use = "auto"
@@ -121,7 +121,7 @@ path = {learned}
 use = "cascade"
 judge = "reader"
 path = {scorer}
-tiers = [{{ members = ["balanced"] }}, {{ members = ["{LARGE}"] }}]
+tiers = [{{ members = ["balanced", "small"] }}, {{ members = ["{LARGE}"] }}]
 
 [routers.auto.panel]
 use = "parallel"

@@ -7,31 +7,61 @@ import numpy as np
 from ensemble.training.fit import Fitted, learn, quality_of
 from ensemble.training.policy import mean_cost
 from ensemble.training.table import FloatArray, Table
-from judges.learning.model import sample
+from judges.heuristics.agreement import agreed, loosely_told
+from judges.learning.model import Sample, sample
 
 STEPS = 60
 
 
-def fit_scorer(table: Table, cheap: str, dear: str, *, seed: int = 0) -> Fitted:
-    """Learn from question and answer whether an answer of ``cheap`` may stand. Blocks.
+def fit_scorer(table: Table, cheap: Sequence[str], dear: str, *, seed: int = 0) -> Fitted:
+    """Learn from question and answer whether an answer of a ``cheap`` member may stand. Blocks.
 
     What is learned is a third of the way its quality, and else its advantage over ``dear`` from -1 to 1 as 0 to 1: of
     answers that are bad, those are passed on first which the dear member would better, and a good one that it would
-    spoil is kept first.
+    spoil is kept first. Every quality of these members must be known. The rows of what was predicted unseen are those
+    of the first cheap member, then those of the next.
+
+    Raises:
+        ValueError: the table holds no answers.
+    """
+    quality = quality_of(table.only((*cheap, dear)))
+    stands = (1 + 2 * quality[:, :-1] - quality[:, -1:]) / 3
+    many = len(cheap)
+    return learn(
+        answers_of(table, cheap),
+        stands.T.reshape(-1, 1),
+        np.ones((len(table) * many, 1)),
+        np.tile(table.weights, many),
+        table.groups * many,
+        kind="answers",
+        seed=seed,
+    )
+
+
+def answers_of(table: Table, cheap: Sequence[str]) -> Sample:
+    """Each request with each cheap member's answer, and where these are several how many others say the same.
 
     Raises:
         ValueError: the table holds no answers.
     """
     if table.outputs is None:
         raise ValueError("outputs: the table holds no answers; a scorer reads them")
-    own = table.members.index(cheap)
-    both = quality_of(table.only((cheap, dear)))
-    rows = np.flatnonzero(~np.isnan(both).any(axis=1))
-    kept, both = table.take(rows), both[rows]
-    answers = [row[own] or "" for row in kept.outputs or ()]
-    stands = (1 + 2 * both[:, [0]] - both[:, [1]]) / 3
-    known = np.ones_like(stands)
-    return learn(sample(kept.texts, answers), stands, known, kept.weights, kept.groups, kind="answers", seed=seed)
+    own = [table.members.index(name) for name in cheap]
+    said = [[row[place] or "" for place in own] for row in table.outputs]
+    shares = [agreed([loosely_told(one, text) for one in row]) for row, text in zip(said, table.texts, strict=True)]
+    order = range(len(cheap))
+    return sample(
+        table.texts * len(cheap),
+        [row[at] for at in order for row in said],
+        [row[at] for at in order for row in shares] if len(cheap) > 1 else None,
+    )
+
+
+def served(scores: FloatArray, quality: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Score and quality (n,) of the answer that a tier would serve, the one with the best of its scores (n, k)."""
+    best = scores.argmax(axis=1)
+    rows = np.arange(len(scores))
+    return scores[rows, best], quality[rows, best]
 
 
 def thresholds(

@@ -13,7 +13,7 @@ from ensemble.training.fit import Kind, fit, quality_of
 from ensemble.training.metrics import Interval, best_single, interval, mean, quality_ratio, saved
 from ensemble.training.parts import LEAST_REQUESTS
 from ensemble.training.policy import frontier, lambda_for, points_of
-from ensemble.training.scorer import fit_scorer, thresholds
+from ensemble.training.scorer import answers_of, fit_scorer, served, thresholds
 from ensemble.training.semantic import Scheme, fit_domains, names_of, sorted_
 from ensemble.training.splits import by_time_or_group
 from ensemble.training.table import FloatArray, Table, hashed
@@ -36,7 +36,7 @@ class Order:
     """What to train.
 
     Attributes:
-        members: to choose among, or for a scorer (the cheap member, the dear one); empty for all that have labels.
+        members: to choose among, or for a scorer (cheap members, the dear one last); empty for all that have labels.
         digests: ``Member.digest`` by name, where the configuration tells it.
         models: model ids that providers returned, by member.
         source: where the labels come from.
@@ -218,26 +218,30 @@ def _choice(said: FloatArray, bill: FloatArray, lam: float) -> "np.ndarray[Any, 
 def _scorer(
     learn: Table, measure: Table, members: Sequence[str], order: Order
 ) -> tuple[Any, dict[str, Any], dict[str, Interval]]:
-    if len(order.members) != 2:
+    if len(order.members) < 2:
         raise CannotLearn(
-            "a scorer is trained for two members: name the cheap one, whose answers it reads, then the dear"
+            "a scorer is trained for the members of a cascade: name cheap ones, whose answers it reads, then the dear"
         )
-    cheap, dear = members
-    both = learn.only(members)
-    both = both.take(both.known)
-    if both.outputs is None or not any(row[0] for row in both.outputs):
+    *cheap, dear = members
+    many = len(cheap)
+    all_ = learn.only(members)
+    all_ = all_.take(all_.known)
+    if lacking := [name for at, name in enumerate(cheap) if not any(row[at] for row in all_.outputs or ())]:
         raise CannotLearn(
-            f"the labels hold no answers of {cheap}, and a scorer reads answers: keep texts, or export them"
+            f"the labels hold no answers of {', '.join(lacking)}, and a scorer reads them: keep texts, or export them"
         )
-    fitted = fit_scorer(both, cheap, dear, seed=order.seed)
-    points = thresholds(fitted.unseen[:, 0], both.quality[:, 0], both.quality[:, 1], both.nano_usd)
-    manifest = {"what": "scorer", "use": "learned", "members": [cheap, dear], "thresholds": list(points)}
+    fitted = fit_scorer(all_, cheap, dear, seed=order.seed)
+    scores, quality = served(fitted.unseen.reshape(many, -1).T, all_.quality[:, :many])
+    # All cheap members of a tier are asked at once, so all of them are paid.
+    bill = np.column_stack([all_.nano_usd[:, :many].sum(axis=1), all_.nano_usd[:, many]])
+    points = thresholds(scores, quality, all_.quality[:, many], bill)
+    manifest = {"what": "scorer", "use": "learned", "members": list(members), "thresholds": list(points)}
     held = measure.only(members)
     held = held.take(held.known)
     figures = {}
     if len(held):
-        said = fitted.model.predict(sample(held.texts, [row[0] or "" for row in held.outputs or ()]))[:, 0]
-        figures["error"] = interval(mean(np.abs(said - held.quality[:, 0])), held.groups)
+        said = fitted.model.predict(answers_of(held, cheap)).reshape(many, -1).T
+        figures["error"] = interval(mean(np.abs(said - held.quality[:, :many]).mean(axis=1)), held.groups)
     return fitted.state, manifest, figures
 
 

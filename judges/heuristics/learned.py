@@ -8,6 +8,7 @@ from pathlib import Path
 
 from judges.errors import InvalidOptions
 from judges.heuristics._found import silent
+from judges.heuristics.agreement import agreed, loosely_told
 from judges.judge import JUDGES, Judge
 from judges.learning.folder import read, read_manifest
 from judges.learning.model import Learned, sample
@@ -26,7 +27,8 @@ class LearnedScore(Judge):
     """Score each answer by how likely it is good: what ``ensemble train --kind scorer`` learned from the log.
 
     It sees the forms of question and answer (length, steps, sums that are wrong, numbers taken from the question, terms
-    that many requests held), asks no model, and takes a few milliseconds. Made for the steps of a cascade.
+    that many requests held), and how many of the others say the same where it was trained on several members; it asks
+    no model, and takes a few milliseconds. Made for the steps of a cascade.
     """
 
     path: Path
@@ -74,4 +76,5 @@ class LearnedScore(Judge):
 
 
 def _scores(model: Learned, question: str, answers: list[str]) -> list[float]:
-    return [float(one) for one in model.predict(sample([question] * len(answers), answers))[:, 0]]
+    shares = agreed([loosely_told(text, question) for text in answers]) if model.reads_others else None
+    return [float(one) for one in model.predict(sample([question] * len(answers), answers, shares))[:, 0]]

@@ -27,14 +27,14 @@ _ROWS = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Sample:
-    """Texts as a model reads them: what the vectorizers see, and figures (n, ``WIDTH`` or ``PAIR``)."""
+    """Texts as a model reads them: what the vectorizers see, and figures (n, ``WIDTH``, ``PAIR`` or ``PAIR`` + 1)."""
 
     texts: Sequence[str]
     figures: "Floats"
 
 
-def sample(texts: Sequence[str], answers: Sequence[str] | None = None) -> Sample:
-    """Requests, or with ``answers`` requests with an answer each."""
+def sample(texts: Sequence[str], answers: Sequence[str] | None = None, agreed: Sequence[float] | None = None) -> Sample:
+    """Requests, or with ``answers`` requests with an answer each, and perhaps the share of others that say the same."""
     import numpy as np
 
     if answers is None:
@@ -42,6 +42,8 @@ def sample(texts: Sequence[str], answers: Sequence[str] | None = None) -> Sample
         return Sample(texts=[clipped(text) for text in texts], figures=figures)
     pairs = list(zip(texts, answers, strict=True))
     figures = np.array([measure_pair(text, answer) for text, answer in pairs]).reshape(-1, PAIR)
+    if agreed is not None:
+        figures = np.column_stack([figures, np.asarray(agreed, dtype=np.float64)])
     return Sample(texts=[f"{clipped(text)}\n{clipped(answer)}" for text, answer in pairs], figures=figures)
 
 
@@ -57,6 +59,11 @@ class Learned:
             _check(state)
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             raise InvalidOptions(f"the model is not of a known form ({error}); train it again") from None
+
+    @property
+    def reads_others(self) -> bool:
+        """Whether its figures hold how many other answers say the same."""
+        return len(self.state["centre"]) == PAIR + 1
 
     def predict(self, asked: Sample) -> "Floats":
         """Expected quality (n, m) in [0, 1]. Blocks."""
@@ -194,7 +201,7 @@ def _check(state: State) -> None:
     width = len(state["centre"]) + state["directions"].shape[1] + kinds
     if state.get("layout") != LAYOUT:
         raise ValueError(f"its condensed texts are of layout {state.get('layout', 1)}, here they are of {LAYOUT}")
-    if members < 1 or len(state["centre"]) not in (WIDTH, PAIR) or not set(state["weights"]) <= set(state):
+    if members < 1 or len(state["centre"]) not in (WIDTH, PAIR, PAIR + 1) or not set(state["weights"]) <= set(state):
         raise ValueError("figures or parts do not fit this version")
     for name in ("forest", "boosting"):
         if name not in state:

@@ -1,13 +1,18 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ensemble.router import ROUTERS
 from ensemble.routers.cascade import Cascade
 from ensemble.simulator import reply
+from ensemble.training.table import winners
 from ensemble.training.train import CannotLearn, Order, train
 from judges.errors import InvalidOptions
+from judges.heuristics.agreement import agreed
+from judges.learning.folder import read
+from judges.learning.model import sample
 from tests.ensemble.training.lessons import a_lesson
 from tests.served import SERVER, a_question, serving
 
@@ -19,6 +24,34 @@ use = "agreement"
 use = "cascade"
 judge = "same"
 tiers = [{{ members = ["alpha", "beta"], accept_score = 1.0 }}, {{ members = ["gamma"] }}]
+{SERVER}"""
+
+MARKS = """
+from judges import JUDGES, Judge, Verdict
+
+
+@JUDGES.register("marks")
+class Marks(Judge):
+    \"\"\"Score good answers 0.9 and others 0.1.\"\"\"
+
+    @property
+    def scores_candidates(self):
+        return True
+
+    async def judge(self, case, models):
+        scores = {one.id: 0.9 if one.completion.text == "good" else 0.1 for one in case.candidates}
+        best = max(scores, key=scores.get)
+        return Verdict(judge=self.digest, outcome="decided", winners=(best,), scores=scores)
+"""
+KNOWN = f"""
+[judging]
+shrink_labels = 2
+[judges.marks]
+use = "./marks.py"
+[routers.panel]
+use = "cascade"
+judge = "marks"
+tiers = [{{ members = ["alpha", "beta"], accept_score = 0.9 }}, {{ members = ["gamma"] }}]
 {SERVER}"""
 
 
@@ -44,6 +77,19 @@ async def test_cheap_members_that_agree_end_it_and_every_call_is_in_the_ledger(
     assert status == 200
     assert answer["choices"][0]["message"]["content"] == ("42" if asked == 2 else "44")
     assert len(record["calls"]) == asked
+
+
+async def test_an_answer_goes_on_to_stand_once_means_of_members_are_known(tmp_path: Path) -> None:
+    (tmp_path / "marks.py").write_text(MARKS)
+    async with serving(tmp_path, KNOWN) as served:
+        records = []
+        for _ in range(5):
+            for name, text in (("alpha", "good"), ("beta", "bad"), ("gamma", "good")):
+                served.simulator.script(name, [reply(text)])
+            _, _, headers = await served.post(a_question("What is 6 x 7?"))
+            records.append(await served.record(headers["x-ensemble-request-id"]))
+    assert records[-1]["verdicts"][0]["flags"] == ["shrunk"]
+    assert [len(record["calls"]) for record in records] == [2] * 5, "the score that is asked for is the judge's own"
 
 
 @pytest.mark.parametrize(("text", "asked"), [("Sure, done.", 1), ("However, I assume 3 * 4 = 13.", 2)])
@@ -84,3 +130,29 @@ def test_a_router_folder_holds_no_thresholds_of_a_cascade(tmp_path: Path) -> Non
 def test_a_scorer_without_answers_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CannotLearn, match="hold no answers of small"):
         train(a_lesson(), Order(out=tmp_path / "scorer", kind="scorer", members=("small", "large")))
+
+
+def test_a_scorer_of_several_cheap_members_sees_whether_they_agree(tmp_path: Path) -> None:
+    table = a_lesson()
+    # The texts tell nothing: the cheap answers are right where they are the same.
+    outputs = tuple(("It is 7.", "It is 7." if good else "It is 8.", "It is 7.") for good in table.quality[:, 0] > 0.5)
+    quality = np.column_stack([table.quality[:, 0], table.quality[:, 0], np.ones(len(table))])
+    wide = replace(
+        table,
+        members=("small", "other", "large"),
+        outputs=outputs,
+        quality=quality,
+        best=winners(quality),
+        nano_usd=np.ones((len(table), 3)),
+        seconds=np.ones((len(table), 3)),
+        texts=tuple(f"Question {number}" for number in range(len(table))),
+    )
+    done = train(wide, Order(out=tmp_path / "scorer", kind="scorer", members=("small", "other", "large")))
+    model, manifest = read(done.path)
+    assert manifest["members"] == ["small", "other", "large"]
+    assert model.reads_others
+    same, apart = (
+        model.predict(sample(["Question"] * 2, ["It is 7.", last], agreed(["It is 7.", last])))[:, 0]
+        for last in ("It is 7.", "It is 8.")
+    )
+    assert same.min() > apart.max() + 0.3

@@ -173,6 +173,6 @@ def test_of_bad_answers_those_that_the_dear_member_betters_are_passed_on_first()
         quality=np.array([[cheap, dear] for _, cheap, dear in rows]),
         outputs=tuple((f"an answer that is {word}", "another") for word, _, _ in rows),
     )
-    model = fit_scorer(table, "small", "large").model
+    model = fit_scorer(table, ("small",), "large").model
     scores = model.predict(sample(["Say hi"] * 4, [f"an answer that is {word}" for word, _, _ in kinds]))[:, 0]
     assert np.all(np.diff(scores) < -0.1)
