@@ -11,6 +11,8 @@ from judges.types import CandidateId
 
 Enough = Callable[[Sequence[Call], int], bool]
 """Told the calls so far and how many are outstanding; True ends the wait."""
+PARTING_S = 0.25
+"""Most seconds that an answer waits for the end of calls that it has cancelled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,25 +86,28 @@ async def fan_out(
     index: int,
     seen: Seen,
     purpose: Purpose = "candidate",
+    until: float | None = None,
     enough: Enough | None = None,
     done: Callable[[Call], None] = lambda call: None,
 ) -> FanOut:
-    """Call every seat at once; return at the quorum plus its grace, when ``enough`` says so, or near the deadline.
+    """Call every seat at once; return at the quorum plus its grace, when ``enough`` says so, or near ``until``.
 
-    Without any good candidate the wait lasts until the deadline itself; with one, the time that the judge needs is kept
-    back. Cancelling this function cancels every call that it started and waits for their end.
+    That is when the stage must be over, the request's deadline where it is None. Without any good candidate the wait
+    lasts to its very end; with one, the time that the judge needs is kept back. Cancelling this function cancels every
+    call that it started and waits for their end.
     """
+    until = request.deadline if until is None else until
     loop = asyncio.get_running_loop()
     begin = loop.time()
     tasks = {loop.create_task(_ask(request, stage, fleet, seat, index, purpose, seen)): seat for seat in seats}
     finished: dict[asyncio.Task[Call], Call] = {}
-    reserve = stage.judge_reserve_s if stage.judge_reserve_s is not None else (request.deadline - begin) / 5
+    reserve = stage.judge_reserve_s if stage.judge_reserve_s is not None else (until - begin) / 5
     quorum_at: float | None = None
     content = False
     try:
         pending = set(tasks)
         while pending and not content:
-            limit = request.deadline - (reserve if stage.judge and _good(finished) else 0.0)
+            limit = until - (reserve if stage.judge and _good(finished) else 0.0)
             if quorum_at is not None:
                 limit = min(limit, quorum_at + stage.grace_s)
             if limit <= loop.time():
@@ -123,6 +128,20 @@ async def fan_out(
     finally:
         # On the way out by an exception `tasks` still holds the unfinished ones; on the good way they are `late`.
         await cancel({task for task in tasks if not task.done()})
+
+
+async def cancelled_by(tasks: "set[asyncio.Task[Call]]", deadline: float) -> "set[asyncio.Task[Call]]":
+    """Cancel ``tasks`` and wait a moment for their end, not beyond ``deadline``; return those that are still at work.
+
+    Who waits for an answer does not pay for a library that loses a cancellation. Somebody has to own the rest.
+    """
+    if not tasks:
+        return set()
+    for task in tasks:
+        task.cancel()
+    patience = min(PARTING_S, deadline - asyncio.get_running_loop().time())
+    _, stubborn = await asyncio.wait(tasks, timeout=max(0.0, patience))
+    return stubborn
 
 
 async def cancel(tasks: "set[asyncio.Task[Call]] | set[asyncio.Task[None]]") -> None:

@@ -21,7 +21,7 @@ from ensemble.errors import (
 )
 from ensemble.estimates import Estimates, Need
 from ensemble.events import Done, Finished, Judged, Listener, Started, nobody
-from ensemble.fanout import FanOut, Seat, Stragglers, cancel, fan_out
+from ensemble.fanout import FanOut, Seat, Stragglers, cancel, cancelled_by, fan_out
 from ensemble.fleet import Fleet, permitted
 from ensemble.habits import Sittings
 from ensemble.ledger import Aim
@@ -31,9 +31,10 @@ from ensemble.narrowing import Limits, limits_of, narrow
 from ensemble.router import Context, MemberName, Router
 from ensemble.ruling import Bench, Models, candidates_of, case_of, first_in_order, rule
 from ensemble.run import Choice, Run
-from ensemble.shortfall import nobody_answered
+from ensemble.shortfall import nobody_answered, spare
 from ensemble.sticking import kept_to
 from ensemble.store import Store
+from ensemble.timing import stage_end, time_to_plan
 from ensemble.types import Answer, Call, Plan, Record, Request, Stage, Status
 from judges.judge import Judge
 from judges.screen import screened
@@ -137,8 +138,10 @@ class Pipeline:
     async def _routed(self, router: Router, run: Run) -> Plan:
         aim = Aim(purpose="router", seat=run.request.model)
         models = Models(self.fleet, run.request, aim, run.calls.append, run.request.deadline)
+        context = Context(fleet=permitted(self.fleet, run.request), models=models)
         try:
-            return await router.plan(run.request, Context(fleet=permitted(self.fleet, run.request), models=models))
+            async with time_to_plan(run.begin, run.request.deadline):
+                return await router.plan(run.request, context)
         except RouterError as error:
             if not permitted(self.fleet, run.request):
                 told = f"data of class {run.request.data_class!r} may go to no member's provider"
@@ -165,20 +168,22 @@ class Pipeline:
         return narrow(plan, limits, limits.less(spent), estimates, others, refuse=refuse)
 
     async def _stages(self, run: Run, plan: Plan) -> Choice:
-        best: Choice | None = None
+        best, clock, deadline = None, asyncio.get_running_loop().time, run.request.deadline
         for index, stage in enumerate(plan.stages):
-            fanned = await self._fan_out(run, stage, index)
+            until = stage_end(clock(), deadline, len(plan.stages) - index)
+            fanned = await self._fan_out(run, stage, index, until)
             run.late |= fanned.late
             run.panel = fanned.done
-            choice = await self._decide(run, plan, stage, index, fanned)
+            choice = await self._decide(run, plan, stage, index, fanned, until)
             best = choice or best
-            if choice is not None and self._accepted(run, stage, choice):
+            if best is not None and (clock() >= deadline or (choice and self._accepted(run, stage, choice))):
                 break
+        best = best or spare(run, plan)
         if best is None:
             raise nobody_answered(run)
         return best
 
-    async def _fan_out(self, run: Run, stage: Stage, index: int) -> FanOut:
+    async def _fan_out(self, run: Run, stage: Stage, index: int, until: float) -> FanOut:
         # Random, not time-ordered: an id that tells the order of the panel would tell who is trusted most.
         seats = [Seat(member=m, sample=n, candidate=CandidateId(str(uuid4()))) for m, n in stage.seats()]
         for seat in seats:
@@ -192,11 +197,14 @@ class Pipeline:
         def done(call: Call) -> None:
             run.listener(Done(call=call))
 
+        seen = run.calls.append
         return await fan_out(
-            run.request, stage, self.fleet, seats, index=index, seen=run.calls.append, enough=enough, done=done
+            run.request, stage, self.fleet, seats, index=index, seen=seen, until=until, enough=enough, done=done
         )
 
-    async def _decide(self, run: Run, plan: Plan, stage: Stage, index: int, fanned: FanOut) -> Choice | None:
+    async def _decide(
+        self, run: Run, plan: Plan, stage: Stage, index: int, fanned: FanOut, until: float
+    ) -> Choice | None:
         candidates = candidates_of(fanned.done)
         if not candidates:
             return None
@@ -211,7 +219,7 @@ class Pipeline:
                 plan,
                 stage=index,
                 phase="served",
-                until=run.request.deadline,
+                until=until,
                 seen=run.calls.append,
             )
             run.rulings.append(ruling)
@@ -234,7 +242,8 @@ class Pipeline:
         own = plan if watch is None else replace(plan, shadow=())  # the watch asks and judges the shadow itself
         afterwards = Afterwards(self.fleet, self.judges, self.store, run, own, self.means)
         late = run.late if self.stragglers.room and afterwards.may_linger() else {}
-        await cancel(set(run.late) - set(late))
+        stubborn = await cancelled_by(set(run.late) - set(late), run.request.deadline)
+        late = {task: seat for task, seat in run.late.items() if task in late or task in stubborn}
         answered = tuple(call for call in run.calls if call.candidate and call.failure is None)
         completion = next(c.completion for c in answered if c.candidate == choice.candidate.id and c.completion)
         record = self._record(run, "answered", choice=choice)

@@ -32,6 +32,7 @@ from ensemble.reloading import TRIED, Standing, successor, try_out, unchangeable
 from ensemble.router import Router
 from ensemble.store import Store, open_store
 from ensemble.store.queries import recent_prompts
+from ensemble.timing import decided_by
 from ensemble.types import Answer, Request, RequestId
 from ensemble.upkeep import upkeep
 from ensemble.watching.keeping import keeping_watch
@@ -105,7 +106,7 @@ class Service:
         idempotency_key: str | None = None,
         repeats: RequestId | None = None,
     ) -> Request:
-        """A request that arrives now; its deadline is the router's default where ``deadline_s`` is None.
+        """A request that arrives now and is answered in ``deadline_s`` seconds, the router's default where it is None.
 
         Raises:
             UnknownModel: ``model`` names no router and no member.
@@ -118,7 +119,7 @@ class Service:
             model=name,
             prompt=prompt,
             arrived_at=datetime.now(UTC),
-            deadline=asyncio.get_running_loop().time() + seconds,
+            deadline=decided_by(asyncio.get_running_loop().time(), seconds),
             conversation=conversation,
             stream=stream,
             dialect=dialect,

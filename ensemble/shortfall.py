@@ -1,4 +1,4 @@
-"""Why no candidate came, as the client is told."""
+"""What there is where no stage came to anything: an answer that came too late for its stage, or why there is none."""
 
 import asyncio
 
@@ -11,7 +11,20 @@ from ensemble.errors import (
     Unbounded,
     Unsupported,
 )
-from ensemble.run import Run
+from ensemble.ruling import candidates_of
+from ensemble.run import Choice, Run
+from ensemble.types import Plan
+
+
+def spare(run: Run, plan: Plan) -> Choice | None:
+    """The best trusted of what came after its own stage was over: better unjudged than nothing at all."""
+    calls = [call for call in run.calls if call.purpose == "candidate"]
+    good = {call.candidate for call in calls if call.good}
+    order = [*plan.fallback, *(member for stage in plan.stages for member in stage.members)]
+    best = min(
+        candidates_of(calls), key=lambda one: (one.id not in good, order.index(run.authors[one.id])), default=None
+    )
+    return Choice(best, run.authors[best.id], "member_order") if best else None
 
 
 def nobody_answered(run: Run) -> EnsembleError:

@@ -26,6 +26,8 @@ class ServerSettings(BaseModel):
         max_body_bytes: a larger request is refused with 413.
         max_requests: most requests under way at once; beyond them the answer is 503.
         drain_s: seconds that work under way gets at shutdown.
+        hold_s: most seconds that a stream waits with its status line for a first candidate; an error before is a plain
+            reply with a status of its own.
         keepalive_s: seconds between the comments that keep a waiting stream open.
         watch_s: seconds between two looks at this file, key files and router folders; 0 looks at SIGHUP alone.
     """
@@ -41,6 +43,7 @@ class ServerSettings(BaseModel):
     max_body_bytes: int = Field(16_000_000, ge=1_000)
     max_requests: int = Field(1000, ge=1)
     drain_s: float = Field(20.0, ge=0, le=3600)
+    hold_s: float = Field(10.0, ge=0, le=600)
     keepalive_s: float = Field(10.0, gt=0, le=600)
     watch_s: float = Field(1.0, ge=0, le=3600)
 

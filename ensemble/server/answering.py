@@ -3,15 +3,17 @@
 from aiohttp import web
 
 from ensemble.dialects import extension
-from ensemble.dialects.dialect import Asked, Dialect, problem_of
-from ensemble.errors import EnsembleError
-from ensemble.server import sse
+from ensemble.dialects.dialect import Asked, Dialect
+from ensemble.errors import InvalidRequest
 from ensemble.server.auth import CALLER, require_json
-from ensemble.server.shape import IDEMPOTENCY_KEY, REPEATS, REQUEST_ID, id_headers, json_response, told
+from ensemble.server.shape import IDEMPOTENCY_KEY, REPEATS, REQUEST_ID, json_response
+from ensemble.server.streaming import streamed
 from ensemble.service import Service
-from ensemble.types import Answer, Request
+from ensemble.types import Answer
 
 SERVICE = web.AppKey("service", Service)
+DEADLINE = "x-ensemble-deadline-ms"
+MOST_MS = 3_600_000
 UNKNOWN_COST = "unknown"
 """The cost header where the price of a call is unknown: never a number that is too small."""
 
@@ -24,7 +26,7 @@ async def answered(request: web.Request, dialect: Dialect) -> web.StreamResponse
     ask = service.request(
         asked.prompt,
         model=asked.model,
-        deadline_s=asked.deadline_s,
+        deadline_s=_deadline_s(request, asked),
         conversation=asked.conversation,
         stream=asked.stream,
         dialect=dialect.NAME,
@@ -36,9 +38,19 @@ async def answered(request: web.Request, dialect: Dialect) -> web.StreamResponse
     )
     request[REQUEST_ID] = ask.repeats or ask.id
     if asked.stream:
-        return await _streamed(request, dialect, ask, asked)
+        return await streamed(request, service, dialect, ask, asked)
     answer = await service.answer(ask)
     return json_response(dialect.render(answer, asked), request, headers=_headers(answer))
+
+
+def _deadline_s(request: web.Request, asked: Asked) -> float | None:
+    """The earlier of what the header and the body state, seconds; None where neither does."""
+    told = request.headers.get(DEADLINE)
+    if told is None:
+        return asked.deadline_s
+    if not (told.isascii() and told.isdigit() and len(told) <= 7 and 0 < int(told) <= MOST_MS):
+        raise InvalidRequest(f"{DEADLINE}: must be a whole number of milliseconds from 1 to {MOST_MS}", param=DEADLINE)
+    return min(int(told) / 1000, asked.deadline_s or MOST_MS)
 
 
 def _headers(answer: Answer) -> dict[str, str]:
@@ -49,27 +61,3 @@ def _headers(answer: Answer) -> dict[str, str]:
         told_of = " ".join("; ".join(answer.plan.warnings).split())
         headers["x-ensemble-warning"] = told_of.encode("ascii", "replace").decode()
     return headers
-
-
-async def _streamed(request: web.Request, dialect: Dialect, ask: Request, asked: Asked) -> web.StreamResponse:
-    service = request.app[SERVICE]
-    response = web.StreamResponse(headers={**sse.HEADERS, **id_headers(request)})
-    try:
-        await response.prepare(request)
-        async with sse.KeepAlive(response, service.settings.server.keepalive_s, dialect.KEEP_ALIVE):
-            outcome = await _outcome(service, ask, request)
-        if isinstance(outcome, Answer):
-            await sse.send(response, dialect.frames(outcome, asked))
-        else:
-            await sse.send(response, [dialect.error_frame(problem_of(outcome), ask.id)])
-        await response.write_eof()
-    except ConnectionResetError:
-        pass  # the client has gone while it was being told; the answer is in the log
-    return response
-
-
-async def _outcome(service: Service, ask: Request, request: web.Request) -> Answer | EnsembleError:
-    try:
-        return await service.answer(ask)
-    except Exception as error:  # noqa: BLE001 - the status has been sent, so every error becomes an event
-        return told(error, request)

@@ -225,7 +225,7 @@ async def test_what_is_not_offered_is_404_in_the_protocols_shape(mixed: Served) 
 
 
 async def test_pings_keep_a_stream_alive_until_the_answer_is_there(tmp_path: Path) -> None:
-    async with serving(tmp_path, "[server]\ndrain_s = 0.2\nkeepalive_s = 0.01\n", parts=PARTS) as served:
+    async with serving(tmp_path, "[server]\ndrain_s = 0.2\nhold_s = 0\nkeepalive_s = 0.01\n", parts=PARTS) as served:
         gate = served.simulator.hold("beta", BEST)
         body = {**ASKED, "model": "claude", "stream": True}
         async with served.http.post(f"{served.url}/messages", json=body) as reply_:

@@ -1,0 +1,44 @@
+"""How the time of a request is shared out, so that an answer leaves in time whenever any candidate is there.
+
+Whatever may hang has a share of its own: the router half of the time, each stage but the last an equal part of what is
+left, the judge what the fan-out keeps back for it, and the commit a leeway at the end. All times are those of the event
+loop's clock, in seconds.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from ensemble.errors import RouterError
+
+LEEWAY = 0.1
+"""Share of a request's time that is kept back for committing and sending the answer."""
+LEEWAY_S = 0.5
+"""Most seconds of it."""
+PLANNING = 0.5
+"""Share of the time that a router may take; those that ask models keep to less by themselves."""
+
+
+def decided_by(now: float, seconds: float) -> float:
+    """When the answer must stand, so that the client has it ``seconds`` from ``now``."""
+    return now + seconds - min(LEEWAY_S, LEEWAY * seconds)
+
+
+def stage_end(now: float, deadline: float, stages: int) -> float:
+    """When a stage must have come to something, ``stages`` being to come with it: the last may use all that is left."""
+    return now + max(0.0, deadline - now) / max(1, stages)
+
+
+@asynccontextmanager
+async def time_to_plan(now: float, deadline: float) -> AsyncIterator[None]:
+    """Bound what a router does in this context.
+
+    Raises:
+        RouterError: it was not done in time.
+    """
+    seconds = PLANNING * max(0.0, deadline - now)
+    try:
+        async with asyncio.timeout_at(now + seconds):
+            yield
+    except TimeoutError:
+        raise RouterError(f"it had no plan within {seconds:.3g} s") from None
