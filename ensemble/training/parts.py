@@ -45,7 +45,7 @@ def terms(asked: Sample, groups: Sequence[str], seed: int) -> State:
     return state
 
 
-def vocabulary(texts: Sequence[str], groups: Sequence[str], **how: Any) -> Any:
+def vocabulary(texts: Sequence[str], groups: Sequence[str], *, norm: str | None = "l2", **how: Any) -> Any:
     """A vectorizer with the terms that at least ``LEAST_REQUESTS`` groups hold; None where there is no such term."""
     from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 
@@ -59,7 +59,7 @@ def vocabulary(texts: Sequence[str], groups: Sequence[str], **how: Any) -> Any:
         counter.fit(["\n".join(parts) for parts in whole.values()])
     except ValueError:  # scikit-learn's way to say that no term is left
         return None
-    found = TfidfVectorizer(vocabulary=counter.vocabulary_, sublinear_tf=True, dtype=np.float32, **how)
+    found = TfidfVectorizer(vocabulary=counter.vocabulary_, sublinear_tf=True, norm=norm, dtype=np.float32, **how)
     return found.fit(texts)
 
 

@@ -159,8 +159,7 @@ def _dense(prototypes: Any) -> FloatArray:
 
 
 def _words(table: Table) -> TfIdf:
-    fitted = [vocabulary(table.texts, table.groups, **how) for how in (WORDS, CHARACTERS)]
-    return TfIdf(*(one and one.set_params(norm=None) for one in fitted))
+    return TfIdf(*(vocabulary(table.texts, table.groups, norm=None, **how) for how in (WORDS, CHARACTERS)))
 
 
 def _domains(ground: _Ground, rows: BoolArray) -> Domains:

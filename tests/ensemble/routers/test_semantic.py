@@ -69,6 +69,12 @@ async def test_without_an_embedder_words_are_compared(tmp_path: Path) -> None:
     assert far["plan"]["reason"].endswith("; default")
 
 
+async def test_unknown_words_keep_a_text_away(tmp_path: Path) -> None:
+    async with serving(tmp_path, topics()) as served:
+        (record,) = await answered(served, "Is this zebra my favourite vegetarian animal?")
+    assert members(record) == ["gamma"]  # although "is", "this" and "my" are in the examples of billing
+
+
 async def test_the_next_member_of_a_domain_answers_where_the_first_fails(tmp_path: Path) -> None:
     async with serving(tmp_path, topics()) as served:
         served.simulator.script("beta", [status(500)])
