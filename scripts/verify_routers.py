@@ -47,9 +47,8 @@ class Line:
             return told
         met = one.point <= self.target if self.most else one.point >= self.target
         near = one.low <= self.target <= one.high
-        return f"{told}  {'<=' if self.most else '>='} {self.target:g} {'met' if met else 'missed'}" + (
-            " (within the interval)" if near and not met else ""
-        )
+        verdict = "reached" if met else "missed, within the interval" if near else "missed"
+        return f"{told}  {'<=' if self.most else '>='} {self.target:g} {verdict}"
 
 
 @dataclass(slots=True)
