@@ -12,6 +12,7 @@ from ensemble.reloading import watching
 from ensemble.server.answering import SERVICE
 from ensemble.server.api import routes
 from ensemble.server.auth import Gate, guard
+from ensemble.server.compare import routes as compare_routes
 from ensemble.server.feedback import routes as feedback_routes
 from ensemble.server.idempotency import idempotent
 from ensemble.server.metrics import STATE
@@ -44,6 +45,7 @@ def make_app(service: Service) -> web.Application:
     app.add_routes(routes)
     app.add_routes(model_routes)
     app.add_routes(metrics_routes)
+    app.add_routes(compare_routes)
     app[STATE] = State(service)
     service.instruments.registry.register(app[STATE])
     app.add_routes(feedback_routes)
