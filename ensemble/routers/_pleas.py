@@ -26,6 +26,7 @@ _PLEAS = (
     rf"\b{_HAND_OVER}(?: [\w-]{{1,20}}){{0,4}} to(?: [\w-]{{1,20}}){{0,2}} [\"']?(?:{_SIZE}|{_MODEL}|NAMES)\b",
     rf"\b{_CHOOSE}(?: (?:the|only))?(?: {_MODEL})?:? [\"'(\[]?(?:NAMES)\b(?: {_MODEL}\b|[^\w\n]{{0,4}}(?:[.!?\n]|\Z))",
     rf"\b(?:code|letter|name)s? (?:of|for) the {_SIZE}\b",
+    rf"\b{_CHOOSE}(?: [\w-]{{1,20}}){{0,3}} (?:codes?|{_MODEL})(?: [\w-]{{1,20}}){{0,2}} (?:descri\w+|listed|speaks?)",
     r"\[\[\s?[\w-]{1,40}\s?\]\]",  # a verdict's label: whoever writes one in a request means who reads the page
     r"[\"'](?:choice|member|model|route)[\"']\s?:\s?[\"'][\w-]{1,40}[\"']",
     r"\b(?:ignore|disregard|forget|override)\b.{0,40}\b(?:instructions?|rules?|descriptions?|choices|above)\b",
