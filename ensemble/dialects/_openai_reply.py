@@ -143,10 +143,11 @@ def _known(**counts: int | None) -> dict[str, int]:
 def _logprobs(said: Completion) -> dict[str, object] | None:
     if said.logprobs is None:
         return None
-    return {"content": [_token(token) for token in said.logprobs], "refusal": None}
+    return {"content": [told_token(token) for token in said.logprobs], "refusal": None}
 
 
-def _token(token: TokenLogprob) -> dict[str, object]:
+def told_token(token: TokenLogprob) -> dict[str, object]:
+    """A token with its log-probability and the alternatives."""
     return {
         **_named(token.token, token.logprob),
         "top_logprobs": [_named(text, logprob) for text, logprob in token.top],

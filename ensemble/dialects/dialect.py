@@ -22,6 +22,8 @@ class Asked:
         include_usage: a stream is to tell the tokens, where the protocol leaves that to the client.
         deadline_s: most seconds until the answer; None for the router's own.
         conversation: the client's id of the conversation; None where it states none.
+        tags: what a later reply or request in this protocol has to know of this one; recorded with the request.
+        continues: the earlier reply that this goes on from, by its id in the protocol.
     """
 
     model: str
@@ -33,6 +35,8 @@ class Asked:
     conversation: str | None = None
     user: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    continues: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +57,7 @@ def problem_of(error: EnsembleError) -> Problem:
 
 
 class Dialect(Protocol):
-    """One protocol; the modules ``openai_chat`` and ``anthropic_messages`` are such."""
+    """One protocol; the modules ``openai_chat``, ``openai_responses`` and ``anthropic_messages`` are such."""
 
     NAME: str
     """Recorded with every request that came in this dialect."""

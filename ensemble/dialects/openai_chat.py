@@ -30,6 +30,7 @@ __all__ = [
     "parse",
     "render",
     "render_error",
+    "schema_form",
 ]
 
 NAME = "openai-chat"
@@ -153,8 +154,13 @@ def _response_format(asked: body.Format | None) -> ResponseFormat | None:
         case body.ObjectFormat():
             return ResponseFormat(type="json_object")
         case body.SchemaFormat(json_schema=spec):
-            schema = spec.json_schema if spec.json_schema is not None else {}
-            if spec.description is not None:
-                # The same thing in the schema's own words: not every provider has a place beside the schema.
-                schema = {"description": spec.description, **schema}
-            return ResponseFormat(type="json_schema", schema=schema, name=spec.name, strict=spec.strict)
+            return schema_form(spec)
+
+
+def schema_form(spec: body.JsonSchema) -> ResponseFormat:
+    """The form that a schema describes."""
+    schema = spec.json_schema if spec.json_schema is not None else {}
+    if spec.description is not None:
+        # The same thing in the schema's own words: not every provider has a place beside the schema.
+        schema = {"description": spec.description, **schema}
+    return ResponseFormat(type="json_schema", schema=schema, name=spec.name, strict=spec.strict)

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import orjson
 
 from ensemble.dialects.dialect import dumps
+from ensemble.native import THOUGHT
 from judges.types import OpaquePart
 
 _SEAL = "ens1."
@@ -37,6 +38,16 @@ def opened(text: str) -> OpaquePart | None:
             return OpaquePart(origin=member, data=data)
         case _:
             return None
+
+
+def readable(part: OpaquePart) -> str | None:
+    """The thoughts in ``part`` as text; None where only their maker can read them."""
+    block = part.data.get("block")
+    if part.data.get("type") == THOUGHT:
+        return str(part.data.get("text") or "")
+    if isinstance(block, Mapping) and block.get("type") == "thinking":
+        return str(block.get("thinking") or "")
+    return None
 
 
 def _is_content(data: Mapping[str, object]) -> bool:

@@ -21,7 +21,7 @@ def file_for_openai(part: FilePart) -> Mapping[str, object]:
     data = part.data
     if data.get("type") in _OPENAI_SHAPES:
         return data
-    if data.get("type") == "input_file":  # OpenAI's own Responses
+    if data.get("type") == "input_file" and "file_url" not in data:  # OpenAI's own Responses
         return {"type": "file", "file": {key: data[key] for key in ("file_data", "file_id", "filename") if key in data}}
     source = mapping(data.get("source"))
     if source.get("type") == "base64":

@@ -1,5 +1,7 @@
 """One question in any dialect: from the body to the last byte of the answer."""
 
+from dataclasses import replace
+
 from aiohttp import web
 
 from ensemble.dialects import extension
@@ -21,8 +23,12 @@ UNKNOWN_COST = "unknown"
 async def answered(request: web.Request, dialect: Dialect) -> web.StreamResponse:
     """Understand the body, ask the service, and tell the answer, as a whole or as a stream."""
     require_json(request)
+    return await replied(request, dialect, dialect.parse(await request.read()))
+
+
+async def replied(request: web.Request, dialect: Dialect, asked: Asked) -> web.StreamResponse:
+    """Ask the service what the body was understood to ask, and tell the answer, as a whole or as a stream."""
     service = request.app[SERVICE]
-    asked = dialect.parse(await request.read())
     ask = service.request(
         asked.prompt,
         model=asked.model,
@@ -36,6 +42,7 @@ async def answered(request: web.Request, dialect: Dialect) -> web.StreamResponse
         idempotency_key=request.headers.get(IDEMPOTENCY_KEY),
         repeats=request.get(REPEATS),
     )
+    ask = replace(ask, tags=asked.tags)
     request[REQUEST_ID] = ask.repeats or ask.id
     if asked.stream:
         return await streamed(request, service, dialect, ask, asked)

@@ -20,6 +20,7 @@ from ensemble.server.metrics import routes as metrics_routes
 from ensemble.server.models import STARTED
 from ensemble.server.models import routes as model_routes
 from ensemble.server.quota import add_headers
+from ensemble.server.responses import routes as response_routes
 from ensemble.server.shape import shaped
 from ensemble.server.state import State
 from ensemble.service import Service
@@ -43,6 +44,7 @@ def make_app(service: Service) -> web.Application:
     app[SERVICE] = service
     app[STARTED] = int(time.time())
     app.add_routes(routes)
+    app.add_routes(response_routes)
     app.add_routes(model_routes)
     app.add_routes(metrics_routes)
     app.add_routes(compare_routes)

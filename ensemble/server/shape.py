@@ -8,7 +8,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from uuid_utils import uuid7
 
-from ensemble.dialects import anthropic_messages, openai_chat
+from ensemble.dialects import anthropic_messages, openai_chat, openai_responses
 from ensemble.dialects.dialect import Dialect, Problem, dumps, problem_of
 from ensemble.errors import EnsembleError, InvalidRequest
 from ensemble.server.logs import frames
@@ -25,7 +25,7 @@ REPEATS = web.RequestKey("repeats", RequestId)
 CODES = {403: "forbidden", 404: "not_found", 405: "method_not_allowed", 413: "request_too_large"}
 FINAL = frozenset({500, 502, 504})
 """Every member has had its retries by then. Told so, the official clients do not pay for the whole panel twice more."""
-DIALECTS: tuple[Dialect, ...] = (openai_chat, anthropic_messages)
+DIALECTS: tuple[Dialect, ...] = (openai_chat, openai_responses, anthropic_messages)
 CLIENT_GONE = 499
 """What nginx writes for a client that went away; only in our log."""
 

@@ -57,10 +57,14 @@ def ledger_total(db: Database) -> Total:
 
 
 def last_winner(db: Database, asked: Request) -> str | None:
-    """The member that answered the conversation of ``asked`` last, for the same router, key and tenant; None before."""
+    """The member that answered the conversation of ``asked`` last, for the same router, key and tenant; None before.
+
+    A conversation may be named by the id of the request that began it, which has no name for it itself.
+    """
     row = db.execute(
-        "SELECT member FROM requests WHERE conversation = ? AND model = ? AND key_id IS ? AND tenant IS ? "
-        "AND source = 'served' AND status = 'answered' AND member IS NOT NULL ORDER BY id DESC LIMIT 1",
+        "SELECT member FROM requests WHERE (conversation = ?1 OR id = ?1) AND model = ?2 AND key_id IS ?3 "
+        "AND tenant IS ?4 AND source = 'served' AND status = 'answered' AND member IS NOT NULL "
+        "ORDER BY id DESC LIMIT 1",
         [*map(bind_optional, (asked.conversation, asked.model, asked.key_id, asked.tenant))],
     ).fetchone()
     return unbind(row[0]) if row else None

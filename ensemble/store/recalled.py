@@ -1,6 +1,7 @@
 """A stored answer as it was when it left: for whoever asks again, and gets it without anybody being asked."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, cast
 
@@ -39,7 +40,13 @@ def recall(db: Database, asked: Request, id_: RequestId) -> Answer | None:
     said = {call.candidate: call.completion for call in answered}
     chosen = CandidateId(tree["chosen"])
     return Answer(
-        request=_request(tree, asked, id_),
+        request=replace(
+            asked,
+            id=id_,
+            model=tree["model"],
+            arrived_at=datetime.fromisoformat(tree["arrived_at"]),
+            conversation=tree["conversation"],
+        ),
         plan=_plan(tree["plan"]),
         calls=calls,
         candidates=tuple(Candidate(id=i, completion=one) for i, one in said.items() if i and one),
@@ -50,23 +57,6 @@ def recall(db: Database, asked: Request, id_: RequestId) -> Answer | None:
         rulings=tuple(_ruling(row) for row in tree["verdicts"] if row["phase"] == "served"),
         fallback=tree["fallback"],
         late=tuple(row["member"] for row in tree["calls"] if row["after_answer"] and row["purpose"] == "candidate"),
-    )
-
-
-def _request(tree: Tree, asked: Request, id_: RequestId) -> Request:
-    return Request(
-        id=id_,
-        model=tree["model"],
-        prompt=asked.prompt,
-        arrived_at=datetime.fromisoformat(tree["arrived_at"]),
-        deadline=asked.deadline,
-        stream=asked.stream,
-        dialect=asked.dialect,
-        conversation=tree["conversation"],
-        key_id=asked.key_id,
-        tenant=asked.tenant,
-        user=asked.user,
-        metadata=asked.metadata,
     )
 
 
