@@ -69,7 +69,11 @@ def test_every_kind_of_item_becomes_a_message() -> None:
             ],
         },
         {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": seal},
-        {"role": "assistant", "id": "msg_1", "content": [{"type": "output_text", "text": "I look.", "annotations": []}]},
+        {
+            "role": "assistant",
+            "id": "msg_1",
+            "content": [{"type": "output_text", "text": "I look.", "annotations": []}],
+        },
         CALL,
         {**OUTPUT, "output": [{"type": "input_text", "text": "42"}]},
         {"role": "assistant", "content": [{"type": "refusal", "refusal": "No."}]},
