@@ -1,6 +1,7 @@
 """Answers are read from the log as they were served."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from tests.ensemble.store.builders import a_call, a_record, a_request, said
 THOUGHT = OpaquePart(origin="small", data={"type": "reasoning_content", "text": "Hm."})
 
 
-def answered(**changes: object) -> Record:
+def answered(**changes: Any) -> Record:
     """A request of which everything is stated that an answer repeats."""
     request = a_request(
         prompt=Prompt(
@@ -64,7 +65,7 @@ async def test_an_answer_is_what_was_served(store: Store) -> None:
 
 
 @pytest.mark.parametrize("changes", [{"status": "failed"}, {"keep": False}])
-async def test_what_was_not_answered_or_is_not_kept_is_none(store: Store, changes: dict[str, object]) -> None:
+async def test_what_was_not_answered_or_is_not_kept_is_none(store: Store, changes: dict[str, Any]) -> None:
     record = answered(**changes)
     await store.record(record)
     assert await store.read(lambda db: served(db, record.request.id)) is None
