@@ -117,15 +117,18 @@ def cascade(run: Run) -> None:
     run.routed["gsm8k_cascade"] = {"route": dict(zip(table.ids, map(float, score), strict=True))}
 
 
-def many(run: Run, name: str, reader: Reader, target: float) -> tuple[Table, FloatArray, FloatArray, IntArray]:
-    """Predictions, expected costs and choices of a router over many members, chosen for ``target`` quality."""
+def many(run: Run, name: str, reader: Reader, target: float | None) -> tuple[Table, FloatArray, FloatArray, IntArray]:
+    """Predictions, expected costs and choices of a router over many members.
+
+    Choices are the cheapest that kept ``target`` of the best member's quality in training; None is for quality alone.
+    """
     tables, said, bills, choices = [], [], [], []
     for mine, held in run.sides(reader, reader):
         fitted = fit(mine, mine.members)
         asked = sample(held.texts)
         quality = fitted.model.predict(asked)
         bill = _bill(fitted, asked.figures, quality)
-        lam = lambda_for(frontier(mine, fitted), target)
+        lam = 0.0 if target is None else lambda_for(frontier(mine, fitted), target)
         tables.append(held)
         said.append(quality)
         bills.append(bill)
@@ -138,7 +141,7 @@ def many(run: Run, name: str, reader: Reader, target: float) -> tuple[Table, Flo
 
 def llmrouter9(run: Run) -> None:
     """Nine open models at a constant price per call, no task given."""
-    table, predicted, bill, choice = many(run, "llmrouter9", nine, 1.0)
+    table, predicted, bill, choice = many(run, "llmrouter9", nine, None)
     best = table.quality[:, metrics.best_single(table)]
     top = metrics.taken(table.quality, predicted.argmax(axis=1))
     run.tell("llmrouter9: points above the best single member, lambda 0",
