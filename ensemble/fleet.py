@@ -18,6 +18,7 @@ from ensemble.limits import Limiter
 from ensemble.member import MemberSettings, ProviderName, digest_of
 from ensemble.money import Price, price_on
 from ensemble.provider import Connection, EmbeddingConnection, Vectors
+from ensemble.reuse import TRANSPORT, once
 from ensemble.spending import set_aside, used_of
 from ensemble.types import Call, Purpose, Request
 from judges.errors import ModelError
@@ -127,9 +128,26 @@ class Member:
             call = replace(call, unsupported=unfit.parameters)
             seen(call)
             return call
-        clock = asyncio.get_running_loop().time
-        begin = clock()
         task = _Task(request, ready, removed, aim, seen, until, send)
+        if request.kept is None or aim.purpose != "candidate":
+            return await self._asked(task)
+        call = await once(
+            request.kept,
+            request,
+            self.name,
+            self.digest,
+            ready,
+            aim,
+            lambda keyed: self._asked(replace(task, aim=keyed)),
+        )
+        if call.transport == TRANSPORT:
+            seen(call)
+        return call
+
+    async def _asked(self, task: "_Task") -> Call:
+        """Attempts until one succeeds or the last has failed."""
+        clock, until = asyncio.get_running_loop().time, task.until
+        begin = clock()
         while True:
             try:
                 call, error = await self._try(task)

@@ -102,7 +102,7 @@ class Shadow(BaseModel):
 class Router(Plugin):
     """Turns a request into a plan. It decides; it never calls candidates, judges them or stores anything."""
 
-    outside: ClassVar[frozenset[str]] = frozenset({"shadow"})
+    outside: ClassVar[frozenset[str]] = frozenset({"shadow", "cache_s"})
 
     deadline_s: float = Field(55.0, gt=0, le=3600)
     """Default for requests that state none, below the 60 s after which many proxies and clients give up."""
@@ -120,6 +120,8 @@ class Router(Plugin):
     store_content: bool = True
     """Keep the texts of requests and answers in the log; `false` keeps numbers, names and the prompt's hash alone."""
 
+    cache_s: float | None = Field(None, gt=0, le=31_536_000)
+    """Seconds for which a member's answer to the very same prompt is taken again, for the same key; unset, never."""
     shadow: Shadow | None = None
     """A share for the whole panel after the answer, and the watch on the router, as a table of its own."""
 

@@ -14,6 +14,7 @@ from ensemble.families import marked, recused, token
 from ensemble.fleet import Fleet, Member, Seen
 from ensemble.ledger import Aim
 from ensemble.means import Means
+from ensemble.reuse import TRANSPORT
 from ensemble.store.content import dumps, messages_json
 from ensemble.store.rows import prompt_hash
 from ensemble.types import Call, Fallback, Plan, Purpose, Request, Ruling, VerdictId
@@ -136,6 +137,7 @@ async def rule(
     panel = len(tuple(plan.stages[stage].seats())) + len(plan.shadow)
     judged = {authors[candidate.id] for candidate in case.candidates}
     good = sum(call.good for call in calls)
+    reused = any(call.transport == TRANSPORT for call in calls)  # a repetition is no new evidence
     return Ruling(
         id=VerdictId(str(uuid7())),
         stage=stage,
@@ -150,7 +152,7 @@ async def rule(
         complete=len(case.candidates) == panel,
         case_key=case_key(case),
         panel=tuple(candidate.id for candidate in case.candidates),
-        usable=fallback is None and len(judged) > 1 and good >= plan.stages[stage].min_panel,
+        usable=fallback is None and len(judged) > 1 and good >= plan.stages[stage].min_panel and not reused,
     )
 
 

@@ -5,14 +5,17 @@ import logging
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 from pydantic import SecretStr
 from uuid_utils import uuid7
 
 from ensemble import identity
+from ensemble.answers import Flying
 from ensemble.assembly import assemble, means_of, sittings_of
+from ensemble.caching import LogAnswers
 from ensemble.config import Settings, load, unloadable
 from ensemble.connections import Link, Links, close, connect, dropped, fleet_of
 from ensemble.counting import count_tokens
@@ -62,6 +65,7 @@ class Service:
     keyring: Keyring
     reservations: LogReservations
     key: SecretStr | None = None
+    flying: Flying = field(default_factory=Flying)
     draining: bool = False
     _written: Settings
     _answers: set[asyncio.Task[object]] = field(default_factory=set)
@@ -105,6 +109,7 @@ class Service:
         caller: Caller = ANYBODY,
         idempotency_key: str | None = None,
         repeats: RequestId | None = None,
+        cache: Literal["use", "refresh", "off"] = "use",
     ) -> Request:
         """A request that arrives now and is answered in ``deadline_s`` seconds, the router's default where it is None.
 
@@ -130,8 +135,18 @@ class Service:
             data_class=metadata.get("data_class") or caller.data_class or self.settings.server.data_class,
             idempotency_key=idempotency_key,
             repeats=repeats,
+            kept=None if cache == "off" else self._kept(name, caller, fresh=cache == "refresh"),
             allowance=caller.allowance(id_, seconds),
         )
+
+    def _kept(self, name: str, caller: Caller, *, fresh: bool) -> LogAnswers | None:
+        """What the log holds that may be told once more; ``fresh`` takes nothing of it and adds to it."""
+        router = self.pipeline.router(name)
+        if router.cache_s is None or not router.store_content:
+            return None
+        key_id, tenant = (caller.key.id, caller.key.tenant) if caller.key else (None, None)
+        age = timedelta(seconds=router.cache_s)
+        return LogAnswers(store=self.store, flying=self.flying, key_id=key_id, tenant=tenant, age=age, fresh=fresh)
 
     async def ask(
         self,

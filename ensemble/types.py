@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Literal, NewType
 
 from ensemble.allowance import Allowance
+from ensemble.answers import Kept
 from judges.types import Candidate, CandidateId, Completion, Message, Prompt, Usage, Verdict
 
 RequestId = NewType("RequestId", str)
@@ -47,7 +48,7 @@ class Request:
     ``reference`` is a known right answer, which judges see and members do not. ``domain`` is the subject as the
     classifier with the digest ``domain_by`` named it; a tag or metadata entry of that name goes before it.
     ``repeats`` is the stored request whose answer is told once more: nobody is asked. ``allowance`` is what the caller
-    may spend on it, None for no limit.
+    may spend on it, None for no limit; ``kept`` holds answers that members may give once more, None for none.
     """
 
     id: RequestId
@@ -71,6 +72,7 @@ class Request:
     domain_by: str | None = None
     repeats: RequestId | None = None
     allowance: Allowance | None = field(default=None, compare=False, repr=False)
+    kept: Kept | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

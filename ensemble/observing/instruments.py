@@ -53,7 +53,7 @@ class Instruments:
         )
         self.calls = Counter(
             "ensemble_calls",
-            "Attempts by outcome: ok, or the kind of failure.",
+            "Attempts by outcome: ok, cached, or the kind of failure.",
             ["member", "purpose", "outcome"],
             registry=registry,
         )
@@ -125,7 +125,7 @@ class Instruments:
 
     def _call(self, call: Call) -> None:
         who = call.member, call.purpose
-        self.calls.labels(*who, call.failure or "ok").inc()
+        self.calls.labels(*who, call.failure or ("cached" if call.transport == "cache" else "ok")).inc()
         if call.total_s is not None and call.attempt:
             self.call_latency.labels(*who).observe(call.total_s)
         for direction, count in (("input", call.usage.input_tokens), ("output", call.usage.output_tokens)):

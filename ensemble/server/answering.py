@@ -1,6 +1,7 @@
 """One question in any dialect: from the body to the last byte of the answer."""
 
 from dataclasses import replace
+from typing import Literal
 
 from aiohttp import web
 
@@ -15,6 +16,7 @@ from ensemble.types import Answer
 
 SERVICE = web.AppKey("service", Service)
 DEADLINE = "x-ensemble-deadline-ms"
+CACHE = "x-ensemble-cache"
 MOST_MS = 3_600_000
 UNKNOWN_COST = "unknown"
 """The cost header where the price of a call is unknown: never a number that is too small."""
@@ -41,6 +43,7 @@ async def replied(request: web.Request, dialect: Dialect, asked: Asked) -> web.S
         caller=request[CALLER],
         idempotency_key=request.headers.get(IDEMPOTENCY_KEY),
         repeats=request.get(REPEATS),
+        cache=_cache(request),
     )
     ask = replace(ask, tags=asked.tags)
     request[REQUEST_ID] = ask.repeats or ask.id
@@ -58,6 +61,14 @@ def _deadline_s(request: web.Request, asked: Asked) -> float | None:
     if not (told.isascii() and told.isdigit() and len(told) <= 7 and 0 < int(told) <= MOST_MS):
         raise InvalidRequest(f"{DEADLINE}: must be a whole number of milliseconds from 1 to {MOST_MS}", param=DEADLINE)
     return min(int(told) / 1000, asked.deadline_s or MOST_MS)
+
+
+def _cache(request: web.Request) -> Literal["use", "refresh", "off"]:
+    match request.headers.get(CACHE, "use"):
+        case "use" | "refresh" | "off" as told:
+            return told
+        case _:
+            raise InvalidRequest(f"{CACHE}: must be use, refresh or off", param=CACHE)
 
 
 def _headers(answer: Answer) -> dict[str, str]:

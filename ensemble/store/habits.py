@@ -15,7 +15,7 @@ _ANSWERS = """
 SELECT k.failure IS NULL, k.input_tokens, k.output_tokens, k.total_s, r.messages, r.options, r.content = 'kept'
 FROM calls k JOIN requests r ON r.id = k.request_id
 WHERE k.member = ? AND k.member_digest = ? AND k.purpose IN ('candidate', 'shadow') AND k.batch IS NULL
-    AND k.transport <> 'import' AND (k.failure IS NULL OR k.failure IN ('timeout', 'cancelled'))
+    AND k.transport NOT IN ('import', 'cache') AND (k.failure IS NULL OR k.failure IN ('timeout', 'cancelled'))
 ORDER BY k.started_at DESC LIMIT ?
 """
 _VERDICTS = """

@@ -8,7 +8,7 @@ order is the order of time; JSON is TEXT; NULL is unknown or does not apply.
 
 from sqlite_utils import Database, Migrations
 
-from ensemble.store import schema_3, schema_4, schema_5, schema_6, schema_7, schema_8, schema_9, schema_10
+from ensemble.store import schema_3, schema_4, schema_5, schema_6, schema_7, schema_8, schema_9, schema_10, schema_11
 
 APPLICATION_ID = 0x454E534A
 """``ENSJ``: marks the file as a log of this program in SQLite's header."""
@@ -347,6 +347,12 @@ def idempotency(db: Database) -> None:
     """Idempotency keys, warnings of plans, stop texts of candidates; old rows have none."""
     db.executescript(schema_10.ALTER)
     db.executescript(schema_10.TABLES)
+
+
+@MIGRATIONS(name="0011_reuse")
+def reuse(db: Database) -> None:
+    """Answers are found by their keys."""
+    db.executescript(schema_11.INDEX)
 
 
 def applied(db: Database) -> list[str]:

@@ -1,0 +1,89 @@
+"""An answer that a member gave before to the very same prompt, taken once more: opt-in, candidate by candidate.
+
+So a changed panel pays for its new members alone. Only whole answers count, and only those that the same API key and
+tenant paid for. Equal calls that are under way at the same moment are made once.
+"""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+
+from uuid_utils import uuid7
+
+from ensemble.answers import Kept
+from ensemble.ledger import Aim
+from ensemble.types import Call, CallId, Request
+from judges.types import Completion, Prompt
+
+TRANSPORT = "cache"
+"""What the ledger says of how such an answer came."""
+
+
+def key_of(member_digest: str, prompt: Prompt) -> str:
+    """SHA-256 (64 hex digits) over the prompt as a member gets it and over what decides its answers."""
+    tree = json.dumps(asdict(prompt), sort_keys=True, default=str)
+    return hashlib.sha256(f"{member_digest}:{tree}".encode("utf-8", "surrogatepass")).hexdigest()
+
+
+async def once(
+    kept: Kept,
+    request: Request,
+    member: str,
+    digest: str,
+    prompt: Prompt,
+    aim: Aim,
+    make: Callable[[Aim], Awaitable[Call]],
+) -> Call:
+    """The line of a stored answer or of one that is on its way, else what ``make`` brings, stored under its key."""
+    aim = replace(aim, key=key_of(digest, prompt))
+    place = (kept.owner, str(aim.key), aim.sample)
+    while (flying := kept.flying.calls.get(place)) is not None:
+        if (said := await asyncio.shield(flying)) is not None:
+            return _line(request, member, digest, aim, said)
+    kept.flying.calls[place] = future = asyncio.get_running_loop().create_future()
+    said = None
+    try:
+        said = await kept.find(str(aim.key), aim.sample)
+        if said is not None:
+            return _line(request, member, digest, aim, said)
+        call = await make(aim)
+        said = call.completion if whole(call) else None
+        return call
+    finally:
+        del kept.flying.calls[place]
+        future.set_result(said)
+
+
+def whole(call: Call) -> bool:
+    """Whether a call brought an answer that may be taken again."""
+    said = call.completion
+    return (
+        call.failure is None and said is not None and said.finish_reason in ("stop", "tool_calls") and not said.partial
+    )
+
+
+def _line(request: Request, member: str, digest: str, aim: Aim, said: Completion) -> Call:
+    """A line of the ledger for which nothing was sent: it cost nothing, and its tokens were counted before."""
+    free = replace(said.usage, nano_usd=0, provider_nano_usd=None)
+    return Call(
+        id=CallId(str(uuid7())),
+        request=request.id,
+        member=member,
+        purpose=aim.purpose,
+        attempt=0,
+        started_at=datetime.now(UTC),
+        total_s=0.0,
+        candidate=aim.candidate,
+        seat=aim.seat,
+        sample=aim.sample,
+        stage=aim.stage,
+        completion=replace(said, usage=free, provider_request_id=None, first_token_s=None),
+        usage=replace(free, input_tokens=None, output_tokens=None, cached_input_tokens=None, reasoning_tokens=None),
+        member_digest=digest,
+        transport=TRANSPORT,
+        detail="an answer that was given before",
+        key=aim.key,
+    )
