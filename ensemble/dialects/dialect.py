@@ -91,12 +91,12 @@ class Dialect(Protocol):
         ...
 
 
-def dumps(value: object) -> bytes:
-    """JSON text. Lone surrogates, which a model may have written, become the replacement character."""
+def dumps(value: object, *, sort: bool = False) -> bytes:
+    """JSON text, keys sorted if asked. Lone surrogates, which a model may write, become the replacement character."""
     try:
-        return orjson.dumps(value)
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS if sort else None)
     except TypeError:
-        text = json.dumps(value, ensure_ascii=False)
+        text = json.dumps(value, ensure_ascii=False, sort_keys=sort)
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 

@@ -20,8 +20,11 @@ _SAID_OTHERWISE = frozenset({"text", "image", "document", "search_result", "tool
 
 
 def sealed(part: OpaquePart) -> str:
-    """``part`` as one text, for a field that clients pass back unread."""
-    said = dumps({"member": part.origin, "data": part.data})
+    """``part`` as one text, for a field that clients pass back unread.
+
+    Its keys are sorted, so that a reply that is told anew from the log, which sorts them too, is the same to the byte.
+    """
+    said = dumps({"member": part.origin, "data": part.data}, sort=True)
     return _SEAL + base64.urlsafe_b64encode(said).decode("ascii")
 
 

@@ -11,7 +11,6 @@ from openai import OpenAI
 from openai.types.responses import Response
 from pydantic import BaseModel
 
-from ensemble.dialects import state
 from ensemble.keys.issuing import a_key, create
 from ensemble.simulator import ToolUse, reply, status
 from tests import messages
@@ -268,11 +267,7 @@ async def test_an_earlier_response_is_read_again_as_it_was(mixed: Served) -> Non
     async with asking(mixed) as client:
         said = await client.responses.create(**asked)
         again = await client.responses.retrieve(said.id)
-    told, read = whole(said), whole(again)
-    seals = [thing["output"][0].pop("encrypted_content") for thing in (told, read)]
-    assert read == told
-    assert again.created_at == said.created_at
-    assert state.opened(seals[0]) == state.opened(seals[1]) is not None
+    assert again.to_dict() == said.to_dict()
     assert (said.temperature, said.metadata, said.user, said.tool_choice.to_dict()) == (
         0.5,
         {"team": "red"},
@@ -358,10 +353,10 @@ async def test_errors_are_the_clients_own(mixed: Served, changes: Any, kind: typ
     assert refused.value.type == "invalid_request_error"
 
 
-async def _events(client: Any, *, helper: bool) -> list[Any]:
+async def _events(client: Any, *, helper: bool, **more: Any) -> list[Any]:
     if not helper:
-        return [event async for event in await client.responses.create(**ASKED, stream=True)]
-    async with client.responses.stream(**ASKED) as stream:
+        return [event async for event in await client.responses.create(**ASKED, **more, stream=True)]
+    async with client.responses.stream(**ASKED, **more) as stream:
         return [event async for event in stream]
 
 
@@ -373,6 +368,31 @@ async def test_an_error_in_a_stream_is_raised(mixed: Served, helper: bool) -> No
         with pytest.raises(openai.APIError, match="no member brought an answer") as failed:
             await _events(client, helper=helper)
     assert failed.value.code == "no_candidate"
+
+
+@pytest.mark.parametrize("helper", [False, True])
+async def test_an_error_after_the_status_line_is_raised(tmp_path: Path, helper: bool) -> None:
+    async with serving(tmp_path, SERVER + "hold_s = 0\n", parts=messages.PARTS) as served:
+        for model in MODELS.values():
+            served.simulator.hold(model)
+        async with asking(served) as client:
+            with pytest.raises(openai.APIError, match="deadline") as failed:
+                await _events(client, helper=helper, extra_body={"ensemble": {"deadline_s": 0.3}})
+    assert not isinstance(failed.value, openai.APIStatusError)
+    assert failed.value.code == "deadline_exceeded"
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_under_an_idempotency_key_a_response_is_the_same_to_the_byte(mixed: Served, streamed: bool) -> None:
+    say(mixed, "deep", "I look it up.", reasoning="It is winter.", tool_calls=(CALL,), finish="tool_calls")
+    headers, replies = {"Idempotency-Key": "order-17"}, []
+    asked = {**ASKED, "instructions": "Be brief.", "tools": [FUNCTION], "reasoning": {"summary": "auto"}}
+    for _ in range(2):
+        body = {**asked, "stream": streamed}
+        async with mixed.http.post(f"{mixed.url}/responses", json=body, headers=headers) as got:
+            replies.append(await got.read())
+    assert replies[0] == replies[1]
+    assert len(mixed.simulator.served) == 3
 
 
 async def test_what_is_not_offered_is_404_in_openais_shape(mixed: Served) -> None:

@@ -3,6 +3,8 @@ from dataclasses import replace
 from typing import Any, get_type_hints
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from openai.types.responses import ResponseStreamEvent
 from openai.types.responses.response_create_params import (
     ResponseCreateParamsNonStreaming,
@@ -16,6 +18,7 @@ from ensemble.dialects.dialect import Asked, dumps
 from ensemble.errors import InvalidRequest
 from ensemble.types import Answer
 from judges.types import (
+    Completion,
     FilePart,
     ImagePart,
     Message,
@@ -240,3 +243,52 @@ def test_every_event_fits_the_official_types() -> None:
 
 def test_a_reply_can_be_sent_whatever_a_model_wrote() -> None:
     assert dumps(rendered(an_answer(a_completion("\ud800"))))
+
+
+words = st.text(max_size=600)
+completions = st.builds(
+    a_completion,
+    words,
+    finish_reason=st.sampled_from(["stop", "length", "tool_calls", "refusal", "other"]),
+    tool_calls=st.lists(st.builds(ToolCall, id=words, name=words, arguments=words), max_size=2).map(tuple),
+    reasoning=st.lists(st.just(THOUGHT), max_size=2).map(tuple),
+)
+GROWS = {
+    "response.output_text": ("content_index", "text"),
+    "response.refusal": ("content_index", "refusal"),
+    "response.reasoning_summary_text": ("summary_index", "text"),
+    "response.function_call_arguments": (None, "arguments"),
+}
+"""What a delta adds to, by the beginning of its type: an index within the item, and a field."""
+
+
+@given(completions)
+def test_events_put_together_are_the_response(said: Completion) -> None:
+    answer = an_answer(said)
+    answer = replace(answer, request=replace(answer.request, tags={"responses.summary": "auto"}))
+    asked = Asked(model="panel", prompt=answer.request.prompt)
+    events = [json.loads(frame.split(b"data: ", 1)[1]) for frame in openai_responses.frames(answer, asked)]
+    assert [event["sequence_number"] for event in events] == list(range(len(events)))
+    grown: list[dict[str, Any]] = []
+    for event in events:
+        kind, _, step = event["type"].rpartition(".")
+        if kind == "response.output_item" and step == "added":
+            assert event["output_index"] == len(grown)
+            grown.append(event["item"])
+        elif kind == "response.content_part" and step == "added":
+            grown[-1]["content"].append(event["part"])
+        elif kind == "response.reasoning_summary_part" and step == "added":
+            grown[-1]["summary"].append(event["part"])
+        elif step == "delta":
+            index, field = GROWS[kind]
+            item = grown[event["output_index"]]
+            assert item["id"] == event["item_id"]
+            place = {"content_index": "content", "summary_index": "summary"}.get(index or "")
+            (item if place is None else item[place][event[index]])[field] += event["delta"]
+        elif kind == "response.output_item":
+            assert {**grown[-1], "status": None} == {**event["item"], "status": None}
+    final = events[-1]["response"]
+    assert [{**item, "status": None} for item in grown] == [{**item, "status": None} for item in final["output"]]
+    told = json.loads(dumps(rendered(answer)))
+    assert {**final, "ensemble": None} == {**told, "ensemble": None}
+    assert events[-1]["type"] == f"response.{final['status']}"
