@@ -1,10 +1,12 @@
 """The routes of OpenAI's Responses: one that answers, one that reads an answer again."""
 
+from functools import partial
+
 from aiohttp import web
 
 from ensemble.dialects import openai_responses
 from ensemble.dialects.dialect import Asked
-from ensemble.errors import InvalidRequest, NotFound
+from ensemble.errors import InvalidRequest, NotFound, StoreError, StoreUnavailable
 from ensemble.server.answering import SERVICE, replied
 from ensemble.server.auth import CALLER, require_json
 from ensemble.server.shape import json_response
@@ -37,7 +39,10 @@ async def retrieve(request: web.Request) -> web.Response:
 
 async def _stored(request: web.Request, id_: str, param: str) -> Answer:
     wanted = RequestId(id_.removeprefix(openai_responses.PREFIX))
-    found = await request.app[SERVICE].store.read(lambda db: served(db, wanted))
+    try:
+        found = await request.app[SERVICE].store.read(partial(served, id_=wanted))
+    except StoreError as error:
+        raise StoreUnavailable(f"{param}: the log, which has the response, cannot be read: {error}") from error
     if found is not None and openai_responses.kept(found):
         whose = {"key_id": found.request.key_id, "tenant": found.request.tenant}
         if request[CALLER].sees(whose):
