@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 
-from ensemble.fleet import Fleet, Seen
+from ensemble.fleet import Fleet, Member, Seen
 from ensemble.ledger import Aim
 from ensemble.types import Call, Purpose, Request, Stage
-from judges.types import CandidateId
+from judges.types import CandidateId, Prompt
 
 Enough = Callable[[Sequence[Call], int], bool]
 """Told the calls so far and how many are outstanding; True ends the wait."""
@@ -160,10 +160,7 @@ async def _ask(
     until = request.deadline + stage.straggler_s
     if stage.call_timeout_s is not None:
         until = min(until, now + stage.call_timeout_s)
-    prompt = request.prompt
-    if prompt.seed is not None and seat.sample:
-        # Samples of one member under one seed would be the same answer paid several times.
-        prompt = replace(prompt, seed=prompt.seed + seat.sample)
+    member = fleet[seat.member]
     aim = Aim(
         purpose=purpose,
         candidate=seat.candidate,
@@ -172,7 +169,16 @@ async def _ask(
         hedge=stage.hedge,
         strict=stage.strict_params,
     )
-    return await fleet[seat.member].call(request, prompt, aim, seen=seen, until=until)
+    return await member.call(request, prompt_of(request, stage, seat, member), aim, seen=seen, until=until)
+
+
+def prompt_of(request: Request, stage: Stage, seat: Seat, member: Member) -> Prompt:
+    """The prompt of ``request`` as ``seat``, taken by ``member``, is asked it."""
+    prompt = request.prompt
+    if prompt.seed is not None and seat.sample:
+        # Samples of one member under one seed would be the same answer paid several times.
+        prompt = replace(prompt, seed=prompt.seed + seat.sample)
+    return member.with_logprobs(prompt) if stage.logprobs else prompt
 
 
 def _good(finished: dict[asyncio.Task[Call], Call]) -> int:

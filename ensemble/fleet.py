@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 __all__ = ["Fleet", "Member", "MemberModel", "MemberSettings", "ProviderName", "Seen", "digest_of", "permitted"]
 
 Seen = Callable[[Call], None]
+_PROBE = Prompt(messages=(Message(role="user", content="?"),))
 Send = Callable[[str, Prompt], Awaitable[Completion]]
 """Makes one attempt at a model id, as ``Connection.complete`` does."""
 
@@ -74,6 +75,14 @@ class Member:
             options={**settings.options, **prompt.options},
         )
         return ready, ("provider_state",) if removed else ()
+
+    def with_logprobs(self, prompt: Prompt) -> Prompt:
+        """``prompt`` asking for the logprobs of the answer too, where this member gives them: nobody is told if not."""
+        can = self.settings.capabilities
+        if prompt.top_logprobs is not None or (can is not None and "logprobs" not in can):
+            return prompt
+        asking = replace(_PROBE, top_logprobs=0)
+        return prompt if not_taken(self.connection, asking, self.name) else replace(prompt, top_logprobs=0)
 
     def permits(self, data_class: str | None) -> bool:
         """Whether what is of ``data_class`` may go to the provider: it names the class, or nothing states one."""

@@ -114,8 +114,7 @@ async def retrain(task: Task) -> Outcome:
             "promote without one"
         )
     whole = await asyncio.to_thread(lambda: hold(examples_of(task.data, complete=False), digests=_digests(task)))
-    if manifest["kind"] == "semantic":  # it reads the last turn of the user alone
-        whole = whole.spoken()
+    whole = await asyncio.to_thread(whole.seen_by, manifest["kind"])
     learn, contest = await asyncio.to_thread(divide, whole, seen_by(manifest), manifest["members"], task.share)
     fresh = beside(target.folder, ".new")
     order = _order(task, manifest, learn, contest, fresh)

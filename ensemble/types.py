@@ -93,6 +93,8 @@ class Stage:
         min_panel: least number of good candidates for a verdict to be trusted.
         hedge: ask again at the learned 95th percentile of latency.
         strict_params: leave out a member that does not take every parameter of the request.
+        logprobs: ask members that give them for the logprobs of their answers, for the judge and the log; the client
+            sees none that it did not ask for.
     """
 
     members: tuple[str, ...]
@@ -108,6 +110,7 @@ class Stage:
     min_panel: int = 1
     hedge: bool = False
     strict_params: bool = False
+    logprobs: bool = False
 
     def seats(self) -> Iterator[tuple[str, int]]:
         """Every (member, sample number from 0) that the stage calls, most trusted first."""

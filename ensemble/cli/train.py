@@ -69,7 +69,7 @@ def command(
     source = data or log_of(config, None)
     digests = _digests(config)
     held = hold(examples_of(source, complete=False), digests=digests)
-    held = held.spoken() if kind == "semantic" else held
+    held = held.seen_by(kind)
     notes = {"router": router} if kind == "semantic" else {}
     told = (
         ["ensemble", "train", *sys.argv[2:]] if sys.argv[1:2] == ["train"] else ["ensemble", "train", "--out", str(out)]

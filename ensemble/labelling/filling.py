@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from ensemble.bounds import most_tokens
 from ensemble.errors import StoreError
-from ensemble.fanout import Seat
+from ensemble.fanout import Seat, prompt_of
 from ensemble.fleet import Fleet
 from ensemble.labelling.asking import PATIENCE_S, Consulted, Question
 from ensemble.labelling.cashier import Cashier, Stopped
@@ -88,9 +88,8 @@ class Filler:
         return [call for call in ended if isinstance(call, Call)]
 
     async def _seat(self, request: Request, job: Job, seat: Seat) -> Call | Exception:
-        prompt = request.prompt
-        if prompt.seed is not None and seat.sample:
-            prompt = replace(prompt, seed=prompt.seed + seat.sample)  # as in the fan-out: one seed gives one answer
+        member = self.fleet[seat.member]
+        prompt = prompt_of(request, job.plan.stages[0], seat, member)
         aim = Aim(
             purpose="candidate" if job.held.served is None else "shadow",
             candidate=seat.candidate,
@@ -99,9 +98,7 @@ class Filler:
             run=self.run,
         )
         try:
-            return await self.cashier.ask(
-                Question(request=request, member=self.fleet[seat.member], prompt=prompt, aim=aim)
-            )
+            return await self.cashier.ask(Question(request=request, member=member, prompt=prompt, aim=aim))
         except (Stopped, StoreError) as error:
             return error
 

@@ -25,6 +25,7 @@ def whole_panel(plan: Plan, *, judge: str | None = None, extra: Iterable[str] = 
         samples={member: number for member, number in samples.items() if number > 1},
         judge=judge or (judges[-1] if judges else None),
         min_panel=max(stage.min_panel for stage in stages),
+        logprobs=any(stage.logprobs for stage in stages),
     )
     return replace(plan, stages=(stage,), shadow=())
 

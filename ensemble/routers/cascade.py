@@ -1,6 +1,7 @@
 """Cheapest first, the next one where the answer does not stand (FrugalGPT)."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Self
@@ -32,6 +33,14 @@ class Tier(BaseModel):
     accept_score: float | None = Field(None, gt=0, le=1)
 
 
+@dataclass(slots=True)
+class Learned:
+    """What training found: the score from which an answer stands, and whether the scorer reads logprobs."""
+
+    threshold: float = 1.0
+    logprobs: bool = False
+
+
 @ROUTERS.register("cascade")
 class Cascade(Pinned):
     """Ask the cheapest tier; go on to the next one where no answer reaches the score at which it may stand.
@@ -44,7 +53,7 @@ class Cascade(Pinned):
         tiers: from the cheapest to the dearest; a name alone is a tier of one member.
         judge: scores the answers of every tier but the last.
         path: scorer folder of ``ensemble train --kind scorer``, whose threshold holds where a tier states none: the one
-            that the policy pins.
+            that the policy pins. A scorer that learned from logprobs gets them of every tier but the last.
     """
 
     tiers: tuple[Tier, ...] = Field(min_length=2)
@@ -52,8 +61,8 @@ class Cascade(Pinned):
     path: Path | None = None
 
     @cached_property
-    def _learned(self) -> dict[str, float]:
-        return {}
+    def _learned(self) -> Learned:
+        return Learned()
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -82,7 +91,8 @@ class Cascade(Pinned):
         if self.path is not None:
             manifest = read_manifest(self.path)
             place = str(self.path)
-            self._learned["threshold"] = _score(self.pinned(points_of(manifest, place), place, retrain(manifest)))
+            self._learned.threshold = _score(self.pinned(points_of(manifest, place), place, retrain(manifest)))
+            self._learned.logprobs = manifest.get("logprobs") is True
 
     async def plan(self, request: Request, context: Context) -> Plan:
         """A plan of one stage per tier."""
@@ -92,9 +102,15 @@ class Cascade(Pinned):
 
     def _stage(self, tier: Tier, *, last: bool) -> Stage:
         judge = tier.judge or (None if last and len(tier.members) == 1 else self.judge)
-        accept = 0.0 if last else tier.accept_score or self._learned.get("threshold", 1.0)
+        accept = 0.0 if last else tier.accept_score or self._learned.threshold
         samples = {str(name): number for name, number in tier.samples.items()}
-        return Stage(members=tier.members, samples=samples, judge=judge, accept_score=accept)
+        return Stage(
+            members=tier.members,
+            samples=samples,
+            judge=judge,
+            accept_score=accept,
+            logprobs=self._learned.logprobs and not last,
+        )
 
 
 def points_of(manifest: Mapping[str, object], place: str) -> Sequence[Point]:

@@ -1,7 +1,7 @@
 """Ask a panel at once and let a judge choose."""
 
 from collections.abc import Mapping
-from typing import Self
+from typing import ClassVar, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
@@ -26,7 +26,10 @@ class Parallel(Router):
         judge_reserve_s: seconds before the deadline that are kept for the judge; left out, a fifth of the whole.
         min_panel: least number of good candidates for a trusted verdict.
         hedge: ask a member again that is slower than its own 95th percentile; the first good answer is taken.
+        logprobs: ask for the logprobs of answers too, which a scorer learns from; clients see what they asked for.
     """
+
+    outside: ClassVar[frozenset[str]] = Router.outside | {"logprobs"}
 
     members: tuple[MemberName, ...] = Field(min_length=1)
     samples: Mapping[MemberName, PositiveInt] = Field(default_factory=dict)
@@ -39,6 +42,7 @@ class Parallel(Router):
     judge_reserve_s: float | None = Field(None, ge=0, le=600)
     min_panel: PositiveInt = 1
     hedge: bool = False
+    logprobs: bool = False
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -66,5 +70,6 @@ class Parallel(Router):
             judge_reserve_s=self.judge_reserve_s,
             min_panel=self.min_panel,
             hedge=self.hedge,
+            logprobs=self.logprobs,
         )
         return Plan(router=self.digest, stages=(stage,), fallback=self.fallback, reason="the whole panel")

@@ -162,7 +162,7 @@ def _parse(body: bytes) -> Prompt:
 
 def _train(folder: Path, config: Path, seed: int) -> str:
     """Train router and scorer; the sentence why nothing can be learned, else an empty one."""
-    table = hold(examples_of(folder / LABELS, complete=False)).table
+    held = hold(examples_of(folder / LABELS, complete=False))
     digests = {str(name): digest_of(one) for name, one in load(config).members.items()}
     try:
         for what, kind, members in ((LEARNED, "stack", TIERS), (SCORER, "scorer", TIERS)):
@@ -170,7 +170,7 @@ def _train(folder: Path, config: Path, seed: int) -> str:
                 out=folder / what, kind=kind, members=members, digests=digests, source=LABELS, seed=seed,
                 command=f"ensemble train --data {LABELS} --kind {kind} --out {what}",
             )  # fmt: skip
-            train(table, order)
+            train(held.seen_by(kind).table, order)
     except CannotLearn as error:
         return str(error)
     return ""

@@ -85,7 +85,9 @@ def configuration(base_url: str, profiles: Sequence[Profile], database: Path, *,
         )
     lines += [
         '[judges.rating]\nuse = "pointwise"\nmodel = "judge"\n',
-        f'[routers.{PANEL}]\nuse = "parallel"\nmembers = {json.dumps(TIERS[::-1])}\njudge = "rating"\n',
+        f'[routers.{PANEL}]\nuse = "parallel"\nmembers = {json.dumps(TIERS[::-1])}\njudge = "rating"\n'
+        # The scorer of the cascade learns from them.
+        "logprobs = true\n",
         _ROUTERS,
         _trained(database.parent) if trained else "",
         f"[store]\npath = {json.dumps(str(database))}\n\n[server]\nport = {port}\n",

@@ -8,6 +8,7 @@ import orjson
 
 from ensemble.simulator.chat import Chat
 from ensemble.simulator.draw import pick, share
+from ensemble.simulator.logprobs import sureness
 from ensemble.simulator.routing import Reader
 from ensemble.simulator.shape import Filler
 from ensemble.simulator.skill import Skill
@@ -65,9 +66,9 @@ class Solver:
         if work.checker == "tool_call":
             return _call(answer, about)
         thoughts = (work.steps.format(answer=answer) or "The user wants this in order.") if ask.thinks else None
-        if ask.schema is not None:
-            return Said(text=_shaped(ask, work, answer), reasoning=thoughts)
-        return Said(text=put(work, answer, self.skill.tier, ask.question, *about), reasoning=thoughts)
+        shaped = ask.schema is not None
+        text = _shaped(ask, work, answer) if shaped else put(work, answer, self.skill.tier, ask.question, *about)
+        return Said(text=text, reasoning=thoughts, sure=sureness(is_right, *about))
 
     def _sample(self, ask: Ask, conversation: str) -> int:
         if ask.seed is not None:

@@ -92,6 +92,7 @@ class Said:
         reasoning: thoughts before the answer; they cost tokens.
         odds: probability per label of a verdict (``A``, ``B``, or a score), by the place in ``text`` where one stands;
             told where logprobs are asked for.
+        sure: how sure the model feels of the whole text, in (0, 1), which its logprobs show; None for neither way.
         cached_tokens, cache_write_tokens: the part of the prompt that came from, went to the cache.
         model: the model id to return, None for the one that was asked.
         stopped_by: the client's stop string that ended it.
@@ -103,6 +104,7 @@ class Said:
     refusal: str | None = None
     reasoning: str | None = None
     odds: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
+    sure: float | None = None
     cached_tokens: int = 0
     cache_write_tokens: int = 0
     model: str | None = None

@@ -10,20 +10,20 @@ from typing import cast
 from sqlite_utils import Database
 
 from ensemble.errors import StoreError
-from ensemble.store.content import loads, prompt_of, unbind
+from ensemble.store.content import loads, logprobs_of, prompt_of, tool_calls_of, unbind
 from ensemble.store.faults import explain
 from ensemble.store.label_rows import label_rows
 from ensemble.store.people import Words, opinion, words
 from ensemble.store.queries import label_of
 from ensemble.store.sqlite import open_reader
 from ensemble.types import Label
-from judges.types import CandidateId, Message, Prompt
+from judges.types import CandidateId, Completion, FinishReason, Message, Prompt
 
 _REQUEST = (
     "SELECT messages, options, tags, metadata, reference, data_class FROM requests WHERE id = ? AND content = 'kept'"
 )
 _ANSWERS = """
-SELECT c.id, c.member, c.text, k.member_digest FROM candidates c
+SELECT c.id, c.member, c.text, k.member_digest, c.finish_reason, c.tool_calls, c.logprobs FROM candidates c
 LEFT JOIN calls k ON k.request_id = c.request_id AND k.id = c.call_id
 WHERE c.request_id = ? ORDER BY c.member, c.sample, c.call_id
 """
@@ -50,11 +50,20 @@ class Ballot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """What an answer was beside its text, as the log has it: read when it is wanted, since logprobs are large."""
+
+    finish_reason: FinishReason
+    tool_calls: str | None
+    logprobs: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
     """One label and what it is about.
 
     Attributes:
-        answers: the first answer of each member that gave one.
+        answers: the first answer of each member that gave one; ``stored``, what it was beside its text.
         digests: what each of them was when it gave it (``Member.digest``), where that is known.
         people: members that most people find best, none where they find all bad; None where nobody told.
         judge_nano_usd: what all judging of the request cost; None where that is unknown.
@@ -68,6 +77,7 @@ class Example:
     metadata: Mapping[str, str] = field(default_factory=dict)
     reference: str | None = None
     answers: Mapping[str, str] = field(default_factory=dict)
+    stored: Mapping[str, Stored] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
     people: frozenset[str] | None = None
     judge_nano_usd: int | None = None
@@ -78,6 +88,18 @@ class Example:
     def messages(self) -> tuple[Message, ...]:
         """The conversation."""
         return self.prompt.messages
+
+    def completion(self, member: str) -> Completion | None:
+        """The first answer of ``member`` as a judge sees it; what is known by its text alone came to its end."""
+        text, beside = self.answers.get(member), self.stored.get(member)
+        if text is None or beside is None:
+            return None if text is None else Completion(text=text, finish_reason="stop")
+        return Completion(
+            text=text,
+            finish_reason=beside.finish_reason,
+            tool_calls=tool_calls_of(beside.tool_calls),
+            logprobs=logprobs_of(beside.logprobs),
+        )
 
 
 def examples(path: Path, *, complete: bool = True) -> Iterator[Example]:
@@ -125,11 +147,13 @@ def _example(db: Database, label: Label, told: Words | None, verdict: str) -> Ex
     authors: dict[CandidateId, str] = {}
     answers: dict[str, str] = {}
     digests: dict[str, str] = {}
-    for id_, member, text, digest in db.execute(_ANSWERS, [label.request]):
-        authors[id_] = unbind(member)
-        answers.setdefault(authors[id_], unbind(text))
+    stored: dict[str, Stored] = {}
+    for id_, member, text, digest, finish, calls, logprobs in db.execute(_ANSWERS, [label.request]):
+        authors[id_] = name = unbind(member)
+        answers.setdefault(name, unbind(text))
+        stored.setdefault(name, Stored(finish_reason=finish, tool_calls=calls, logprobs=logprobs))
         if digest is not None:
-            digests.setdefault(authors[id_], digest)
+            digests.setdefault(name, digest)
     heard = opinion(told, authors) if told else None
     return Example(
         label=label,
@@ -138,6 +162,7 @@ def _example(db: Database, label: Label, told: Words | None, verdict: str) -> Ex
         metadata=cast("dict[str, str]", loads(metadata)),
         reference=None if reference is None else unbind(reference),
         answers=answers,
+        stored=stored,
         digests=digests,
         people=None if heard is None else frozenset(authors[one] for one in heard.best),
         data_class=None if data_class is None else unbind(data_class),

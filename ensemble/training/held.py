@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from ensemble.routers._features import utterance_of
 from ensemble.store.examples import Example
 from ensemble.training.table import BoolArray, FloatArray, Table, from_labels, hashed
+from judges.heuristics._evidence import NONE, evidence
+from judges.learning.model import EVIDENCE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -33,11 +35,24 @@ class Held:
     def __len__(self) -> int:
         return len(self.table)
 
+    def seen_by(self, kind: str) -> "Held":
+        """The requests as what is trained of ``kind`` reads them. Blocks."""
+        return self.spoken() if kind == "semantic" else self.checked() if kind == "scorer" else self
+
     def spoken(self) -> "Held":
         """The requests as semantic routers read them: what the user said last is the text; without it, none."""
         texts = tuple(utterance_of(example.label.messages) for example in self.examples)
         said = replace(self, table=replace(self.table, texts=texts))
         return said.take([row for row, text in enumerate(texts) if text.strip()])
+
+    def checked(self) -> "Held":
+        """The requests as scorers read them: with what verifiers and logprobs say of each answer. Blocks."""
+        told = [
+            [NONE if said is None else evidence(one.messages, one.prompt.response_format, said) for said in row]
+            for one, row in ((one, map(one.completion, self.table.members)) for one in self.examples)
+        ]
+        shape = (*self.table.quality.shape, EVIDENCE)
+        return replace(self, table=replace(self.table, evidence=np.array(told, dtype=np.float64).reshape(shape)))
 
     def take(self, rows: NDArray[Any] | Sequence[int]) -> "Held":
         """The given rows (a mask or indices), in that order."""

@@ -235,13 +235,12 @@ async def _offline(
     """What a judge that asks no model finds on the stored answers; None where it asks one, or an answer is missing."""
     if any(stage.samples.get(members[place], 1) > 1 for place in present):
         return None  # of each member one answer was kept
-    texts = {members[place]: example.answers.get(members[place]) for place in present}
-    if any(text is None for text in texts.values()) or asks(judge):
+    said = {members[place]: example.completion(members[place]) for place in present}
+    if asks(judge):
         return None
-    candidates = tuple(
-        Candidate(id=CandidateId(name), completion=Completion(text=text or "", finish_reason="stop"))
-        for name, text in texts.items()
-    )
+    candidates = tuple(Candidate(id=CandidateId(name), completion=one) for name, one in said.items() if one is not None)
+    if len(candidates) < len(said):
+        return None
     case = Case(messages=example.messages, candidates=candidates, response_format=example.prompt.response_format)
     verdict = await judge.decide(case, {})
     return replace(verdict, reason="") if verdict.outcome in ("decided", "tie") or verdict.scores else None

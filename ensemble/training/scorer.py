@@ -8,7 +8,7 @@ from ensemble.training.fit import Fitted, learn, quality_of
 from ensemble.training.policy import mean_cost
 from ensemble.training.table import FloatArray, Table
 from judges.heuristics.agreement import agreed, loosely_told
-from judges.learning.model import Sample, sample
+from judges.learning.model import VERIFIERS, Sample, sample
 
 STEPS = 60
 
@@ -41,6 +41,8 @@ def fit_scorer(table: Table, cheap: Sequence[str], dear: str, *, seed: int = 0) 
 def answers_of(table: Table, cheap: Sequence[str]) -> Sample:
     """Each request with each cheap member's answer, and where these are several how many others say the same.
 
+    With them comes what verifiers and logprobs say of each, where the table holds it.
+
     Raises:
         ValueError: the table holds no answers.
     """
@@ -54,7 +56,14 @@ def answers_of(table: Table, cheap: Sequence[str]) -> Sample:
         table.texts * len(cheap),
         [row[at] for at in order for row in said],
         [row[at] for at in order for row in shares] if len(cheap) > 1 else None,
+        None if table.evidence is None else np.concatenate([table.evidence[:, at] for at in own]),
     )
+
+
+def tells_logprobs(table: Table, cheap: Sequence[str]) -> bool:
+    """Whether most answers of the ``cheap`` members came with logprobs, so that a scorer has learned to read them."""
+    evidence = table.only(cheap).evidence
+    return evidence is not None and bool(evidence[:, :, VERIFIERS].mean() >= 0.5)
 
 
 def served(scores: FloatArray, quality: FloatArray) -> tuple[FloatArray, FloatArray]:

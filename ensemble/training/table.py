@@ -34,6 +34,7 @@ class Table:
         usable: n; a row that is not trains quality and never votes (all answers were bad).
         outputs: n x m answers, for cascades; None where they were not read.
         domains: n subjects, or empty.
+        evidence: (n, m, ``EVIDENCE``) what verifiers and logprobs say of each answer; None where nobody looked.
     """
 
     ids: tuple[str, ...]
@@ -49,6 +50,7 @@ class Table:
     usable: BoolArray
     outputs: tuple[tuple[str | None, ...], ...] | None = None
     domains: tuple[str | None, ...] = ()
+    evidence: FloatArray | None = None
 
     def __post_init__(self) -> None:
         n, m = len(self.ids), len(self.members)
@@ -96,7 +98,8 @@ class Table:
         index = [self.members.index(name) for name in members]
         arrays = {name: getattr(self, name)[:, index] for name in ("quality", "nano_usd", "seconds", "best")}
         outputs = self.outputs and tuple(tuple(row[place] for place in index) for row in self.outputs)
-        return replace(self, members=tuple(members), outputs=outputs, **arrays)
+        evidence = None if self.evidence is None else self.evidence[:, index]
+        return replace(self, members=tuple(members), outputs=outputs, evidence=evidence, **arrays)
 
 
 def winners(quality: FloatArray, least: float = 0.0) -> BoolArray:

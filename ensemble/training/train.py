@@ -13,7 +13,7 @@ from ensemble.training.fit import Kind, fit, quality_of
 from ensemble.training.metrics import Interval, best_single, interval, mean, quality_ratio, saved
 from ensemble.training.parts import LEAST_REQUESTS
 from ensemble.training.policy import frontier, lambda_for, points_of
-from ensemble.training.scorer import answers_of, fit_scorer, served, thresholds
+from ensemble.training.scorer import answers_of, fit_scorer, served, tells_logprobs, thresholds
 from ensemble.training.semantic import Scheme, fit_domains, names_of, sorted_
 from ensemble.training.splits import by_time_or_group
 from ensemble.training.table import FloatArray, Table, hashed
@@ -235,7 +235,13 @@ def _scorer(
     # All cheap members of a tier are asked at once, so all of them are paid.
     bill = np.column_stack([all_.nano_usd[:, :many].sum(axis=1), all_.nano_usd[:, many]])
     points = thresholds(scores, quality, all_.quality[:, many], bill)
-    manifest = {"what": "scorer", "use": "learned", "members": list(members), "thresholds": list(points)}
+    manifest = {
+        "what": "scorer",
+        "use": "learned",
+        "members": list(members),
+        "thresholds": list(points),
+        "logprobs": tells_logprobs(all_, cheap),
+    }
     held = measure.only(members)
     held = held.take(held.known)
     figures = {}

@@ -1,7 +1,7 @@
 """Prefer candidates that can count."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from fractions import Fraction
 
 from judges.heuristics._found import without
@@ -26,15 +26,14 @@ class Arithmetic(Judge):
     """
 
     async def judge(self, case: Case, models: Mapping[str, Model]) -> Verdict:
-        bad = frozenset(one.id for one in case.candidates if any(_wrong(one.completion.text)))
+        bad = frozenset(one.id for one in case.candidates if any(wrong_sums(one.completion.text)))
         return without(self, case, bad, "state a sum that is wrong")
 
 
-def _wrong(text: str) -> Iterator[bool]:
-    for found in _EQUATION.finditer(text):
-        left = _value(found.group("left"))
-        if left is not None:
-            yield not _is(left, found.group("right"))
+def wrong_sums(text: str) -> list[bool]:
+    """Of each sum that ``text`` states and that can be checked, whether it is wrong."""
+    found = ((_value(one.group("left")), one.group("right")) for one in _EQUATION.finditer(text))
+    return [not _is(left, right) for left, right in found if left is not None]
 
 
 def _value(expression: str) -> Fraction | None:

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from judges.errors import InvalidOptions
+from judges.heuristics._evidence import evidence
 from judges.heuristics._found import silent
 from judges.heuristics.agreement import agreed, loosely_told
 from judges.judge import JUDGES, Judge
@@ -27,8 +28,9 @@ class LearnedScore(Judge):
     """Score each answer by how likely it is good: what ``ensemble train --kind scorer`` learned from the log.
 
     It sees the forms of question and answer (length, steps, sums that are wrong, numbers taken from the question, terms
-    that many requests held), and how many of the others say the same where it was trained on several members; it asks
-    no model, and takes a few milliseconds. Made for the steps of a cascade.
+    that many requests held), what verifiers find (schema, format, sums, refusal, truncation), how sure the model was by
+    its logprobs, and how many of the others say the same where it was trained on several members; it asks no model,
+    and takes a few milliseconds. Made for the steps of a cascade.
     """
 
     path: Path
@@ -65,8 +67,7 @@ class LearnedScore(Judge):
         model = self._score.model
         if model is None or not case.candidates:
             return silent(self, "no scorer has been loaded" if model is None else "there is no answer to read")
-        question = "\n\n".join(turn.text for turn in case.messages if turn.text)
-        scores = await asyncio.to_thread(_scores, model, question, [one.completion.text for one in case.candidates])
+        scores = await asyncio.to_thread(_scores, model, case)
         by_id = {one.id: score for one, score in zip(case.candidates, scores, strict=True)}
         best = tuple(one.id for one in case.candidates if by_id[one.id] == max(scores))
         return Verdict(
@@ -75,6 +76,11 @@ class LearnedScore(Judge):
         )  # fmt: skip
 
 
-def _scores(model: Learned, question: str, answers: list[str]) -> list[float]:
+def _scores(model: Learned, case: Case) -> list[float]:
+    question = "\n\n".join(turn.text for turn in case.messages if turn.text)
+    answers = [one.completion.text for one in case.candidates]
     shares = agreed([loosely_told(text, question) for text in answers]) if model.reads_others else None
-    return [float(one) for one in model.predict(sample([question] * len(answers), answers, shares))[:, 0]]
+    found = None
+    if model.reads_evidence:
+        found = [evidence(case.messages, case.response_format, one.completion) for one in case.candidates]
+    return [float(one) for one in model.predict(sample([question] * len(answers), answers, shares, found))[:, 0]]

@@ -9,7 +9,7 @@ from judges.errors import InvalidOptions
 from judges.heuristics._found import failed, silent, without
 from judges.judge import JUDGES, Judge
 from judges.schemas import Checker, Unusable, json_object
-from judges.types import Case, Model, Verdict
+from judges.types import Case, Completion, Model, ResponseFormat, Verdict
 
 
 @JUDGES.register("schema")
@@ -47,6 +47,19 @@ class Schema(Judge):
             return failed(self, "checking the demanded schema would take too long")
         bad = frozenset(one for one, text in texts.items() if not fits[text])
         return without(self, case, bad, "are not of the demanded form")
+
+
+def fits_schema(form: ResponseFormat | None, said: Completion) -> bool | None:
+    """Whether the text is of the demanded ``form``; None where there is none, it is unusable or takes too long.
+
+    A completion that calls tools owes no JSON.
+    """
+    if form is None or said.tool_calls:
+        return None
+    try:
+        return _fits(form.schema, [said.text])[said.text]
+    except Unusable:
+        return None
 
 
 def _fits(schema: Mapping[str, object] | None, texts: list[str]) -> dict[str, bool | None]:

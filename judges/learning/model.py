@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from judges.errors import InvalidOptions
+from judges.learning import sureness
 from judges.learning.features import PAIR, WIDTH, clipped, measure, measure_pair
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 State = Mapping[str, Any]
 """What a model is made of, by name: arrays, numbers, texts and vectorizers."""
+VERIFIERS = 5
+EVIDENCE = VERIFIERS + sureness.WIDTH
+"""Figures of what verifiers, then logprobs say of an answer (``judges.heuristics._evidence``)."""
 LAYOUT = 2
 """How ``embed`` condenses a text: trees and neighbours of another layout would read columns as what they are not."""
 _ROWS = 256
@@ -27,14 +31,25 @@ _ROWS = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Sample:
-    """Texts as a model reads them: what the vectorizers see, and figures (n, ``WIDTH``, ``PAIR`` or ``PAIR`` + 1)."""
+    """Texts as a model reads them: what the vectorizers see, and figures (n, ``WIDTH`` or ``PAIR``).
+
+    Those of answers may have more columns: 1 for agreement, then ``EVIDENCE``.
+    """
 
     texts: Sequence[str]
     figures: "Floats"
 
 
-def sample(texts: Sequence[str], answers: Sequence[str] | None = None, agreed: Sequence[float] | None = None) -> Sample:
-    """Requests, or with ``answers`` requests with an answer each, and perhaps the share of others that say the same."""
+def sample(
+    texts: Sequence[str],
+    answers: Sequence[str] | None = None,
+    agreed: Sequence[float] | None = None,
+    evidence: "Sequence[Sequence[float]] | Floats | None" = None,
+) -> Sample:
+    """Requests, or with ``answers`` requests with an answer each.
+
+    An answer may come with the share of others that say the same, and with ``evidence`` (n, ``EVIDENCE``).
+    """
     import numpy as np
 
     if answers is None:
@@ -44,6 +59,8 @@ def sample(texts: Sequence[str], answers: Sequence[str] | None = None, agreed: S
     figures = np.array([measure_pair(text, answer) for text, answer in pairs]).reshape(-1, PAIR)
     if agreed is not None:
         figures = np.column_stack([figures, np.asarray(agreed, dtype=np.float64)])
+    if evidence is not None:
+        figures = np.hstack([figures, np.asarray(evidence, dtype=np.float64).reshape(-1, EVIDENCE)])
     return Sample(texts=[f"{clipped(text)}\n{clipped(answer)}" for text, answer in pairs], figures=figures)
 
 
@@ -63,7 +80,12 @@ class Learned:
     @property
     def reads_others(self) -> bool:
         """Whether its figures hold how many other answers say the same."""
-        return len(self.state["centre"]) == PAIR + 1
+        return len(self.state["centre"]) in (PAIR + 1, PAIR + 1 + EVIDENCE)
+
+    @property
+    def reads_evidence(self) -> bool:
+        """Whether its figures hold what verifiers and logprobs say of an answer."""
+        return len(self.state["centre"]) >= PAIR + EVIDENCE
 
     def predict(self, asked: Sample) -> "Floats":
         """Expected quality (n, m) in [0, 1]. Blocks."""
@@ -192,6 +214,9 @@ READERS: "Mapping[str, Callable[[State, Floats], Floats]]" = {
 """What reads the condensed form, by part."""
 
 
+_WIDTHS = (WIDTH, *(PAIR + others + evidence for others in (0, 1) for evidence in (0, EVIDENCE)))
+
+
 def _check(state: State) -> None:
     """Refuse what would read outside an array, or never end."""
     import numpy as np
@@ -201,7 +226,7 @@ def _check(state: State) -> None:
     width = len(state["centre"]) + state["directions"].shape[1] + kinds
     if state.get("layout") != LAYOUT:
         raise ValueError(f"its condensed texts are of layout {state.get('layout', 1)}, here they are of {LAYOUT}")
-    if members < 1 or len(state["centre"]) not in (WIDTH, PAIR, PAIR + 1) or not set(state["weights"]) <= set(state):
+    if members < 1 or len(state["centre"]) not in _WIDTHS or not set(state["weights"]) <= set(state):
         raise ValueError("figures or parts do not fit this version")
     for name in ("forest", "boosting"):
         if name not in state:

@@ -6,8 +6,8 @@ import pytest
 
 from ensemble.fanout import FanOut, Seat, Stragglers, cancel, fan_out
 from ensemble.types import Call, Stage
-from judges.types import CandidateId, Prompt
-from tests.ensemble.doubles import a_fleet, a_member, a_request, failed, ledger, said
+from judges.types import CandidateId, Message, Prompt
+from tests.ensemble.doubles import Scripted, a_fleet, a_member, a_request, failed, ledger, said
 from tests.virtual import run_virtual
 
 
@@ -170,6 +170,30 @@ def test_stragglers_are_bounded_and_closed() -> None:
         assert ended == ["ended"]
         assert stragglers.room
         await stragglers.idle()
+
+    run_virtual(main())
+
+
+class Silent(Scripted):
+    """A connection whose provider gives no logprobs."""
+
+    def dropped(self, prompt: Prompt) -> tuple[str, ...]:
+        return () if prompt.top_logprobs is None else ("logprobs",)
+
+
+@pytest.mark.parametrize(("stated", "sent"), [(None, [0, None, None]), (3, [3, 3])])
+def test_logprobs_are_asked_of_members_that_give_them_and_as_many_as_the_client_wants(
+    stated: int | None, sent: list[int | None]
+) -> None:
+    async def main() -> None:
+        able, unable = a_member("a"), a_member("b", capabilities=["tools"])
+        silent = a_member("c")[0], Silent(["answer of c"])
+        silent[0].connection = silent[1]
+        fleet, wires = a_fleet(a=able, b=unable, c=silent)
+        stage = Stage(members=("a", "b", "c"), logprobs=True)
+        prompt = Prompt(messages=(Message(role="user", content="Why?"),), top_logprobs=stated)
+        await fan_out(a_request(prompt=prompt), stage, fleet, seats_of(stage), index=0, seen=ledger().append)
+        assert [prompt.top_logprobs for name in "abc" for prompt in wires[name].prompts] == sent
 
     run_virtual(main())
 

@@ -27,6 +27,12 @@ async def test_every_prompt_gets_a_whole_panel_and_a_label(tmp_path: Path) -> No
         assert outcome.tally.nano_usd == shop.select("SELECT sum(nano_usd) FROM calls")[0][0]
 
 
+async def test_a_panel_that_wants_logprobs_is_asked_for_them(tmp_path: Path) -> None:
+    async with a_workshop(tmp_path, routers={"panel": panel("small", "large", logprobs=True)}) as shop:
+        await shop.label(prompts(2))
+        assert {prompt.top_logprobs for wire in shop.wires.values() for prompt in wire.prompts} == {0}
+
+
 async def test_a_second_run_pays_nothing_and_writes_nothing(tmp_path: Path) -> None:
     async with a_workshop(tmp_path) as shop:
         await shop.label(prompts(5), router="judged")

@@ -1,5 +1,7 @@
+import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -7,12 +9,15 @@ import pytest
 from ensemble.router import ROUTERS
 from ensemble.routers.cascade import Cascade
 from ensemble.simulator import reply
+from ensemble.store.examples import Stored
+from ensemble.training.held import hold
 from ensemble.training.table import winners
 from ensemble.training.train import CannotLearn, Order, train
 from judges.errors import InvalidOptions
 from judges.heuristics.agreement import agreed
 from judges.learning.folder import read
 from judges.learning.model import sample
+from tests.ensemble.training.examples import an_example
 from tests.ensemble.training.lessons import a_lesson
 from tests.served import SERVER, a_question, serving
 
@@ -53,6 +58,13 @@ use = "cascade"
 judge = "marks"
 tiers = [{{ members = ["alpha", "beta"], accept_score = 0.9 }}, {{ members = ["gamma"] }}]
 {SERVER}"""
+LOGPROBS = f"""
+[routers.panel]
+use = "parallel"
+members = ["alpha", "gamma"]
+logprobs = true
+{SERVER}"""
+SURE = "It is so, and so it is, as anybody can see."
 
 
 def a_scorer(folder: Path) -> Path:
@@ -62,6 +74,26 @@ def a_scorer(folder: Path) -> Path:
     )
     order = Order(out=folder / "scorer", kind="scorer", members=("small", "large"))
     train(replace(table, outputs=outputs), order)
+    return folder / "scorer"
+
+
+def a_sure_scorer(folder: Path) -> Path:
+    """Whether an answer is good shows in nothing but how sure the model was of it."""
+    rows = np.random.default_rng(0).random(240) < 0.5
+    examples = [
+        replace(
+            an_example(f"r{row}", {"small": float(good), "large": 1.0}, f"Question {row}"),
+            answers={"small": SURE, "large": SURE},
+            stored={
+                "small": Stored(
+                    finish_reason="stop", tool_calls=None, logprobs=json.dumps([[SURE, -0.05 if good else -0.4, []]])
+                )
+            },
+        )
+        for row, good in enumerate(rows)
+    ]
+    held = hold(examples, members=("small", "large")).seen_by("scorer")
+    train(held.table, Order(out=folder / "scorer", kind="scorer", members=("small", "large")))
     return folder / "scorer"
 
 
@@ -92,10 +124,8 @@ async def test_an_answer_goes_on_to_stand_once_means_of_members_are_known(tmp_pa
     assert [len(record["calls"]) for record in records] == [2] * 5, "the score that is asked for is the judge's own"
 
 
-@pytest.mark.parametrize(("text", "asked"), [("Sure, done.", 1), ("However, I assume 3 * 4 = 13.", 2)])
-async def test_the_scorer_reads_the_cheap_answer(text: str, asked: int, tmp_path: Path) -> None:
-    path = a_scorer(tmp_path)
-    tables = f"""
+def frugal(path: Path, target: float = 0.9) -> str:
+    return f"""
 [judges.reader]
 use = "learned"
 path = "{path}"
@@ -103,10 +133,44 @@ path = "{path}"
 use = "cascade"
 judge = "reader"
 path = "{path}"
-target_quality = 0.9
+target_quality = {target}
 tiers = [{{ members = ["alpha"] }}, {{ members = ["gamma"] }}]
 {SERVER}"""
-    async with serving(tmp_path, tables) as served:
+
+
+@pytest.mark.parametrize("body", [{}, {"logprobs": True}], ids=["not asked for", "asked for"])
+async def test_a_panel_asks_for_logprobs_and_clients_see_what_they_asked_for(
+    body: dict[str, Any], tmp_path: Path
+) -> None:
+    async with serving(tmp_path, LOGPROBS) as served:
+        _, answer, headers = await served.post(a_question(**body))
+        record = await served.record(headers["x-ensemble-request-id"])
+    assert len(record["candidates"]) == 2
+    assert all(one["logprobs"] for one in record["candidates"])
+    assert (answer["choices"][0]["logprobs"] is not None) == bool(body)
+
+
+@pytest.mark.parametrize(("sure", "asked"), [(0.99, 1), (0.01, 2)])
+async def test_a_scorer_that_learned_from_logprobs_is_given_those_of_the_cheap_tier(
+    sure: float, asked: int, tmp_path: Path
+) -> None:
+    path = a_sure_scorer(tmp_path)
+    assert read(path)[0].reads_evidence
+    async with serving(tmp_path, frugal(path, 1.0)) as served:
+        served.simulator.script("alpha", [reply(SURE, sure=sure)])
+        served.simulator.script("gamma", [reply("Done.")])
+        _, answer, headers = await served.post(a_question("Question 7"))
+        record = await served.record(headers["x-ensemble-request-id"])
+    assert len(record["calls"]) == asked
+    given = {one["member"]: one["logprobs"] for one in record["candidates"]}
+    assert given.pop("alpha")
+    assert not any(given.values())
+    assert answer["choices"][0]["logprobs"] is None
+
+
+@pytest.mark.parametrize(("text", "asked"), [("Sure, done.", 1), ("However, I assume 3 * 4 = 13.", 2)])
+async def test_the_scorer_reads_the_cheap_answer(text: str, asked: int, tmp_path: Path) -> None:
+    async with serving(tmp_path, frugal(a_scorer(tmp_path))) as served:
         served.simulator.script("alpha", [reply(text)])
         served.simulator.script("gamma", [reply("Done.")])
         _, _, headers = await served.post(a_question("Hello there, please say hi to Ann"))

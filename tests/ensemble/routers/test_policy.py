@@ -132,7 +132,7 @@ def test_a_cascade_passes_on_as_much_as_its_mean_cost_allows(tmp_path: Path) -> 
         cascade = ROUTERS.build({"use": "cascade", **options, **policy})
         assert isinstance(cascade, Cascade)
         cascade.load()
-        scores[next(iter(policy.values()))] = cascade._learned["threshold"]
+        scores[next(iter(policy.values()))] = cascade._learned.threshold
     assert list(scores.values()) == sorted(scores.values(), reverse=True)
     at_most = {row["score"]: row["nano_usd"] + row["nano_usd_error"] for row in rows}
     quality = {row["score"]: row["mean"] for row in rows}

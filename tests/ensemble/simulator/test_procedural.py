@@ -246,3 +246,19 @@ async def test_each_tier_is_dearer_and_slower_than_the_one_below(http: aiohttp.C
                 times.append(sorted(took)[2])
             assert times == sorted(times), times
             assert times[2] > 0.05 * PROFILE[names[2]].first_token_s / 2
+
+
+async def test_models_mostly_know_what_they_know(sim: Simulator, http: aiohttp.ClientSession) -> None:
+    """The mean logprob tells right answers from wrong ones with the AUC of real models: far from 1, far from .5."""
+    right: list[float] = []
+    wrong: list[float] = []
+    for task in make_tasks(500, seed=5):
+        if task.tools:
+            continue
+        body = await post(http, sim, "small", task.messages, logprobs=True, temperature=0)
+        (choice,) = body["choices"]
+        entries = choice["logprobs"]["content"]
+        kept = right if check(task, choice["message"]["content"]) else wrong
+        kept.append(sum(entry["logprob"] for entry in entries) / len(entries))
+    assert min(len(right), len(wrong)) > 100
+    assert 0.65 < sum(one > other for one in right for other in wrong) / len(right) / len(wrong) < 0.78

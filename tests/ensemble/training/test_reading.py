@@ -12,6 +12,7 @@ from ensemble.store import Store, open_store
 from ensemble.store.examples import Example
 from ensemble.training.held import hold
 from ensemble.training.reading import BadLabels, examples_of
+from judges.types import Candidate
 from tests.ensemble.store.builders import a_call, a_plan, a_record, a_request, a_verdict
 
 RECORDED = {
@@ -153,7 +154,11 @@ async def test_a_log_gives_labels_with_prompts_answers_and_ballots(tmp_path: Pat
     assert example.prompt == request.prompt
     assert example.metadata == {"stakes": "high"}
     assert set(example.answers) == {"small", "medium", "large"}
-    assert example.answers["small"] == a_call(request.id, "small").completion.text  # type: ignore[union-attr]
+    assert example.answers["small"] == "answer of small"
+    asked = a_call(request.id, "small")
+    assert asked.completion is not None
+    assert example.completion("small") == Candidate(id=ids[0], completion=asked.completion).completion
+    assert example.completion("huge") is None
     assert [ballot.seat for ballot in example.ballots] == ["1: aaaaaaaaaaaa", "2: bbbbbbbbbbbb"]
     assert [set(ballot.winners) for ballot in example.ballots] == [{"small"}, {"medium"}]
     assert example.people is None

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judges.heuristics.arithmetic import Arithmetic, _wrong
+from judges.heuristics.arithmetic import Arithmetic, wrong_sums
 from judges.testing import a_case, check_judge
 
 
@@ -31,26 +31,26 @@ from judges.testing import a_case, check_judge
     ],
 )
 def test_a_right_sum_or_none_is_not_wrong(text: str) -> None:
-    assert not any(_wrong(text))
+    assert not any(wrong_sums(text))
 
 
 @pytest.mark.parametrize(
     "text", ["2 + 2 = 5", "He has 3 * 12 = 38 eggs.", "$5 + $6.50 = $13.", "12 - 4 - 1 = 6", "10 / 4 = 3.5"]
 )
 def test_a_wrong_sum_is_found(text: str) -> None:
-    assert any(_wrong(text))
+    assert any(wrong_sums(text))
 
 
 @given(st.integers(0, 10**6), st.integers(0, 10**6), st.integers(1, 100))
 def test_the_sums_of_a_machine_are_right(one: int, other: int, off: int) -> None:
-    assert list(_wrong(f"{one} + {other} = {one + other}")) == [False]
-    assert list(_wrong(f"{one:,} * {other:,} = {one * other:,}")) == [False]
-    assert list(_wrong(f"{one} + {other} = {one + other + off}")) == [True]
+    assert list(wrong_sums(f"{one} + {other} = {one + other}")) == [False]
+    assert list(wrong_sums(f"{one:,} * {other:,} = {one * other:,}")) == [False]
+    assert list(wrong_sums(f"{one} + {other} = {one + other + off}")) == [True]
 
 
 @given(st.text(alphabet="0123456789+-*/= .,$()x"))
 def test_no_text_raises(text: str) -> None:
-    list(_wrong(text))
+    list(wrong_sums(text))
 
 
 async def test_the_candidate_that_can_count_is_preferred() -> None:
@@ -64,7 +64,7 @@ def test_on_recorded_answers_a_wrong_sum_mostly_means_a_wrong_answer(shared_data
     with gzip.open(shared_data / "routing" / "gsm8k.jsonl.gz", "rt", encoding="utf-8") as lines:
         for line in lines:
             for said in json.loads(line)["models"].values():
-                if any(_wrong(said["output"])):
+                if any(wrong_sums(said["output"])):
                     right, wrong = right + (said["score"] == 1), wrong + (said["score"] == 0)
     assert wrong >= 20
     assert wrong >= 9 * right
