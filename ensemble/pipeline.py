@@ -10,6 +10,7 @@ from typing import Protocol
 from uuid_utils import uuid4
 
 from ensemble.afterwards import Afterwards
+from ensemble.choices import check_room, further, ranked, warned, widened
 from ensemble.errors import (
     EnsembleError,
     NoCandidate,
@@ -29,7 +30,7 @@ from ensemble.means import Means, finding_of
 from ensemble.money import add
 from ensemble.narrowing import Limits, limits_of, narrow
 from ensemble.router import Context, MemberName, Router
-from ensemble.ruling import Bench, Models, candidates_of, case_of, first_in_order, rule
+from ensemble.ruling import Bench, Models, by_trust, candidates_of, case_of, first_in_order, rule
 from ensemble.run import Choice, Run
 from ensemble.shortfall import nobody_answered, spare
 from ensemble.sticking import kept_to
@@ -101,7 +102,7 @@ class Pipeline:
             TooLong: they all failed because no member has room for the request.
             Unsupported: none was sent, since with ``strict_params`` no member takes the request's parameters.
             DeadlineExceeded: the deadline came before a first candidate.
-            InvalidRequest: a limit in the metadata is none.
+            InvalidRequest: a limit in the metadata is none, or leaves no room for ``request.n`` answers.
             Infeasible: nothing fits those limits, and the router refuses to exceed them.
             StoreUnavailable: the record could not be committed, so nothing is answered.
         """
@@ -128,11 +129,13 @@ class Pipeline:
             plan = await self._routed(router, run)
             if router.stick and run.request.conversation:
                 plan = await kept_to(plan, run.request, self.fleet, self.store)
-        # Limits and strictness are seen to here, so that they hold for every router, whoever wrote it.
+        # All of this is seen to here, so that it holds for every router, whoever wrote it.
+        plan = widened(plan, run.request.n)
         if limits:
             plan = self._narrowed(plan, router, limits, run)
         if router.strict_params:
             plan = replace(plan, stages=tuple(replace(stage, strict_params=True) for stage in plan.stages))
+        check_room(plan, run.request.n)
         return plan if watch is None else watch.shadowed(plan, run.request)
 
     async def _routed(self, router: Router, run: Run) -> Plan:
@@ -184,15 +187,28 @@ class Pipeline:
         return best
 
     async def _fan_out(self, run: Run, stage: Stage, index: int, until: float) -> FanOut:
+        fanned = await self._ask(run, stage, index, tuple(stage.seats()), until)
+        more = further(stage, fanned, run.request.n)
+        if not more:
+            return fanned
+        # Of the time that is left, the judge keeps its share.
+        now = asyncio.get_running_loop().time()
+        kept = stage.judge_reserve_s if stage.judge_reserve_s is not None else (until - now) / 5
+        again = await self._ask(run, stage, index, more, max(now, until - kept))
+        return FanOut((*fanned.done, *again.done), again.late)
+
+    async def _ask(self, run: Run, stage: Stage, index: int, places: Sequence[tuple[str, int]], until: float) -> FanOut:
         # Random, not time-ordered: an id that tells the order of the panel would tell who is trusted most.
-        seats = [Seat(member=m, sample=n, candidate=CandidateId(str(uuid4()))) for m, n in stage.seats()]
+        seats = [Seat(member=m, sample=n, candidate=CandidateId(str(uuid4()))) for m, n in places]
         for seat in seats:
             run.authors[seat.candidate] = seat.member
             run.listener(Started(member=seat.member, sample=seat.sample, stage=index))
         judge = self.judges[stage.judge] if stage.judge else None
 
         def enough(calls: Sequence[Call], outstanding: int) -> bool:
-            return judge is not None and judge.settled(case_of(run.request, calls, self.fleet), outstanding)
+            if judge is None or sum(call.good for call in calls) < run.request.n:
+                return False
+            return judge.settled(case_of(run.request, calls, self.fleet), outstanding)
 
         def done(call: Call) -> None:
             run.listener(Done(call=call))
@@ -208,9 +224,11 @@ class Pipeline:
         candidates = candidates_of(fanned.done)
         if not candidates:
             return None
+        aside: Mapping[CandidateId, str]
         if stage.judge is None:
             looked = await screened(case_of(run.request, fanned.done, self.fleet))
             chosen, fallback = first_in_order(looked.contenders.candidates, run.authors, plan, index), None
+            aside, verdict = looked.set_aside, None
         else:
             ruling = await rule(
                 run.request,
@@ -227,8 +245,12 @@ class Pipeline:
             self.sittings.add(self.judges[stage.judge].digest, len(ruling.panel), paid, ruling.total_s)
             run.listener(Judged(ruling=ruling))
             chosen, fallback = ruling.chosen, ruling.fallback
+            aside, verdict = ruling.set_aside, ruling.verdict
         candidate = next((c for c in candidates if c.id == chosen), None)
-        return Choice(candidate, run.authors[candidate.id], fallback) if candidate else None
+        if candidate is None:
+            return None
+        ranking = ranked(candidate.id, by_trust(candidates, run.authors, plan, index), aside, verdict)
+        return Choice(candidate, run.authors[candidate.id], fallback, ranking)
 
     def _accepted(self, run: Run, stage: Stage, choice: Choice) -> bool:
         if stage.accept_score <= 0 or not run.rulings:
@@ -246,6 +268,7 @@ class Pipeline:
         late = {task: seat for task, seat in run.late.items() if task in late or task in stubborn}
         answered = tuple(call for call in run.calls if call.candidate and call.failure is None)
         completion = next(c.completion for c in answered if c.candidate == choice.candidate.id and c.completion)
+        run.plan = plan = warned(plan, run.request.n, len(choice.ranking))
         record = self._record(run, "answered", choice=choice)
         try:
             await self._commit(run, record)
@@ -266,6 +289,7 @@ class Pipeline:
             rulings=record.rulings,
             fallback=choice.fallback,
             late=tuple(seat.member for seat in late.values()),
+            ranking=record.ranking,
         )
         if late or own.shadow:
             self.stragglers.own(afterwards.finish(answer, late))
@@ -298,6 +322,7 @@ class Pipeline:
             error=error.code if error else None,
             error_detail=str(error) if error else "",
             keep=self.routers[run.request.model].store_content,
+            ranking=choice.ranking[: run.request.n] if choice and run.request.n > 1 else (),
         )
 
     async def _commit(self, run: Run, record: Record) -> None:

@@ -134,7 +134,7 @@ async def rule(
     verdict = marked(await _verdict(bench, looked.contenders, consulted, until), case, bench.fleet, asked)
     verdict = await _shrunk(verdict, looked.contenders, bench, authors)
     chosen, fallback = _choose(verdict, looked.contenders, authors, plan, stage)
-    panel = len(tuple(plan.stages[stage].seats())) + len(plan.shadow)
+    wanted = [*(member for member, _ in plan.stages[stage].seats()), *plan.shadow]
     judged = {authors[candidate.id] for candidate in case.candidates}
     good = sum(call.good for call in calls)
     reused = any(call.transport == TRANSPORT for call in calls)  # a repetition is no new evidence
@@ -149,7 +149,7 @@ async def rule(
         total_s=clock() - begin,
         fallback=fallback,
         set_aside=looked.set_aside,
-        complete=len(case.candidates) == panel,
+        complete=len(case.candidates) >= len(wanted) and judged.issuperset(wanted),
         case_key=case_key(case),
         panel=tuple(candidate.id for candidate in case.candidates),
         usable=fallback is None and len(judged) > 1 and good >= plan.stages[stage].min_panel and not reused,
@@ -159,9 +159,16 @@ async def rule(
 def first_in_order(
     candidates: Sequence[Candidate], authors: Mapping[CandidateId, str], plan: Plan, stage: int
 ) -> CandidateId | None:
-    """The candidate whose member is most trusted: by the plan's fallback order, then by the stage's own."""
+    """The candidate whose member is most trusted."""
+    return next(iter(by_trust(candidates, authors, plan, stage)), None)
+
+
+def by_trust(
+    candidates: Sequence[Candidate], authors: Mapping[CandidateId, str], plan: Plan, stage: int
+) -> list[CandidateId]:
+    """The candidates in the plan's fallback order of their members, then in the stage's own."""
     order = [*plan.fallback, *plan.stages[stage].members, *plan.shadow]
-    return min((c.id for c in candidates), key=lambda i: order.index(authors[i]), default=None)
+    return sorted((c.id for c in candidates), key=lambda i: order.index(authors[i]))
 
 
 def _choose(

@@ -33,8 +33,9 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What a stage came to."""
+    """What a stage came to; ``ranking`` holds all of its candidates, the best first."""
 
     candidate: Candidate
     member: str
     fallback: Fallback | None
+    ranking: tuple[CandidateId, ...]

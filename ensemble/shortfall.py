@@ -21,10 +21,10 @@ def spare(run: Run, plan: Plan) -> Choice | None:
     calls = [call for call in run.calls if call.purpose == "candidate"]
     good = {call.candidate for call in calls if call.good}
     order = [*plan.fallback, *(member for stage in plan.stages for member in stage.members)]
-    best = min(
-        candidates_of(calls), key=lambda one: (one.id not in good, order.index(run.authors[one.id])), default=None
-    )
-    return Choice(best, run.authors[best.id], "member_order") if best else None
+    came = sorted(candidates_of(calls), key=lambda one: (one.id not in good, order.index(run.authors[one.id])))
+    if not came:
+        return None
+    return Choice(came[0], run.authors[came[0].id], "member_order", tuple(one.id for one in came))
 
 
 def nobody_answered(run: Run) -> EnsembleError:

@@ -48,7 +48,8 @@ class Request:
     ``reference`` is a known right answer, which judges see and members do not. ``domain`` is the subject as the
     classifier with the digest ``domain_by`` named it; a tag or metadata entry of that name goes before it.
     ``repeats`` is the stored request whose answer is told once more: nobody is asked. ``allowance`` is what the caller
-    may spend on it, None for no limit; ``kept`` holds answers that members may give once more, None for none.
+    may spend on it, None for no limit; ``kept`` holds answers that members may give once more, None for none. ``n`` is
+    how many answers are wanted.
     """
 
     id: RequestId
@@ -73,6 +74,7 @@ class Request:
     repeats: RequestId | None = None
     allowance: Allowance | None = field(default=None, compare=False, repr=False)
     kept: Kept | None = field(default=None, compare=False, repr=False)
+    n: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,7 +253,7 @@ class Answer:
 
     ``authors`` maps each candidate to its member; ``rulings`` holds one per judged stage, the last one decided.
     ``fallback`` says which rule chose when the judge did not decide; None when it did. ``late`` names members that were
-    still at work when the answer left.
+    still at work when the answer left. Where several are served, ``ranking`` holds them, ``chosen`` first.
     """
 
     request: Request
@@ -265,6 +267,14 @@ class Answer:
     rulings: tuple[Ruling, ...] = ()
     fallback: Fallback | None = None
     late: tuple[str, ...] = ()
+    ranking: tuple[CandidateId, ...] = ()
+
+    @property
+    def choices(self) -> tuple[Completion, ...]:
+        """What is served, the best first; ``completion`` is the first."""
+        made = {call.candidate: call.completion for call in self.calls if call.failure is None}
+        further = (made[one] for one in self.ranking[1:])
+        return (self.completion, *(said for said in further if said is not None))
 
     @property
     def verdict(self) -> Verdict | None:
@@ -289,6 +299,7 @@ class Record:
         plan: None where no plan could be made.
         calls: the ledger so far, every attempt at every purpose.
         authors: member of every candidate, in the order of the stages.
+        ranking: the candidates that are served, the best first, where several are.
         answered_s: seconds from arrival to the decision.
         error: code of the error that the client got, with ``error_detail`` as its sentence.
         config: digest of the configuration in force.
@@ -308,6 +319,7 @@ class Record:
     error: str | None = None
     error_detail: str = ""
     keep: bool = True
+    ranking: tuple[CandidateId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,8 @@ from judges.forms import Form
 from judges.types import Candidate, CandidateId, Case
 
 State = Literal["complete", "malformed", "truncated", "refused", "other", "empty"]
-_BEST_FIRST: tuple[State, ...] = ("complete", "malformed", "truncated", "refused", "other", "empty")
+BEST_FIRST: tuple[State, ...] = ("complete", "malformed", "truncated", "refused", "other", "empty")
+"""How near to a complete answer a candidate ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +48,7 @@ def screen(case: Case) -> Screened:
     """
     form = Form(case)
     states = {candidate.id: _state(candidate, form) for candidate in case.candidates}
-    best = min(states.values(), key=_BEST_FIRST.index, default="complete")
+    best = min(states.values(), key=BEST_FIRST.index, default="complete")
     kept = [one for one, how in states.items() if how == best]
     return Screened(
         contenders=only(case, kept),

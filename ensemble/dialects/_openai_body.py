@@ -146,6 +146,11 @@ class ChatRequest(Wire):
         Field(min_length=1),
         Honoured("images, files and recordings go to the members as they are; role `function` is refused by name"),
     ]
+    n: Annotated[
+        int | None,
+        Field(ge=1, le=128),
+        Honoured("the best, in the judge's order; a smaller panel gives further samples; fewer come with a warning"),
+    ] = None
     stream: Annotated[StrictBool | None, Honoured("chunks come after the verdict")] = None
     stream_options: Annotated[
         StreamOptions | None, Honoured("`include_usage`; `include_obfuscation` is refused by name")
@@ -193,7 +198,6 @@ class ChatRequest(Wire):
     prompt_cache_options: Annotated[JsonObject | None, _SENT_ON] = None
     safety_identifier: Annotated[Note | None, _SENT_ON] = None
 
-    n: Annotated[int | None, Field(ge=1), refused("one answer per request", unless=(1,))] = None
     functions: Annotated[Any, refused("use tools")] = None
     function_call: Annotated[Any, refused("use tool_choice")] = None
     modalities: Annotated[Any, refused(_TEXT_ONLY, unless=(["text"],))] = None

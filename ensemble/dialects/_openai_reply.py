@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from ensemble.dialects import extension
 from ensemble.dialects.dialect import Asked, Problem, frame, pieces
 from ensemble.types import Answer
-from judges.types import Completion, TokenLogprob, ToolCall, Usage
+from judges.types import Completion, TokenLogprob, ToolCall
+from judges.usage import total
 
 PREFIX = "chatcmpl-"
 """Stands before our request id in the ``id`` of a reply."""
@@ -23,13 +24,12 @@ def render(answer: Answer, asked: Asked) -> dict[str, object]:
 
     ``ensemble`` is in it if the client asked for a part of it, or if there is a warning or something was dropped.
     """
-    said = answer.completion
-    message: dict[str, object] = {"role": "assistant", **_content(said)}
-    if said.tool_calls:
-        message["tool_calls"] = [_tool_call(call) for call in said.tool_calls]
-    logprobs = _logprobs(said) if asked.prompt.top_logprobs is not None else None
-    choice = {"index": 0, "message": message, "logprobs": logprobs, "finish_reason": _finish_reason(said)}
-    reply = {**_head(answer, "chat.completion"), "choices": [choice], "usage": _usage(said.usage)}
+    wanted = asked.prompt.top_logprobs is not None
+    reply = {
+        **_head(answer, "chat.completion"),
+        "choices": [_choice(said, index, logprobs=wanted) for index, said in enumerate(answer.choices)],
+        "usage": _usage(answer),
+    }
     if extension.wanted(answer, asked.include):
         reply["ensemble"] = extension.report(answer, asked.include)
     return reply
@@ -37,21 +37,38 @@ def render(answer: Answer, asked: Asked) -> dict[str, object]:
 
 def chunks(answer: Answer, asked: Asked) -> Iterator[dict[str, object]]:
     """The reply as the objects of a stream; the last one holds ``ensemble``, always with the verdict."""
-    said = answer.completion
     head = _head(answer, "chat.completion.chunk")
     if asked.include_usage:
         head["usage"] = None  # as OpenAI does: null in every chunk but the last
-    logprobs = _logprobs(said) if asked.prompt.top_logprobs is not None else None
-    for delta in _deltas(said, whole=logprobs is not None):
-        carried = logprobs if "content" in delta and "role" not in delta else None
-        yield {**head, "choices": [{"index": 0, "delta": delta, "logprobs": carried, "finish_reason": None}]}
-    finish = {"index": 0, "delta": {}, "logprobs": None, "finish_reason": _finish_reason(said)}
+    wanted = asked.prompt.top_logprobs is not None
+    *before, last = (
+        piece for index, said in enumerate(answer.choices) for piece in _pieces(said, index, logprobs=wanted)
+    )
+    for piece in before:
+        yield {**head, "choices": [piece]}
     about = {"ensemble": extension.report(answer, asked.include | {"verdict"})}
     if not asked.include_usage:
-        yield {**head, "choices": [finish], **about}
+        yield {**head, "choices": [last], **about}
         return
-    yield {**head, "choices": [finish]}
-    yield {**head, "choices": [], "usage": _usage(said.usage), **about}
+    yield {**head, "choices": [last]}
+    yield {**head, "choices": [], "usage": _usage(answer), **about}
+
+
+def _choice(said: Completion, index: int, *, logprobs: bool) -> dict[str, object]:
+    message: dict[str, object] = {"role": "assistant", **_content(said)}
+    if said.tool_calls:
+        message["tool_calls"] = [_tool_call(call) for call in said.tool_calls]
+    told = _logprobs(said) if logprobs else None
+    return {"index": index, "message": message, "logprobs": told, "finish_reason": _finish_reason(said)}
+
+
+def _pieces(said: Completion, index: int, *, logprobs: bool) -> Iterator[dict[str, object]]:
+    """One choice as the ``choices[0]`` of chunks."""
+    told = _logprobs(said) if logprobs else None
+    for delta in _deltas(said, whole=told is not None):
+        carried = told if "content" in delta and "role" not in delta else None
+        yield {"index": index, "delta": delta, "logprobs": carried, "finish_reason": None}
+    yield {"index": index, "delta": {}, "logprobs": None, "finish_reason": _finish_reason(said)}
 
 
 def frames(answer: Answer, asked: Asked) -> Iterator[bytes]:
@@ -119,8 +136,9 @@ def _tool_call(call: ToolCall) -> dict[str, object]:
     return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
 
 
-def _usage(usage: Usage) -> dict[str, object] | None:
-    """The winner's tokens; null where one of the two counts is unknown, since the protocol has no unknown number."""
+def _usage(answer: Answer) -> dict[str, object] | None:
+    """The tokens of what is served; null where a count is unknown, since the protocol has no unknown number."""
+    usage = total(said.usage for said in answer.choices)
     if usage.input_tokens is None or usage.output_tokens is None:
         return None
     return {

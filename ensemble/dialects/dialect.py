@@ -21,6 +21,7 @@ class Asked:
         include: parts of the record that the reply is to hold.
         include_usage: a stream is to tell the tokens, where the protocol leaves that to the client.
         deadline_s: most seconds until the answer; None for the router's own.
+        n: answers wanted, where the protocol has room for several.
         conversation: the client's id of the conversation; None where it states none.
         tags: what a later reply or request in this protocol has to know of this one; recorded with the request.
         continues: the earlier reply that this goes on from, by its id in the protocol.
@@ -37,6 +38,7 @@ class Asked:
     metadata: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     continues: str | None = None
+    n: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

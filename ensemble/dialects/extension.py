@@ -18,10 +18,12 @@ def report(answer: Answer, include: Collection[Part]) -> dict[str, object]:
         "request_id": answer.request.id,
         "winner": answer.member,
         "fallback": answer.fallback,
-        "dropped": list(answer.completion.dropped),
+        "dropped": list(dropped(answer)),
         "warnings": list(answer.plan.warnings),
         "cost": cost(answer),
     }
+    if len(answer.ranking) > 1:
+        said["choices"] = [{"candidate": one, "member": answer.authors[one]} for one in answer.ranking]
     if "verdict" in include:
         said["verdict"] = _verdict(answer, answer.rulings[-1]) if answer.rulings else None
     if "candidates" in include:
@@ -48,7 +50,12 @@ def cost(answer: Answer) -> dict[str, object]:
 
 def wanted(answer: Answer, include: Collection[Part]) -> bool:
     """Whether the object belongs into a reply: a part of it was asked for, or the client must be told something."""
-    return bool(include or answer.completion.dropped or answer.plan.warnings)
+    return bool(include or dropped(answer) or answer.plan.warnings)
+
+
+def dropped(answer: Answer) -> tuple[str, ...]:
+    """Wire names of what was asked for and not sent for one of the answers that are served."""
+    return tuple(dict.fromkeys(name for said in answer.choices for name in said.dropped))
 
 
 def exact_cost(answer: Answer) -> str | None:
@@ -123,7 +130,7 @@ def _candidates(answer: Answer) -> Iterator[dict[str, object]]:
             "id": call.candidate,
             "member": call.member,
             "sample": call.sample,
-            "served": call.candidate == answer.chosen.id,
+            "served": call.candidate == answer.chosen.id or call.candidate in answer.ranking,
             "model": call.completion.model,
             "seconds": round(call.total_s or 0.0, 6),
             "cost_usd": _usd([call]),

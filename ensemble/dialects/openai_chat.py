@@ -1,7 +1,7 @@
 """OpenAI Chat Completions: from a body to a prompt, from an answer to a reply or to chunks, from an error to theirs.
 
-The reply's ``id`` is ``chatcmpl-`` and our request id, ``model`` is the member that won, ``usage`` is the winner's
-alone; what the panel and the judge cost stands in ``ensemble``.
+The reply's ``id`` is ``chatcmpl-`` and our request id, ``model`` is the member that won, ``usage`` is that of
+the choices alone; what the panel and the judge cost stands in ``ensemble``.
 """
 
 from collections.abc import Iterable
@@ -61,6 +61,7 @@ def parse(data: bytes) -> Asked:
         conversation=ours.conversation_in(asked.metadata or {}),
         user=asked.user,
         metadata=asked.metadata or {},
+        n=asked.n or 1,
     )
 
 

@@ -12,7 +12,7 @@ from ensemble.server.auth import CALLER, require_json
 from ensemble.server.shape import IDEMPOTENCY_KEY, REPEATS, REQUEST_ID, json_response
 from ensemble.server.streaming import streamed
 from ensemble.service import Service
-from ensemble.types import Answer
+from ensemble.types import Answer, Request
 
 SERVICE = web.AppKey("service", Service)
 DEADLINE = "x-ensemble-deadline-ms"
@@ -31,13 +31,22 @@ async def answered(request: web.Request, dialect: Dialect) -> web.StreamResponse
 async def replied(request: web.Request, dialect: Dialect, asked: Asked) -> web.StreamResponse:
     """Ask the service what the body was understood to ask, and tell the answer, as a whole or as a stream."""
     service = request.app[SERVICE]
-    ask = service.request(
+    ask = request_of(request, asked, dialect.NAME)
+    if asked.stream:
+        return await streamed(request, service, dialect, ask, asked)
+    answer = await service.answer(ask)
+    return json_response(dialect.render(answer, asked), request, headers=_headers(answer))
+
+
+def request_of(request: web.Request, asked: Asked, dialect: str) -> Request:
+    """The request that ``asked`` and the headers make, in ``dialect`` (its name in the log)."""
+    ask = request.app[SERVICE].request(
         asked.prompt,
         model=asked.model,
         deadline_s=_deadline_s(request, asked),
         conversation=asked.conversation,
         stream=asked.stream,
-        dialect=dialect.NAME,
+        dialect=dialect,
         user=asked.user,
         metadata=asked.metadata,
         caller=request[CALLER],
@@ -45,12 +54,9 @@ async def replied(request: web.Request, dialect: Dialect, asked: Asked) -> web.S
         repeats=request.get(REPEATS),
         cache=_cache(request),
     )
-    ask = replace(ask, tags=asked.tags)
+    ask = replace(ask, tags=asked.tags, n=asked.n)
     request[REQUEST_ID] = ask.repeats or ask.id
-    if asked.stream:
-        return await streamed(request, service, dialect, ask, asked)
-    answer = await service.answer(ask)
-    return json_response(dialect.render(answer, asked), request, headers=_headers(answer))
+    return ask
 
 
 def _deadline_s(request: web.Request, asked: Asked) -> float | None:

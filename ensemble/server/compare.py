@@ -9,9 +9,9 @@ from ensemble.dialects import comparing, openai_chat
 from ensemble.dialects.dialect import problem_of
 from ensemble.events import Event
 from ensemble.server import sse
-from ensemble.server.answering import SERVICE
-from ensemble.server.auth import CALLER, require_json
-from ensemble.server.shape import IDEMPOTENCY_KEY, REPEATS, REQUEST_ID, id_headers, json_response, told
+from ensemble.server.answering import SERVICE, request_of
+from ensemble.server.auth import require_json
+from ensemble.server.shape import id_headers, json_response, told
 from ensemble.types import Request
 
 NAME = "compare"
@@ -25,25 +25,11 @@ async def compare(request: web.Request) -> web.StreamResponse:
     With ``stream`` it tells of each candidate as it comes, and ends with the same object.
     """
     require_json(request)
-    service = request.app[SERVICE]
     asked = openai_chat.parse(await request.read())
-    ask = service.request(
-        asked.prompt,
-        model=asked.model,
-        deadline_s=asked.deadline_s,
-        conversation=asked.conversation,
-        stream=asked.stream,
-        dialect=NAME,
-        user=asked.user,
-        metadata=asked.metadata,
-        caller=request[CALLER],
-        idempotency_key=request.headers.get(IDEMPOTENCY_KEY),
-        repeats=request.get(REPEATS),
-    )
-    request[REQUEST_ID] = ask.repeats or ask.id
+    ask = request_of(request, asked, NAME)
     if asked.stream:
         return await _streamed(request, ask)
-    return json_response(comparing.render(await service.answer(ask)), request)
+    return json_response(comparing.render(await request.app[SERVICE].answer(ask)), request)
 
 
 async def _streamed(request: web.Request, ask: Request) -> web.StreamResponse:

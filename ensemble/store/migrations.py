@@ -8,7 +8,18 @@ order is the order of time; JSON is TEXT; NULL is unknown or does not apply.
 
 from sqlite_utils import Database, Migrations
 
-from ensemble.store import schema_3, schema_4, schema_5, schema_6, schema_7, schema_8, schema_9, schema_10, schema_11
+from ensemble.store import (
+    schema_3,
+    schema_4,
+    schema_5,
+    schema_6,
+    schema_7,
+    schema_8,
+    schema_9,
+    schema_10,
+    schema_11,
+    schema_12,
+)
 
 APPLICATION_ID = 0x454E534A
 """``ENSJ``: marks the file as a log of this program in SQLite's header."""
@@ -353,6 +364,12 @@ def idempotency(db: Database) -> None:
 def reuse(db: Database) -> None:
     """Answers are found by their keys."""
     db.executescript(schema_11.INDEX)
+
+
+@MIGRATIONS(name="0012_ranking")
+def ranking(db: Database) -> None:
+    """Which candidates were served, where several were; old rows served one."""
+    db.executescript(schema_12.ALTER)
 
 
 def applied(db: Database) -> list[str]:

@@ -18,7 +18,7 @@ Origin = Literal["served", "label", "import"]
 
 _JSON = frozenset({
     "tags", "metadata", "messages", "options", "stages", "fallback_order", "shadow", "predicted", "propensities",
-    "dropped", "tool_calls", "logprobs", "reasoning", "winners", "flags", "shown", "panel", "warnings",
+    "dropped", "tool_calls", "logprobs", "reasoning", "winners", "flags", "shown", "panel", "warnings", "ranking",
 })  # fmt: skip
 _TRUTH = frozenset({
     "stream", "hedge", "after_answer", "complete", "overturned", "usable", "own_family", "all_bad", "winner",

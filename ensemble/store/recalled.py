@@ -56,6 +56,7 @@ def recall(db: Database, asked: Request, id_: RequestId) -> Answer | None:
         completion=next(one for i, one in said.items() if i == chosen and one),
         rulings=tuple(_ruling(row) for row in tree["verdicts"] if row["phase"] == "served"),
         fallback=tree["fallback"],
+        ranking=tuple(map(CandidateId, tree["ranking"])),
         late=tuple(row["member"] for row in tree["calls"] if row["after_answer"] and row["purpose"] == "candidate"),
     )
 

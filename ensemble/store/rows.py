@@ -25,7 +25,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         "id", "arrived_at", "status", "model", "dialect", "stream", "conversation", "key_id", "tenant", "data_class",
         "end_user", "idempotency_key", "tags", "metadata", "domain", "prompt_hash", "messages", "options", "chosen",
         "member", "fallback", "answered_s", "error", "error_detail", "config", "source", "reference", "domain_by",
-        "content",
+        "content", "ranking",
     ),
     "plans": (
         "request_id", "router", "stages", "fallback_order", "shadow", "predicted", "propensities", "reason", "warnings",
@@ -136,6 +136,7 @@ def _request(record: Record) -> Row:
         bind_optional(request.reference),
         request.domain_by if request.domain is not None and _domain(request) == request.domain else None,
         "kept",
+        _json(record.ranking),
     )
 
 

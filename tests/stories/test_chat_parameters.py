@@ -31,6 +31,7 @@ NEEDS: dict[str, dict[str, Any]] = {
 GIVEN: dict[str, tuple[Any, dict[str, Any]]] = {
     "model": ("alpha", {"model": "alpha"}),
     "messages": (MESSAGES, {"messages": MESSAGES}),
+    "n": (2, {}),
     "stream": (True, {}),
     "stream_options": ({"include_usage": True}, {}),
     "tools": ([a_tool()], {"tools": [a_tool()]}),
@@ -59,7 +60,7 @@ GIVEN: dict[str, tuple[Any, dict[str, Any]]] = {
     "safety_identifier": ("s1", {"safety_identifier": "s1"}),
 }
 """For every parameter that is not refused: a value, and what of it stands in the body that a member's provider gets."""
-REFUSED: dict[str, Any] = {"n": 2, "store": True}
+REFUSED: dict[str, Any] = {"store": True}
 """Values that ask for something, where "x" is no value of the parameter at all."""
 
 
@@ -76,9 +77,10 @@ async def test_every_parameter_meets_the_fate_that_the_table_tells(served: Serve
     async with served.http.post(f"{served.url}/chat/completions", json=asked) as got:
         raw = await got.text()
     assert got.status == 200, raw
-    (sent,) = served.simulator.served
+    assert len(served.simulator.served) == asked.get("n", 1)
+    sent = served.simulator.served[-1]
     assert sent.body.items() >= arrives.items()
-    assert not {"user", "metadata"} & sent.body.keys()
+    assert not {"n", "user", "metadata"} & sent.body.keys()
     record = await served.record(got.headers["x-ensemble-request-id"])
     assert record["end_user"] == ("u1" if param.name == "user" else None)
     assert record["metadata"] == ({"team": "red"} if param.name == "metadata" else {})

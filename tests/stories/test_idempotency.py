@@ -37,9 +37,10 @@ async def raw(served: Served, path: str = "/v1/chat/completions", **options: Any
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, WHOLE, {"stream": True}, {"stream": True, **WHOLE}, {"tools": [a_tool()]}, {"logprobs": True}],
-    ids=["plain", "whole", "stream", "whole stream", "tools", "logprobs"],
-)  # fmt: skip
+    "changes",
+    [{}, WHOLE, {"stream": True}, {"stream": True, **WHOLE}, {"tools": [a_tool()]}, {"logprobs": True}, {"n": 4}],
+    ids=["plain", "whole", "stream", "whole stream", "tools", "logprobs", "several"],
+)
 async def test_the_answer_is_the_same_to_the_byte(serve: Serve, changes: dict[str, Any]) -> None:
     served = await serve(JUDGED)
     for name in ("alpha", "beta", "gamma"):

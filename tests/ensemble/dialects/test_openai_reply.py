@@ -13,7 +13,7 @@ from ensemble.dialects.dialect import problem_of
 from ensemble.dialects.openai_chat import Asked
 from ensemble.errors import BudgetExceeded, DeadlineExceeded, LimitExceeded, NoCandidate, Unauthenticated, UnknownModel
 from ensemble.types import Answer
-from judges.types import Completion, TokenLogprob, ToolCall, Usage
+from judges.types import CandidateId, Completion, TokenLogprob, ToolCall, Usage
 from tests.ensemble.answers import a_call, a_completion, a_prompt, an_answer
 
 CALLS = (ToolCall(id="t1", name="f", arguments='{"x": 1}'), ToolCall(id="t2", name="g", arguments="{"))
@@ -52,6 +52,38 @@ def test_token_details_are_told_where_known() -> None:
     assert said.completion_tokens_details is not None
     assert (said.prompt_tokens_details.cached_tokens, said.prompt_tokens_details.cache_write_tokens) == (4, 1)
     assert said.completion_tokens_details.reasoning_tokens == 3
+
+
+def several() -> Answer:
+    """Two choices of two members, the second one cut off by the limit of tokens."""
+    calls = (
+        a_call("good", a_completion()),
+        a_call("other", a_completion("Because", finish_reason="length", dropped=("seed",), tool_calls=CALLS)),
+    )
+    return an_answer(calls=calls, ranking=(CandidateId("c-good"), CandidateId("c-other")))
+
+
+def test_several_choices_are_the_best_in_order_and_usage_is_theirs() -> None:
+    said = reply(several())
+    assert [(one.index, one.message.content, one.finish_reason) for one in said.choices] == [
+        (0, "Rayleigh scattering.", "stop"),
+        (1, "Because", "length"),
+    ]
+    assert said.usage is not None
+    assert (said.usage.prompt_tokens, said.usage.completion_tokens) == (20, 10)
+    about = (said.model_extra or {})["ensemble"]
+    assert about["dropped"] == ["seed"]
+    assert [one["member"] for one in about["choices"]] == ["good", "other"]
+
+
+def test_several_choices_are_streamed_under_their_numbers() -> None:
+    chunks = stream(several(), include_usage=True)
+    told = [piece for chunk in chunks for piece in chunk.choices]
+    texts = ["".join(one.delta.content or "" for one in told if one.index == index) for index in (0, 1)]
+    assert texts == ["Rayleigh scattering.", "Because"]
+    assert [(one.index, one.finish_reason) for one in told if one.finish_reason] == [(0, "stop"), (1, "length")]
+    assert {one.index for one in told if one.delta.tool_calls} == {1}
+    assert (chunks[-1].choices, chunks[-1].usage is not None) == ([], True)
 
 
 def test_an_unknown_count_is_no_number() -> None:

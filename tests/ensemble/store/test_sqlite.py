@@ -244,6 +244,7 @@ RELEASED = {
     8: "0009_keys",
     9: "0010_idempotency",
     10: "0011_reuse",
+    11: "0012_ranking",
 }
 """Schemas that were released, and the first step that each lacks."""
 
@@ -327,5 +328,5 @@ async def test_the_file_keeps_its_promises(store: Store, path: Path) -> None:
     db = sqlite3.connect(path)
     assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert db.execute("PRAGMA application_id").fetchone() == (0x454E534A,)
-    assert db.execute("PRAGMA user_version").fetchone() == (11,)
+    assert db.execute("PRAGMA user_version").fetchone() == (12,)
     db.close()
