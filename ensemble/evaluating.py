@@ -3,7 +3,8 @@
 import asyncio
 import difflib
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -63,7 +64,8 @@ class Evaluation:
     """What was found; ``report`` is None where only routed traffic could be told of.
 
     ``offpolicy`` holds, by router, an estimate or the sentence why there is none.
-    ``asked`` is what routers spent on asking models, ``curves`` holds learning curves (labels, quality) by router.
+    ``asked`` is what routers spent on asking models, and ``unanswered`` says of which of them some calls failed.
+    ``curves`` holds learning curves (labels, quality) by router.
     """
 
     data: Path
@@ -72,6 +74,7 @@ class Evaluation:
     offpolicy: Mapping[str, Estimate | str] = field(default_factory=dict)
     curves: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
     asked: Total = field(default_factory=lambda: Total(0, 0))
+    unanswered: Mapping[str, str] = field(default_factory=dict)
 
 
 def routers_of(names: tuple[str, ...], settings: Settings | None) -> dict[str, Router]:
@@ -115,7 +118,8 @@ async def run(task: Task) -> Evaluation:
 
     Raises:
         ConfigError: a router cannot be loaded.
-        InvalidRequest: the labels cannot be used, none is left to measure on, or a router would have to ask a model.
+        InvalidRequest: the labels cannot be used, none is left to measure on, a router would have to ask a model, or
+            none of its questions was answered.
         StoreError: the log cannot be read.
     """
     _check(task)
@@ -137,6 +141,7 @@ async def run(task: Task) -> Evaluation:
             await replay(name, router, held, fleet, judges=judges, models=models)
             for name, router in task.routers.items()
         ]
+    unanswered = _unanswered(calls)
     report = await asyncio.to_thread(lambda: evaluate(held, frame, replayed, draws=task.draws, seed=task.seed))
     tried = await asyncio.to_thread(lambda: panels(held, draws=task.draws, seed=task.seed)) if task.panels else None
     return Evaluation(
@@ -146,7 +151,28 @@ async def run(task: Task) -> Evaluation:
         offpolicy=offpolicy,
         curves=await asyncio.to_thread(_curves, task, whole, held) if task.curves else {},
         asked=total(call.usage.nano_usd for call in calls),
+        unanswered=unanswered,
     )
+
+
+def _unanswered(calls: Sequence[Call]) -> dict[str, str]:
+    """How many calls of each router failed, and how.
+
+    Raises:
+        InvalidRequest: all of them; its default would be measured under its name.
+    """
+    found: dict[str, str] = {}
+    for router in sorted({str(call.seat) for call in calls}):
+        made = [call for call in calls if call.seat == router]
+        failures = Counter(str(call.failure) for call in made if call.failure is not None)
+        if not failures:
+            continue
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(failures.items()))
+        if failures.total() == len(made):
+            detail = next((f": {call.detail}" for call in made if call.detail), "")
+            raise InvalidRequest(f"router {router!r} got no answer from the model that it asks ({kinds}){detail}")
+        found[router] = f"{failures.total()} of {len(made)} calls failed ({kinds})"
+    return found
 
 
 def _curves(task: Task, whole: Held, held: Held) -> dict[str, tuple[tuple[float, float], ...]]:

@@ -53,6 +53,8 @@ def plain(found: Evaluation, *, texts: bool) -> dict[str, object]:
     if found.panels is not None:
         tree["panels"] = asdict(found.panels)
     tree["off_policy"] = {name: one if isinstance(one, str) else asdict(one) for name, one in found.offpolicy.items()}
+    if found.asked.nano_usd or found.asked.unpriced:
+        tree["asked"] = {**found.asked._asdict(), "unanswered": dict(found.unanswered)}
     whole: dict[str, object] = _known(rounded({"data": str(found.data), **tree}))
     return whole
 
@@ -77,13 +79,15 @@ def put_report(found: Evaluation) -> None:
     put(console)
     columns(console, list(_table(report)), {})
     put(console)
-    put(console, f"Cheapest member: {safe(report.cheapest)}; it is among the best on {_share(report.cheapest_best)}")
-    put(console, f"of requests. Best single member: {safe(report.best_single)}.")
+    often = f"it is among the best on {_share(report.cheapest_best)} of requests"
+    put(console, f"Cheapest member: {safe(report.cheapest)}; {often}. Best single member: {safe(report.best_single)}.")
     for line in report.routers:
         _put_router(console, line, report)
     put_estimates(found)
     if found.panels:
         _put_panels(console, found.panels)
+    for name, told in found.unanswered.items():
+        put(console, (safe(name), "bold"), f": {safe(told)}; there it did what it does where nobody answers.")
     if found.asked.nano_usd or found.asked.unpriced:
         put(console, f"Asking models cost {found.asked}, which is not in the log.")
     put(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from html import escape
 from itertools import pairwise
 from math import isnan, log10
@@ -17,6 +18,8 @@ WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 860, 420, 60, 40, 16, 150
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 """Okabe and Ito's, which the colour-blind tell apart; one per router, then again from the first."""
 GREY = "#767676"
+LINE, GLYPH = 13.0, 6.5
+"""Height of a name and width of a letter, in pixels."""
 
 Point = tuple[float, float]
 
@@ -50,13 +53,14 @@ def frontier(report: Report) -> str:
     }
     plane = _plane([*(point for _, _, point in seen), *(point for points in fronts.values() for point in points)])
     colours = {line.name: COLOURS[place % len(COLOURS)] for place, line in enumerate(report.routers)}
-    parts = [_axes(plane, lambda value: f"${10**value:.2g}", "cost per request", "quality")]
+    parts = [_axes(plane, _dollars, "cost per request", "quality")]
     members = [(10**x, y) for _, kind, (x, y) in seen if kind == "member"]
     parts.append(_line(plane, _trivial(members), GREY, dashed=True))
     parts += [_line(plane, points, colours[name]) for name, points in fronts.items()]
-    for name, kind, point in seen:
-        colour = colours.get(name, "#000") if kind == "router" else GREY
-        parts.append(_dot(plane, point, name, colour, full=kind == "router", square=kind == "baseline"))
+    heights = _heights([(name, plane.at(point)) for name, _, point in seen])
+    for (name, kind, point), height in zip(seen, heights, strict=True):
+        colour = colours[name] if kind == "router" else GREY
+        parts.append(_dot(plane, point, name, colour, full=kind == "router", square=kind == "baseline", text_at=height))
     return _svg(parts, "Frontier: quality against cost per request of every router, baseline and member")
 
 
@@ -90,6 +94,26 @@ def curve(points: Sequence[Point]) -> str:
     return _svg(parts, "Learning curve: quality by number of labels")
 
 
+def _dollars(exponent: float) -> str:
+    return f"${Decimal(f'{10**exponent:.2g}'):f}"
+
+
+def _heights(marks: Sequence[tuple[str, Point]]) -> list[float]:
+    """Where names stand, from the top: beside their marks, or as near as no other name and no mark is in the way."""
+    taken = [(x - 5, x + 5, y) for _, (x, y) in marks]
+    heights = []
+    for name, (x, y) in marks:
+        begin, end = x + 6, x + 8 + GLYPH * len(name)
+        steps = (LINE * step for near in range(2 * len(marks) + 1) for step in (near, -near))
+        heights.append(next(y + by for by in steps if all(_apart(one, (begin, end, y + by)) for one in taken)))
+        taken.append((begin, end, heights[-1]))
+    return heights
+
+
+def _apart(one: tuple[float, float, float], other: tuple[float, float, float]) -> bool:
+    return one[1] < other[0] or other[1] < one[0] or abs(one[2] - other[2]) >= LINE - 1
+
+
 def _trivial(members: Sequence[Point]) -> list[Point]:
     if not members:
         return []
@@ -119,7 +143,7 @@ def _axes(plane: _Plane, label: Callable[[float], str], across: str, up: str) ->
         right, foot = plane.at((x, plane.y[0]))
         left, height = plane.at((plane.x[0], y))
         end = WIDTH - RIGHT
-        out.append(f'<line x1="{left:.1f}" y1="{height:.1f}" x2="{end}" y2="{height:.1f}" stroke="#e5e5e5"/>')
+        out.append(f'<line x1="{left:.1f}" y1="{height:.1f}" x2="{end}" y2="{height:.1f}" class="grid"/>')
         out.append(f'<text x="{left - 6:.1f}" y="{height + 4:.1f}" text-anchor="end">{y:.2f}</text>')
         out.append(f'<text x="{right:.1f}" y="{foot + 16:.1f}" text-anchor="middle">{escape(label(x))}</text>')
     out.append(
@@ -135,16 +159,26 @@ def _line(plane: _Plane, points: Sequence[Point], colour: str, *, dashed: bool =
     return f'<polyline points="{places}" fill="none" stroke="{colour}" stroke-width="1.5"{dash}/>'
 
 
-def _dot(plane: _Plane, point: Point, name: str, colour: str, *, full: bool, square: bool = False) -> str:
+def _dot(
+    plane: _Plane,
+    point: Point,
+    name: str,
+    colour: str,
+    *,
+    full: bool,
+    square: bool = False,
+    text_at: float | None = None,
+) -> str:
     x, y = plane.at(point)
-    fill = colour if full else "#fff"
+    fill = f'fill="{colour}"' if full else 'class="hollow"'
+    height = y if text_at is None else text_at
     told = escape(name.encode("utf-8", "replace").decode())
     mark = (
-        f'<rect x="{x - 4:.1f}" y="{y - 4:.1f}" width="8" height="8" fill="{fill}" stroke="{colour}"/>'
+        f'<rect x="{x - 4:.1f}" y="{y - 4:.1f}" width="8" height="8" {fill} stroke="{colour}"/>'
         if square
-        else f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5" fill="{fill}" stroke="{colour}"/>'
+        else f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5" {fill} stroke="{colour}"/>'
     )
-    return f'<g>{mark}<text x="{x + 8:.1f}" y="{y + 4:.1f}">{told}</text></g>'
+    return f'<g>{mark}<text x="{x + 8:.1f}" y="{height + 4:.1f}">{told}</text></g>'
 
 
 def _svg(parts: Iterable[str], title: str) -> str:

@@ -64,7 +64,13 @@ def _environment() -> "Environment":
         undefined=StrictUndefined,
         trim_blocks=True,
     )
-    environment.filters |= {"interval": _interval, "number": _number, "money": _money, "brief": _brief}
+    environment.filters |= {
+        "interval": _interval,
+        "stacked": _stacked,
+        "number": _number,
+        "money": _money,
+        "brief": _brief,
+    }
     return environment
 
 
@@ -72,6 +78,14 @@ def _interval(one: Interval) -> str:
     if isnan(one.point):
         return "–"
     return f"{one.point:.3f}" + ("" if isnan(one.low) else f" [{one.low:.3f}, {one.high:.3f}]")
+
+
+def _stacked(one: Interval) -> str:
+    """As ``_interval``, the brackets on a line of their own: six of them side by side fit no screen."""
+    from markupsafe import Markup
+
+    point, _, brackets = _interval(one).partition(" ")
+    return Markup("{} <small>{}</small>").format(point, brackets) if brackets else point
 
 
 def _number(value: float | None) -> str:
