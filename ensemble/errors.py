@@ -13,6 +13,7 @@ EnsembleError                    status  code
 ├── NotPermitted                    422  no_permitted_member  nobody may see data of that class
 ├── RequestTooLarge                 413  request_too_large
 ├── Infeasible                      422  infeasible           nothing fits the limits that the request states
+├── NotConfident                    422  not_confident        no answer reaches what the router demands
 ├── LimitExceeded                   429  rate_limit_exceeded  carries ``retry_after_s``
 ├── BudgetExceeded                  429  insufficient_quota
 ├── NoCandidate                     502  no_candidate         carries every call that failed
@@ -189,6 +190,13 @@ class Infeasible(EnsembleError):
 
     status = 422
     code = "infeasible"
+
+
+class NotConfident(EnsembleError):
+    """No answer is good enough to be served, as the router's `trust` table demands; the candidates are in the log."""
+
+    status = 422
+    code = "not_confident"
 
 
 class LimitExceeded(EnsembleError):

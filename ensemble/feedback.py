@@ -1,6 +1,7 @@
 """What people and systems say of answers, at once or later: the body that the API, the command line and files share."""
 
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
 
 from pydantic import (
     AwareDatetime,
@@ -14,6 +15,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from sqlite_utils import Database
 
 from ensemble.errors import Conflict, EnsembleError, InvalidRequest, NotFound, StoreError, StoreUnavailable
 from ensemble.store import Store
@@ -21,7 +23,8 @@ from ensemble.store.feedback import Kind, Noted, Refused, Remark, Source, Statem
 from judges.registry import explain
 
 ANONYMOUS = "anonymous"
-PREFIXES = ("chatcmpl-", "msg_")
+R = TypeVar("R")
+PREFIXES = ("chatcmpl-", "msg_", "resp_")
 """What the ids of replies have before the id of the request, by dialect."""
 FINDINGS: tuple[Kind, ...] = ("tie", "all_bad", "cannot_tell")
 Name = Annotated[StrictStr, Field(min_length=1, max_length=200)]
@@ -100,7 +103,7 @@ class Feedback(BaseModel):
             remarks=tuple(self._remarks()),
             given_by=self.given_by,
             source=source,
-            request=None if self.request_id is None else _bare(self.request_id),
+            request=None if self.request_id is None else bare(self.request_id),
             conversation=self.conversation,
             idempotency_key=self.idempotency_key or idempotency_key,
             at=self.at,
@@ -139,8 +142,10 @@ def parse(body: bytes | dict[str, Any]) -> Feedback:
     raise InvalidRequest(f"{place}: {told}", param=place.partition(".")[0])
 
 
-async def note(store: Store, statement: Statement) -> Noted:
-    """Store ``statement``.
+async def note(
+    store: Store, statement: Statement, step: Callable[[Database, Statement], Noted | Refused] = add
+) -> Noted:
+    """Store ``statement`` by ``step``.
 
     Raises:
         NotFound: the log has no such request or conversation.
@@ -149,16 +154,21 @@ async def note(store: Store, statement: Statement) -> Noted:
         StoreUnavailable: the log cannot be written.
     """
     try:
-        found = await store.change(lambda db: add(db, statement))
+        return accepted(await store.change(lambda db: step(db, statement)))
     except StoreError as error:
         raise StoreUnavailable(str(error)) from error
+
+
+def accepted(found: R | Refused) -> R:
+    """What the log took, unless it ``found`` that it cannot. Raises NotFound, InvalidRequest and Conflict."""
     if not isinstance(found, Refused):
         return found
     errors: dict[str, type[EnsembleError]] = {"unknown": NotFound, "wrong": InvalidRequest, "conflict": Conflict}
     raise errors[found.why](found.message, param=found.field)
 
 
-def _bare(id_: str) -> str:
+def bare(id_: str) -> str:
+    """The id of a request, which may be given as a reply has it."""
     for prefix in PREFIXES:
         id_ = id_.removeprefix(prefix)
     return id_

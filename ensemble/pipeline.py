@@ -36,6 +36,7 @@ from ensemble.shortfall import nobody_answered, spare
 from ensemble.sticking import kept_to
 from ensemble.store import Store
 from ensemble.timing import stage_end, time_to_plan
+from ensemble.trusting import escalated, trusted
 from ensemble.types import Answer, Call, Plan, Record, Request, Stage, Status
 from judges.judge import Judge
 from judges.screen import screened
@@ -104,13 +105,16 @@ class Pipeline:
             DeadlineExceeded: the deadline came before a first candidate.
             InvalidRequest: a limit in the metadata is none, or leaves no room for ``request.n`` answers.
             Infeasible: nothing fits those limits, and the router refuses to exceed them.
+            NotConfident: no answer reaches what the router demands, and it refuses to serve another.
             StoreUnavailable: the record could not be committed, so nothing is answered.
         """
         router = self.router(request.model)
         run = Run(request, asyncio.get_running_loop().time(), listener)
         try:
             run.plan = plan = await self._plan(router, run)
-            choice = await self._stages(run, plan)
+            further = router.trust is not None and router.trust.escalate_to is not None
+            first = self._stages(run, plan, further=further)
+            choice = await trusted(run, first, self.routers, self._escalate)
         except EnsembleError as error:
             await cancel(set(run.late))
             await self._commit(run, self._record(run, "failed", error=error))
@@ -119,7 +123,7 @@ class Pipeline:
             # The calls have been cancelled by now; what they were is written behind the back of a client who is gone.
             self.stragglers.own(self._bury(run), to_the_end=True)
             raise
-        return await self._serve(run, plan, choice)
+        return await self._serve(run, run.plan, choice)
 
     async def _plan(self, router: Router, run: Run) -> Plan:
         limits = limits_of(run.request.metadata)  # before the router, whose own calls may cost something
@@ -129,6 +133,10 @@ class Pipeline:
             plan = await self._routed(router, run)
             if router.stick and run.request.conversation:
                 plan = await kept_to(plan, run.request, self.fleet, self.store)
+        plan = self._limited(plan, router, limits, run)
+        return plan if watch is None else watch.shadowed(plan, run.request)
+
+    def _limited(self, plan: Plan, router: Router, limits: Limits, run: Run) -> Plan:
         # All of this is seen to here, so that it holds for every router, whoever wrote it.
         plan = widened(plan, run.request.n)
         if limits:
@@ -136,14 +144,23 @@ class Pipeline:
         if router.strict_params:
             plan = replace(plan, stages=tuple(replace(stage, strict_params=True) for stage in plan.stages))
         check_room(plan, run.request.n)
-        return plan if watch is None else watch.shadowed(plan, run.request)
+        return plan
+
+    async def _escalate(self, run: Run, name: str) -> Choice:
+        """The choice of another router, whose stages go behind those that were run."""
+        router, before = self.routers[name], run.plan
+        more = self._limited(await self._routed(router, run), router, limits_of(run.request.metadata), run)
+        run.plan = plan = more if before is None else escalated(before, more, name)
+        trust = router.trust
+        further = trust is not None and trust.escalate_to is not None
+        return await self._stages(run, plan, start=len(plan.stages) - len(more.stages), further=further)
 
     async def _routed(self, router: Router, run: Run) -> Plan:
         aim = Aim(purpose="router", seat=run.request.model)
         models = Models(self.fleet, run.request, aim, run.calls.append, run.request.deadline)
         context = Context(fleet=permitted(self.fleet, run.request), models=models)
         try:
-            async with time_to_plan(run.begin, run.request.deadline):
+            async with time_to_plan(asyncio.get_running_loop().time(), run.request.deadline):
                 return await router.plan(run.request, context)
         except RouterError as error:
             if not permitted(self.fleet, run.request):
@@ -170,18 +187,20 @@ class Pipeline:
         refuse = router.infeasible == "refuse"
         return narrow(plan, limits, limits.less(spent), estimates, others, refuse=refuse)
 
-    async def _stages(self, run: Run, plan: Plan) -> Choice:
-        best, clock, deadline = None, asyncio.get_running_loop().time, run.request.deadline
-        for index, stage in enumerate(plan.stages):
-            until = stage_end(clock(), deadline, len(plan.stages) - index)
+    async def _stages(self, run: Run, plan: Plan, *, start: int = 0, further: bool = False) -> Choice:
+        """What the stages from ``start`` on come to; ``further`` keeps time for one more panel."""
+        best: Choice | None = None
+        clock, deadline = asyncio.get_running_loop().time, run.request.deadline
+        for index, stage in enumerate(plan.stages[start:], start):
+            until = stage_end(clock(), deadline, len(plan.stages) - index + further)
             fanned = await self._fan_out(run, stage, index, until)
             run.late |= fanned.late
-            run.panel = fanned.done
             choice = await self._decide(run, plan, stage, index, fanned, until)
-            best = choice or best
+            if choice is not None:
+                best, run.panel = choice, fanned.done
             if best is not None and (clock() >= deadline or (choice and self._accepted(run, stage, choice))):
                 break
-        best = best or spare(run, plan)
+        best = best or spare(run, plan, start)
         if best is None:
             raise nobody_answered(run)
         return best
@@ -323,6 +342,7 @@ class Pipeline:
             error_detail=str(error) if error else "",
             keep=self.routers[run.request.model].store_content,
             ranking=choice.ranking[: run.request.n] if choice and run.request.n > 1 else (),
+            review=run.review,
         )
 
     async def _commit(self, run: Run, record: Record) -> None:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsA
 from ensemble.fleet import Fleet
 from ensemble.money import Usd
 from ensemble.provider import Vectors
+from ensemble.trust import Trust
 from ensemble.types import Plan, Request
 from judges.registry import ModelName, Name, Plugin, Registry
 from judges.types import Model
@@ -102,7 +103,7 @@ class Shadow(BaseModel):
 class Router(Plugin):
     """Turns a request into a plan. It decides; it never calls candidates, judges them or stores anything."""
 
-    outside: ClassVar[frozenset[str]] = frozenset({"shadow", "cache_s"})
+    outside: ClassVar[frozenset[str]] = frozenset({"shadow", "cache_s", "trust"})
 
     deadline_s: float = Field(55.0, gt=0, le=3600)
     """Default for requests that state none, below the 60 s after which many proxies and clients give up."""
@@ -124,6 +125,8 @@ class Router(Plugin):
     """Seconds for which a member's answer to the very same prompt is taken again, for the same key; unset, never."""
     shadow: Shadow | None = None
     """A share for the whole panel after the answer, and the watch on the router, as a table of its own."""
+    trust: Trust | None = None
+    """What an answer must reach to be trusted, and the way out where it does not, as a table of its own."""
 
     @model_validator(mode="after")
     def _remembers(self) -> Self:
@@ -132,6 +135,10 @@ class Router(Plugin):
         for place, part in self.parts():
             if isinstance(part, Router) and part.shadow is not None:
                 raise ValueError(f"{place}.shadow: only the router that is asked is watched; give it to that one")
+            if isinstance(part, Router) and part.trust is not None:
+                raise ValueError(
+                    f"{place}.trust: it holds for answers of the router that is asked; give it to that one"
+                )
         return self
 
     @abstractmethod

@@ -11,7 +11,7 @@ from judges.types import Candidate, CandidateId
 
 @dataclass(slots=True)
 class Run:
-    """What is known of one request so far."""
+    """What is known of one request so far; ``review`` is why a person is to look at its answer, None where none is."""
 
     request: Request
     begin: float
@@ -23,6 +23,7 @@ class Run:
     rulings: list[Ruling] = field(default_factory=list)
     late: dict[asyncio.Task[Call], Seat] = field(default_factory=dict)
     panel: tuple[Call, ...] = ()
+    review: str | None = None
 
     def unrecorded(self) -> tuple[Call, ...]:
         """Lines of the ledger that have not been handed to the store yet; they are counted as handed over now."""

@@ -16,9 +16,12 @@ from ensemble.run import Choice, Run
 from ensemble.types import Plan
 
 
-def spare(run: Run, plan: Plan) -> Choice | None:
-    """The best trusted of what came after its own stage was over: better unjudged than nothing at all."""
-    calls = [call for call in run.calls if call.purpose == "candidate"]
+def spare(run: Run, plan: Plan, start: int = 0) -> Choice | None:
+    """The best trusted of what came after its own stage was over: better unjudged than nothing at all.
+
+    Stages before ``start`` are another plan's, and have had their choice.
+    """
+    calls = [call for call in run.calls if call.purpose == "candidate" and call.stage >= start]
     good = {call.candidate for call in calls if call.good}
     order = [*plan.fallback, *(member for stage in plan.stages for member in stage.members)]
     came = sorted(candidates_of(calls), key=lambda one: (one.id not in good, order.index(run.authors[one.id])))

@@ -304,6 +304,7 @@ class Record:
         error: code of the error that the client got, with ``error_detail`` as its sentence.
         config: digest of the configuration in force.
         keep: its texts are stored; else only their hash, numbers and names are.
+        review: why a person is to look at the answer; it goes into the queue in the same transaction.
     """
 
     request: Request
@@ -320,6 +321,7 @@ class Record:
     error_detail: str = ""
     keep: bool = True
     ranking: tuple[CandidateId, ...] = ()
+    review: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from ensemble.config.folders import canaried
 from ensemble.config.operations import Operations, ServerSettings, StoreSettings
 from ensemble.config.settings import Draft, Problem, Settings
 from ensemble.config.text import line, nearest, problems, toml_key
+from ensemble.config.trust import unfit
 from ensemble.fleet import MemberSettings
 from ensemble.labelling.classifier import LabellingSettings
 from ensemble.means import JudgingSettings
@@ -195,6 +196,7 @@ class Reader:
         # What a broken part would have been is unknown, so its name counts as known: one cause, one line.
         known = {kind: _names(tables, f"{kind}s") for kind in ("provider", "member", "judge")}
         known["model"] = known["member"]
+        known["router"] = (*_names(tables, "routers"), *known["member"])
         known["embedder"] = tuple(name for name in known["member"] if _embeds(name, settings))
         for name, member in settings.members.items():
             self._check_reference(("members", name), "provider", member.provider, known)
@@ -225,6 +227,8 @@ class Reader:
             place = ("routers", name)
             if name in members:
                 self._add(place, "", "a member has this name too, and a client names either as its model")
+            for key, wrong in unfit(name, settings.routers, settings.judges):
+                self._add(place, key, wrong)
             for key, score, judge in _accept_scores(router, ""):
                 if judge is None:
                     self._add(place, key, f"{score} needs a judge that gives scores, and none is named")

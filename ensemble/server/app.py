@@ -21,6 +21,7 @@ from ensemble.server.models import STARTED
 from ensemble.server.models import routes as model_routes
 from ensemble.server.quota import add_headers
 from ensemble.server.responses import routes as response_routes
+from ensemble.server.reviews import routes as review_routes
 from ensemble.server.shape import shaped
 from ensemble.server.state import State
 from ensemble.service import Service
@@ -51,6 +52,7 @@ def make_app(service: Service) -> web.Application:
     app[STATE] = State(service)
     service.instruments.registry.register(app[STATE])
     app.add_routes(feedback_routes)
+    app.add_routes(review_routes)
     return app
 
 

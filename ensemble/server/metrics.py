@@ -1,6 +1,7 @@
 """The route that Prometheus scrapes."""
 
 import asyncio
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from aiohttp import web
@@ -11,6 +12,7 @@ from ensemble.server.answering import SERVICE
 from ensemble.server.state import State
 from ensemble.store.api_keys import Key, keys
 from ensemble.store.budgets import Standing, standings
+from ensemble.store.reviews import waiting
 
 STATE = web.AppKey("state", State)
 
@@ -21,13 +23,13 @@ routes = web.RouteTableDef()
 async def metrics(request: web.Request) -> web.Response:
     """Counters and gauges for Prometheus, in its text format or as OpenMetrics; no label holds what a user wrote."""
     service = request.app[SERVICE]
-    request.app[STATE].budgets = await service.store.read(_budgets)
+    request.app[STATE].budgets, request.app[STATE].reviews = await service.store.read(_noted)
     encode, content_type = choose_encoder(request.headers.get("Accept", ""))
     body = await asyncio.to_thread(encode, service.instruments.registry)
     return web.Response(body=body, headers={"Content-Type": content_type})
 
 
-def _budgets(db: Database) -> list[tuple[Key, list[Standing]]]:
+def _noted(db: Database) -> tuple[list[tuple[Key, list[Standing]]], Mapping[bool, int]]:
     now = datetime.now(UTC)
     limited = [key for key in keys(db) if key.limits and key.ended(now) is None]
-    return [(key, standings(db, key.id, key.limits, now)) for key in limited]
+    return [(key, standings(db, key.id, key.limits, now)) for key in limited], waiting(db)

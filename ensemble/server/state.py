@@ -1,6 +1,6 @@
 """How a service stands at the moment of a scrape: queues, circuits, demoted routers, the spill, budgets."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -11,11 +11,12 @@ from ensemble.store.budgets import Standing
 
 
 class State(Collector):
-    """Gauges of ``service``, read when they are asked for; ``budgets`` is set by whoever has just read the log."""
+    """Gauges of ``service``, read when they are asked for; ``budgets`` and ``reviews`` come from the log."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
         self.budgets: Sequence[tuple[Key, Sequence[Standing]]] = ()
+        self.reviews: Mapping[bool, int] = {}
 
     def collect(self) -> Iterable[Metric]:
         """All of them; blocks for the time of a look at the spill file."""
@@ -39,6 +40,8 @@ class State(Collector):
         at = refused.timestamp() if refused else 0.0
         yield _gauge("ensemble_config_refused_timestamp_seconds", "Last refused reload, or 0.", (), [((), at)])
         yield self._budgets()
+        queued = [((str(overturned).lower(),), float(count)) for overturned, count in self.reviews.items()]
+        yield _gauge("ensemble_reviews_waiting", "Answers that wait for a person.", ("overturned",), queued)
 
     def _providers(self) -> Iterator[Metric]:
         limiters = [((name,), link.limiter) for name, link in self._service.links.items()]

@@ -19,6 +19,7 @@ from ensemble.store import (
     schema_10,
     schema_11,
     schema_12,
+    schema_13,
 )
 
 APPLICATION_ID = 0x454E534A
@@ -370,6 +371,12 @@ def reuse(db: Database) -> None:
 def ranking(db: Database) -> None:
     """Which candidates were served, where several were; old rows served one."""
     db.executescript(schema_12.ALTER)
+
+
+@MIGRATIONS(name="0013_reviews")
+def reviews(db: Database) -> None:
+    """Answers that wait for a person, and events that wait for a webhook; an older log has none."""
+    db.executescript(schema_13.TABLES)
 
 
 def applied(db: Database) -> list[str]:

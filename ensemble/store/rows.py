@@ -67,6 +67,7 @@ class Rows:
         router: name under which they count; None for late rows, until the writer has looked it up.
         day: UTC day of the request's arrival; None likewise.
         settled: reservations that go with these rows.
+        review: why a person is to look at the answer; None where none is.
     """
 
     request: RequestId
@@ -74,6 +75,7 @@ class Rows:
     day: str | None = None
     overturned: bool = False
     settled: tuple[str, ...] = ()
+    review: str | None = None
     tables: dict[str, list[Row]] = field(default_factory=lambda: {table: [] for table in COLUMNS})
 
 
@@ -86,7 +88,7 @@ def rows_of(record: Record) -> Rows:
     """
     request = record.request
     row = _request(record)
-    rows = Rows(request.id, router=bind(request.model), day=stamp(request.arrived_at)[:10])
+    rows = Rows(request.id, router=bind(request.model), day=stamp(request.arrived_at)[:10], review=record.review)
     rows.tables["requests"].append(row)
     if record.plan is not None:
         rows.tables["plans"].append(_plan(request.id, record.plan))
@@ -97,7 +99,8 @@ def rows_of(record: Record) -> Rows:
 def late_rows_of(late: Late) -> Rows:
     """The rows of what came after the answer. Raises as ``rows_of`` does."""
     overturned = late.ruling is not None and late.ruling.overturned
-    rows = Rows(late.request, overturned=overturned, settled=late.settled)
+    review = "the full panel's verdict names another winner" if overturned else None
+    rows = Rows(late.request, overturned=overturned, settled=late.settled, review=review)
     _calls(rows, late.calls, late.authors, (late.ruling,) if late.ruling else (), late.asked)
     return rows
 

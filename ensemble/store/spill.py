@@ -189,6 +189,7 @@ def _plain(rows: Rows) -> dict[str, object]:
         "day": rows.day,
         "overturned": rows.overturned,
         "settled": rows.settled,
+        "review": rows.review,
         "tables": {
             name: {"columns": COLUMNS[name], "rows": own} for name, own in rows.tables.items() if own
         },
@@ -206,6 +207,7 @@ def _rows(line: bytes) -> Rows:
         day=tree["day"],
         overturned=tree["overturned"],
         settled=tuple(tree["settled"]),
+        review=tree.get("review"),
     )
     for name, table in tree["tables"].items():
         for values in table["rows"]:

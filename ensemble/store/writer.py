@@ -19,6 +19,7 @@ from ensemble.errors import StoreError
 from ensemble.store import queries
 from ensemble.store.daily import daily_calls, daily_requests
 from ensemble.store.faults import ROW_FAULTS, Refused, explain, identity
+from ensemble.store.queueing import queue_reviews
 from ensemble.store.rows import COLUMNS, Row, Rows
 from ensemble.store.texts import KEPT, strip
 
@@ -261,5 +262,6 @@ def write_rows(db: Database, batch: list[Rows]) -> None:
             many(statement, rows)
     if settled := [(id_,) for rows in batch for id_ in rows.settled]:
         many("DELETE FROM reservations WHERE id = ?", settled)
+    queue_reviews(db, [rows for rows in batch if rows.review is not None])
     many(_DAILY_REQUESTS, daily_requests(batch))
     many(_DAILY_CALLS, daily_calls(batch))
