@@ -13,7 +13,7 @@ from ensemble.fanout import Seat, cancel, fan_out
 from ensemble.fleet import Fleet
 from ensemble.means import Means, finding_of
 from ensemble.money import total
-from ensemble.ruling import Bench, candidates_of, rule
+from ensemble.ruling import Bench, candidates_of, overturning, rule
 from ensemble.run import Run
 from ensemble.store import Store
 from ensemble.types import Answer, Call, Late, Plan, Ruling, Stage
@@ -61,6 +61,15 @@ class Afterwards:
             raise
         await self._commit(authors, ruling)
 
+    async def follow(self, answer: Answer, behind: asyncio.Task[Ruling | None]) -> None:
+        """Wait for the panel and the verdict behind a leader whose answer has gone out, and record them."""
+        ruling: Ruling | None = None
+        try:
+            ruling = await behind
+        finally:  # at a shutdown there is no verdict, but what was paid for is written down
+            await cancel({behind})
+            await self._commit(self.run.authors, overturning(ruling, answer.chosen.id) if ruling else None)
+
     async def _stragglers(self, pending: set[asyncio.Task[Call]]) -> list[Call]:
         clock = asyncio.get_running_loop().time
         end, came = clock() + self.stage.straggler_s, list[Call]()
@@ -98,8 +107,7 @@ class Afterwards:
             until=asyncio.get_running_loop().time() + PATIENCE_S,
             seen=self.run.calls.append,
         )
-        decided = ruling.fallback is None
-        return replace(ruling, overturned=decided and answer.chosen.id not in ruling.verdict.winners)
+        return overturning(ruling, answer.chosen.id)
 
     async def _commit(self, authors: Mapping[CandidateId, str], ruling: Ruling | None) -> None:
         calls = tuple(replace(call, after_answer=True) for call in self.run.unrecorded())

@@ -17,6 +17,7 @@ EnsembleError                    status  code
 ├── LimitExceeded                   429  rate_limit_exceeded  carries ``retry_after_s``
 ├── BudgetExceeded                  429  insufficient_quota
 ├── NoCandidate                     502  no_candidate         carries every call that failed
+├── StreamBroken                    502  stream_broken        a leader's answer broke while it went out
 ├── Overloaded                      503  overloaded           carries ``retry_after_s``
 ├── StoreUnavailable                503  store_unavailable    the log cannot be written, so nothing is answered
 └── DeadlineExceeded                504  deadline_exceeded
@@ -229,6 +230,13 @@ class Overloaded(EnsembleError):
 
     status = 503
     code = "overloaded"
+
+
+class StreamBroken(EnsembleError):
+    """The answer of a leader broke off when a part of it had gone out; no other answer can take its place."""
+
+    status = 502
+    code = "stream_broken"
 
 
 class StoreUnavailable(EnsembleError):

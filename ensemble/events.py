@@ -23,6 +23,24 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Began:
+    """``member`` leads: its text goes out from now on, while it is written. That is committed.
+
+    ``thought``: it has shown thoughts before.
+    """
+
+    member: str
+    thought: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grew:
+    """A piece of the leader's text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
     """A stage has its verdict."""
 
@@ -44,7 +62,7 @@ class LateDone:
     ruling: Ruling | None
 
 
-Event = Started | Done | Judged | Finished | LateDone
+Event = Started | Done | Began | Grew | Judged | Finished | LateDone
 Listener = Callable[[Event], None]
 
 

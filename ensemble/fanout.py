@@ -1,10 +1,11 @@
 """Call many members at once and stop at the right moment."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-from ensemble.fleet import Fleet, Member, Seen
+from ensemble.fleet import Fleet, Member, Seen, Send
 from ensemble.ledger import Aim
 from ensemble.types import Call, Purpose, Request, Stage
 from judges.types import CandidateId, Prompt
@@ -89,17 +90,19 @@ async def fan_out(
     until: float | None = None,
     enough: Enough | None = None,
     done: Callable[[Call], None] = lambda call: None,
+    sender: Callable[[Seat], Send | None] = lambda seat: None,
 ) -> FanOut:
     """Call every seat at once; return at the quorum plus its grace, when ``enough`` says so, or near ``until``.
 
     That is when the stage must be over, the request's deadline where it is None. Without any good candidate the wait
     lasts to its very end; with one, the time that the judge needs is kept back. Cancelling this function cancels every
-    call that it started and waits for their end.
+    call that it started and waits for their end. ``sender`` tells how a seat is asked, None for as usual.
     """
     until = request.deadline if until is None else until
     loop = asyncio.get_running_loop()
     begin = loop.time()
-    tasks = {loop.create_task(_ask(request, stage, fleet, seat, index, purpose, seen)): seat for seat in seats}
+    asked = ((seat, _ask(request, stage, fleet, seat, index, purpose, seen, sender(seat))) for seat in seats)
+    tasks = {loop.create_task(call): seat for seat, call in asked}
     finished: dict[asyncio.Task[Call], Call] = {}
     reserve = stage.judge_reserve_s if stage.judge_reserve_s is not None else (until - begin) / 5
     quorum_at: float | None = None
@@ -144,7 +147,7 @@ async def cancelled_by(tasks: "set[asyncio.Task[Call]]", deadline: float) -> "se
     return stubborn
 
 
-async def cancel(tasks: "set[asyncio.Task[Call]] | set[asyncio.Task[None]]") -> None:
+async def cancel(tasks: Collection[asyncio.Task[Any]]) -> None:
     """Cancel ``tasks`` and wait until each has ended; again each second, since a library can lose a cancellation."""
     waiting = set(tasks)
     while waiting:
@@ -154,7 +157,14 @@ async def cancel(tasks: "set[asyncio.Task[Call]] | set[asyncio.Task[None]]") -> 
 
 
 async def _ask(
-    request: Request, stage: Stage, fleet: Fleet, seat: Seat, index: int, purpose: Purpose, seen: Seen
+    request: Request,
+    stage: Stage,
+    fleet: Fleet,
+    seat: Seat,
+    index: int,
+    purpose: Purpose,
+    seen: Seen,
+    send: Send | None,
 ) -> Call:
     now = asyncio.get_running_loop().time()
     until = request.deadline + stage.straggler_s
@@ -169,7 +179,8 @@ async def _ask(
         hedge=stage.hedge,
         strict=stage.strict_params,
     )
-    return await member.call(request, prompt_of(request, stage, seat, member), aim, seen=seen, until=until)
+    prompt = prompt_of(request, stage, seat, member)
+    return await member.call(request, prompt, aim, seen=seen, until=until, send=send)
 
 
 def prompt_of(request: Request, stage: Stage, seat: Seat, member: Member) -> Prompt:

@@ -5,11 +5,12 @@ import difflib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Literal, Protocol
 
 from uuid_utils import uuid4
 
 from ensemble.afterwards import Afterwards
+from ensemble.behind import led
 from ensemble.choices import check_room, further, ranked, warned, widened
 from ensemble.errors import (
     EnsembleError,
@@ -23,8 +24,9 @@ from ensemble.errors import (
 from ensemble.estimates import Estimates, Need
 from ensemble.events import Done, Finished, Judged, Listener, Started, nobody
 from ensemble.fanout import FanOut, Seat, Stragglers, cancel, cancelled_by, fan_out
-from ensemble.fleet import Fleet, permitted
+from ensemble.fleet import Fleet, Send, permitted
 from ensemble.habits import Sittings
+from ensemble.leading import behind_a_leader, may_lead
 from ensemble.ledger import Aim
 from ensemble.means import Means, finding_of
 from ensemble.money import add
@@ -37,16 +39,13 @@ from ensemble.sticking import kept_to
 from ensemble.store import Store
 from ensemble.timing import stage_end, time_to_plan
 from ensemble.trusting import escalated, trusted
-from ensemble.types import Answer, Call, Plan, Record, Request, Stage, Status
+from ensemble.types import Answer, Call, Plan, Record, Request, Ruling, Stage, Status
 from judges.judge import Judge
 from judges.screen import screened
 from judges.shrinkage import plain
 from judges.types import CandidateId
 
 log = logging.getLogger(__name__)
-
-FULL_RULING_S = 60.0
-"""Most seconds that the second verdict, on the full panel, may take after the last straggler."""
 
 
 class Watching(Protocol):
@@ -106,15 +105,20 @@ class Pipeline:
             InvalidRequest: a limit in the metadata is none, or leaves no room for ``request.n`` answers.
             Infeasible: nothing fits those limits, and the router refuses to exceed them.
             NotConfident: no answer reaches what the router demands, and it refuses to serve another.
+            StreamBroken: the answer of a leader broke off when a part of it had been told to ``listener``.
             StoreUnavailable: the record could not be committed, so nothing is answered.
         """
         router = self.router(request.model)
         run = Run(request, asyncio.get_running_loop().time(), listener)
         try:
             run.plan = plan = await self._plan(router, run)
-            further = router.trust is not None and router.trust.escalate_to is not None
-            first = self._stages(run, plan, further=further)
-            choice = await trusted(run, first, self.routers, self._escalate)
+            if self._leads(router, run, plan):
+                run.plan = plan = behind_a_leader(plan)
+                choice = await led(self, run, plan, router.leader)
+            else:
+                further = router.trust is not None and router.trust.escalate_to is not None
+                first = self._stages(run, plan, further=further)
+                choice = await trusted(run, first, self.routers, self._escalate)
         except EnsembleError as error:
             await cancel(set(run.late))
             await self._commit(run, self._record(run, "failed", error=error))
@@ -205,24 +209,37 @@ class Pipeline:
             raise nobody_answered(run)
         return best
 
+    def _leads(self, router: Router, run: Run, plan: Plan) -> bool:
+        """Whether a leader speaks; behind one, members that are there for their labels alone need a watch."""
+        watched = run.request.model in self.watches
+        return router.streaming == "leader" and may_lead(plan, run.request) and (watched or not plan.shadow)
+
+    async def begin(self, run: Run) -> None:
+        """As ``Engine.begin``."""
+        await self._commit(run, self._record(run, "streaming"))
+        run.begun = True
+
     async def _fan_out(self, run: Run, stage: Stage, index: int, until: float) -> FanOut:
-        fanned = await self._ask(run, stage, index, tuple(stage.seats()), until)
+        fanned = await self.ask(run, stage, index, tuple(stage.seats()), until)
         more = further(stage, fanned, run.request.n)
         if not more:
             return fanned
         # Of the time that is left, the judge keeps its share.
         now = asyncio.get_running_loop().time()
         kept = stage.judge_reserve_s if stage.judge_reserve_s is not None else (until - now) / 5
-        again = await self._ask(run, stage, index, more, max(now, until - kept))
+        again = await self.ask(run, stage, index, more, max(now, until - kept))
         return FanOut((*fanned.done, *again.done), again.late)
 
-    async def _ask(self, run: Run, stage: Stage, index: int, places: Sequence[tuple[str, int]], until: float) -> FanOut:
+    async def ask(self, run: Run, stage: Stage, index: int, places: Sequence[tuple[str, int]], until: float) -> FanOut:
+        """As ``Engine.ask``."""
         # Random, not time-ordered: an id that tells the order of the panel would tell who is trusted most.
         seats = [Seat(member=m, sample=n, candidate=CandidateId(str(uuid4()))) for m, n in places]
         for seat in seats:
             run.authors[seat.candidate] = seat.member
             run.listener(Started(member=seat.member, sample=seat.sample, stage=index))
-        judge = self.judges[stage.judge] if stage.judge else None
+        lead, judge = run.lead, self.judges[stage.judge] if stage.judge else None
+        if lead is not None:
+            lead.take(seats)
 
         def enough(calls: Sequence[Call], outstanding: int) -> bool:
             if judge is None or sum(call.good for call in calls) < run.request.n:
@@ -232,9 +249,20 @@ class Pipeline:
         def done(call: Call) -> None:
             run.listener(Done(call=call))
 
-        seen = run.calls.append
+        def sender(seat: Seat) -> Send | None:
+            return None if lead is None else lead.sender(self.fleet[seat.member], seat.candidate)
+
         return await fan_out(
-            run.request, stage, self.fleet, seats, index=index, seen=seen, until=until, enough=enough, done=done
+            run.request,
+            stage,
+            self.fleet,
+            seats,
+            index=index,
+            seen=run.heard,
+            until=until,
+            enough=enough if lead is None else None,  # nobody waits behind a leader
+            done=done,
+            sender=sender,
         )
 
     async def _decide(
@@ -249,20 +277,8 @@ class Pipeline:
             chosen, fallback = first_in_order(looked.contenders.candidates, run.authors, plan, index), None
             aside, verdict = looked.set_aside, None
         else:
-            ruling = await rule(
-                run.request,
-                fanned.done,
-                Bench(name=stage.judge, judge=self.judges[stage.judge], fleet=self.fleet, means=self.means),
-                plan,
-                stage=index,
-                phase="served",
-                until=until,
-                seen=run.calls.append,
-            )
+            ruling = await self.judged(run, plan, index, fanned.done, until, "served")
             run.rulings.append(ruling)
-            paid = add(*(c.usage.nano_usd for c in run.calls if c.purpose == "judge" and c.stage == index))
-            self.sittings.add(self.judges[stage.judge].digest, len(ruling.panel), paid, ruling.total_s)
-            run.listener(Judged(ruling=ruling))
             chosen, fallback = ruling.chosen, ruling.fallback
             aside, verdict = ruling.set_aside, ruling.verdict
         candidate = next((c for c in candidates if c.id == chosen), None)
@@ -270,6 +286,20 @@ class Pipeline:
             return None
         ranking = ranked(candidate.id, by_trust(candidates, run.authors, plan, index), aside, verdict)
         return Choice(candidate, run.authors[candidate.id], fallback, ranking)
+
+    async def judged(
+        self, run: Run, plan: Plan, index: int, panel: Sequence[Call], until: float, phase: Literal["served", "full"]
+    ) -> Ruling:
+        """As ``Engine.judged``."""
+        name = plan.stages[index].judge
+        assert name is not None  # noqa: S101 - for the type checker: whoever calls this has looked
+        judge = self.judges[name]
+        bench = Bench(name=name, judge=judge, fleet=self.fleet, means=self.means)
+        ruling = await rule(run.request, panel, bench, plan, stage=index, phase=phase, until=until, seen=run.heard)
+        paid = add(*(c.usage.nano_usd for c in run.calls if c.purpose == "judge" and c.stage == index))
+        self.sittings.add(judge.digest, len(ruling.panel), paid, ruling.total_s)
+        run.listener(Judged(ruling=ruling))
+        return ruling
 
     def _accepted(self, run: Run, stage: Stage, choice: Choice) -> bool:
         if stage.accept_score <= 0 or not run.rulings:
@@ -292,7 +322,7 @@ class Pipeline:
         try:
             await self._commit(run, record)
         except (StoreUnavailable, asyncio.CancelledError):
-            await cancel(set(late))
+            await cancel([*late, *([run.behind] if run.behind else ())])
             raise
         for ruling in record.rulings:
             self.means.learn(finding_of(run.request.id, ruling, record.authors))
@@ -308,8 +338,11 @@ class Pipeline:
             rulings=record.rulings,
             fallback=choice.fallback,
             late=tuple(seat.member for seat in late.values()),
+            unjudged=run.behind is not None and plan.stages[0].judge is not None,
             ranking=record.ranking,
         )
+        if run.behind is not None:
+            self.stragglers.own(afterwards.follow(answer, run.behind))
         if late or own.shadow:
             self.stragglers.own(afterwards.finish(answer, late))
         if watch is not None and plan.shadow and self.stragglers.room:
@@ -331,7 +364,7 @@ class Pipeline:
             request=run.request,
             status=status,
             plan=run.plan,
-            calls=run.unrecorded(),
+            calls=() if status == "streaming" else run.unrecorded(),
             authors=dict(run.authors),
             rulings=tuple(run.rulings),
             chosen=choice.candidate.id if choice else None,
@@ -341,6 +374,7 @@ class Pipeline:
             error=error.code if error else None,
             error_detail=str(error) if error else "",
             keep=self.routers[run.request.model].store_content,
+            begun=run.begun,
             ranking=choice.ranking[: run.request.n] if choice and run.request.n > 1 else (),
             review=run.review,
         )

@@ -103,7 +103,7 @@ class Shadow(BaseModel):
 class Router(Plugin):
     """Turns a request into a plan. It decides; it never calls candidates, judges them or stores anything."""
 
-    outside: ClassVar[frozenset[str]] = frozenset({"shadow", "cache_s", "trust"})
+    outside: ClassVar[frozenset[str]] = frozenset({"shadow", "cache_s", "streaming", "leader", "trust"})
 
     deadline_s: float = Field(55.0, gt=0, le=3600)
     """Default for requests that state none, below the 60 s after which many proxies and clients give up."""
@@ -123,10 +123,24 @@ class Router(Plugin):
 
     cache_s: float | None = Field(None, gt=0, le=31_536_000)
     """Seconds for which a member's answer to the very same prompt is taken again, for the same key; unset, never."""
+
+    streaming: Literal["after_verdict", "leader"] = "after_verdict"
+    """Send streams the winner once there is a verdict, or one member's answer while it is written, judged behind it."""
+    leader: MemberName | None = None
+    """Whose answer `streaming = "leader"` sends; left out, or not in the plan, that of the most trusted member."""
+
     shadow: Shadow | None = None
     """A share for the whole panel after the answer, and the watch on the router, as a table of its own."""
     trust: Trust | None = None
     """What an answer must reach to be trusted, and the way out where it does not, as a table of its own."""
+
+    @model_validator(mode="after")
+    def _leads(self) -> Self:
+        if self.leader is not None and self.streaming != "leader":
+            raise ValueError('leader: nobody leads unless streaming = "leader"')
+        if self.streaming == "leader" and self.trust is not None:
+            raise ValueError("streaming: a leader speaks before there is a verdict, so that trust could demand nothing")
+        return self
 
     @model_validator(mode="after")
     def _remembers(self) -> Self:
@@ -139,6 +153,8 @@ class Router(Plugin):
                 raise ValueError(
                     f"{place}.trust: it holds for answers of the router that is asked; give it to that one"
                 )
+            if isinstance(part, Router) and part.streaming != "after_verdict":
+                raise ValueError(f"{place}.streaming: only the router that is asked streams; give it to that one")
         return self
 
     @abstractmethod

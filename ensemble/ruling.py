@@ -156,6 +156,11 @@ async def rule(
     )
 
 
+def overturning(ruling: Ruling, served: CandidateId) -> Ruling:
+    """``ruling``, which came beside or after the answer ``served``, marked where it names another winner."""
+    return replace(ruling, overturned=ruling.fallback is None and served not in ruling.verdict.winners)
+
+
 def first_in_order(
     candidates: Sequence[Candidate], authors: Mapping[CandidateId, str], plan: Plan, stage: int
 ) -> CandidateId | None:

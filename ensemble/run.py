@@ -5,13 +5,18 @@ from dataclasses import dataclass, field
 
 from ensemble.events import Listener
 from ensemble.fanout import Seat
+from ensemble.leading import Lead
 from ensemble.types import Call, Fallback, Plan, Request, Ruling
 from judges.types import Candidate, CandidateId
 
 
 @dataclass(slots=True)
 class Run:
-    """What is known of one request so far; ``review`` is why a person is to look at its answer, None where none is."""
+    """What is known of one request so far; ``review`` is why a person is to look at its answer, None where none is.
+
+    ``lead`` is who speaks where a leader does, ``behind`` the panel and the judge behind it; ``begun`` once the log
+    knows that it speaks.
+    """
 
     request: Request
     begin: float
@@ -24,6 +29,15 @@ class Run:
     late: dict[asyncio.Task[Call], Seat] = field(default_factory=dict)
     panel: tuple[Call, ...] = ()
     review: str | None = None
+    lead: Lead | None = None
+    behind: asyncio.Task[Ruling | None] | None = None
+    begun: bool = False
+
+    def heard(self, call: Call) -> None:
+        """An attempt has ended: a line of the ledger."""
+        self.calls.append(call)
+        if self.lead is not None:
+            self.lead.told(call)
 
     def unrecorded(self) -> tuple[Call, ...]:
         """Lines of the ledger that have not been handed to the store yet; they are counted as handed over now."""

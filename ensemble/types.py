@@ -254,6 +254,7 @@ class Answer:
     ``authors`` maps each candidate to its member; ``rulings`` holds one per judged stage, the last one decided.
     ``fallback`` says which rule chose when the judge did not decide; None when it did. ``late`` names members that were
     still at work when the answer left. Where several are served, ``ranking`` holds them, ``chosen`` first.
+    ``unjudged``: the verdict on what a leader streamed is still to come.
     """
 
     request: Request
@@ -267,6 +268,7 @@ class Answer:
     rulings: tuple[Ruling, ...] = ()
     fallback: Fallback | None = None
     late: tuple[str, ...] = ()
+    unjudged: bool = False
     ranking: tuple[CandidateId, ...] = ()
 
     @property
@@ -287,7 +289,7 @@ class Answer:
         return self.completion.text
 
 
-Status = Literal["answered", "failed", "cancelled", "stored"]
+Status = Literal["answered", "failed", "cancelled", "stored", "streaming"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -295,7 +297,8 @@ class Record:
     """Everything about one request that is committed before its answer leaves, good or bad.
 
     Attributes:
-        status: ``stored`` for a prompt that is in the log for its labels alone and was never answered.
+        status: ``stored`` for a prompt that is in the log for its labels alone and was never answered; ``streaming``
+            for one whose leader begins to speak: how it ended is told by another record, unless the process dies.
         plan: None where no plan could be made.
         calls: the ledger so far, every attempt at every purpose.
         authors: member of every candidate, in the order of the stages.
@@ -305,6 +308,7 @@ class Record:
         config: digest of the configuration in force.
         keep: its texts are stored; else only their hash, numbers and names are.
         review: why a person is to look at the answer; it goes into the queue in the same transaction.
+        begun: a record that said ``streaming`` came before; this one takes its place.
     """
 
     request: Request
@@ -320,6 +324,7 @@ class Record:
     error: str | None = None
     error_detail: str = ""
     keep: bool = True
+    begun: bool = False
     ranking: tuple[CandidateId, ...] = ()
     review: str | None = None
 

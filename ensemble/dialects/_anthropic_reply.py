@@ -1,12 +1,12 @@
 """What goes back to a client of Anthropic's Messages: a message, the events of a stream, an error."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from ensemble.dialects import extension, state
 from ensemble.dialects._anthropic_turns import RedactedThinkingBlock, ThinkingBlock
 from ensemble.dialects.dialect import Asked, Problem, dumps, frame, pieces
 from ensemble.native import ANTHROPIC, THOUGHT, as_object
-from ensemble.types import Answer
+from ensemble.types import Answer, Request
 from judges.types import Completion, OpaquePart, Prompt, Usage
 
 PREFIX = "msg_"
@@ -37,7 +37,7 @@ def render(answer: Answer, asked: Asked) -> dict[str, object]:
     """
     said = answer.completion
     reply = {
-        **_head(answer),
+        **_head(answer.request, answer.member),
         "content": list(_blocks(said, asked.prompt)),
         **_end(said),
         "usage": _usage(said.usage),
@@ -50,14 +50,55 @@ def render(answer: Answer, asked: Asked) -> dict[str, object]:
 def frames(answer: Answer, asked: Asked) -> Iterator[bytes]:
     """As ``Dialect.frames``; ``message_delta`` holds ``ensemble``, always with the verdict."""
     said = answer.completion
+    yield _start(answer.request, answer.member, said.usage)
+    yield from _told_blocks(_blocks(said, asked.prompt), 0)
+    yield from _ending(answer, asked)
+
+
+def can_grow(asked: Asked, thought: bool) -> bool:
+    """As ``Growing.can_grow``; thoughts stand before the text and are sealed once they are whole."""
+    return not thought
+
+
+def opening(request: Request, member: str, asked: Asked) -> Iterator[bytes]:
+    """As ``Growing.opening``; what the input has cost is told at the end."""
+    yield _start(request, member, Usage())
+    yield _event("content_block_start", index=0, content_block=_text(""))
+
+
+def growth(request: Request, member: str, asked: Asked, text: str) -> bytes:
+    """As ``Growing.growth``."""
+    return _event("content_block_delta", index=0, delta={"type": "text_delta", "text": text})
+
+
+def closing(answer: Answer, asked: Asked, told: int) -> Iterator[bytes]:
+    """As ``Growing.closing``."""
+    said = answer.completion
+    for delta in _deltas("text_delta", "text", said.text[told:]):
+        yield _event("content_block_delta", index=0, delta=delta)
+    yield _event("content_block_stop", index=0)
+    rest = (block for block in _blocks(said, asked.prompt) if block["type"] != "text")
+    yield from _told_blocks(rest, 1)
+    yield from _ending(answer, asked)
+
+
+def _start(request: Request, member: str, usage: Usage) -> bytes:
     nothing = dict.fromkeys(("stop_reason", "stop_sequence", "stop_details"))
-    yield _event("message_start", message={**_head(answer), "content": [], **nothing, "usage": _usage(said.usage)})
-    for index, block in enumerate(_blocks(said, asked.prompt)):
+    message = {**_head(request, member), "content": [], **nothing, "usage": _usage(usage)}
+    return _event("message_start", message=message)
+
+
+def _told_blocks(blocks: Iterable[Mapping[str, object]], first: int) -> Iterator[bytes]:
+    for index, block in enumerate(blocks, first):
         start, deltas = _unfolded(block)
         yield _event("content_block_start", index=index, content_block=start)
         for delta in deltas:
             yield _event("content_block_delta", index=index, delta=delta)
         yield _event("content_block_stop", index=index)
+
+
+def _ending(answer: Answer, asked: Asked) -> Iterator[bytes]:
+    said = answer.completion
     about = extension.report(answer, asked.include | {"verdict"})
     yield _event("message_delta", delta=_end(said), usage=_usage(said.usage), ensemble=about)
     yield _event("message_stop")
@@ -95,9 +136,12 @@ def thoughts(block: ThinkingBlock | RedactedThinkingBlock) -> OpaquePart:
     return OpaquePart(origin=part.origin, data={**part.data, "block": held})
 
 
-def _head(answer: Answer) -> dict[str, object]:
-    said = {"type": "message", "role": "assistant", "model": answer.member}
-    return {"id": PREFIX + answer.request.id, **said, "container": None}
+def _head(request: Request, member: str) -> dict[str, object]:
+    return {"id": PREFIX + request.id, "type": "message", "role": "assistant", "model": member, "container": None}
+
+
+def _text(text: str) -> dict[str, object]:
+    return {"type": "text", "text": text, "citations": None}
 
 
 def _end(said: Completion) -> dict[str, object]:
@@ -117,7 +161,7 @@ def _blocks(said: Completion, prompt: Prompt) -> Iterator[dict[str, object]]:
     if said.tool_calls or _thinks(prompt):
         yield from map(_thinking, said.reasoning)
     if said.text:
-        yield {"type": "text", "text": said.text, "citations": None}
+        yield _text(said.text)
     for call in said.tool_calls:
         yield {"type": "tool_use", "id": call.id, "name": call.name, "input": as_object(call.arguments)}
 

@@ -1,10 +1,11 @@
 """What goes back to a client of OpenAI's Chat Completions: a reply, the chunks of a stream, an error."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 
 from ensemble.dialects import extension
 from ensemble.dialects.dialect import Asked, Problem, frame, pieces
-from ensemble.types import Answer
+from ensemble.types import Answer, Request
 from judges.types import Completion, TokenLogprob, ToolCall
 from judges.usage import total
 
@@ -26,7 +27,7 @@ def render(answer: Answer, asked: Asked) -> dict[str, object]:
     """
     wanted = asked.prompt.top_logprobs is not None
     reply = {
-        **_head(answer, "chat.completion"),
+        **_head(answer.request, answer.member, "chat.completion", answer.completion.system_fingerprint),
         "choices": [_choice(said, index, logprobs=wanted) for index, said in enumerate(answer.choices)],
         "usage": _usage(answer),
     }
@@ -37,13 +38,14 @@ def render(answer: Answer, asked: Asked) -> dict[str, object]:
 
 def chunks(answer: Answer, asked: Asked) -> Iterator[dict[str, object]]:
     """The reply as the objects of a stream; the last one holds ``ensemble``, always with the verdict."""
-    head = _head(answer, "chat.completion.chunk")
-    if asked.include_usage:
-        head["usage"] = None  # as OpenAI does: null in every chunk but the last
     wanted = asked.prompt.top_logprobs is not None
-    *before, last = (
-        piece for index, said in enumerate(answer.choices) for piece in _pieces(said, index, logprobs=wanted)
-    )
+    every = (piece for index, said in enumerate(answer.choices) for piece in _pieces(said, index, logprobs=wanted))
+    yield from _chunks(every, answer, asked)
+
+
+def _chunks(every: Iterable[dict[str, object]], answer: Answer, asked: Asked) -> Iterator[dict[str, object]]:
+    head = _chunk_head(answer.request, answer.member, asked, answer.completion.system_fingerprint)
+    *before, last = every
     for piece in before:
         yield {**head, "choices": [piece]}
     about = {"ensemble": extension.report(answer, asked.include | {"verdict"})}
@@ -62,18 +64,46 @@ def _choice(said: Completion, index: int, *, logprobs: bool) -> dict[str, object
     return {"index": index, "message": message, "logprobs": told, "finish_reason": _finish_reason(said)}
 
 
-def _pieces(said: Completion, index: int, *, logprobs: bool) -> Iterator[dict[str, object]]:
-    """One choice as the ``choices[0]`` of chunks."""
-    told = _logprobs(said) if logprobs else None
-    for delta in _deltas(said, whole=told is not None):
-        carried = told if "content" in delta and "role" not in delta else None
-        yield {"index": index, "delta": delta, "logprobs": carried, "finish_reason": None}
+def _pieces(said: Completion, index: int, *, logprobs: bool, told: int = 0) -> Iterator[dict[str, object]]:
+    """One choice as the ``choices[0]`` of chunks, without the first ``told`` characters of its text."""
+    tokens = _logprobs(said) if logprobs else None
+    for delta in _deltas(said, told, whole=tokens is not None):
+        carried = tokens if "content" in delta and "role" not in delta else None
+        yield _piece(index, delta, carried)
     yield {"index": index, "delta": {}, "logprobs": None, "finish_reason": _finish_reason(said)}
+
+
+def _piece(index: int, delta: Mapping[str, object], logprobs: object = None) -> dict[str, object]:
+    return {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": None}
 
 
 def frames(answer: Answer, asked: Asked) -> Iterator[bytes]:
     """As ``Dialect.frames``."""
     for chunk in chunks(answer, asked):
+        yield frame(chunk)
+    yield _DONE
+
+
+def can_grow(asked: Asked, thought: bool) -> bool:
+    """As ``Growing.can_grow``; logprobs come with the whole."""
+    return asked.prompt.top_logprobs is None
+
+
+def opening(request: Request, member: str, asked: Asked) -> Iterator[bytes]:
+    """As ``Growing.opening``."""
+    first = _piece(0, {"role": "assistant", "content": "", "refusal": None})
+    yield frame({**_chunk_head(request, member, asked), "choices": [first]})
+
+
+def growth(request: Request, member: str, asked: Asked, text: str) -> bytes:
+    """As ``Growing.growth``."""
+    return frame({**_chunk_head(request, member, asked), "choices": [_piece(0, {"content": text})]})
+
+
+def closing(answer: Answer, asked: Asked, told: int) -> Iterator[bytes]:
+    """As ``Growing.closing``."""
+    rest = islice(_pieces(answer.completion, 0, logprobs=False, told=told), 1, None)
+    for chunk in _chunks(rest, answer, asked):
         yield frame(chunk)
     yield _DONE
 
@@ -93,14 +123,20 @@ def error_frame(problem: Problem, request_id: str) -> bytes:
     return frame(render_error(problem, request_id))
 
 
-def _head(answer: Answer, kind: str) -> dict[str, object]:
+def _head(request: Request, member: str, kind: str, fingerprint: str | None) -> dict[str, object]:
     return {
-        "id": PREFIX + answer.request.id,
+        "id": PREFIX + request.id,
         "object": kind,
-        "created": int(answer.request.arrived_at.timestamp()),
-        "model": answer.member,
-        "system_fingerprint": answer.completion.system_fingerprint,
+        "created": int(request.arrived_at.timestamp()),
+        "model": member,
+        "system_fingerprint": fingerprint,
     }
+
+
+def _chunk_head(request: Request, member: str, asked: Asked, fingerprint: str | None = None) -> dict[str, object]:
+    head = _head(request, member, "chat.completion.chunk", fingerprint)
+    # As OpenAI does: null in every chunk but the last.
+    return {**head, "usage": None} if asked.include_usage else head
 
 
 def _finish_reason(said: Completion) -> str:
@@ -120,14 +156,14 @@ def _content(said: Completion) -> dict[str, object]:
     return {"content": None if said.tool_calls and not said.text else said.text, "refusal": None}
 
 
-def _deltas(said: Completion, *, whole: bool) -> Iterator[dict[str, object]]:
+def _deltas(said: Completion, told: int, *, whole: bool) -> Iterator[dict[str, object]]:
     key = "refusal" if said.finish_reason == "refusal" else "content"
     yield {"role": "assistant", "content": None if said.tool_calls or key == "refusal" else "", "refusal": None}
-    for piece in pieces(said.text, max(1, len(said.text)) if whole else PIECE):
+    for piece in pieces(said.text[told:], max(1, len(said.text)) if whole else PIECE):
         yield {key: piece}
     for index, call in enumerate(said.tool_calls):
-        told = _tool_call(call)
-        yield {"tool_calls": [{"index": index, **told, "function": {"name": call.name, "arguments": ""}}]}
+        made = _tool_call(call)
+        yield {"tool_calls": [{"index": index, **made, "function": {"name": call.name, "arguments": ""}}]}
         for piece in pieces(call.arguments, PIECE):
             yield {"tool_calls": [{"index": index, "function": {"arguments": piece}}]}
 

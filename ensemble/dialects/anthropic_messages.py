@@ -14,7 +14,19 @@ from pydantic import ValidationError
 
 from ensemble.dialects import _anthropic_body as body
 from ensemble.dialects import _anthropic_turns as turns
-from ensemble.dialects._anthropic_reply import KEEP_ALIVE, PREFIX, error_frame, frames, render, render_error, thoughts
+from ensemble.dialects._anthropic_reply import (
+    KEEP_ALIVE,
+    PREFIX,
+    can_grow,
+    closing,
+    error_frame,
+    frames,
+    growth,
+    opening,
+    render,
+    render_error,
+    thoughts,
+)
 from ensemble.dialects._wire import Extension, first_finding
 from ensemble.dialects.dialect import Asked
 from ensemble.dialects.params import Param, params
@@ -27,8 +39,12 @@ __all__ = [
     "NAME",
     "PARAMS",
     "PREFIX",
+    "can_grow",
+    "closing",
     "error_frame",
     "frames",
+    "growth",
+    "opening",
     "parse",
     "parse_count",
     "render",

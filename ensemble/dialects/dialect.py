@@ -3,13 +3,13 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import orjson
 
 from ensemble.dialects import extension
 from ensemble.errors import EnsembleError
-from ensemble.types import Answer
+from ensemble.types import Answer, Request
 from judges.types import Prompt
 
 
@@ -56,6 +56,27 @@ def problem_of(error: EnsembleError) -> Problem:
     """``error`` as data."""
     failed = tuple(extension.failures(error))
     return Problem(message=str(error), status=error.status, code=error.code, param=error.param, candidates=failed)
+
+
+@runtime_checkable
+class Growing(Protocol):
+    """A dialect that can tell an answer while it is written; what it tells are server-sent events, each whole."""
+
+    def can_grow(self, asked: Asked, thought: bool) -> bool:
+        """Whether text can be told before the whole is known; ``thought``: the member has shown thoughts before it."""
+        ...
+
+    def opening(self, request: Request, member: str, asked: Asked) -> Iterator[bytes]:
+        """What comes before the first piece of text of ``member``."""
+        ...
+
+    def growth(self, request: Request, member: str, asked: Asked, text: str) -> bytes:
+        """A piece of text."""
+        ...
+
+    def closing(self, answer: Answer, asked: Asked, told: int) -> Iterator[bytes]:
+        """The rest of ``answer``, of whose text ``told`` characters have been told."""
+        ...
 
 
 class Dialect(Protocol):

@@ -13,7 +13,10 @@ Part = Literal["candidates", "verdict"]
 
 
 def report(answer: Answer, include: Collection[Part]) -> dict[str, object]:
-    """The object, with the parts of ``include``. Texts in it were written by models: escape them before display."""
+    """The object, with the parts of ``include``. Texts in it were written by models: escape them before display.
+
+    Behind a leader's stream it says ``unjudged`` while there is no verdict, ``overturned`` where that names another.
+    """
     said: dict[str, object] = {
         "request_id": answer.request.id,
         "winner": answer.member,
@@ -24,6 +27,10 @@ def report(answer: Answer, include: Collection[Part]) -> dict[str, object]:
     }
     if len(answer.ranking) > 1:
         said["choices"] = [{"candidate": one, "member": answer.authors[one]} for one in answer.ranking]
+    if answer.unjudged:
+        said["unjudged"] = True
+    if any(ruling.overturned for ruling in answer.rulings):
+        said["overturned"] = True
     if "verdict" in include:
         said["verdict"] = _verdict(answer, answer.rulings[-1]) if answer.rulings else None
     if "candidates" in include:

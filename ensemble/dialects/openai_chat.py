@@ -10,7 +10,19 @@ from pydantic import ValidationError
 
 from ensemble.dialects import _openai_body as body
 from ensemble.dialects import _openai_turns as turns
-from ensemble.dialects._openai_reply import KEEP_ALIVE, PREFIX, chunks, error_frame, frames, render, render_error
+from ensemble.dialects._openai_reply import (
+    KEEP_ALIVE,
+    PREFIX,
+    can_grow,
+    chunks,
+    closing,
+    error_frame,
+    frames,
+    growth,
+    opening,
+    render,
+    render_error,
+)
 from ensemble.dialects._wire import Extension, first_finding
 from ensemble.dialects.dialect import Asked, dumps
 from ensemble.dialects.params import Param, params
@@ -23,10 +35,14 @@ __all__ = [
     "PARAMS",
     "PREFIX",
     "Asked",
+    "can_grow",
     "chunks",
+    "closing",
     "dumps",
     "error_frame",
     "frames",
+    "growth",
+    "opening",
     "parse",
     "render",
     "render_error",

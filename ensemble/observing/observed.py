@@ -30,7 +30,8 @@ class ObservedStore:
         self._routers[record.request.id] = record.request.model
         if len(self._routers) > _LATE:
             self._routers.popitem(last=False)
-        self._instruments.recorded(record)
+        if record.status != "streaming":  # it is counted when it ends
+            self._instruments.recorded(record)
 
     async def record_late(self, late: Late) -> None:
         await self._timed(self._store.record_late, late)

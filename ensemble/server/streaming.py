@@ -1,12 +1,13 @@
 """An answer as a stream: the status line waits for something to say, and from then on the stream never falls silent."""
 
 import asyncio
+from collections.abc import Iterator
 
 from aiohttp import web
 
-from ensemble.dialects.dialect import Asked, Dialect, problem_of
+from ensemble.dialects.dialect import Asked, Dialect, Growing, problem_of
 from ensemble.errors import EnsembleError
-from ensemble.events import Done, Event, Listener
+from ensemble.events import Began, Done, Event, Grew, Listener
 from ensemble.server import sse
 from ensemble.server.shape import id_headers, told
 from ensemble.service import Service
@@ -26,7 +27,7 @@ async def streamed(
     """
     settings = service.settings.server
     response = web.StreamResponse(headers={**sse.HEADERS, **id_headers(request)})
-    stream = _Stream()
+    stream = _Stream(dialect, ask, asked)
     async with asyncio.TaskGroup() as group:
         work = group.create_task(_outcome(request, service, ask, stream.hear))
         work.add_done_callback(stream.over)
@@ -38,6 +39,7 @@ async def streamed(
                 while not work.done():
                     if not await stream.news(settings.keepalive_s):
                         await response.write(dialect.KEEP_ALIVE)
+                    await sse.send(response, stream.grown())
         except ConnectionResetError:
             pass  # the client has gone: aiohttp cancels this handler, which decides what becomes of the work
     outcome = work.result()
@@ -45,7 +47,7 @@ async def streamed(
         raise outcome
     try:
         if isinstance(outcome, Answer):
-            await sse.send(response, dialect.frames(outcome, asked))
+            await sse.send(response, stream.rest(outcome))
         else:
             await sse.send(response, [dialect.error_frame(problem_of(outcome), ask.id)])
         await response.write_eof()
@@ -55,15 +57,44 @@ async def streamed(
 
 
 class _Stream:
-    """What is heard of a request that is being answered."""
+    """What is heard of a request that is being answered, and how much of it has been told."""
 
-    def __init__(self) -> None:
+    def __init__(self, dialect: Dialect, ask: Request, asked: Asked) -> None:
+        self._dialect, self._ask, self._asked = dialect, ask, asked
         self._news = asyncio.Event()
+        self._leader: str | None = None
+        self._heard: list[str] = []
+        self._told = 0
 
     def hear(self, event: Event) -> None:
-        """The listener of the request: a first candidate lets the status line go."""
-        if isinstance(event, Done) and event.call.failure is None:
-            self._news.set()
+        """The listener of the request: a first candidate, or a leader that begins to speak, lets the status line go."""
+        match event:
+            case Began(member=member, thought=thought):
+                growing = isinstance(self._dialect, Growing) and self._dialect.can_grow(self._asked, thought)
+                self._leader = member if growing else None
+                self._news.set()
+            case Grew(text=text) if self._leader is not None:
+                self._heard.append(text)
+                self._news.set()
+            case Done(call=call) if call.failure is None:
+                self._news.set()
+
+    def grown(self) -> Iterator[bytes]:
+        """What the leader has said since the last time, however many pieces it was."""
+        if self._leader is None or not self._heard or not isinstance(self._dialect, Growing):
+            return
+        if not self._told:
+            yield from self._dialect.opening(self._ask, self._leader, self._asked)
+        text = "".join(self._heard)
+        self._heard.clear()
+        self._told += len(text)
+        yield self._dialect.growth(self._ask, self._leader, self._asked, text)
+
+    def rest(self, answer: Answer) -> Iterator[bytes]:
+        """All of ``answer`` that has not been told."""
+        if self._told and isinstance(self._dialect, Growing):
+            return self._dialect.closing(answer, self._asked, self._told)
+        return self._dialect.frames(answer, self._asked)
 
     def over(self, work: asyncio.Task[object]) -> None:
         """The request has ended."""

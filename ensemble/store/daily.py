@@ -16,6 +16,8 @@ def daily_requests(batch: Iterable[Rows]) -> list[Row]:
         into[5] += rows.overturned
         for row in rows.tables["requests"]:
             status, answered_s = row[_REQUEST["status"]], row[_REQUEST["answered_s"]]
+            if status == "streaming":
+                continue  # it counts once it has ended
             into[0] += 1
             into[1] += status == "answered"
             into[2] += status == "failed"

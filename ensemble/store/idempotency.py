@@ -52,7 +52,7 @@ def claim(db: Database, wanted: Claim, now: datetime, lease_until: datetime, sin
         status, request = _latest(db, wanted, claimed_at)
         if status == "answered":
             return Found(state="answered", request=request)
-        if status is None and lease > stamp(now):
+        if status in (None, "streaming") and lease > stamp(now):
             return Found(state="busy")
     db.conn.execute(
         "INSERT OR REPLACE INTO idempotency (owner, key, body_hash, claimed_at, lease_until) VALUES (?, ?, ?, ?, ?)",

@@ -56,6 +56,8 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 """Columns per table, in the order in which the foreign keys want the tables written."""
 
 
+OVERTURNED = "the full panel's verdict names another winner"
+"""Why a person is to look at an answer that was served before that verdict."""
 _RULES = tuple(rule.name for rule in fields(Stage))
 
 
@@ -68,6 +70,7 @@ class Rows:
         day: UTC day of the request's arrival; None likewise.
         settled: reservations that go with these rows.
         review: why a person is to look at the answer; None where none is.
+        begun: the request has a row that says that it is being streamed; this one takes its place.
     """
 
     request: RequestId
@@ -76,6 +79,7 @@ class Rows:
     overturned: bool = False
     settled: tuple[str, ...] = ()
     review: str | None = None
+    begun: bool = False
     tables: dict[str, list[Row]] = field(default_factory=lambda: {table: [] for table in COLUMNS})
 
 
@@ -88,9 +92,17 @@ def rows_of(record: Record) -> Rows:
     """
     request = record.request
     row = _request(record)
-    rows = Rows(request.id, router=bind(request.model), day=stamp(request.arrived_at)[:10], review=record.review)
+    overturned = any(ruling.overturned for ruling in record.rulings)
+    rows = Rows(
+        request.id,
+        router=bind(request.model),
+        day=stamp(request.arrived_at)[:10],
+        overturned=overturned,
+        review=record.review or (OVERTURNED if overturned else None),
+        begun=record.begun,
+    )
     rows.tables["requests"].append(row)
-    if record.plan is not None:
+    if record.plan is not None and not record.begun:  # the plan came with the row before
         rows.tables["plans"].append(_plan(request.id, record.plan))
     _calls(rows, record.calls, record.authors, record.rulings)
     return rows
@@ -99,7 +111,7 @@ def rows_of(record: Record) -> Rows:
 def late_rows_of(late: Late) -> Rows:
     """The rows of what came after the answer. Raises as ``rows_of`` does."""
     overturned = late.ruling is not None and late.ruling.overturned
-    review = "the full panel's verdict names another winner" if overturned else None
+    review = OVERTURNED if overturned else None
     rows = Rows(late.request, overturned=overturned, settled=late.settled, review=review)
     _calls(rows, late.calls, late.authors, (late.ruling,) if late.ruling else (), late.asked)
     return rows

@@ -190,6 +190,7 @@ def _plain(rows: Rows) -> dict[str, object]:
         "overturned": rows.overturned,
         "settled": rows.settled,
         "review": rows.review,
+        "begun": rows.begun,
         "tables": {
             name: {"columns": COLUMNS[name], "rows": own} for name, own in rows.tables.items() if own
         },
@@ -208,6 +209,7 @@ def _rows(line: bytes) -> Rows:
         overturned=tree["overturned"],
         settled=tuple(tree["settled"]),
         review=tree.get("review"),
+        begun=tree.get("begun", False),
     )
     for name, table in tree["tables"].items():
         for values in table["rows"]:
@@ -218,7 +220,8 @@ def _rows(line: bytes) -> Rows:
 
 def _known(db: Database, rows: Rows) -> bool:
     if rows.tables["requests"]:
-        return db.execute("SELECT 1 FROM requests WHERE id = ?", [rows.request]).fetchone() is not None
+        row = db.execute("SELECT status FROM requests WHERE id = ?", [rows.request]).fetchone()
+        return row is not None and not (rows.begun and row[0] == "streaming")
     for table in ("calls", "verdicts"):
         at = COLUMNS[table].index("id")
         for row in rows.tables[table]:

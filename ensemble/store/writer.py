@@ -38,6 +38,11 @@ def _add(table: str, keys: Sequence[str], sums: Sequence[str]) -> str:
 
 
 _INSERTS = tuple((table, _insert(table, columns)) for table, columns in COLUMNS.items())
+_ENDED = (
+    f"{_insert('requests', COLUMNS['requests'])} ON CONFLICT (id) DO UPDATE SET "
+    f"{', '.join(f'{name} = excluded.{name}' for name in COLUMNS['requests'])} WHERE requests.status = 'streaming'"
+)
+"""In the place of the row that said that the request is being streamed."""
 _DAILY_REQUESTS = _add(
     "daily_requests",
     ("day", "router"),
@@ -256,8 +261,12 @@ def write_rows(db: Database, batch: list[Rows]) -> None:
             late.router, late.day, content = queries.place(db, late.request)
             if content not in KEPT:
                 strip(late)
+    if ended := [row for rows in batch if rows.begun for row in rows.tables["requests"]]:
+        many(_ENDED, ended)
     for table, statement in _INSERTS:
-        rows: list[Row] = [row for rows in batch for row in rows.tables[table]]
+        rows: list[Row] = [
+            row for rows in batch if not (rows.begun and table == "requests") for row in rows.tables[table]
+        ]
         if rows:
             many(statement, rows)
     if settled := [(id_,) for rows in batch for id_ in rows.settled]:

@@ -54,10 +54,11 @@ SELECT day, router, requests, answered, failed, cancelled, fallbacks FROM daily_
 EXCEPT
 SELECT substr(arrived_at, 1, 10), model, count(*), sum(status = 'answered'), sum(status = 'failed'),
     sum(status = 'cancelled'), count(fallback)
-FROM requests GROUP BY 1, 2
+FROM requests WHERE status <> 'streaming' GROUP BY 1, 2
 """
 _REQUESTS_MISSING = """
-SELECT substr(arrived_at, 1, 10), model FROM requests GROUP BY 1, 2 EXCEPT SELECT day, router FROM daily_requests
+SELECT substr(arrived_at, 1, 10), model FROM requests WHERE status <> 'streaming' GROUP BY 1, 2
+EXCEPT SELECT day, router FROM daily_requests
 """
 
 
