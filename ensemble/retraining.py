@@ -74,14 +74,18 @@ def target_of(settings: Settings, given: str) -> Target:
     """The router that is called ``given``, or that reads the folder of that path.
 
     Raises:
-        InvalidRequest: there is none, or it reads several folders.
+        InvalidRequest: there is none, or it reads no folder or several.
     """
     routers = {name: without_canary(router) for name, router in settings.routers.items()}
     reading = {name: {folder for folder, _ in readers(router)} for name, router in routers.items()}
     if given in routers:
-        if len(reading[given]) != 1:
-            told = ", ".join(sorted(map(str, reading[given]))) or "none"
-            raise InvalidRequest(f"[routers.{given}] reads no single folder, but {told}; name the folder instead")
+        if not reading[given]:
+            raise InvalidRequest(
+                f"[routers.{given}] reads no folder of `ensemble train`: there is nothing to train anew"
+            )
+        if len(reading[given]) > 1:
+            told = ", ".join(sorted(map(str, reading[given])))
+            raise InvalidRequest(f"[routers.{given}] reads several folders, {told}: name one of them instead")
         return Target(name=given, router=routers[given], folder=next(iter(reading[given])))
     for name, folders in reading.items():
         for folder in folders:

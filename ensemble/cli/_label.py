@@ -11,7 +11,9 @@ from pathlib import Path
 import click
 
 from ensemble.cli._label_progress import Progress, foretold, summary
+from ensemble.cli._safe import safe
 from ensemble.config import Settings
+from ensemble.labelling.cashier import LockedOut
 from ensemble.labelling.checks import check
 from ensemble.labelling.opening import Prompts
 from ensemble.labelling.rejects import Rejects, beside
@@ -108,12 +110,14 @@ def _tell(outcome: Outcome, options: Options, given: Given, settings: Settings, 
         if lacking := outcome.tally.unfinished:
             again = "the same command makes the calls again that failed"
             click.echo(f"{lacking:,} of {outcome.tally.prompts:,} prompts lack an answer; {again}.", err=True)
-        return 0
+        return int(outcome.tally.in_vain)
     again = "the same command goes on from there"
     if at_work := len(outcome.tally.at_work):
         again = f"{at_work} batches go on at the providers; {again} and takes their results in"
-    click.echo(f"Stopped: {outcome.stopped}; what was paid is stored, and {again}.", err=True)
-    return 130 if str(outcome.stopped) == "interrupted" else 3
+    click.echo(f"Stopped: {safe(str(outcome.stopped))}; what was paid is stored, and {again}.", err=True)
+    if str(outcome.stopped) == "interrupted":
+        return 130
+    return 1 if isinstance(outcome.stopped, LockedOut) else 3
 
 
 async def forecast(settings: Settings, options: Options, given: Given, size: int | None) -> None:

@@ -1,6 +1,7 @@
 """``ensemble log check``."""
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 import click
@@ -37,10 +38,18 @@ def command(config: Path, *, db: Path | None, secrets: bool, variables: tuple[st
     else:
         for one in found:
             put(screen(), (one.check, "bold red"), f": {safe(one.text)}")
-        looked = f", {len(wanted)} secrets looked for" if secrets or variables else ""
-        put(screen(), f"{path}: {len(found) or 'no'} finding{'' if len(found) == 1 else 's'}{looked}")
+        put(screen(), f"{path}: {len(found) or 'no'} finding{'' if len(found) == 1 else 's'}{_looked(wanted)}")
+        if secrets and not wanted:
+            told = (
+                "No secret was looked for: the configuration names no key that is set here; --secret-env names others."
+            )
+            click.echo(told, err=True)
     if found:
         raise SystemExit(3)
+
+
+def _looked(wanted: Collection[str]) -> str:
+    return f", {len(wanted)} secret{'' if len(wanted) == 1 else 's'} looked for" if wanted else ""
 
 
 def _secrets(settings: Settings | None, variables: tuple[str, ...]) -> dict[str, str]:

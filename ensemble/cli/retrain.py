@@ -143,5 +143,6 @@ def _put_match(match: "Match", learned: int | None) -> None:
     gain = match.gain
     put(
         console,
-        f"Gain in quality - {match.lambda_per_usd:.4g} per USD: {gain.point:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}]",
+        f"Gain, as quality minus {match.lambda_per_usd:.4g} a dollar: "
+        f"{gain.point:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}]",
     )

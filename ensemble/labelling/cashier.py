@@ -1,6 +1,7 @@
 """Who asks on behalf of a run: sets money aside, has the call made, and writes it down before anybody sees it."""
 
 import asyncio
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -26,6 +27,14 @@ class CapReached(Stopped):
     """The next call does not fit under the cap of the run."""
 
 
+class LockedOut(Stopped):
+    """A provider does not let the run in: asking on would fail for every prompt that is left."""
+
+
+REFUSALS = 10
+"""Calls of one member, one after the other, that its provider refuses for the key's sake before the run stops."""
+
+
 class Cashier:
     """Makes the calls of the run called ``run``. ``cap`` is the most that it may cost, over all its invocations.
 
@@ -36,6 +45,7 @@ class Cashier:
     def __init__(self, store: Store, asker: Asker, run: str, tally: Tally, cap: int | None = None) -> None:
         self._store, self._asker, self._cap, self._tally = store, asker, cap, tally
         self.run = run
+        self._refused: Counter[str] = Counter()
         self._purse = Purse(run)
         self.batch, self.patience_s = asker.batch, asker.patience_s
         self._open = 0
@@ -106,6 +116,16 @@ class Cashier:
                 raise self._stop(CapReached(told))
             await news.wait()
 
+    def _notice(self, call: Call) -> None:
+        """Stop where a member's key is wrong, as its refusals in a row show."""
+        if call.failure == "unauthorized":
+            self._refused[call.member] += 1
+            if self._refused[call.member] == REFUSALS:
+                told = f"the last {REFUSALS} calls of {call.member} were refused: {call.detail or 'unauthorized'}"
+                self.close(LockedOut(f"{told}; mend the key of its provider"))
+        elif call.failure != "skipped":  # which says nothing of the key
+            self._refused[call.member] = 0
+
     def _tell(self) -> None:
         """Wake who waits for room: some has come back, or none will."""
         self._news.set()
@@ -130,6 +150,7 @@ class Cashier:
         finally:
             for call in calls:
                 self._tally.called(call)
+                self._notice(call)
             if capped:
                 self._open -= 1
                 self._tell()

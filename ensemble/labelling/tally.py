@@ -70,6 +70,12 @@ class Tally:
         return self.prompts + self.rejected + self.duplicates
 
     @property
+    def in_vain(self) -> bool:
+        """Whether every row failed: was rejected, could not be dealt with, or came to no label and no whole panel."""
+        failed = self.rejected + self.unfinished + self.problems.total()
+        return 0 < self.rows <= failed + self.duplicates and not self.labelled and not self.untouched
+
+    @property
     def projected_nano_usd(self) -> int | None:
         """What the whole will have cost at the mean so far; None while that is not known."""
         if not self.total or not self.prompts:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ensemble.simulator import Simulator
-from ensemble.simulator.script import reply
+from ensemble.simulator import Simulator, SimulatorSettings
+from ensemble.simulator.script import reply, status
 from tests.ensemble.cli.conftest import CONFIG, Run
 
 
@@ -132,3 +132,32 @@ async def test_prompts_that_lack_an_answer_are_told(config: Path, run: Run, prom
     await asyncio.to_thread(config.write_text, dead)
     told = await run("label", "prompts.jsonl", "--router", "small")
     assert "6 of 6 prompts lack an answer; the same command makes the calls again that failed." in told.stderr
+    assert told.exit_code == 1, "nothing at all came of it"
+    mixed = await run("label", "prompts.jsonl", "--router", "best", "--json")
+    assert (mixed.exit_code, json.loads(mixed.stdout)["labelled"]) == (1, 0)
+
+
+async def test_a_file_of_which_no_row_can_be_used_is_status_1(config: Path, run: Run) -> None:
+    told = await run("label", "-", "--router", "best", stdin='{no\n{"prompt": 3}\n')
+    assert (told.exit_code, "2, 2 rejected" in told.stdout) == (1, True), told.output
+
+
+async def test_a_part_that_fails_is_no_failure_of_the_run(config: Path, run: Run, simulator: Simulator) -> None:
+    simulator.script("small", [status(500)])
+    told = await run("label", "-", "--router", "small", stdin='{"prompt": "Why?"}\n{"prompt": "How?"}\n')
+    assert "1 of 2 prompts lack an answer" in told.stderr
+    assert told.exit_code == 0, told.output
+
+
+async def test_a_wrong_key_stops_the_run(config: Path, run: Run) -> None:
+    lines = "".join(json.dumps({"prompt": f"What is {n} x 24?"}) + "\n" for n in range(60))
+    async with Simulator(SimulatorSettings(api_key="sk-right-0123456789abcdef")) as locked:
+        await asyncio.to_thread(config.write_text, CONFIG.format(base_url=locked.base_url))
+        told = await run("label", "-", "--router", "small", "--concurrency", "4", "--json", stdin=lines)
+    assert told.exit_code == 1, told.output
+    assert "Stopped: the last 10 calls of small were refused: " in told.stderr
+    assert (
+        "mend the key of its provider; what was paid is stored, and the same command goes on from there." in told.stderr
+    )
+    found = json.loads(told.stdout)
+    assert 10 <= found["failures"]["unauthorized"] <= 14, "those that were under way end"

@@ -105,7 +105,7 @@ async def test_a_key_of_the_configuration_in_the_log(
     monkeypatch.setenv("SIM_KEY", "sk-configured-key-1")
     name_a_key(config)
     clean = await run("log", "check", "--secrets")
-    assert (clean.exit_code, "no findings, 1 secrets looked for" in clean.stdout) == (0, True), clean.output
+    assert (clean.exit_code, "no findings, 1 secret looked for" in clean.stdout) == (0, True), clean.output
     store = await open_store(config.with_name("ensemble.db"))
     leaked = a_record(request=a_request("it is sk-configured-key-1"))
     await store.record(leaked)
@@ -114,6 +114,12 @@ async def test_a_key_of_the_configuration_in_the_log(
     assert told.exit_code == 3
     assert "SIM_KEY stands in requests.messages, rows 2" in told.stdout
     assert "sk-configured-key-1" not in told.output
+
+
+async def test_without_a_key_no_secret_was_looked_for(log: str, config: Path, run: Run) -> None:
+    told = await run("log", "check", "--secrets")
+    assert (told.exit_code, "No secret was looked for" in told.stderr) == (0, True), told.output
+    assert "secret" not in (await run("log", "check")).output
 
 
 async def test_a_spill_elsewhere_and_a_copy(log: str, config: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,7 +94,7 @@ async def test_one_that_is_no_better_is_status_3_and_leaves_nothing(trained: Non
     told = await run("retrain", "cheap")
     assert told.exit_code == 3, told.output
     assert "router stays: the new one is not better" in told.stderr
-    assert "Gain in quality - " in told.stdout
+    assert "Gain, as quality minus " in told.stdout
     assert (model_in("router"), folders()) == (old, ["router"])
 
 
@@ -193,7 +193,7 @@ async def test_a_semantic_router_is_retrained_with_the_domains_that_it_was_train
     [
         (("cheap", "--canary", "5%", "--promote"), "give one of"),
         (("cheap", "--canary", "500%"), "give a share of the requests"),
-        (("best",), "reads no single folder"),
+        (("best",), "reads no folder of `ensemble train`"),
         (("nowhere",), "there is no router, member or router folder 'nowhere'"),
     ],
 )
