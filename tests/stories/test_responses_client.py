@@ -165,16 +165,23 @@ class Weather(BaseModel):
     celsius: int
 
 
-@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("how", ["async", "streamed", "sync"])
 @pytest.mark.parametrize("winner", ["alpha", "claude"])
-async def test_a_parsed_answer_in_a_form(mixed: Served, winner: str, streamed: bool) -> None:
+async def test_a_parsed_answer_in_a_form(mixed: Served, winner: str, how: str) -> None:
     say(mixed, winner, '{"city": "Oslo", "celsius": -3}')
+
+    def ask() -> Any:
+        with sync(mixed) as client:
+            return client.responses.parse(**ASKED, text_format=Weather)
+
     async with asking(mixed) as client:
-        if streamed:
+        if how == "sync":
+            said = await asyncio.to_thread(ask)
+        elif how == "async":
+            said = await client.responses.parse(**ASKED, text_format=Weather)
+        else:
             async with client.responses.stream(**ASKED, text_format=Weather) as stream:
                 said = await stream.get_final_response()
-        else:
-            said = await client.responses.parse(**ASKED, text_format=Weather)
     assert said.output_parsed == Weather(city="Oslo", celsius=-3)
     form = sent(mixed, "alpha")["response_format"]["json_schema"]
     assert (form["strict"], sorted(form["schema"]["properties"])) == (True, ["celsius", "city"])
