@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from ensemble.dialects import extension, state
 from ensemble.dialects._anthropic_turns import RedactedThinkingBlock, ThinkingBlock
-from ensemble.dialects.dialect import Asked, Problem, dumps, frame, pieces
+from ensemble.dialects.dialect import NOTHING, Asked, Problem, Told, dumps, frame, pieces
 from ensemble.native import ANTHROPIC, THOUGHT, as_object
 from ensemble.types import Answer, Request
 from judges.types import Completion, OpaquePart, Prompt, Usage
@@ -66,15 +66,15 @@ def opening(request: Request, member: str, asked: Asked) -> Iterator[bytes]:
     yield _event("content_block_start", index=0, content_block=_text(""))
 
 
-def growth(request: Request, member: str, asked: Asked, text: str) -> bytes:
+def growth(request: Request, member: str, asked: Asked, text: str, told: Told) -> bytes:
     """As ``Growing.growth``."""
     return _event("content_block_delta", index=0, delta={"type": "text_delta", "text": text})
 
 
-def closing(answer: Answer, asked: Asked, told: int) -> Iterator[bytes]:
+def closing(answer: Answer, asked: Asked, told: Told) -> Iterator[bytes]:
     """As ``Growing.closing``."""
     said = answer.completion
-    for delta in _deltas("text_delta", "text", said.text[told:]):
+    for delta in _deltas("text_delta", "text", said.text[told.chars :]):
         yield _event("content_block_delta", index=0, delta=delta)
     yield _event("content_block_stop", index=0)
     rest = (block for block in _blocks(said, asked.prompt) if block["type"] != "text")
@@ -117,7 +117,7 @@ def render_error(problem: Problem, request_id: str) -> dict[str, object]:
     return {"type": "error", "error": said, "request_id": request_id}
 
 
-def error_frame(problem: Problem, request_id: str) -> bytes:
+def error_frame(problem: Problem, request_id: str, told: Told = NOTHING) -> bytes:
     """As ``Dialect.error_frame``."""
     return frame(render_error(problem, request_id), "error")
 

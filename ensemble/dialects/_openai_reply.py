@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 
 from ensemble.dialects import extension
-from ensemble.dialects.dialect import Asked, Problem, frame, pieces
+from ensemble.dialects.dialect import NOTHING, Asked, Problem, Told, frame, pieces
 from ensemble.types import Answer, Request
 from judges.types import Completion, TokenLogprob, ToolCall
 from judges.usage import total
@@ -95,14 +95,14 @@ def opening(request: Request, member: str, asked: Asked) -> Iterator[bytes]:
     yield frame({**_chunk_head(request, member, asked), "choices": [first]})
 
 
-def growth(request: Request, member: str, asked: Asked, text: str) -> bytes:
+def growth(request: Request, member: str, asked: Asked, text: str, told: Told) -> bytes:
     """As ``Growing.growth``."""
     return frame({**_chunk_head(request, member, asked), "choices": [_piece(0, {"content": text})]})
 
 
-def closing(answer: Answer, asked: Asked, told: int) -> Iterator[bytes]:
+def closing(answer: Answer, asked: Asked, told: Told) -> Iterator[bytes]:
     """As ``Growing.closing``."""
-    rest = islice(_pieces(answer.completion, 0, logprobs=False, told=told), 1, None)
+    rest = islice(_pieces(answer.completion, 0, logprobs=False, told=told.chars), 1, None)
     for chunk in _chunks(rest, answer, asked):
         yield frame(chunk)
     yield _DONE
@@ -118,7 +118,7 @@ def render_error(problem: Problem, request_id: str) -> dict[str, object]:
     return {"error": {**said, "candidates": problem.candidates} if problem.candidates else said}
 
 
-def error_frame(problem: Problem, request_id: str) -> bytes:
+def error_frame(problem: Problem, request_id: str, told: Told = NOTHING) -> bytes:
     """As ``Dialect.error_frame``."""
     return frame(render_error(problem, request_id))
 

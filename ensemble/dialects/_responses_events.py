@@ -3,14 +3,16 @@
 Source: OpenAI's API reference, as typed by ``openai`` 3.54 in ``types/responses/response_stream_event.py``.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 from ensemble.dialects import extension
 from ensemble.dialects._openai_reply import PIECE, render_error
-from ensemble.dialects._responses_reply import Item, begun, response
-from ensemble.dialects.dialect import Asked, Problem, frame, pieces
-from ensemble.types import Answer
+from ensemble.dialects._responses_reply import Item, begun, message, response, text_part
+from ensemble.dialects.dialect import NOTHING, Asked, Problem, Told, frame, pieces
+from ensemble.types import Answer, Request
 
 Event = dict[str, Any]
 _EMPTY: Mapping[str, Item] = {
@@ -23,38 +25,84 @@ _EMPTY: Mapping[str, Item] = {
 
 def frames(answer: Answer, asked: Asked) -> Iterator[bytes]:
     """As ``Dialect.frames``; the last event holds ``ensemble``, always with the verdict."""
-    for number, event in enumerate(_events(answer, asked)):
-        yield frame({**event, "sequence_number": number}, str(event["type"]))
+    yield from _numbered(chain(_begin(answer.request, answer.member), _rest(answer, asked, response(answer))))
 
 
-def error_frame(problem: Problem, request_id: str) -> bytes:
+def can_grow(asked: Asked, thought: bool) -> bool:
+    """As ``Growing.can_grow``; thoughts are an item before the text, and logprobs come with the whole."""
+    return not thought and asked.prompt.top_logprobs is None
+
+
+def opening(request: Request, member: str, asked: Asked) -> Iterator[bytes]:
+    """As ``Growing.opening``."""
+    item, part = message(request, "in_progress", []), text_part("", [])
+    announced = [_announced(item, 0), _part_announced(part, {**_place(item, 0), "content_index": 0})]
+    yield from _numbered(chain(_begin(request, member), announced))
+
+
+def growth(request: Request, member: str, asked: Asked, text: str, told: Told) -> bytes:
+    """As ``Growing.growth``."""
+    place = {**_place(message(request, "in_progress", []), 0), "content_index": 0}
+    (event,) = _numbered([_text_delta(text, [], place)], told.events)
+    return event
+
+
+def closing(answer: Answer, asked: Asked, told: Told) -> Iterator[bytes]:
+    """As ``Growing.closing``: the text stays the first item and a text, as it was announced."""
+    said = answer.completion
+    spoken = replace(said, finish_reason="other") if said.finish_reason == "refusal" else said
+    whole = response(replace(answer, completion=spoken))
+    whole["output"].sort(key=lambda item: item["type"] != "message")
+    yield from _numbered(_rest(answer, asked, whole, told.chars), told.events)
+
+
+def error_frame(problem: Problem, request_id: str, told: Told = NOTHING) -> bytes:
     """As ``Dialect.error_frame``.
 
     The fields stand in the event as OpenAI's reference has it, and in ``error``, since the official client raises an
     error for that alone.
     """
-    told = {"code": problem.code, "message": problem.message, "param": problem.param}
-    return frame({"type": "error", **told, "sequence_number": 0, **render_error(problem, request_id)}, "error")
+    said = {"code": problem.code, "message": problem.message, "param": problem.param}
+    (event,) = _numbered([{"type": "error", **said, **render_error(problem, request_id)}], told.events)
+    return event
 
 
-def _events(answer: Answer, asked: Asked) -> Iterator[Event]:
-    before, whole = begun(answer), response(answer)
+def _numbered(events: Iterable[Event], first: int = 0) -> Iterator[bytes]:
+    for number, event in enumerate(events, first):
+        yield frame({**event, "sequence_number": number}, event["type"])
+
+
+def _begin(request: Request, member: str) -> Iterator[Event]:
+    before = begun(request, member)
     yield {"type": "response.created", "response": before}
     yield {"type": "response.in_progress", "response": before}
+
+
+def _rest(answer: Answer, asked: Asked, whole: Item, told: int | None = None) -> Iterator[Event]:
+    """From the first item on; ``told`` characters of a text that has been announced already."""
     for index, item in enumerate(whole["output"]):
-        yield from _item(item, index)
+        yield from _item(item, index, None if index else told)
     about = extension.report(answer, asked.include | {"verdict"})
     yield {"type": f"response.{whole['status']}", "response": {**whole, "ensemble": about}}
 
 
-def _item(item: Item, index: int) -> Iterator[Event]:
+def _place(item: Item, index: int) -> Event:
+    return {"output_index": index, "item_id": item["id"]}
+
+
+def _announced(item: Item, index: int) -> Event:
     start = {**item, **_EMPTY[item["type"]], **({"status": "in_progress"} if "status" in item else {})}
-    yield {"type": "response.output_item.added", "output_index": index, "item": start}
-    place: Event = {"output_index": index, "item_id": item["id"]}
+    return {"type": "response.output_item.added", "output_index": index, "item": start}
+
+
+def _item(item: Item, index: int, told: int | None) -> Iterator[Event]:
+    if told is None:
+        yield _announced(item, index)
+    place = _place(item, index)
     match item["type"]:
         case "message":
             for number, part in enumerate(item["content"]):
-                yield from _part(part, {**place, "content_index": number})
+                yield from _part(part, {**place, "content_index": number}, told)
         case "function_call":
             said, arguments = "response.function_call_arguments", item["arguments"]
             yield from _deltas(said, arguments, place)
@@ -65,22 +113,28 @@ def _item(item: Item, index: int) -> Iterator[Event]:
     yield {"type": "response.output_item.done", "output_index": index, "item": item}
 
 
-def _part(part: Item, place: Event) -> Iterator[Event]:
+def _part_announced(part: Item, place: Event) -> Event:
     empty = {"refusal": ""} if part["type"] == "refusal" else {"text": "", "logprobs": []}
-    yield {"type": "response.content_part.added", **place, "part": {**part, **empty}}
+    return {"type": "response.content_part.added", **place, "part": {**part, **empty}}
+
+
+def _part(part: Item, place: Event, told: int | None) -> Iterator[Event]:
+    if told is None:
+        yield _part_announced(part, place)
     if part["type"] == "refusal":
         yield from _deltas("response.refusal", part["refusal"], place)
         yield {"type": "response.refusal.done", **place, "refusal": part["refusal"]}
     else:
-        yield from _text(part["text"], [_without_bytes(token) for token in part["logprobs"]], place)
+        tokens = [_without_bytes(token) for token in part["logprobs"]]
+        # Tokens do not end where pieces do, so a text with log-probabilities comes in one.
+        for piece in pieces(part["text"][told or 0 :], max(1, len(part["text"])) if tokens else PIECE):
+            yield _text_delta(piece, tokens, place)
+        yield {"type": "response.output_text.done", **place, "text": part["text"], "logprobs": tokens}
     yield {"type": "response.content_part.done", **place, "part": part}
 
 
-def _text(text: str, tokens: Sequence[object], place: Event) -> Iterator[Event]:
-    """Tokens do not end where pieces do, so a text with log-probabilities comes in one."""
-    for piece in pieces(text, max(1, len(text)) if tokens else PIECE):
-        yield {"type": "response.output_text.delta", **place, "delta": piece, "logprobs": tokens}
-    yield {"type": "response.output_text.done", **place, "text": text, "logprobs": tokens}
+def _text_delta(piece: str, tokens: Sequence[Item], place: Event) -> Event:
+    return {"type": "response.output_text.delta", **place, "delta": piece, "logprobs": tokens}
 
 
 def _without_bytes(token: Item) -> Item:

@@ -6,7 +6,7 @@ from typing import Any
 from ensemble.dialects import extension, state
 from ensemble.dialects._openai_reply import told_token
 from ensemble.dialects.dialect import Asked
-from ensemble.types import Answer
+from ensemble.types import Answer, Request
 from judges.types import Completion, OpaquePart, Prompt, ResponseFormat, Usage
 
 PREFIX = "resp_"
@@ -34,12 +34,12 @@ def render(answer: Answer, asked: Asked) -> dict[str, object]:
     return reply
 
 
-def response(answer: Answer) -> dict[str, Any]:
+def response(answer: Answer) -> Item:
     """The response object."""
     said = answer.completion
     why = _incomplete(said)
     return {
-        **_echo(answer),
+        **_echo(answer.request, answer.member),
         "status": "incomplete" if why else "completed",
         "incomplete_details": {"reason": why} if why else None,
         "output": list(_items(answer)),
@@ -47,20 +47,29 @@ def response(answer: Answer) -> dict[str, Any]:
     }
 
 
-def begun(answer: Answer) -> dict[str, object]:
-    """The same before its first item."""
-    return {**_echo(answer), "status": "in_progress", "incomplete_details": None, "output": [], "usage": None}
+def begun(request: Request, member: str) -> Item:
+    """The response object before its first item."""
+    return {**_echo(request, member), "status": "in_progress", "incomplete_details": None, "output": [], "usage": None}
 
 
-def _echo(answer: Answer) -> dict[str, object]:
+def message(request: Request, status: str, content: list[dict[str, object]]) -> Item:
+    """The item with what is said in words."""
+    return {"id": f"msg_{request.id}", "type": "message", "role": "assistant", "status": status, "content": content}
+
+
+def text_part(text: str, tokens: list[dict[str, object]]) -> dict[str, object]:
+    """The part of a message that is its text."""
+    return {"type": "output_text", "text": text, "annotations": [], "logprobs": tokens}
+
+
+def _echo(asked: Request, member: str) -> Item:
     """What a response repeats of its request; null where the client left the choice to the members."""
-    asked, prompt = answer.request, answer.request.prompt
-    options = prompt.options
+    prompt, options = asked.prompt, asked.prompt.options
     return {
         "id": PREFIX + asked.id,
         "object": "response",
         "created_at": int(asked.arrived_at.timestamp()),
-        "model": answer.member,
+        "model": member,
         "error": None,
         "background": False,
         "instructions": prompt.messages[0].text if INSTRUCTIONS in asked.tags else None,
@@ -124,8 +133,7 @@ def _items(answer: Answer) -> Iterator[Item]:
         yield _reasoning(part, f"rs_{id_}_{index}", shown=SUMMARY in answer.request.tags)
     status = "incomplete" if _incomplete(said) else "completed"
     if content := _content(said, logprobs=answer.request.prompt.top_logprobs is not None):
-        message = {"id": f"msg_{id_}", "type": "message", "role": "assistant"}
-        yield {**message, "status": status, "content": content}
+        yield message(answer.request, status, content)
     for index, call in enumerate(said.tool_calls):
         named = {"call_id": call.id, "name": call.name, "arguments": call.arguments}
         yield {"id": f"fc_{id_}_{index}", "type": "function_call", "status": status, **named}
@@ -144,7 +152,7 @@ def _content(said: Completion, *, logprobs: bool) -> list[dict[str, object]]:
     if said.tool_calls and not said.text:
         return []
     tokens = [told_token(token) for token in said.logprobs or ()] if logprobs else []
-    return [{"type": "output_text", "text": said.text, "annotations": [], "logprobs": tokens}]
+    return [text_part(said.text, tokens)]
 
 
 def _usage(usage: Usage) -> dict[str, object] | None:

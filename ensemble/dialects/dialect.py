@@ -58,6 +58,17 @@ def problem_of(error: EnsembleError) -> Problem:
     return Problem(message=str(error), status=error.status, code=error.code, param=error.param, candidates=failed)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """How much of a stream has been told: characters of the text, and events, which some protocols number."""
+
+    chars: int = 0
+    events: int = 0
+
+
+NOTHING = Told()
+
+
 @runtime_checkable
 class Growing(Protocol):
     """A dialect that can tell an answer while it is written; what it tells are server-sent events, each whole."""
@@ -70,12 +81,12 @@ class Growing(Protocol):
         """What comes before the first piece of text of ``member``."""
         ...
 
-    def growth(self, request: Request, member: str, asked: Asked, text: str) -> bytes:
-        """A piece of text."""
+    def growth(self, request: Request, member: str, asked: Asked, text: str, told: Told) -> bytes:
+        """A piece of text behind what was ``told``."""
         ...
 
-    def closing(self, answer: Answer, asked: Asked, told: int) -> Iterator[bytes]:
-        """The rest of ``answer``, of whose text ``told`` characters have been told."""
+    def closing(self, answer: Answer, asked: Asked, told: Told) -> Iterator[bytes]:
+        """The rest of ``answer`` behind what was ``told``."""
         ...
 
 
@@ -109,8 +120,8 @@ class Dialect(Protocol):
         """The body of an error, as the official client reads it."""
         ...
 
-    def error_frame(self, problem: Problem, request_id: str) -> bytes:
-        """An error inside a stream."""
+    def error_frame(self, problem: Problem, request_id: str, told: Told = NOTHING) -> bytes:
+        """An error inside a stream, behind what was ``told``."""
         ...
 
 

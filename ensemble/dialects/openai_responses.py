@@ -15,7 +15,7 @@ from ensemble.dialects import _responses_items as items
 from ensemble.dialects import state
 from ensemble.dialects._openai_body import ObjectFormat
 from ensemble.dialects._openai_reply import KEEP_ALIVE, render_error
-from ensemble.dialects._responses_events import error_frame, frames
+from ensemble.dialects._responses_events import can_grow, closing, error_frame, frames, growth, opening
 from ensemble.dialects._responses_reply import INSTRUCTIONS, PREFIX, PREVIOUS, STORE, SUMMARY, render
 from ensemble.dialects._wire import Extension, first_finding
 from ensemble.dialects.dialect import Asked
@@ -30,9 +30,13 @@ __all__ = [
     "NAME",
     "PARAMS",
     "PREFIX",
+    "can_grow",
+    "closing",
     "error_frame",
     "frames",
+    "growth",
     "kept",
+    "opening",
     "parse",
     "render",
     "render_error",

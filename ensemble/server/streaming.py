@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from aiohttp import web
 
-from ensemble.dialects.dialect import Asked, Dialect, Growing, problem_of
+from ensemble.dialects.dialect import Asked, Dialect, Growing, Told, problem_of
 from ensemble.errors import EnsembleError
 from ensemble.events import Began, Done, Event, Grew, Listener
 from ensemble.server import sse
@@ -49,7 +49,7 @@ async def streamed(
         if isinstance(outcome, Answer):
             await sse.send(response, stream.rest(outcome))
         else:
-            await sse.send(response, [dialect.error_frame(problem_of(outcome), ask.id)])
+            await sse.send(response, [stream.error(outcome)])
         await response.write_eof()
     except ConnectionResetError:
         pass  # the client has gone while it was being told; the answer is in the log
@@ -64,7 +64,7 @@ class _Stream:
         self._news = asyncio.Event()
         self._leader: str | None = None
         self._heard: list[str] = []
-        self._told = 0
+        self._told = Told()
 
     def hear(self, event: Event) -> None:
         """The listener of the request: a first candidate, or a leader that begins to speak, lets the status line go."""
@@ -83,18 +83,24 @@ class _Stream:
         """What the leader has said since the last time, however many pieces it was."""
         if self._leader is None or not self._heard or not isinstance(self._dialect, Growing):
             return
-        if not self._told:
-            yield from self._dialect.opening(self._ask, self._leader, self._asked)
+        if not self._told.events:
+            opening = tuple(self._dialect.opening(self._ask, self._leader, self._asked))
+            self._told = Told(events=len(opening))
+            yield from opening
         text = "".join(self._heard)
         self._heard.clear()
-        self._told += len(text)
-        yield self._dialect.growth(self._ask, self._leader, self._asked, text)
+        yield self._dialect.growth(self._ask, self._leader, self._asked, text, self._told)
+        self._told = Told(chars=self._told.chars + len(text), events=self._told.events + 1)
 
     def rest(self, answer: Answer) -> Iterator[bytes]:
         """All of ``answer`` that has not been told."""
-        if self._told and isinstance(self._dialect, Growing):
+        if self._told.events and isinstance(self._dialect, Growing):
             return self._dialect.closing(answer, self._asked, self._told)
         return self._dialect.frames(answer, self._asked)
+
+    def error(self, error: EnsembleError) -> bytes:
+        """``error`` behind what has been told."""
+        return self._dialect.error_frame(problem_of(error), self._ask.id, self._told)
 
     def over(self, work: asyncio.Task[object]) -> None:
         """The request has ended."""

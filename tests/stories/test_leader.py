@@ -116,6 +116,46 @@ async def test_anthropics_client_hears_the_leader_too(led: Led) -> None:
     assert full(await served.record(whole.id)) == [("full", 1)]
 
 
+USE = ToolUse(id="call_1", name="weather", arguments='{"city": "Rome"}')
+
+
+@pytest.mark.parametrize("ending", [{}, {"tool_calls": (USE,), "finish": "tool_calls"}, {"finish": "length"}])
+async def test_openais_responses_hear_the_leader_too(led: Led, ending: Any) -> None:
+    served = await led(alpha=reply(SPOKEN, **ending))
+    gate = served.simulator.hold("beta", LONGER)
+    asked: Any = {"model": "panel", "input": "Why is the sky blue?"}
+    asked["tools"] = [{"type": "function", "name": "weather", "parameters": {"type": "object"}}]
+    async with served.client() as client:
+        events: Any = [event async for event in await client.responses.create(**asked, stream=True)]
+        final = events[-1].response
+        told = final.to_dict()
+        about: Any = told.pop("ensemble")
+        again = (await client.responses.retrieve(final.id)).to_dict()
+    assert again == told
+    assert [event.sequence_number for event in events] == list(range(len(events)))
+    assert [event.type for event in events[:4]] == [
+        "response.created",
+        "response.in_progress",
+        "response.output_item.added",
+        "response.content_part.added",
+    ]
+    text = [event.delta for event in events if event.type == "response.output_text.delta"]
+    assert "".join(text) == SPOKEN == final.output_text
+    assert (about["winner"], about["unjudged"]) == ("alpha", True)
+    gate.set()
+    assert full(await served.record(final.id)) == [("full", 1)]
+
+
+async def test_a_response_that_breaks_off_is_an_error_in_the_order_of_events(led: Led) -> None:
+    served = await led(alpha=fault("trickle", text=SPOKEN * 9, amount=SLOWLY), beta=reply(LONGER))
+    body: Any = {"model": "panel", "input": "Why?", "stream": True, "ensemble": {"deadline_s": 1}}
+    async with served.http.post(f"{served.url}/responses", json=body) as got:
+        sent = (await got.read()).decode()
+    events = [json.loads(line.removeprefix("data: ")) for line in sent.split("\n") if line.startswith("data: ")]
+    assert [event["sequence_number"] for event in events] == list(range(len(events)))
+    assert (events[0]["type"], events[-1]["type"], events[-1]["code"]) == ("response.created", "error", "stream_broken")
+
+
 @pytest.mark.parametrize("text", ["", "Let me look."])
 async def test_tool_calls_of_a_leader_come_whole(led: Led, text: str) -> None:
     use = ToolUse(id="call_1", name="weather", arguments='{"city": "Rome"}')
