@@ -147,7 +147,10 @@ class SystemTurn(Wire):
     """Instructions in the middle of a conversation."""
 
     role: Literal["system"]
-    content: Texts
+    content: Annotated[
+        Annotated[str, Tag("<text>")] | Annotated[tuple[TextBlock, ...], Field(min_length=1), Tag("<parts>")],
+        one_of_shapes("a string or an array of text blocks"),
+    ]
 
 
 class UserTurn(Wire):
@@ -155,7 +158,8 @@ class UserTurn(Wire):
 
     role: Literal["user"]
     content: Annotated[
-        Annotated[str, Tag("<text>")] | Annotated[tuple[UserContent, ...], Tag("<parts>")], _texts_or_text
+        Annotated[str, Tag("<text>")] | Annotated[tuple[UserContent, ...], Field(min_length=1), Tag("<parts>")],
+        _texts_or_text,
     ]
 
 

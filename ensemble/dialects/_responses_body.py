@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, StrictBool, Ta
 
 from ensemble.dialects._openai_body import FunctionName, JsonSchema, Label, Note, ObjectFormat, TextFormat
 from ensemble.dialects._responses_items import Input
-from ensemble.dialects._wire import MOST_INTEGER, Extension, JsonObject, Wire, refused, tagged, wrong
+from ensemble.dialects._wire import MOST_INTEGER, Extension, JsonObject, Wire, never, refused, tagged, wrong
 from ensemble.dialects.params import Honoured, Mapped
 
 Includable = Literal[
@@ -48,7 +48,7 @@ class FunctionTool(Wire):
 class _Foreign(BaseModel):
     """What names something other than a function."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", json_schema_extra=never)
 
 
 class OtherTool(_Foreign):

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
-from ensemble.dialects._wire import Wire, one_of_shapes, refused, tagged, wrong
+from ensemble.dialects._wire import Wire, never, one_of_shapes, refused, tagged, wrong
 
 _DIRECT = refused("only the model itself calls tools", unless=({"type": "direct"},))
 _NO_BREAKPOINT = refused("leave it out; prompt_cache_options is sent on")
@@ -152,7 +152,7 @@ class Reasoning(_Item):
 class OtherItem(BaseModel):
     """Any other item of the protocol: references, and what belongs to built-in tools."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", json_schema_extra=never)
 
     @model_validator(mode="after")
     def _refused(self) -> Self:

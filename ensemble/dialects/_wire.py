@@ -6,7 +6,17 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, LiteralString
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, GetCoreSchemaHandler, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationError,
+)
+from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from ensemble.errors import InvalidRequest
@@ -49,6 +59,9 @@ class Refused:
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_after_validator_function(self._check, handler(source))
 
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"enum": [None, *self.unless], "description": f"not supported here: {self.mend}"}
+
     def _check(self, value: object) -> object:
         if value is None or value in self.unless:
             return value
@@ -58,6 +71,12 @@ class Refused:
 def refused(mend: str, *, unless: tuple[object, ...] = ()) -> Refused:
     """Refuse a parameter, with what to do instead."""
     return Refused(mend, unless)
+
+
+def never(schema: dict[str, Any]) -> None:
+    """Make the JSON Schema of a shape that is always refused what it is: one that nothing fits."""
+    schema.clear()
+    schema["not"] = {}
 
 
 def plain(value: object) -> object:

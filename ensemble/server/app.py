@@ -19,6 +19,7 @@ from ensemble.server.metrics import STATE
 from ensemble.server.metrics import routes as metrics_routes
 from ensemble.server.models import STARTED
 from ensemble.server.models import routes as model_routes
+from ensemble.server.openapi import route as openapi
 from ensemble.server.quota import add_headers
 from ensemble.server.responses import routes as response_routes
 from ensemble.server.reviews import routes as review_routes
@@ -53,6 +54,8 @@ def make_app(service: Service) -> web.Application:
     service.instruments.registry.register(app[STATE])
     app.add_routes(feedback_routes)
     app.add_routes(review_routes)
+    app[openapi.MADE] = {}
+    app.add_routes(openapi.routes)
     return app
 
 

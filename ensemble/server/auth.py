@@ -13,8 +13,8 @@ from ensemble.keys.reservations import Reservations, refusal
 from ensemble.server.quota import STANDINGS
 from ensemble.service import Service
 
-OPEN = frozenset({"/healthz", "/readyz"})
-"""Paths that probes may ask without a key."""
+OPEN = frozenset({"/healthz", "/readyz", "/openapi.json"})
+"""Paths that anybody may ask without a key."""
 CALLER = web.RequestKey("caller", Caller)
 """Who asks; every request that reaches a handler has one."""
 RULES: tuple[tuple[str, str, str], ...] = (

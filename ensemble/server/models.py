@@ -20,9 +20,11 @@ routes = web.RouteTableDef()
 async def models(request: web.Request) -> web.Response:
     """Every name that a request may give as ``model``: routers, then members."""
     names = request.app[SERVICE].names()
+    page, more = _page(
+        request, names
+    )  # OpenAI's list has no pages, and its client is told of a wrong number all the same
     if dialect_of(request) is not anthropic_messages:
         return json_response({"object": "list", "data": [_for_openai(request, name) for name in names]}, request)
-    page, more = _page(request, names)
     ends = {"first_id": page[0] if page else None, "last_id": page[-1] if page else None}
     data = [_for_anthropic(request, name) for name in page]
     return json_response({"data": data, "has_more": more, **ends}, request)

@@ -1,0 +1,1 @@
+"""The description of every route, as OpenAPI 3.1: ``operations`` is the table, ``document`` makes it whole."""
