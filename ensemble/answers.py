@@ -7,11 +7,15 @@ from typing import Protocol
 from judges.types import Completion
 
 
+Owner = tuple[str | None, str | None, bool]
+"""Whose answers: of which API key and tenant, and whether none is taken that was there before."""
+
+
 @dataclass(slots=True)
 class Flying:
     """Calls under way, by owner, key and sample; each tells the ones who wait what came of it."""
 
-    calls: dict[tuple[str, str, int], asyncio.Future[Completion | None]] = field(default_factory=dict)
+    calls: dict[tuple[Owner, str, int], asyncio.Future[Completion | None]] = field(default_factory=dict)
 
 
 class Kept(Protocol):
@@ -27,6 +31,6 @@ class Kept(Protocol):
         ...
 
     @property
-    def owner(self) -> str:
-        """Whose answers these are."""
+    def owner(self) -> Owner:
+        """Whose answers these are; equal calls of one owner that are under way are made once."""
         ...

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from ensemble.answers import Flying
+from ensemble.answers import Flying, Owner
 from ensemble.errors import StoreError
 from ensemble.store import Store
 from ensemble.store.reused import find
@@ -26,8 +26,8 @@ class LogAnswers:
     fresh: bool = False
 
     @property
-    def owner(self) -> str:
-        return f"{self.key_id}\n{self.tenant}"
+    def owner(self) -> Owner:
+        return self.key_id, self.tenant, self.fresh
 
     async def find(self, key: str, sample: int) -> Completion | None:
         if self.fresh:

@@ -55,6 +55,9 @@ class LogReservations:
     async def set_aside(self, spending: Spending, limits: Sequence[Limit], amount: Amount) -> Standing | None:
         change = partial(budgets.set_aside, spending=spending, limits=limits, amount=amount)
         try:
+            if any(request == spending.request for request, _ in self._spent):
+                # What ended before goes first: written after this, it would settle this too, and for nothing.
+                await self.write_off()
             return await self._store.change(change)
         except StoreError as error:
             raise StoreUnavailable(f"the budget of the key cannot be kept: {error}") from error

@@ -114,9 +114,9 @@ def require_json(request: web.Request) -> None:
 
 
 def _secret(request: web.Request) -> str:
-    """The key as either protocol sends it; "" where there is none."""
+    """The key as either protocol sends it; "" where there is none. Names of schemes have no case (RFC 9110, 11.1)."""
     kind, _, secret = request.headers.get("Authorization", "").partition(" ")
-    return secret if kind == "Bearer" else request.headers.get("x-api-key", "")
+    return secret if kind.lower() == "bearer" else request.headers.get("x-api-key", "")
 
 
 def _bytes(text: str) -> bytes:

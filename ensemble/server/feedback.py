@@ -1,11 +1,14 @@
 """The route by which feedback comes in."""
 
+from functools import partial
+
 from aiohttp import web
 
 from ensemble.feedback import note, parse
 from ensemble.server.answering import SERVICE
-from ensemble.server.auth import require_json
+from ensemble.server.auth import CALLER, require_json
 from ensemble.server.shape import json_response
+from ensemble.store.feedback import add
 
 KEY_HEADER = "Idempotency-Key"
 
@@ -17,8 +20,10 @@ async def feedback(request: web.Request) -> web.Response:
     """What a person or system says of an answer or conversation: 201 when stored, 200 when it was stored before."""
     require_json(request)
     said = parse(await request.read())
-    statement = said.statement("api", idempotency_key=request.headers.get(KEY_HEADER))
-    noted = await note(request.app[SERVICE].store, statement)
+    caller = request[CALLER]
+    key_id = caller.key.id if caller.key else None
+    statement = said.statement("api", idempotency_key=request.headers.get(KEY_HEADER), key_id=key_id)
+    noted = await note(request.app[SERVICE].store, statement, partial(add, sees=caller.sees))
     body: dict[str, object] = {
         "id": noted.id,
         "object": "ensemble.feedback",

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from aiohttp import web
 from prometheus_client.exposition import choose_encoder
 from sqlite_utils import Database
 
+from ensemble.errors import StoreError
 from ensemble.server.answering import SERVICE
 from ensemble.server.state import State
 from ensemble.store.api_keys import Key, keys
@@ -23,7 +25,8 @@ routes = web.RouteTableDef()
 async def metrics(request: web.Request) -> web.Response:
     """Counters and gauges for Prometheus, in its text format or as OpenMetrics; no label holds what a user wrote."""
     service = request.app[SERVICE]
-    request.app[STATE].budgets, request.app[STATE].reviews = await service.store.read(_noted)
+    with suppress(StoreError):  # whoever is called for a log that cannot be read needs all the other figures
+        request.app[STATE].budgets, request.app[STATE].reviews = await service.store.read(_noted)
     encode, content_type = choose_encoder(request.headers.get("Accept", ""))
     body = await asyncio.to_thread(encode, service.instruments.registry)
     return web.Response(body=body, headers={"Content-Type": content_type})

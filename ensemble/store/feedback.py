@@ -1,6 +1,6 @@
 """Feedback on its way into the log: names become candidates, and what is sent twice is stored once. Blocking."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -8,7 +8,7 @@ from typing import Literal
 from sqlite_utils import Database
 from uuid_utils import uuid7
 
-from ensemble.store.content import bind, bind_optional, real, stamp
+from ensemble.store.content import bind, bind_optional, real, stamp, unbind
 
 Kind = Literal["preferred", "tie", "all_bad", "cannot_tell", "rating", "correction", "tag", "metric"]
 Source = Literal["api", "cli", "import", "review"]
@@ -17,6 +17,8 @@ ABOUT_ANSWER = frozenset({"rating", "correction"})
 _SAME = ("request_id", "conversation", "kind", "candidate_id", "name", "value", "text")
 _COLUMNS = (*_SAME, "given_by", "source", "key_id", "idempotency_key", "probability", "created_at", "id")
 Row = dict[str, str | float | None]
+Sees = Callable[[Mapping[str, object]], bool]
+"""Whether somebody may know of a request, of which it is told ``key_id`` and ``tenant``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,9 +72,12 @@ class Refused:
     message: str
 
 
-def add(db: Database, statement: Statement) -> Noted | Refused:
-    """Store ``statement``; one that came before under the same idempotency key is not stored again."""
-    if absent := _absent(db, statement):
+def add(db: Database, statement: Statement, sees: Sees = lambda _: True) -> Noted | Refused:
+    """Store ``statement``; one that came before under the same idempotency key is not stored again.
+
+    What ``sees`` says no to is not there for whoever states this.
+    """
+    if absent := _absent(db, statement, sees):
         return absent
     rows = [_row(db, statement, remark) for remark in statement.remarks]
     for row in rows:
@@ -95,17 +100,20 @@ def add(db: Database, statement: Statement) -> Noted | Refused:
     return Noted(id_, len(made), created=True)
 
 
-def _absent(db: Database, statement: Statement) -> Refused | None:
+def _absent(db: Database, statement: Statement, sees: Sees) -> Refused | None:
     if statement.request is not None:
-        if db.execute("SELECT 1 FROM requests WHERE id = ?", [statement.request]).fetchone() is None:
+        if not _seen(db, "id", statement.request, sees):
             return Refused("unknown", "request_id", f"the log has no request {statement.request!r}")
-        return None
-    known = db.execute(
-        "SELECT 1 FROM requests WHERE conversation = ? LIMIT 1", [bind(statement.conversation or "")]
-    ).fetchone()
-    if known is None:
+    elif not _seen(db, "conversation", statement.conversation or "", sees):
         return Refused("unknown", "conversation", f"the log has no conversation {statement.conversation!r}")
     return None
+
+
+def _seen(db: Database, column: Literal["id", "conversation"], value: str, sees: Sees) -> bool:
+    owners = db.execute(f"SELECT DISTINCT key_id, tenant FROM requests WHERE {column} = ?", [bind(value)])  # noqa: S608
+    return any(
+        sees({"key_id": key_id, "tenant": None if tenant is None else unbind(tenant)}) for key_id, tenant in owners
+    )
 
 
 def _row(db: Database, statement: Statement, remark: Remark) -> Row | Refused:
@@ -152,10 +160,10 @@ def _candidate(db: Database, statement: Statement, remark: Remark) -> str | Refu
 
 
 def _before(db: Database, statement: Statement) -> tuple[str, list[Row]] | None:
-    """Id and content of what came under the same key of the same sender."""
+    """Id and content of what came under the same key of the same sender, with the same API key."""
     found = db.execute(
-        "SELECT id FROM feedback WHERE given_by = ? AND idempotency_key = ?",
-        [bind(statement.given_by), bind(statement.idempotency_key or "")],
+        "SELECT id FROM feedback WHERE coalesce(key_id, '') = ? AND given_by = ? AND idempotency_key = ?",
+        [bind(statement.key_id or ""), bind(statement.given_by), bind(statement.idempotency_key or "")],
     ).fetchone()
     return None if found is None else (found[0], list(_rows(db, found[0])))
 

@@ -20,6 +20,7 @@ from ensemble.store import (
     schema_11,
     schema_12,
     schema_13,
+    schema_14,
 )
 
 APPLICATION_ID = 0x454E534A
@@ -377,6 +378,12 @@ def ranking(db: Database) -> None:
 def reviews(db: Database) -> None:
     """Answers that wait for a person, and events that wait for a webhook; an older log has none."""
     db.executescript(schema_13.TABLES)
+
+
+@MIGRATIONS(name="0014_feedback_of_keys")
+def feedback_of_keys(db: Database) -> None:
+    """Two API keys may use the same idempotency key for feedback; old rows came without one."""
+    db.executescript(schema_14.INDEX)
 
 
 def applied(db: Database) -> list[str]:

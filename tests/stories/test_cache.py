@@ -114,6 +114,17 @@ async def test_equal_calls_at_the_same_moment_are_made_once(serve: Serve) -> Non
     assert len(served.simulator.served) == 2
 
 
+async def test_a_refresh_waits_for_nothing_that_may_come_from_before(serve: Serve) -> None:
+    served = await serve(TABLES)
+    gate = served.simulator.hold("alpha", "One answer for all who asked, at some length.")
+    async with asyncio.TaskGroup() as group:
+        group.create_task(served.post())
+        await served.simulator.until(in_flight=1)
+        async with asyncio.timeout(5):
+            assert (await told(served, headers={"x-ensemble-cache": "refresh"}))[1] == 2
+        gate.set()
+
+
 async def test_texts_that_are_gone_are_asked_for_anew(serve: Serve, tmp_path: Path) -> None:
     served = await serve(TABLES)
     said, _ = await told(served)

@@ -99,6 +99,27 @@ async def test_what_failed_is_tried_anew(serve: Serve) -> None:
     assert (await served.post(headers=KEY | {"Idempotency-Key": "bad"}))[0] == 200
 
 
+async def test_a_log_that_fails_is_told_as_what_it_is(serve: Serve, tmp_path: Path) -> None:
+    served = await serve()
+    gate = served.simulator.hold("alpha", "an answer that nobody can keep, at some length")
+    async with asyncio.TaskGroup() as group:
+        asked = group.create_task(served.post(headers=KEY))
+        await served.simulator.until(in_flight=1)
+        file = tmp_path / "ensemble.db"
+        file.rename(tmp_path / "gone")
+        file.mkdir()
+        gate.set()
+    assert (asked.result()[0], asked.result()[1]["error"]["code"]) == (503, "store_unavailable")
+
+
+async def test_what_is_not_recorded_needs_no_key(mixed: Served) -> None:
+    for text in ("Why?", "Why not?", "Why?"):
+        body = {"model": "panel", "messages": [{"role": "user", "content": text}]}
+        async with asyncio.timeout(5):
+            code, said, _ = await raw(mixed, "/v1/messages/count_tokens", json=body, headers=KEY)
+        assert code == 200, said
+
+
 async def test_a_stream_that_failed_is_tried_anew(serve: Serve) -> None:
     served = await serve()
     for name in ("alpha", "beta", "gamma"):

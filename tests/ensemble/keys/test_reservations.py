@@ -76,6 +76,20 @@ async def test_what_was_not_used_serves_the_next_call_and_then_goes_back(store: 
     assert await used(store, key) == [110]
 
 
+async def test_what_begins_before_the_last_is_written_off_counts_too(store: Store) -> None:
+    key, reservations = limited("usd=0.000001/day"), LogReservations(store)
+    request = allowance(reservations, key)
+    assert await request.take(Amount(nano_usd=900))
+    request.settle(Amount(nano_usd=900), Amount(nano_usd=50))
+    request.end()
+    assert await request.take(Amount(nano_usd=890)), "a shadow call, before the background has come round"
+    await reservations.write_off()
+    assert await used(store, key) == [940]
+    request.settle(Amount(nano_usd=890), Amount(nano_usd=70))
+    await reservations.write_off()
+    assert await used(store, key) == [120]
+
+
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.integers(0, 400), st.floats(0, 1)), min_size=1, max_size=12))
 def test_what_is_counted_in_the_end_is_what_was_used(

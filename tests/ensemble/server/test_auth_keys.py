@@ -10,7 +10,7 @@ from sqlite_utils import Database
 from ensemble.allowance import Limit
 from ensemble.keys.issuing import a_key, create, revoke
 from ensemble.server.auth import scope_of
-from tests.served import PANEL, SERVER, Served, serving
+from tests.served import PANEL, SERVER, Served, a_question, serving
 
 
 @pytest.fixture
@@ -40,6 +40,7 @@ async def test_a_key_may_come_as_anthropics_do(served: Served) -> None:
     secret = (await bearer(served, "app"))["Authorization"].removeprefix("Bearer ")
     assert (await served.get("/v1/models", headers={"x-api-key": secret}))[0] == 200
     assert (await served.get("/v1/models", headers={"x-api-key": secret + "x"}))[0] == 401
+    assert (await served.get("/v1/models", headers={"Authorization": f"bearer {secret}"}))[0] == 200
 
 
 @pytest.mark.parametrize(("ended", "told"), [("revoked", "has been revoked"), ("expired", "has expired")])
@@ -98,6 +99,31 @@ async def test_one_sees_what_its_tenant_asked_and_nothing_else(served: Served) -
     assert seen == {"colleague": [200, 404], "theirs": [404, 404], "loner": [404, 200], "admin": [200, 200]}
     _, row, _ = await served.get(f"/v1/ensemble/requests/{said['id']}", headers=admin)
     assert (row["tenant"], row["key_id"][:4]) == ("acme", "key_")
+
+
+async def test_one_says_nothing_of_what_others_asked(served: Served) -> None:
+    ours, theirs = await bearer(served, "ours", tenant="acme"), await bearer(served, "theirs", tenant="other")
+    colleague, admin = await bearer(served, "colleague", tenant="acme"), await bearer(served, "admin", "admin")
+    _, said, _ = await served.post(a_question(metadata={"conversation": "c1"}), headers=ours)
+    for about in ({"request_id": said["id"]}, {"conversation": "c1"}):
+        codes = []
+        for headers in (theirs, colleague, admin):
+            body = {**about, "tags": ["good"], "idempotency_key": "k1"}
+            async with served.http.post(f"{served.url}/ensemble/feedback", json=body, headers=headers) as reply:
+                codes.append(reply.status)
+        assert codes == ([404, 201, 201] if "request_id" in about else [404, 409, 409])
+
+
+async def test_idempotency_keys_of_feedback_are_those_of_an_api_key(served: Served) -> None:
+    codes = []
+    for name in ("one", "two"):
+        headers = await bearer(served, name)
+        _, said, _ = await served.post(headers=headers)
+        body = {"request_id": said["id"], "rating": True, "idempotency_key": "k1"}
+        for _ in range(2):
+            async with served.http.post(f"{served.url}/ensemble/feedback", json=body, headers=headers) as reply:
+                codes.append(reply.status)
+    assert codes == [201, 200, 201, 200]
 
 
 async def test_limits_are_told_as_openai_and_anthropic_tell_them(served: Served) -> None:

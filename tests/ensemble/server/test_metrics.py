@@ -117,6 +117,15 @@ async def test_a_budget_is_seen_before_it_is_spent(served: Served) -> None:
     assert total(samples, "ensemble_budget_used_ratio", key=key.id) == 0.25
 
 
+async def test_a_log_that_cannot_be_read_is_when_figures_are_needed(served: Served, tmp_path: Path) -> None:
+    await served.post()
+    before = await scraped(served)
+    file = tmp_path / "ensemble.db"
+    file.rename(tmp_path / "gone")
+    file.mkdir()
+    assert (await scraped(served)).keys() >= before.keys()
+
+
 async def test_dashboard_and_alerts_name_nothing_that_is_not_there(served: Served) -> None:
     await served.post()
     async with served.http.get(f"{served.root}/metrics") as answer:
