@@ -6,7 +6,6 @@ from typing import Protocol
 
 from judges.types import Completion
 
-
 Owner = tuple[str | None, str | None, bool]
 """Whose answers: of which API key and tenant, and whether none is taken that was there before."""
 

@@ -95,9 +95,7 @@ class Feedback(BaseModel):
             return "preferred: nothing is said; give it, or tie, all_bad, cannot_tell, rating, ..."
         return None
 
-    def statement(
-        self, source: Source, *, idempotency_key: str | None = None, key_id: str | None = None
-    ) -> Statement:
+    def statement(self, source: Source, *, idempotency_key: str | None = None, key_id: str | None = None) -> Statement:
         """As it is stored. ``idempotency_key`` is one that came beside the body. Raises InvalidRequest."""
         if idempotency_key and self.idempotency_key not in (None, idempotency_key):
             raise InvalidRequest("idempotency_key: the header says another one", param="idempotency_key")

@@ -25,8 +25,8 @@ LEASE_S = 15.0
 """How long whoever claimed a key is taken to be at work, unless it says so again: after that its process has died."""
 ABANDONED_S = 90.0
 """How long that is once the client has gone, while its request may go on behind its back."""
-UNRECORDED = frozenset({"/v1/ensemble/feedback", "/v1/messages/count_tokens"})
-"""Paths under which no answer is recorded that could be told again; feedback keeps its keys itself."""
+ANSWERING = frozenset({"/v1/chat/completions", "/v1/messages", "/v1/responses", "/v1/ensemble/compare"})
+"""Paths under which an answer is recorded that can be told again. Feedback keeps its keys itself, the rest needs none."""
 AGAIN_S = 0.1
 """Seconds between two looks at a key on which somebody works."""
 
@@ -35,7 +35,7 @@ AGAIN_S = 0.1
 async def idempotent(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Tell the answer that stands under the key, if there is one; else let the first of those who ask work on it."""
     key = request.headers.get(IDEMPOTENCY_KEY)
-    if key is None or request.method != "POST" or not request.path.startswith("/v1/") or request.path in UNRECORDED:
+    if key is None or request.method != "POST" or request.path not in ANSWERING:
         return await handler(request)
     if not 0 < len(key) <= 255 or not key.isprintable():
         raise InvalidRequest(f"{IDEMPOTENCY_KEY}: between 1 and 255 printable characters", param=IDEMPOTENCY_KEY)
