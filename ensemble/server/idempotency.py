@@ -26,7 +26,7 @@ LEASE_S = 15.0
 ABANDONED_S = 90.0
 """How long that is once the client has gone, while its request may go on behind its back."""
 ANSWERING = frozenset({"/v1/chat/completions", "/v1/messages", "/v1/responses", "/v1/ensemble/compare"})
-"""Paths under which an answer is recorded that can be told again. Feedback keeps its keys itself, the rest needs none."""
+"""Paths under which an answer is recorded that can be told again. Feedback keeps its keys itself."""
 AGAIN_S = 0.1
 """Seconds between two looks at a key on which somebody works."""
 
