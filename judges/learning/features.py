@@ -104,11 +104,18 @@ def measure(text: str) -> list[float]:
     return [*figures, *(math.log1p(len(pattern.findall(low))) for pattern in _COUNTED)]
 
 
-def measure_pair(question: str, answer: str) -> list[float]:
-    """``PAIR`` figures of an answer to a question: those of either text, and how the one fits the other."""
+def measure_pair(question: str, answer: str, asked_for: Sequence[float] | None = None) -> list[float]:
+    """``PAIR`` figures of an answer to a question: those of either text, and how the one fits the other.
+
+    ``asked_for`` are the figures of the question, where they are known already.
+    """
     asked, said = _values(_NUMBER.findall(clipped(question))), _values(_NUMBER.findall(clipped(answer)))
     equations = [_wrong(*parts) for parts in _EQUATION.findall(clipped(answer).replace(",", ""))]
-    return [*measure(question), *measure(answer), *_fit(question, clipped(answer), asked, said, equations)]
+    return [
+        *(asked_for or measure(question)),
+        *measure(answer),
+        *_fit(question, clipped(answer), asked, said, equations),
+    ]
 
 
 def _fit(

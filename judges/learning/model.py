@@ -56,7 +56,8 @@ def sample(
         figures = np.array([measure(text) for text in texts]).reshape(-1, WIDTH)
         return Sample(texts=[clipped(text) for text in texts], figures=figures)
     pairs = list(zip(texts, answers, strict=True))
-    figures = np.array([measure_pair(text, answer) for text, answer in pairs]).reshape(-1, PAIR)
+    known = {text: measure(text) for text in {*texts}}
+    figures = np.array([measure_pair(text, answer, known[text]) for text, answer in pairs]).reshape(-1, PAIR)
     if agreed is not None:
         figures = np.column_stack([figures, np.asarray(agreed, dtype=np.float64)])
     if evidence is not None:
