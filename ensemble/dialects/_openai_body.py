@@ -151,7 +151,7 @@ class ChatRequest(Wire):
         Field(ge=1, le=128),
         Honoured("the best, in the judge's order; a smaller panel gives further samples; fewer come with a warning"),
     ] = None
-    stream: Annotated[StrictBool | None, Honoured("chunks come after the verdict")] = None
+    stream: Annotated[StrictBool | None, Honoured("after the verdict, or as the router's `streaming` says")] = None
     stream_options: Annotated[
         StreamOptions | None, Honoured("`include_usage`; `include_obfuscation` is refused by name")
     ] = None

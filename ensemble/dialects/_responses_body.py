@@ -160,7 +160,7 @@ class ResponseRequest(Wire):
     store: Annotated[
         StrictBool | None, Honoured("`false` hides it from GET and `previous_response_id`; the log keeps its own rules")
     ] = None
-    stream: Annotated[StrictBool | None, Honoured("events come after the verdict")] = None
+    stream: Annotated[StrictBool | None, Honoured("after the verdict, or as the router's `streaming` says")] = None
     stream_options: Annotated[StreamOptions | None, Honoured("`include_obfuscation` true is refused by name")] = None
     tools: Annotated[tuple[Tool, ...] | None, Honoured("functions; tools that OpenAI runs are refused by name")] = None
     tool_choice: Annotated[ToolChoice | None, Honoured("of `allowed_tools`, only these are offered to the members")] = (
