@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 
 from ensemble.errors import RouterError
 
-LEEWAY = 0.1
+LEEWAY = 0.2
 """Share of a request's time that is kept back for committing and sending the answer."""
 LEEWAY_S = 0.5
 """Most seconds of it."""

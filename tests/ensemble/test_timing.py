@@ -47,7 +47,7 @@ class Asleep(Router):
 
 
 def test_time_to_commit_and_to_send_is_kept_back_and_it_is_bounded() -> None:
-    assert decided_by(100, 1) == pytest.approx(100.9)
+    assert decided_by(100, 1) == pytest.approx(100.8)
     assert decided_by(100, 55) == 154.5
 
 
