@@ -20,6 +20,7 @@ from ensemble.money import Price, price_on
 from ensemble.provider import Connection, EmbeddingConnection, Vectors
 from ensemble.reuse import TRANSPORT, once
 from ensemble.spending import set_aside, used_of
+from ensemble.tracing import attempt
 from ensemble.types import Call, Purpose, Request
 from judges.errors import ModelError
 from judges.types import Completion, Message, Prompt, Usage
@@ -220,6 +221,12 @@ class Member:
         return min((done.result() for done in ended), key=lambda tried: tried[1] is not None)
 
     async def _attempt(self, task: "_Task", *, hedge: bool = False) -> "_Tried":
+        with attempt(self.name, self.settings.provider, self.settings.model, task.aim) as told:
+            tried = await self._made(task, hedge=hedge)
+            told(tried[0])
+            return tried
+
+    async def _made(self, task: "_Task", *, hedge: bool = False) -> "_Tried":
         clock = asyncio.get_running_loop().time
         task.attempts += 1
         attempt, begin, started = task.attempts, clock(), _now()

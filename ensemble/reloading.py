@@ -27,8 +27,8 @@ from judges.types import Completion, Message, Prompt
 
 log = logging.getLogger(__name__)
 
-FIXED = ("host", "port", "max_body_bytes")
-"""Keys of ``[server]`` that hold for the life of the process; so does all of ``[store]``."""
+FIXED = ("host", "port", "max_body_bytes", "log")
+"""Keys of ``[server]`` that hold for the life of the process; so does all of ``[store]`` and ``[telemetry]``."""
 TRIED = 5
 """Prompts of the log that routers plan before they serve."""
 PLAN_S = 5.0
@@ -74,7 +74,11 @@ def successor(running: Settings) -> tuple[Settings, Settings]:
 
 def unchangeable(written: Settings, before: Settings) -> list[str]:
     """Keys that differ from ``before``, and plugin files, whose change takes effect when the process starts. Blocks."""
-    tables = (("server", written.server, before.server, FIXED), ("store", written.store, before.store, None))
+    tables = (
+        ("server", written.server, before.server, FIXED),
+        ("store", written.store, before.store, None),
+        ("telemetry", written.telemetry, before.telemetry, None),
+    )
     differing = [
         f"[{table}] {key}"
         for table, new, old, keys in tables

@@ -10,6 +10,7 @@ from typing import Literal
 
 from uuid_utils import uuid7
 
+from ensemble import tracing
 from ensemble.families import marked, recused, token
 from ensemble.fleet import Fleet, Member, Seen
 from ensemble.ledger import Aim
@@ -138,7 +139,7 @@ async def rule(
     judged = {authors[candidate.id] for candidate in case.candidates}
     good = sum(call.good for call in calls)
     reused = any(call.transport == TRANSPORT for call in calls)  # a repetition is no new evidence
-    return Ruling(
+    ruling = Ruling(
         id=VerdictId(str(uuid7())),
         stage=stage,
         judge=bench.name,
@@ -154,6 +155,8 @@ async def rule(
         panel=tuple(candidate.id for candidate in case.candidates),
         usable=fallback is None and len(judged) > 1 and good >= plan.stages[stage].min_panel and not reused,
     )
+    tracing.judged(ruling)
+    return ruling
 
 
 def overturning(ruling: Ruling, served: CandidateId) -> Ruling:

@@ -29,6 +29,7 @@ from ensemble.keys.keyring import Keyring
 from ensemble.keys.reservations import LogReservations
 from ensemble.observing.instruments import Instruments
 from ensemble.observing.observed import ObservedStore
+from ensemble.observing.telemetry import Telemetry, exporting
 from ensemble.pipeline import Pipeline
 from ensemble.recalling import recalled
 from ensemble.reloading import TRIED, Standing, successor, try_out, unchangeable
@@ -62,6 +63,7 @@ class Service:
     links: Links
     standing: Standing
     instruments: Instruments
+    telemetry: Telemetry | None
     keyring: Keyring
     reservations: LogReservations
     key: SecretStr | None = None
@@ -332,6 +334,9 @@ async def open_service(source: str | Path | Settings) -> AsyncIterator[Service]:
     if problems := await asyncio.to_thread(lambda: list(unloadable(settings))):
         raise ConfigError("\n".join(problem.line for problem in problems))
     async with AsyncExitStack() as stack:
+        telemetry = await asyncio.to_thread(exporting, settings.telemetry)
+        if telemetry is not None:
+            stack.push_async_callback(asyncio.to_thread, telemetry.close)
         instruments = Instruments()
         store = ObservedStore(await open_store(settings.store.path, spill=settings.store.spill), instruments)
         stack.push_async_callback(store.close)
@@ -356,6 +361,7 @@ async def open_service(source: str | Path | Settings) -> AsyncIterator[Service]:
             links=links,
             standing=Standing(config=settings.digest),
             instruments=instruments,
+            telemetry=telemetry,
             keyring=keyring,
             reservations=reservations,
             _written=settings,

@@ -28,7 +28,7 @@ def command(config: Path, *, host: str | None, port: int | None, quiet: bool) ->
     """
     settings = load(config)
     server = _server(settings.server, host, port)
-    to_stderr(logging.WARNING if quiet else logging.INFO)
+    to_stderr(logging.WARNING if quiet else logging.INFO, server.log)
     asyncio.run(_serve(replace(settings, server=server)))
 
 

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from ensemble.config.environment import beside, missing
 from ensemble.errors import ConfigError
+from ensemble.observing.telemetry import TelemetrySettings
 
 
 class ServerSettings(BaseModel):
@@ -28,6 +29,7 @@ class ServerSettings(BaseModel):
         drain_s: seconds that work under way gets at shutdown.
         hold_s: most seconds that a stream waits with its status line for a first candidate; an error before is a plain
             reply with a status of its own.
+        log: how lines on standard error look: `json` for programs, `text` for people; neither holds content.
         keepalive_s: seconds between the comments that keep a waiting stream open.
         watch_s: seconds between two looks at this file, key files and router folders; 0 looks at SIGHUP alone.
     """
@@ -44,6 +46,7 @@ class ServerSettings(BaseModel):
     max_requests: int = Field(1000, ge=1)
     drain_s: float = Field(20.0, ge=0, le=3600)
     hold_s: float = Field(10.0, ge=0, le=600)
+    log: Literal["json", "text"] = "json"
     keepalive_s: float = Field(10.0, gt=0, le=600)
     watch_s: float = Field(1.0, ge=0, le=3600)
 
@@ -108,6 +111,7 @@ class Operations(BaseSettings):
 
     server: ServerSettings = Field(default_factory=ServerSettings)
     store: StoreSettings = Field(default_factory=StoreSettings)
+    telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
 
     @classmethod
     def settings_customise_sources(

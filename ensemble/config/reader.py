@@ -21,6 +21,7 @@ from ensemble.config.trust import unfit
 from ensemble.fleet import MemberSettings
 from ensemble.labelling.classifier import LabellingSettings
 from ensemble.means import JudgingSettings
+from ensemble.observing.telemetry import TelemetrySettings
 from ensemble.provider import PROVIDERS, Provider
 from ensemble.router import ROUTERS, Router
 from judges.errors import InvalidOptions, UnknownPlugin
@@ -31,7 +32,7 @@ P = TypeVar("P", bound=Plugin)
 S = TypeVar("S", bound=BaseModel)
 Known = Mapping[str, tuple[str, ...]]
 
-TABLES = ("providers", "members", "judges", "routers", "judging", "labelling", "store", "server")
+TABLES = ("providers", "members", "judges", "routers", "judging", "labelling", "store", "server", "telemetry")
 REQUIRED: Mapping[str, str] = {"max_output_tokens": "add the most tokens of an answer, such as 4096"}
 """How to mend the lack of a key that a provider requires."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,99}")
@@ -63,6 +64,7 @@ class Reader:
             routers=routers,
             store=operations.store,
             server=operations.server,
+            telemetry=operations.telemetry,
             labelling=self._table("labelling", LabellingSettings, tables),
             judging=judging,
         )
@@ -176,7 +178,7 @@ class Reader:
         return cls()
 
     def _operations(self, tables: Mapping[str, Any]) -> Operations:
-        written = {name: tables[name] for name in ("server", "store") if name in tables}
+        written = {name: tables[name] for name in ("server", "store", "telemetry") if name in tables}
         try:
             return Operations(**written).relative_to(self.path.parent)
         except ValidationError as error:
@@ -190,7 +192,7 @@ class Reader:
         except SettingsError as error:
             self._tell(f"environment variable ENSEMBLE_SERVER or ENSEMBLE_STORE: {error}")
         store = StoreSettings(path=beside(StoreSettings().path, self.path.parent))
-        return Operations.model_construct(server=ServerSettings(), store=store)
+        return Operations.model_construct(server=ServerSettings(), store=store, telemetry=TelemetrySettings())
 
     def _check_references(self, settings: Settings, tables: Mapping[str, Any]) -> None:
         # What a broken part would have been is unknown, so its name counts as known: one cause, one line.

@@ -8,6 +8,7 @@ from ensemble.config.operations import ServerSettings, StoreSettings
 from ensemble.fleet import MemberSettings
 from ensemble.labelling.classifier import LabellingSettings
 from ensemble.means import JudgingSettings
+from ensemble.observing.telemetry import TelemetrySettings
 from ensemble.provider import Provider
 from ensemble.router import Router
 from judges.judge import Judge
@@ -31,6 +32,7 @@ class Settings:
     routers: Mapping[str, Router]
     store: StoreSettings
     server: ServerSettings
+    telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
     judging: JudgingSettings = field(default_factory=JudgingSettings)
     labelling: LabellingSettings = field(default_factory=LabellingSettings)
 

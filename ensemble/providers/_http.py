@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanage
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ensemble import tracing
 from ensemble.errors import CallFailed
 from ensemble.providers._failures import earlier, failed_status, failed_transport, request_id
 from ensemble.providers._frames import MEDIA_TYPE, BrokenFrame, unframed
@@ -78,6 +79,7 @@ def client_settings(provider: HttpProvider, base_url: str, headers: Mapping[str,
             request.headers.update(headers)
             if form.startswith("multipart/"):
                 request.headers["content-type"] = form
+        request.headers.update(tracing.headers())
 
     async def check(response: httpx2.Response) -> None:
         if response.status_code != 200:

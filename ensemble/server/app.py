@@ -25,6 +25,7 @@ from ensemble.server.responses import routes as response_routes
 from ensemble.server.reviews import routes as review_routes
 from ensemble.server.shape import shaped
 from ensemble.server.state import State
+from ensemble.server.traced import traced
 from ensemble.service import Service
 
 WRITING_S = 2.0
@@ -40,7 +41,7 @@ def make_app(service: Service) -> web.Application:
     settings = service.settings.server
     service.key = settings.api_key()
     app = web.Application(
-        middlewares=[shaped, guard(Gate(service)), idempotent], client_max_size=settings.max_body_bytes
+        middlewares=[traced, shaped, guard(Gate(service)), idempotent], client_max_size=settings.max_body_bytes
     )
     app.on_response_prepare.append(add_headers)
     app[SERVICE] = service

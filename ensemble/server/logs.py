@@ -4,7 +4,23 @@ import json
 import logging
 import sys
 import traceback
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from datetime import UTC, datetime
+from typing import Literal
+
+Form = Literal["json", "text"]
+WHOSE: ContextVar[Callable[[], str] | None] = ContextVar("whose", default=None)
+"""Tells the id of the request that this task works for; None outside of requests."""
+
+
+def _fields(record: logging.LogRecord) -> Mapping[str, object]:
+    """What a line says beside its message: whose request it is about, and where an error came from."""
+    whose = WHOSE.get()
+    said: dict[str, object] = {} if whose is None else {"request_id": whose()}
+    said |= getattr(record, "fields", {})
+    error = record.exc_info[1] if record.exc_info else None
+    return said if error is None else {**said, "error": type(error).__name__, "frames": frames(error)}
 
 
 class JsonLines(logging.Formatter):
@@ -17,12 +33,20 @@ class JsonLines(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
-            **getattr(record, "fields", {}),
+            **_fields(record),
         }
-        error = record.exc_info[1] if record.exc_info else None
-        if error is not None:
-            said |= {"error": type(error).__name__, "frames": frames(error)}
         return json.dumps(said, default=str)
+
+
+class TextLines(logging.Formatter):
+    """Writes the same for people, as one line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line: a line break in a message is shown as such, so that nobody forges another one."""
+        at = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%S")
+        beside = " ".join(f"{name}={value}" for name, value in _fields(record).items())
+        line = f"{at} {record.levelname.lower()} {record.name}: {record.getMessage()} {beside}"
+        return line.rstrip().replace("\n", "\\n")
 
 
 def frames(error: BaseException) -> list[str]:
@@ -35,10 +59,10 @@ def frames(error: BaseException) -> list[str]:
     return told
 
 
-def to_stderr(level: int = logging.INFO) -> None:
-    """Send everything that is logged from now on to standard error, in lines of JSON."""
+def to_stderr(level: int = logging.INFO, form: Form = "json") -> None:
+    """Send everything that is logged from now on to standard error, line by line."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines())
+    handler.setFormatter(JsonLines() if form == "json" else TextLines())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for library in ("httpx2", "openai", "anthropic"):
         # They log every address they call, and a provider's key may stand in its query.

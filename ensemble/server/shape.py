@@ -11,7 +11,7 @@ from uuid_utils import uuid7
 from ensemble.dialects import anthropic_messages, openai_chat, openai_responses
 from ensemble.dialects.dialect import Dialect, Problem, dumps, problem_of
 from ensemble.errors import EnsembleError, InvalidRequest
-from ensemble.server.logs import frames
+from ensemble.server.logs import WHOSE, frames
 from ensemble.types import RequestId
 
 log = logging.getLogger(__name__)
@@ -36,6 +36,7 @@ async def shaped(request: web.Request, handler: Handler) -> web.StreamResponse:
     clock = asyncio.get_running_loop().time
     begin = clock()
     request[REQUEST_ID] = str(uuid7())
+    WHOSE.set(lambda: request[REQUEST_ID])  # it changes when there is an ensemble request
     status = CLIENT_GONE
     try:
         response = await _answered(request, handler)

@@ -2,7 +2,7 @@ import json
 import logging
 import sys
 
-from ensemble.server.logs import JsonLines
+from ensemble.server.logs import WHOSE, JsonLines, TextLines
 
 
 def a_line(error: BaseException | None = None) -> str:
@@ -36,3 +36,20 @@ def test_an_error_is_told_by_type_and_place_and_never_by_its_message() -> None:
     assert {"KeyError", "ValueError"} <= set(said["frames"])
     assert any("test_logs.py" in frame for frame in said["frames"])
     assert "secret" not in line
+
+
+def test_a_line_says_whose_request_it_is_about() -> None:
+    token = WHOSE.set(lambda: "r7")
+    try:
+        record = logging.LogRecord("ensemble.fleet", logging.ERROR, "x.py", 1, "provider of alpha raised", (), None)
+        assert json.loads(JsonLines().format(record))["request_id"] == "r7"
+        assert json.loads(a_line())["request_id"] == "r1"
+    finally:
+        WHOSE.reset(token)
+
+
+def test_a_line_for_people_is_one_line() -> None:
+    record = logging.LogRecord("ensemble.x", logging.WARNING, "x.py", 1, "lost\nand forged", (), None)
+    record.fields = {"request_id": "r1", "status": 502}
+    line = TextLines().format(record)
+    assert line.endswith(" warning ensemble.x: lost\\nand forged request_id=r1 status=502")
