@@ -17,6 +17,7 @@ from ensemble.config import Draft, Settings, read, unloadable
 from ensemble.config.text import toml_key
 from ensemble.errors import ConfigError
 from ensemble.fleet import Member, MemberSettings
+from ensemble.keys.advice import advise_keys
 from ensemble.ledger import Aim
 from ensemble.limits import Limiter
 from ensemble.money import price_on
@@ -114,6 +115,7 @@ def _inspect(config: Path | None) -> Report:
         problems += [problem.line for problem in draft.problems]
         problems += _around(draft.settings)
         advice += advise(draft.settings, datetime.now(UTC))
+        advice += _of_keys(draft.settings, datetime.now(UTC))
     try:
         own = version(identity.DISTRIBUTION)
     except PackageNotFoundError:
@@ -167,6 +169,12 @@ def _around(settings: Settings) -> Iterator[str]:
     place = log if log.exists() else log.parent
     if not os.access(place, os.W_OK):
         yield f"{settings.path}: [store] path: {place} {'cannot be written' if place.exists() else 'does not exist'}"
+
+
+def _of_keys(settings: Settings, moment: datetime) -> Iterator[str]:
+    server = settings.server
+    needed = server.keys and server.api_key_env is None and server.api_key_file is None
+    yield from advise_keys(settings.store.path, settings.members, moment, needed=needed)
 
 
 def advise(settings: Settings, moment: datetime) -> Iterator[str]:

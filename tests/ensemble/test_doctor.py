@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from ensemble.allowance import Limit
 from ensemble.config import load
 from ensemble.doctor import advise, examine
+from ensemble.keys.issuing import a_key, create, revoke
+from ensemble.store import open_store
 
 TODAY = datetime(2026, 6, 1, tzinfo=UTC)
 CONFIG = """
@@ -173,6 +176,28 @@ def test_advice(path: Path, old: str, new: str, advice: list[str]) -> None:
     assert old in CONFIG
     path.write_text(CONFIG.replace(old, new, 1))
     assert list(advise(load(path), TODAY)) == advice
+
+
+async def test_keys_that_do_not_go_with_the_configuration_are_told(path: Path) -> None:
+    made = CONFIG.replace("max_output_tokens = 9\n", "", 1).replace("price = { input = 1, output = 1 }\n", "", 1)
+    path.write_text(made + "[server]\nhost = '0.0.0.0'\nkeys = true\n")  # noqa: ASYNC240 - one small file
+    (nobody,) = [line for line in (await examine(path)).advice if "nobody is served" in line]
+    assert nobody.startswith("[server] keys = true")
+    store = await open_store(path.parent / "ensemble.db")
+    await store.change(lambda db: create(db, a_key("free")))
+    assert not [line for line in (await examine(path)).advice if "nobody is served" in line or "budget" in line]
+    small = a_key("small", limits=(Limit.parse("tokens=9/day"),))
+    app = a_key("app", limits=(Limit.parse("usd=1/day"),))
+    await store.change(lambda db: (create(db, small), create(db, app)))
+    told = [line for line in (await examine(path)).advice if "budget" in line]
+    assert told == [
+        "[members.one] is asked nothing for keys with a budget (app): its price is not known",
+        "[members.one] is asked nothing for keys with a budget (app, small) where a request states no limit: "
+        "it has no max_output_tokens",
+    ]
+    await store.change(lambda db: (revoke(db, "app"), revoke(db, "small"), revoke(db, "free")))
+    await store.close()
+    assert [line for line in (await examine(path)).advice if "nobody" in line or "budget" in line] == [nobody]
 
 
 async def test_what_would_stop_the_service_is_found(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
