@@ -144,9 +144,8 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         tag="Anthropic",
         speaks="anthropic",
         body=CountRequest,
-        parameters=(IDEMPOTENCY_KEY,),
         replies={200: Reply("The count.", (anthropic.TokenCount,))},
-        errors=(*PLANNED, Conflict),
+        errors=PLANNED,
     ),
     ("GET", "/v1/models"): Operation(
         tag="Models",
@@ -207,14 +206,14 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("POST", "/v1/ensemble/reviews/{id}/claim"): Operation(
         tag="Reviews",
         body=Claim,
-        parameters=(*_REVIEWED, IDEMPOTENCY_KEY),
+        parameters=_REVIEWED,
         replies={200: Reply("It is kept.", (own.Review,))},
         errors=(NotFound, Conflict),
     ),
     ("POST", "/v1/ensemble/reviews/{id}/decide"): Operation(
         tag="Reviews",
         body=_FINDING,
-        parameters=(*_REVIEWED, IDEMPOTENCY_KEY),
+        parameters=_REVIEWED,
         replies={201: Reply("It is closed.", (own.Decision,))},
         errors=(NotFound, Conflict),
     ),

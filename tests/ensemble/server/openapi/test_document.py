@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from ensemble.server.idempotency import ANSWERING
 from ensemble.server.openapi.document import document
 from tests.served import PARTS, Served, serving
 
@@ -83,6 +84,18 @@ async def test_the_scope_of_a_key_is_told_and_probes_need_none(tmp_path: Path) -
     assert paths["/healthz"]["get"]["security"] == []
     assert paths["/v1/chat/completions"]["post"]["security"] == [{"bearer": ["use"]}, {"key": ["use"]}]
     assert paths["/metrics"]["get"]["security"][0] == {"bearer": ["metrics"]}
+
+
+async def test_idempotency_keys_are_told_where_they_hold(tmp_path: Path) -> None:
+    async with serving(tmp_path, TABLES, parts=PARTS + MORE) as served:
+        paths = (await told(served))["paths"]
+    named = {
+        path
+        for path, methods in paths.items()
+        for one in methods.values()
+        if any(parameter["name"] == "Idempotency-Key" for parameter in one.get("parameters", ()))
+    }
+    assert named == ANSWERING | {"/v1/ensemble/feedback"}
 
 
 async def test_a_parameter_that_is_refused_is_told_with_its_mend(tmp_path: Path) -> None:
