@@ -122,8 +122,9 @@ async def retrain(task: Task) -> Outcome:
     learn, contest = await asyncio.to_thread(divide, whole, seen_by(manifest), manifest["members"], task.share)
     fresh = beside(target.folder, ".new")
     order = _order(task, manifest, learn, contest, fresh)
-    done = await asyncio.to_thread(build, learn, contest.table, order)
+    building = asyncio.get_running_loop().run_in_executor(None, build, learn, contest.table, order)
     try:
+        done = await asyncio.shield(building)
         match = await _match(task, manifest, contest, fresh)
         if match.better and task.canary is not None:
             fresh.rename(target.canary)
@@ -132,6 +133,7 @@ async def retrain(task: Task) -> Outcome:
             await asyncio.to_thread(promote, fresh, target.folder)
         return Outcome(decision="promoted" if match.better else "kept", match=match, learned=done.learned)
     finally:
+        await asyncio.wait([building])  # a thread cannot be interrupted, and would write its folder after all
         await asyncio.to_thread(shutil.rmtree, fresh, ignore_errors=True)
 
 

@@ -20,8 +20,14 @@ def most_tokens(prompt: Prompt) -> int | None:
     """Tokens that ``prompt`` has at most: no more than its bytes. None where it shows images or files."""
     if not is_text(prompt):
         return None
-    size = len(json.dumps(asdict(prompt), default=str, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+    tree = asdict(prompt, dict_factory=_stated)
+    size = len(json.dumps(tree, default=str, ensure_ascii=False).encode("utf-8", "surrogatepass"))
     return size + _PER_TURN * len(prompt.messages) + (_TOOL_SYSTEM if prompt.tools else 0)
+
+
+def _stated(fields: list[tuple[str, object]]) -> dict[str, object]:
+    # What is not stated is not sent; the names of it would count for more than a short question.
+    return {name: value for name, value in fields if value not in (None, (), {})}
 
 
 def dearest_nano_usd(price: Price, given: float | None, made: float | None, *, batch: bool = False) -> int | None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -15,6 +16,16 @@ def test_a_prompt_has_no_more_tokens_than_bytes(texts: list[str]) -> None:
     most = most_tokens(prompt)
     assert most is not None
     assert most >= sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
+
+
+def test_what_is_not_stated_counts_nothing() -> None:
+    short = Prompt(messages=(Message(role="user", content="Why?"),))
+    stated = replace(short, options={"temperature": 0.5})
+    bare, more = most_tokens(short), most_tokens(stated)
+    assert bare is not None
+    assert more is not None
+    assert len('{"messages": [{"role": "user", "content": "Why?"}]}') < bare < 100
+    assert more - bare >= len('"temperature": 0.5')
 
 
 def test_nobody_knows_what_an_image_costs() -> None:

@@ -1,6 +1,8 @@
 """``ensemble retrain``: a router folder trained anew, promoted, kept, canaried and rolled back."""
 
+import asyncio
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 
 from ensemble.cli import main
 from ensemble.config import load
+from ensemble.retraining import Task, retrain, target_of
 from ensemble.routers.split import Split
 from tests.ensemble.cli.conftest import Run
 from tests.ensemble.training.lessons import Failing, put_answers
@@ -58,6 +61,20 @@ async def trained(config: Path, run: Run) -> None:
     told = await run("train", "--out", "router", "--kind", "linear")
     assert told.exit_code == 0, told.output
     add(config, ROUTER)
+
+
+@pytest.mark.parametrize("after_s", [0.2, 0.4, 0.8])
+async def test_an_interrupt_leaves_nothing_behind(trained: None, config: Path, run: Run, after_s: float) -> None:
+    await come(run, number=240, start=200, fails="always")
+    settings = load(config)
+    task = Task(settings=settings, target=target_of(settings, "cheap"), data=settings.store.path)
+
+    async def interrupted() -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(retrain(task), after_s)
+
+    await asyncio.to_thread(asyncio.run, interrupted())  # a loop of its own, which ends when its threads have ended
+    assert "router.new" not in folders()
 
 
 async def retrained(run: Run, *options: str, status: int = 0) -> Any:
