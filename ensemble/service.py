@@ -41,6 +41,7 @@ from ensemble.types import Answer, Request, RequestId
 from ensemble.upkeep import upkeep
 from ensemble.watching.keeping import keeping_watch
 from ensemble.watching.watch import Watch
+from ensemble.webhooks.delivering import delivering
 from judges.judge import Judge
 from judges.types import Message, Prompt
 
@@ -367,6 +368,7 @@ async def open_service(source: str | Path | Settings) -> AsyncIterator[Service]:
             _written=settings,
         )
         stack.push_async_callback(service.hang_up)
+        await stack.enter_async_context(delivering(store, lambda: service.settings.webhooks))
         await stack.enter_async_context(keeping_watch(lambda: service.watches))
         try:
             yield service

@@ -24,6 +24,7 @@ from ensemble.means import JudgingSettings
 from ensemble.observing.telemetry import TelemetrySettings
 from ensemble.provider import PROVIDERS, Provider
 from ensemble.router import ROUTERS, Router
+from ensemble.webhooks.settings import WebhookSettings
 from judges.errors import InvalidOptions, UnknownPlugin
 from judges.judge import JUDGES
 from judges.registry import Name, Plugin, Registry
@@ -32,7 +33,9 @@ P = TypeVar("P", bound=Plugin)
 S = TypeVar("S", bound=BaseModel)
 Known = Mapping[str, tuple[str, ...]]
 
-TABLES = ("providers", "members", "judges", "routers", "judging", "labelling", "store", "server", "telemetry")
+TABLES = (
+    "providers", "members", "judges", "routers", "judging", "labelling", "store", "server", "telemetry", "webhooks",
+)  # fmt: skip
 REQUIRED: Mapping[str, str] = {"max_output_tokens": "add the most tokens of an answer, such as 4096"}
 """How to mend the lack of a key that a provider requires."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,99}")
@@ -67,6 +70,7 @@ class Reader:
             telemetry=operations.telemetry,
             labelling=self._table("labelling", LabellingSettings, tables),
             judging=judging,
+            webhooks=self._webhooks(tables),
         )
         self._check_references(settings, tables)
         self._check_routers(settings, tables)
@@ -176,6 +180,15 @@ class Reader:
         except UnknownPlugin as error:
             self._add((name,), "domain", str(error))
         return cls()
+
+    def _webhooks(self, tables: Mapping[str, Any]) -> WebhookSettings:
+        settings = self._table("webhooks", WebhookSettings, tables)
+        wrong = list(missing(settings))
+        if settings.url is not None and not wrong and (told := settings.wrong_secret()):
+            wrong.append(("secret_file" if settings.secret_file else "secret_env", told))
+        for key, sentence in wrong:
+            self._add(("webhooks",), key, sentence)
+        return settings
 
     def _operations(self, tables: Mapping[str, Any]) -> Operations:
         written = {name: tables[name] for name in ("server", "store", "telemetry") if name in tables}

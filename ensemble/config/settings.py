@@ -11,6 +11,7 @@ from ensemble.means import JudgingSettings
 from ensemble.observing.telemetry import TelemetrySettings
 from ensemble.provider import Provider
 from ensemble.router import Router
+from ensemble.webhooks.settings import WebhookSettings
 from judges.judge import Judge
 
 
@@ -21,7 +22,8 @@ class Settings:
     Attributes:
         path: the file.
         digest: SHA-256, 64 hex digits, over providers, members, judges, routers and judging, defaults and plugin files
-            included; it does not change with where the log is or which port is served, nor with ``labelling``.
+            included; it does not change with where the log is or which port is served, nor with ``labelling`` or
+            ``webhooks``.
     """
 
     path: Path
@@ -35,6 +37,7 @@ class Settings:
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
     judging: JudgingSettings = field(default_factory=JudgingSettings)
     labelling: LabellingSettings = field(default_factory=LabellingSettings)
+    webhooks: WebhookSettings = field(default_factory=WebhookSettings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

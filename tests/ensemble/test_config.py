@@ -318,7 +318,7 @@ def test_files_are_found_beside_the_configuration(written: Path, monkeypatch: py
     seats = settings.judges["house"].model_dump()["seats"]
     assert [(seat["use"], seat["floor"]) for seat in seats] == [("brief-of-test", 5), ("brief-of-test", 7)]
     assert settings.providers["local"].model_dump()["api_key_file"] == written.parent / "key"
-    assert "secret" not in repr(settings)
+    assert "secret" not in repr(settings).replace("secret_env", "").replace("secret_file", "")
 
 
 def test_a_broken_plugin_says_why(written: Path) -> None:
