@@ -18,6 +18,8 @@ _ADD = (
     "ON CONFLICT (key_id, per, start) DO UPDATE SET requests = key_usage.requests + excluded.requests, "
     "tokens = key_usage.tokens + excluded.tokens, nano_usd = key_usage.nano_usd + excluded.nano_usd"
 )
+FORGET = "DELETE FROM key_usage WHERE key_id IN (SELECT id FROM api_keys) AND per = ? AND start < ?"
+"""Key by key, so that the index finds what is old: the writer must not read every minute of every key for it."""
 _KEEP = {"minute": timedelta(days=1), "day": timedelta(days=100)}
 """How long windows that are over are kept; months and totals stay."""
 
@@ -107,7 +109,7 @@ def sweep(db: Database, moment: datetime) -> int:
         _close(db, request, _in_ledger(db, request) or Amount(tokens=tokens, nano_usd=nano_usd))
     for per, age in _KEEP.items():
         start = start_of("minute" if per == "minute" else "day", moment - age)
-        db.conn.execute("DELETE FROM key_usage WHERE per = ? AND start < ?", [per, start])
+        db.conn.execute(FORGET, [per, start])
     return len(rows)
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sqlite_utils import Database
 
 from ensemble.allowance import Amount, Limit
-from ensemble.keys.issuing import a_key
+from ensemble.keys.issuing import a_key, create
 from ensemble.keys.reservations import KeyAllowance, LogReservations
 from ensemble.store import Store, budgets, open_store
 from ensemble.store.api_keys import Key
@@ -150,10 +150,13 @@ async def test_what_a_dead_process_left_is_settled_by_the_ledger_or_counts_in_fu
 
 async def test_windows_long_over_are_forgotten(store: Store, tmp_path: Path) -> None:
     key, reservations = limited("requests=9/minute"), LogReservations(store)
+    await store.change(lambda db: create(db, key))
     await reservations.begin(key, NOW - timedelta(days=200))
     await reservations.begin(key, NOW)
     await store.change(lambda db: budgets.sweep(db, NOW))
     with Database(tmp_path / "ensemble.db") as db:
+        plan = [row["detail"] for row in db.query(f"EXPLAIN QUERY PLAN {budgets.FORGET}", ["minute", ""])]
+        assert not any(step.startswith("SCAN key_usage") for step in plan)
         pers = [row["per"] for row in db.query("SELECT per FROM key_usage ORDER BY per")]
     assert pers.count("minute") == 1
     assert pers.count("day") == 1
