@@ -28,7 +28,8 @@ def command(config: Path, *, db: Path | None, ended: bool, as_json: bool) -> Non
     if as_json:
         put_json([described(key) | {"state": key.ended(now) or "valid", "used": _numbers(at)} for key, at in found])
     elif not found:
-        put(screen(), "no keys; make one with `ensemble keys create NAME`")
+        others = "" if ended else " that is in force (--all shows those that have ended)"
+        put(screen(), f"no key{others}; make one with `ensemble keys create NAME`")
     else:
         put_table(
             ("name", "id", "state", "scopes", "tenant", "data", "used of its limits", "expires", "last use"),

@@ -45,7 +45,10 @@ async def test_a_revoked_key_is_listed_only_with_all(config: Path, run: Run) -> 
     await run("keys", "create", "app")
     done = await run("keys", "revoke", "app")
     assert (done.exit_code, "is revoked" in done.output) == (0, True)
-    assert "ensemble keys create NAME" in (await run("keys", "list")).output
+    told = (await run("keys", "list")).output
+    assert (
+        "no key that is in force (--all shows those that have ended); make one with `ensemble keys create NAME`" in told
+    )
     assert "revoked" in (await run("keys", "list", "--all")).output
     assert (await run("keys", "create", "app")).exit_code == 0, "its name is free again"
 
