@@ -193,7 +193,8 @@ MISTAKES = {
     ),
     "open to the world without a key": (
         GOOD + '[server]\nhost = "0.0.0.0"',
-        "ensemble.toml: [server] host: 0.0.0.0 can be reached from outside; name a key with api_key_env as well",
+        "ensemble.toml: [server] host: 0.0.0.0 can be reached from outside; "
+        "name a key with api_key_env as well, or set keys = true",
     ),
     "broken syntax": (
         "[members.small\n",

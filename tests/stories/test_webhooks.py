@@ -43,6 +43,10 @@ class Receiver:
         code = self.statuses.pop(0) if self.statuses else 204
         return web.Response(status=code, headers={"location": "/elsewhere"} if code == 302 else {})
 
+    async def lured(self, request: web.Request) -> web.Response:
+        """Where a redirect leads; it takes everything, so that whoever follows believes to have delivered."""
+        return web.Response(status=200)
+
     async def until(self, count: int) -> None:
         async with asyncio.timeout(SETTLED_S), self.changed:
             await self.changed.wait_for(lambda: len(self.came) >= count)
@@ -58,6 +62,7 @@ async def receiver(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Receiver]:
     receiver = Receiver()
     app = web.Application()
     app.router.add_post("/hook", receiver.take)
+    app.router.add_route("*", "/elsewhere", receiver.lured)
     async with TestServer(app) as server:
         receiver.url = str(server.make_url("/hook"))
         yield receiver
