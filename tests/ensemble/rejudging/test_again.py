@@ -66,11 +66,11 @@ async def test_calls_of_the_judge_stand_in_the_ledger(tmp_path: Path) -> None:
 async def test_a_cap_holds_and_nothing_is_paid_twice(tmp_path: Path) -> None:
     async with a_workshop(tmp_path, judges={"one": ONE_ORDER}, max_output_tokens=10) as shop:
         await labelled(shop)
-        capped = await rejudge(shop, "one", max_nano_usd=1_700_000, concurrency=1)
+        capped = await rejudge(shop, "one", max_nano_usd=1_800_000, concurrency=1)
         stored = shop.select("SELECT count(*), sum(nano_usd) FROM calls WHERE purpose = 'judge'")[0]
         assert capped.stopped is not None
         assert 0 < stored[0] < 6
-        assert stored[1] <= 1_700_000
+        assert stored[1] <= 1_800_000
         rest = await rejudge(shop, "one")
         assert (rest.churn.reused, rest.tally.calls["judge"]) == (stored[0], 6 - stored[0])
 
