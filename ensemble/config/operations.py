@@ -23,6 +23,7 @@ class ServerSettings(BaseModel):
         api_key_env: environment variable that holds the key which clients must send.
         api_key_file: file that holds it; it goes before the variable. That key may do everything.
         keys: nobody is served without a key of `ensemble keys`, or the one named here; so it is too once there is one.
+        singleflight: identical requests of one key that are under way at the same moment are answered once.
         data_class: class of the data of requests that state none, where their key has none.
         max_body_bytes: a larger request is refused with 413.
         max_requests: most requests under way at once; beyond them the answer is 503.
@@ -41,6 +42,7 @@ class ServerSettings(BaseModel):
     api_key_env: str | None = None
     api_key_file: Path | None = None
     keys: bool = False
+    singleflight: bool = False
     data_class: str | None = Field(None, min_length=1, max_length=64)
     max_body_bytes: int = Field(16_000_000, ge=1_000)
     max_requests: int = Field(1000, ge=1)

@@ -24,6 +24,7 @@ from ensemble.server.quota import add_headers
 from ensemble.server.responses import routes as response_routes
 from ensemble.server.reviews import routes as review_routes
 from ensemble.server.shape import shaped
+from ensemble.server.singleflight import FLIGHTS, single
 from ensemble.server.state import State
 from ensemble.server.traced import traced
 from ensemble.service import Service
@@ -41,10 +42,11 @@ def make_app(service: Service) -> web.Application:
     settings = service.settings.server
     service.key = settings.api_key()
     app = web.Application(
-        middlewares=[traced, shaped, guard(Gate(service)), idempotent], client_max_size=settings.max_body_bytes
+        middlewares=[traced, shaped, guard(Gate(service)), idempotent, single], client_max_size=settings.max_body_bytes
     )
     app.on_response_prepare.append(add_headers)
     app[SERVICE] = service
+    app[FLIGHTS] = {}
     app[STARTED] = int(time.time())
     app.add_routes(routes)
     app.add_routes(response_routes)

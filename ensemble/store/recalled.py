@@ -25,6 +25,12 @@ from judges.types import (
 Tree = Mapping[str, Any]
 
 
+def recallable(db: Database, id_: RequestId) -> bool:
+    """Whether the stored request ``id_`` has an answer whose texts are kept."""
+    row = db.execute("SELECT status, content FROM requests WHERE id = ?", [id_]).fetchone()
+    return row is not None and row[0] == "answered" and row[1] in KEPT
+
+
 def recall(db: Database, asked: Request, id_: RequestId) -> Answer | None:
     """The answer of the stored request ``id_`` to ``asked``, which is the same again; None where its texts are gone.
 
