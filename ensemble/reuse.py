@@ -40,9 +40,10 @@ async def once(
     """The line of a stored answer or of one that is on its way, else what ``make`` brings, stored under its key."""
     aim = replace(aim, key=key_of(digest, prompt))
     place = (kept.owner, str(aim.key), aim.sample)
-    while (flying := kept.flying.calls.get(place)) is not None:
-        if (said := await asyncio.shield(flying)) is not None:
-            return _line(request, member, digest, aim, said)
+    if (flying := kept.flying.calls.get(place)) is not None:
+        said = await asyncio.shield(flying)
+        # Without an answer each asks for itself: in single file the last would wait for the failures of all before.
+        return await make(aim) if said is None else _line(request, member, digest, aim, said)
     kept.flying.calls[place] = future = asyncio.get_running_loop().create_future()
     said = None
     try:

@@ -38,10 +38,11 @@ async def single(request: web.Request, handler: Handler) -> web.StreamResponse:
         return await handler(request)
     caller, flights = request[CALLER], request.app[FLIGHTS]
     flight = (caller.key.id if caller.key else "", request.path, hashlib.sha256(await request.read()).hexdigest())
-    while (ahead := flights.get(flight)) is not None:
+    if (ahead := flights.get(flight)) is not None:
         if (answered := await asyncio.shield(ahead)) is not None:
             request[REPEATS] = answered
-            return await handler(request)
+        # Without an answer each goes on by itself: in single file the last would wait for the failures of all before.
+        return await handler(request)
     flights[flight] = news = asyncio.get_running_loop().create_future()
     answered = None
     try:

@@ -10,6 +10,7 @@ from ensemble.store.keeping.connect import writing
 from ensemble.store.keeping.erase import Scope, erase
 from tests.served import Served, a_question, a_tool
 from tests.stories.conftest import Serve
+from tests.stories.test_singleflight import not_in_single_file
 
 TABLES = """
 [routers.panel]
@@ -123,6 +124,10 @@ async def test_a_refresh_waits_for_nothing_that_may_come_from_before(serve: Serv
         async with asyncio.timeout(5):
             assert (await told(served, headers={"x-ensemble-cache": "refresh"}))[1] == 2
         gate.set()
+
+
+async def test_those_who_waited_for_a_failure_do_not_wait_for_each_other(serve: Serve) -> None:
+    await not_in_single_file(await serve(TABLES))
 
 
 async def test_texts_that_are_gone_are_asked_for_anew(serve: Serve, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,3 +82,23 @@ async def test_who_waited_for_one_that_failed_asks_for_itself(served: Served) ->
         asked = [group.create_task(served.post()) for _ in range(2)]
     assert sorted(task.result()[0] for task in asked) == [200, 502]
     assert (await served.service.store.counts())["requests"] == 2
+
+
+async def test_those_who_waited_for_a_failure_do_not_wait_for_each_other(served: Served) -> None:
+    await not_in_single_file(served)
+
+
+async def not_in_single_file(served: Served, **changes: Any) -> None:
+    """Three at once, the first of whom fails: the other two are then at work at the same moment."""
+    failing = asyncio.Event()
+    served.simulator.script("alpha", [replace(status(500), gate=failing)])
+    served.simulator.script("beta", [status(500)] * 3)
+    async with asyncio.TaskGroup() as group:
+        asked = [group.create_task(served.post(a_question(**changes))) for _ in range(3)]
+        await served.simulator.until(in_flight=1)
+        gates = [served.simulator.hold("alpha", "A whole answer."), served.simulator.hold("alpha", "A whole answer.")]
+        failing.set()
+        await served.simulator.until(in_flight=2)
+        for gate in gates:
+            gate.set()
+    assert sorted(task.result()[0] for task in asked) == [200, 200, 502]
