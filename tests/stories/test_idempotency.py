@@ -183,6 +183,26 @@ async def test_whose_process_died_before_it_answered_holds_nobody_up_for_long(
     assert datetime.now(UTC) >= until
 
 
+async def test_whoever_is_at_work_goes_on_holding_the_key(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    served = await serve()
+    monkeypatch.setattr("ensemble.server.idempotency.LEASE_S", 0.15)
+    gate = served.simulator.hold("alpha", "an answer that takes longer than any lease")
+
+    async def lease() -> str:
+        sql = "SELECT lease_until FROM idempotency"
+        return str(await served.service.store.read(lambda db: db.execute(sql).fetchone()[0]))
+
+    async with asyncio.TaskGroup() as group:
+        asked = group.create_task(raw(served, json=a_question(), headers=KEY))
+        await served.simulator.until(in_flight=1)
+        first = await lease()
+        async with asyncio.timeout(5):
+            while await lease() == first:  # noqa: ASYNC110 - the log is another world
+                await asyncio.sleep(0.02)
+        gate.set()
+    assert asked.result()[0] == 200
+
+
 @pytest.mark.timeout(60)
 async def test_a_crash_between_commit_and_reply_costs_nothing_twice(tmp_path: Path) -> None:
     """The server is killed while a client waits; another process finds what had been committed, or asks anew once."""
