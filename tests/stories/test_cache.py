@@ -120,7 +120,7 @@ async def test_a_refresh_waits_for_nothing_that_may_come_from_before(serve: Serv
     gate = served.simulator.hold("alpha", "One answer for all who asked, at some length.")
     async with asyncio.TaskGroup() as group:
         group.create_task(served.post())
-        await served.simulator.until(in_flight=1)
+        await served.simulator.until(n_requests=2, in_flight=1)
         async with asyncio.timeout(5):
             assert (await told(served, headers={"x-ensemble-cache": "refresh"}))[1] == 2
         gate.set()
