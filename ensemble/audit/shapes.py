@@ -4,25 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from ensemble.store.audit.window import Window as Window
+
 Cell = str | int | float | bool | None
 """A value of a table; None is unknown or does not apply, never 0. Texts may be hostile: whoever shows them escapes."""
 Kind = Literal["text", "count", "number", "share", "usd", "seconds", "time", "request", "truth"]
 """How a column is shown: a share in [0, 1] as per cent; ``usd`` holds nano-USD; ``request`` is an id to link."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Window:
-    """Which part of the log figures are about: the filters that every page keeps in its address.
-
-    Attributes:
-        since: first UTC day, such as 2026-11-23; "" for all.
-        until: last UTC day; "" for all.
-        router: name of a router (``requests.model``); None for all.
-    """
-
-    since: str = ""
-    until: str = ""
-    router: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -111,3 +111,31 @@ def _curve(counts: "Floats", strength: "Floats") -> tuple["Floats", "Floats", "F
     bend = (counts + counts.T) * upset * (1 - upset)
     information = np.diag(bend.sum(axis=1)) - bend
     return upset, information, np.full(counts.shape, max(1e-12, float(np.trace(information))) / len(counts) ** 2)
+
+
+def errors_by_case(found: Strengths, comparisons: Iterable[tuple[int, int, int, float]]) -> tuple[float, ...]:
+    """Standard errors of ``found`` that hold where the comparisons of one case resemble one another.
+
+    The sandwich of the information and of what the cases, taken whole, add to the slope (Huber 1967): a case in which
+    one of five answers beats the four others says less than four independent comparisons do. Each comparison is (case,
+    i, j, share of a win of i), cases numbered from 0; they may be a sample of those that ``found`` was fitted to.
+    """
+    import numpy as np
+
+    players = len(found.strength)
+    rows = list(comparisons)
+    if players < 2 or not rows:
+        return (float("inf"),) * players
+    table = np.array(rows, dtype=np.float64)
+    case, one, other = (table[:, column].astype(np.int64) for column in range(3))
+    strength = np.array(found.strength)
+    surprise = table[:, 3] - 1 / (1 + np.exp(np.clip(strength[other] - strength[one], -700, 700)))
+    slopes = np.zeros((int(case.max()) + 1, players))
+    np.add.at(slopes, (case, one), surprise)
+    np.add.at(slopes, (case, other), -surprise)
+    counts = np.zeros((players, players))
+    np.add.at(counts, (one, other), 1.0)
+    _, information, anchor = _curve(counts, strength)
+    bread = np.linalg.pinv(information + anchor)
+    spread = np.diag(bread @ (slopes.T @ slopes) @ bread)
+    return tuple(float(value) for value in np.sqrt(np.maximum(0.0, spread)))

@@ -7,6 +7,8 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from ensemble.errors import StoreError
+from ensemble.store.audit import traffic
+from ensemble.store.audit.window import Window
 from ensemble.store.content import messages_of, unbind
 from ensemble.store.keeping.search import text_of
 from ensemble.store.queries import Tree, user_version
@@ -54,43 +56,20 @@ def last_words(messages: Sequence[Message]) -> str:
     return text_of(turns[-1]) if turns else ""
 
 
-_DAILY = """
-SELECT {key} AS {name}, sum(requests) AS requests, sum(answered) AS answered, sum(failed) AS failed,
-    sum(cancelled) AS cancelled, sum(fallbacks) AS fallbacks, sum(overturned) AS overturned,
-    -- What was stored or imported for its labels was never answered and took no time.
-    sum(answered_s) / nullif(sum(answered) + sum(failed) + sum(cancelled), 0) AS mean_s
-FROM daily_requests WHERE day >= :since GROUP BY 1 ORDER BY 1
-"""
-_NOTHING: Tree = dict.fromkeys(("requests", "answered", "failed", "cancelled", "fallbacks", "overturned"), 0) | {
-    "mean_s": None
-}
-_MEMBERS = """
-SELECT member, sum(calls) AS calls, sum(failures) AS failures, sum(nano_usd) AS nano_usd, sum(unpriced) AS unpriced
-FROM daily_calls WHERE day >= :since GROUP BY 1 ORDER BY 1
-"""
-
-
 def stats(db: Database, path: Path, since: str = "") -> Tree:
     """The log in figures since the UTC day ``since``, from the daily sums alone, so that its size does not matter.
 
     A tree: ``file`` (bytes on the disk, schema), ``total``, and lists ``routers``, ``days`` and ``members``.
     """
-    given = {"since": since}
-    total = next(iter(db.query(_DAILY.format(key="'all'", name="what"), given)), dict(_NOTHING))
+    window = Window(since=since)
+    (total,) = traffic.requests(db, "total", window) or [{"total": "all", **traffic.NOTHING}]
     return {
         "file": {"path": str(path), "schema": user_version(db)} | sizes(path),
-        "total": {name: value for name, value in total.items() if name != "what"},
-        "routers": _texts(db.query(_DAILY.format(key="router", name="router"), given)),
-        "days": _texts(db.query(_DAILY.format(key="day", name="day"), given)),
-        "members": _texts(db.query(_MEMBERS, given)),
+        "total": {name: value for name, value in total.items() if name != "total"},
+        "routers": traffic.requests(db, "router", window),
+        "days": traffic.requests(db, "day", window),
+        "members": traffic.calls(db, "member", window),
     }
-
-
-def _texts(rows: object) -> list[Tree]:
-    return [
-        {name: unbind(value) if isinstance(value, str) else value for name, value in row.items()}
-        for row in rows  # type: ignore[attr-defined]
-    ]
 
 
 def sizes(path: Path) -> dict[str, int]:

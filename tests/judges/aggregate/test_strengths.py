@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judges.aggregate._strengths import bradley_terry, won
+from judges.aggregate._strengths import bradley_terry, errors_by_case, won
 from judges.types import CandidateId, Preference
 
 PLANTED = (-1.5, -0.5, 0.0, 0.5, 1.5)
@@ -110,3 +110,31 @@ def test_what_cannot_be_fitted_is_refused() -> None:
 def test_a_comparison_counts_by_its_strength(outcome: Any, strength: float | None, share: float | None) -> None:
     one, other = CandidateId("a"), CandidateId("b")
     assert won(Preference(shown=(one, other), outcome=outcome, strength=strength)) == share
+
+
+def test_comparisons_of_one_case_are_not_taken_for_independent() -> None:
+    """Scores with noise shared by all pairs of a case: the errors by case are the spread over repetitions."""
+    rng = random.Random(3)
+    fitted, plain, by_case = [], [], []
+    for _ in range(150):
+        rows: list[tuple[int, int, int, float]] = []
+        wins: dict[tuple[int, int], float] = {}
+        for case in range(60):
+            scores = [strength + rng.gauss(0, 1.5) for strength in PLANTED]
+            for i, j in combinations(range(len(PLANTED)), 2):
+                share = float(scores[i] > scores[j])
+                rows.append((case, i, j, share))
+                wins[i, j] = wins.get((i, j), 0.0) + share
+                wins[j, i] = wins.get((j, i), 0.0) + 1 - share
+        found = bradley_terry(len(PLANTED), wins)
+        fitted.append(found.strength[2])
+        plain.append(found.error[2])
+        by_case.append(errors_by_case(found, rows)[2])
+    spread = (sum(one * one for one in fitted) / len(fitted)) ** 0.5
+    assert sum(by_case) / len(by_case) == pytest.approx(spread, rel=0.15)
+    assert sum(plain) / len(plain) < 0.85 * spread
+
+
+def test_errors_by_case_of_nothing_are_unknown() -> None:
+    assert errors_by_case(bradley_terry(2, {}), []) == (math.inf, math.inf)
+    assert errors_by_case(bradley_terry(1, {}), [(0, 0, 0, 1.0)]) == (math.inf,)

@@ -1,0 +1,30 @@
+"""Which part of the log figures are about."""
+
+from dataclasses import dataclass
+
+from ensemble.store.content import bind_optional
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """Which part of the log figures are about: the filters that every page keeps in its address.
+
+    Attributes:
+        since: first UTC day, such as 2026-11-23; "" for all.
+        until: last UTC day; "" for all.
+        router: name of a router (``requests.model``); None for all.
+    """
+
+    since: str = ""
+    until: str = ""
+    router: str | None = None
+
+    @property
+    def given(self) -> dict[str, object]:
+        """The parameters of ``WHERE``."""
+        return {"since": self.since, "until": self.until, "router": bind_optional(self.router)}
+
+
+WHERE = "day >= :since AND (:until = '' OR day <= :until) AND (:router IS NULL OR router = :router)"
+"""A condition on tables with the columns ``day`` and ``router``, with the parameters ``Window.given``."""
+EVERYTHING = Window()
