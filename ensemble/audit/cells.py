@@ -1,0 +1,57 @@
+"""Figures as cells of a table: what is not defined is None, and an interval is three columns."""
+
+from math import isfinite
+
+from ensemble.audit.shapes import Cell, Column, Kind
+from ensemble.training.bootstrap import Interval
+from judges.agreement.rates import Z, wilson
+
+
+def known(value: float | None) -> float | None:
+    """``value``, or None where it is not a number or endless."""
+    return None if value is None or not isfinite(value) else float(value)
+
+
+def money(nano_usd: float | None) -> int | None:
+    """Nano-USD as a whole number; None where it is unknown."""
+    return None if nano_usd is None or not isfinite(nano_usd) else round(nano_usd)
+
+
+def ranged(name: str, title: str, kind: Kind) -> tuple[Column, Column, Column]:
+    """A column with those of its 95 % interval."""
+    low, high = f"{name}_low", f"{name}_high"
+    return (
+        Column(name=name, title=title, kind=kind, low=low, high=high),
+        Column(name=low, title=f"{title}, from", kind=kind),
+        Column(name=high, title=f"{title}, to", kind=kind),
+    )
+
+
+def spread(name: str, one: Interval) -> dict[str, Cell]:
+    """The cells of ``ranged`` columns."""
+    return {name: known(one.point), f"{name}_low": known(one.low), f"{name}_high": known(one.high)}
+
+
+def spread_money(name: str, one: Interval) -> dict[str, Cell]:
+    """The same in nano-USD."""
+    return {name: money(one.point), f"{name}_low": money(one.low), f"{name}_high": money(one.high)}
+
+
+def share(name: str, hits: float, of: int) -> dict[str, Cell]:
+    """A share with Wilson's interval (1927); None of everything where nothing was counted.
+
+    A hit may be a fraction, as that of a member that shares its win: its variance is less than that of a whole one, so
+    the interval is then a little wide.
+    """
+    if of == 0:
+        return spread(name, NONE)
+    low, high = wilson(hits / of, of)
+    return spread(name, Interval(point=hits / of, low=low, high=high))
+
+
+def normal(point: float, error: float) -> Interval:
+    """The 95 % interval of an estimate with this standard error."""
+    return Interval(point=point, low=point - Z * error, high=point + Z * error)
+
+
+NONE = Interval(point=float("nan"), low=float("nan"), high=float("nan"))
