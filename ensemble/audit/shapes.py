@@ -12,7 +12,7 @@ Kind = Literal["text", "count", "number", "share", "usd", "seconds", "time", "re
 """How a column is shown: a share in [0, 1] as per cent; ``usd`` holds nano-USD; ``request`` is an id to link."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Column:
     """A column of a table.
 

@@ -151,9 +151,14 @@ def tool_calls_of(text: str | None) -> tuple[ToolCall, ...]:
 
 def logprobs_of(text: str | None) -> tuple[TokenLogprob, ...] | None:
     """The log-probabilities that ``logprobs_json`` wrote; None where there are none."""
-    if text is None:
+    return None if text is None else logprobs_tree(loads(text))
+
+
+def logprobs_tree(tree: object) -> tuple[TokenLogprob, ...] | None:
+    """The log-probabilities of a tree that was read from JSON already; None for None."""
+    if tree is None:
         return None
-    rows = cast("list[tuple[str, float, list[list[Any]]]]", loads(text))
+    rows = cast("list[tuple[str, float, list[list[Any]]]]", tree)
     return tuple(
         TokenLogprob(token=token, logprob=_real(logprob), top=tuple((word, _real(p)) for word, p in top))
         for token, logprob, top in rows

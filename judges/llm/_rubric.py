@@ -30,6 +30,13 @@ def read_scores(reply: Completion, criteria: Sequence[str]) -> tuple[dict[str, f
     return weighted, "rubric:logprobs"
 
 
+def stated_scores(reply: Completion) -> dict[str, float]:
+    """The scores of a stored reply by whatever criteria it names, as ``read_scores`` found them; none if unreadable."""
+    named = [tuple(scores) for _, scores in _objects(reply.text)]
+    found = read_scores(reply, named[-1]) if named else None
+    return found[0] if found else {}
+
+
 def _written(text: str, criteria: Sequence[str]) -> dict[str, tuple[int, int]] | None:
     """Each criterion's score with its place in ``text``."""
     found = [scores for start, scores in _objects(text) if set(criteria) <= set(scores)]

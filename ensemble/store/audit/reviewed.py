@@ -1,0 +1,27 @@
+"""What people have said of one request, and the test sets that it is in. Blocking."""
+
+from collections.abc import Mapping
+
+from sqlite_utils import Database
+
+from ensemble.store.content import unbind
+from ensemble.store.queries import Tree
+
+_SAID = """
+SELECT id, created_at, given_by, source, kind, candidate_id, name, value, text, probability
+FROM feedback WHERE request_id = ? ORDER BY created_at, length(id), id
+"""
+
+
+def said(db: Database, request: str) -> list[Tree]:
+    """Rows of feedback on ``request``, in the order in which it was said."""
+    return [
+        {name: unbind(value) if isinstance(value, str) else value for name, value in row.items()}
+        for row in db.query(_SAID, [request])
+    ]
+
+
+def anchor_sets(db: Database, request: str) -> Mapping[str, bool]:
+    """Names of the test sets there are, and whether ``request`` is in each."""
+    sql = "SELECT anchor_set, max(request_id = ?) FROM anchors GROUP BY anchor_set ORDER BY anchor_set"
+    return {unbind(name): bool(held) for name, held in db.execute(sql, [request])}

@@ -1,0 +1,48 @@
+"""Costs and times of one request."""
+
+from ensemble.audit.case.ledger import costs, ledger, part_of, waterfall
+from ensemble.audit.case.view import letters
+from judges.types import Usage
+from tests.ensemble.audit.case.conftest import Kept
+from tests.ensemble.store.builders import a_call, a_late, a_record, a_request
+
+
+async def test_the_parts_of_the_cost_add_up_to_the_whole(kept: Kept) -> None:
+    request = a_request()
+    calls = (
+        a_call(request.id, "alpha", failure="overloaded", usage=Usage(nano_usd=5)),
+        a_call(request.id, "alpha", attempt=2, usage=Usage(nano_usd=70)),
+        a_call(request.id, "beta", hedge=True, usage=Usage(nano_usd=11)),
+        a_call(request.id, "beta", usage=Usage(nano_usd=None)),
+        a_call(request.id, "referee", purpose="judge", usage=Usage(nano_usd=13)),
+        a_call(request.id, "guide", purpose="router", candidate=None, usage=Usage(nano_usd=17)),
+        a_call(request.id, "dark", purpose="shadow", after_answer=True, usage=Usage(nano_usd=19)),
+    )
+    record = a_record(("alpha",), request=request, calls=calls, authors={}, rulings=(), chosen=None)
+    tree = await kept(record, a_late(record, ruling=None, calls=(a_call(request.id, "slow", after_answer=True),)))
+    rows = {row["part"]: row for row in costs(tree).rows}
+    assert rows["panel"] == {"part": "panel", "calls": 2, "nano_usd": 5, "unpriced": 1}
+    assert {part: row["nano_usd"] for part, row in rows.items()} == {
+        "panel": 5, "judge": 13, "router": 17, "retries": 81, "stragglers": 20_000, "shadow": 19, "together": 20_135,
+    }  # fmt: skip
+    assert rows["together"]["unpriced"] == 1
+    assert rows["together"]["calls"] == len(ledger(tree, letters(tree)).rows) == 8
+
+
+async def test_a_part_of_which_no_cost_is_known_costs_nothing_that_is_known(kept: Kept) -> None:
+    request = a_request()
+    unpriced = a_call(request.id, "alpha", usage=Usage(nano_usd=None))
+    tree = await kept(a_record(("alpha",), request=request, calls=(unpriced,), authors={}, rulings=(), chosen=None))
+    assert [row["nano_usd"] for row in costs(tree).rows] == [None, None]
+
+
+async def test_the_waterfall_tells_what_ran_when(kept: Kept) -> None:
+    tree = await kept(a_record(("alpha", "beta")))
+    spans = [(span.label, span.kind, span.start_s, span.total_s) for span in waterfall(tree)]
+    assert spans == [
+        ("alpha (candidate)", "panel", 1.0, 0.5),
+        ("beta (candidate)", "panel", 1.0, 0.5),
+        ("referee (judge)", "judge", 1.0, 0.5),
+        ("verdict of house (served)", "verdict", 2.0, 0.25),
+    ]
+    assert {part_of(call) for call in tree["calls"]} == {"panel", "judge"}

@@ -1,0 +1,110 @@
+"""A request whole, and blind."""
+
+from dataclasses import asdict
+
+import pytest
+
+from ensemble.audit.case.view import blind, letters, whole
+from ensemble.store import Store
+from ensemble.store.anchors import candidates_for, freeze
+from ensemble.store.audit.reviewed import anchor_sets, said
+from ensemble.store.feedback import Remark, Statement, add
+from ensemble.types import RequestId
+from judges.types import ToolCall
+from tests.ensemble.audit.case.conftest import Kept
+from tests.ensemble.store import builders
+from tests.ensemble.store.builders import a_call, a_late, a_record, a_request, a_ruling, a_verdict
+
+
+async def test_the_best_by_the_finding_in_force_comes_first_and_is_compared_with(kept: Kept) -> None:
+    record = a_record(("alpha", "beta"))
+    case = whole(await kept(record, a_late(record, "slow", wins=True)))
+    first, *others = case.candidates
+    assert (first.member, first.winner, first.late, first.served) == ("slow", True, True, False)
+    assert case.base == first.seen.letter
+    assert first.wording.shared is None
+    assert [one.wording.shared for one in others] == pytest.approx(
+        [2 / 3, 2 / 3]
+    )  # "answer of slow" and "answer of alpha"
+    assert [one.served for one in others].count(True) == 1
+    assert first.nano_usd == 20_000
+    assert first.total_s == 0.5
+
+
+async def test_words_may_be_compared_with_those_of_any_candidate(kept: Kept) -> None:
+    tree = await kept(a_record(("alpha", "beta")))
+    case = whole(tree, against="B")
+    assert case.base == "B"
+    assert next(one for one in case.candidates if one.seen.letter == "B").wording.shared is None
+    assert whole(tree, against="Z").base == next(one.seen.letter for one in case.candidates if one.winner)
+
+
+async def test_what_most_people_say_stands_beside_what_the_judge_says(kept: Kept, store: Store) -> None:
+    record = a_record(("alpha", "beta"))
+    _, other = record.authors
+    tree = await kept(record)
+    for who, what in (("ann", Remark(kind="preferred", candidate="beta", text="clearer")), ("bob", Remark(kind="tie"))):
+        statement = Statement(remarks=(what,), given_by=who, source="review", request=record.request.id)
+        await store.change(lambda db, one=statement: add(db, one))  # type: ignore[misc]
+    again = Statement(remarks=(Remark(kind="preferred", candidate=other),), given_by="bob", source="api",
+                      request=record.request.id)  # fmt: skip
+    await store.change(lambda db: add(db, again))
+    case = whole(tree, await store.read(lambda db: said(db, record.request.id)))
+    assert {one.member: one.people for one in case.candidates} == {"alpha": False, "beta": True}
+    told = case.tables["said"].rows
+    assert [(row["by"], row["said"], row["text"]) for row in told] == [
+        ("ann", f"preferred {letters(tree)[other]}", "clearer"),
+        ("bob", "tie", None),
+        ("bob", f"preferred {letters(tree)[other]}", None),
+    ]
+
+
+async def test_a_request_is_in_the_sets_that_hold_it(kept: Kept, store: Store) -> None:
+    record, apart = a_record(), a_record()
+    await kept(record)
+    await kept(apart)
+    for name, one in (("hard", record), ("easy", apart)):
+        ids = [RequestId(one.request.id)]
+        await store.change(lambda db, ids=ids, name=name: freeze(db, name, candidates_for(db, ids)))  # type: ignore[misc]
+    assert await store.read(lambda db: anchor_sets(db, record.request.id)) == {"easy": False, "hard": True}
+
+
+async def test_blind_tells_nothing_of_who_wrote_what_and_how_it_was_found(kept: Kept) -> None:
+    request = a_request("Which one?")
+    names = ("alpha", "beta", "gamma")
+    calls = tuple(
+        a_call(
+            request.id, name, total_s=17.25,
+            completion=builders.said(
+                "a text", tool_calls=(ToolCall(id="toolu_01", name="look", arguments="{}"),), stop_sequence="HALT",
+                model="vendor-model-1", system_fingerprint="fp_7", provider_request_id="req_9",
+            ),
+        )
+        for name in names
+    )  # fmt: skip
+    ids = [call.candidate for call in calls if call.candidate]
+    ruling = a_ruling(a_verdict(ids[:1], ids[1:], reason="because"))
+    record = a_record(request=request, calls=calls, authors=dict(zip(ids, names, strict=True)), rulings=(ruling,),
+                      chosen=ids[0])  # fmt: skip
+    told = str(asdict(blind(await kept(record))))
+    secrets = (*names, "house", "because", "17.25", "toolu", "HALT", "vendor", "fp_7", "req_9", "20000", "mmmm", "jjjj")
+    assert [one for one in secrets if one in told] == []
+
+
+async def test_blind_depends_on_nothing_that_tells_who_wins(kept: Kept) -> None:
+    record = a_record()
+    tree = await kept(record, a_late(record))
+    found = blind(tree)
+    assert [one.id for one in found.candidates] == sorted(one["id"] for one in tree["candidates"])
+    bare = {name: tree[name] for name in ("id", "content", "messages", "options", "reference")}
+    texts = ("id", "text", "tool_calls", "finish_reason")
+    candidates = [{name: one[name] for name in texts} for one in reversed(tree["candidates"])]
+    assert blind({**bare, "candidates": candidates}) == found
+
+
+async def test_a_case_without_candidates_has_nothing_to_compare(kept: Kept) -> None:
+    case = whole(
+        await kept(a_record(("alpha",), status="failed", calls=(), authors={}, rulings=(), chosen=None, plan=None))
+    )
+    assert (case.base, case.candidates, case.findings, case.spans) == (None, (), (), ())
+    assert all(table.rows == [] for name, table in case.tables.items() if name != "provenance")
