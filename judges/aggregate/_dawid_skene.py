@@ -146,14 +146,6 @@ def errors_guessed(votes: Floats, sizes: Floats, accuracy: Floats, *, least: int
     return together
 
 
-def effective(votes: int, mean_correlation: float) -> float:
-    """How many independent votes ``votes`` correlated ones are worth: n / (1 + (n - 1) * rho), at least 1 (Kish 1965).
-
-    Correlations below 0 count as none: votes that err apart are no more than their number.
-    """
-    return max(1.0, votes / (1 + (votes - 1) * max(0.0, mean_correlation))) if votes else 0.0
-
-
 def _shares(counts: Floats) -> Floats:
     shares: Floats = counts / counts.sum(axis=-1, keepdims=True)
     return shares

@@ -7,11 +7,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
-from judges.aggregate._dawid_skene import effective
 from judges.aggregate._gate import Gated
 from judges.aggregate._history import Fit, Row, fit, read
 from judges.aggregate._votes import elect
 from judges.aggregate._weights import version_of, voters, votes_of
+from judges.agreement.votes import worth as votes_worth
 from judges.calibration import Calibration
 from judges.judge import AGGREGATORS, Judge
 from judges.types import Case, Verdict
@@ -67,7 +67,7 @@ class DawidSkene(Gated):
             return self.nobody(ballots)
         votes = votes_of(counted, weights)
         judges = sorted(ballot.judge for ballot in counted)
-        worth = effective(len(judges), learned.shared(judges))
+        worth = votes_worth(len(judges), learned.shared(judges))
         # The log-odds of independent votes are too sure of themselves by this factor.
         scale = worth / len(judges)
         most = float(max(votes.values()))

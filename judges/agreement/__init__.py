@@ -3,5 +3,6 @@
 from judges.agreement.bias import Tally, credit
 from judges.agreement.kappa import Estimate, cohen, fleiss, krippendorff
 from judges.agreement.rates import Mean, Rate, Share
+from judges.agreement.votes import effective_votes
 
-__all__ = ["Estimate", "Mean", "Rate", "Share", "Tally", "cohen", "credit", "fleiss", "krippendorff"]
+__all__ = ["Estimate", "Mean", "Rate", "Share", "Tally", "cohen", "credit", "effective_votes", "fleiss", "krippendorff"]

@@ -42,7 +42,7 @@ def cohen(pairs: Iterable[tuple[Hashable, Hashable]], *, seed: int = 0) -> Estim
         chance = ((draws @ one) * (draws @ other)).sum(axis=1) / total**2
         return _ratio(seen - chance, 1 - chance)
 
-    return _estimate(list(patterns.values()), kappa, seed)
+    return estimated(list(patterns.values()), kappa, seed)
 
 
 def fleiss(cases: Iterable[Sequence[Hashable]], *, seed: int = 0) -> Estimate:
@@ -64,7 +64,7 @@ def fleiss(cases: Iterable[Sequence[Hashable]], *, seed: int = 0) -> Estimate:
         chance = (((draws @ counts) / (total * raters)[:, None]) ** 2).sum(axis=1)
         return _ratio(seen - chance, 1 - chance)
 
-    return _estimate(list(patterns.values()), kappa, seed)
+    return estimated(list(patterns.values()), kappa, seed)
 
 
 def krippendorff(cases: Iterable[Sequence[Hashable]], *, seed: int = 0) -> Estimate:
@@ -79,7 +79,7 @@ def krippendorff(cases: Iterable[Sequence[Hashable]], *, seed: int = 0) -> Estim
         n = totals.sum(axis=1)
         return 1 - _ratio((n - 1) * unlike, n**2 - (totals**2).sum(axis=1))
 
-    return _estimate(list(patterns.values()), alpha, seed)
+    return estimated(list(patterns.values()), alpha, seed)
 
 
 def _places(labels: Iterable[Hashable]) -> dict[Hashable, int]:
@@ -108,7 +108,11 @@ def _ratio(over: "Floats", under: "Floats") -> "Floats":
     return result
 
 
-def _estimate(weights: Sequence[int], statistic: Callable[["Floats"], "Floats"], seed: int) -> Estimate:
+def estimated(weights: Sequence[int], statistic: Callable[["Floats"], "Floats"], seed: int) -> Estimate:
+    """``statistic`` of patterns that occur ``weights`` times, with the interval that resampled cases give it.
+
+    It takes weights (draws, patterns) and gives a value per draw, NaN where it is not defined.
+    """
     import numpy as np
 
     n = sum(weights)

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from judges import AGGREGATORS, JUDGES, InvalidOptions, Verdict
-from judges.aggregate._dawid_skene import effective, errors_known, estimate
+from judges.aggregate._dawid_skene import errors_known, estimate
 from judges.aggregate._history import Row, fit, read, row_of
 from judges.aggregate._weights import Counted
 from judges.aggregate.dawid_skene import DawidSkene
+from judges.agreement.votes import worth
 from judges.calibration import Calibration, Fitted
 from judges.testing import a_case, a_verdict
 from judges.verification._ballots import PAIR, ballot, counted, credit, llmbar_by_prompt, majority
@@ -117,15 +118,15 @@ def test_errors_that_are_shared_are_seen_with_and_without_labels(best: bool) -> 
     for one, other in combinations(SKILLS, 2):
         assert abs(apart.together[frozenset((one, other))]) < 0.12
     assert alike.shared(list(SKILLS)) > 0.4
-    assert effective(3, apart.shared(list(SKILLS))) > 2.6
-    assert effective(3, alike.shared(list(SKILLS))) < 1.8
+    assert worth(3, apart.shared(list(SKILLS))) > 2.6
+    assert worth(3, alike.shared(list(SKILLS))) < 1.8
 
 
 def test_what_is_not_known_to_be_independent_counts_as_one_vote() -> None:
     few = fit(history(10), LABELLED)
-    assert effective(3, few.shared(list(SKILLS))) == 1
-    assert effective(2, fit(history(300), LABELLED).shared(["good", "good"])) == 1
-    assert (effective(0, 0.0), effective(1, 0.0), effective(4, -0.5)) == (0, 1, 4)
+    assert worth(3, few.shared(list(SKILLS))) == 1
+    assert worth(2, fit(history(300), LABELLED).shared(["good", "good"])) == 1
+    assert (worth(0, 0.0), worth(1, 0.0), worth(4, -0.5)) == (0, 1, 4)
     assert np.isnan(errors_known(np.ones((3, 2, 2)) / 2, np.ones((3, 2)), least=20)[0, 1])
 
 
