@@ -13,7 +13,7 @@ from typing import Any, cast
 from sqlite_utils import Database
 
 from ensemble.errors import StoreError
-from ensemble.store.content import loads, stamp, unbind
+from ensemble.store.content import dumps, loads, stamp, unbind
 from ensemble.store.faults import explain
 from ensemble.store.people import Words, opinion, words
 from ensemble.store.sqlite import open_reader
@@ -48,10 +48,12 @@ SELECT
     ) END AS candidates
 FROM verdicts v
 JOIN verdicts root ON root.id = CASE instr(v.id, '/') WHEN 0 THEN v.id ELSE substr(v.id, 1, instr(v.id, '/') - 1) END
-WHERE root.started_at >= :since AND (:judge IS NULL OR root.judge = :judge)
+WHERE {where}
 ORDER BY v.id
 """
 # Ordered by the primary key, so that nothing is sorted and a verdict comes just before its ballots.
+_SINCE = _VERDICTS.format(where="root.started_at >= :since AND (:judge IS NULL OR root.judge = :judge)")
+_OF = _VERDICTS.format(where="v.request_id IN (SELECT value FROM json_each(:ids))")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,14 +95,18 @@ def judged(path: Path, *, judge: str | None = None, since: datetime | None = Non
     try:
         with closing(open_reader(path)) as db:
             db.begin()
-            yield _judged(db, judge, stamp(since) if since else "")
+            yield _judged(db, _SINCE, {"judge": judge, "since": stamp(since) if since else ""}, words(db))
     except sqlite3.Error as error:
         raise StoreError(explain(error, path)) from error
 
 
-def _judged(db: Database, judge: str | None, since: str) -> Iterator[Judged]:
-    people = words(db)
-    rows = db.query(_VERDICTS, {"judge": judge, "since": since})
+def judged_of(db: Database, ids: Sequence[RequestId]) -> Iterator[Judged]:
+    """The verdicts on the requests ``ids``, in the order in which they were given, one at a time. Blocks."""
+    return _judged(db, _OF, {"ids": dumps(ids).decode()}, words(db, ids))
+
+
+def _judged(db: Database, sql: str, which: dict[str, str | None], people: Mapping[str, Words]) -> Iterator[Judged]:
+    rows = db.query(sql, which)
     for _, group in groupby(rows, key=lambda row: row["id"].partition("/")[0]):
         root, *ballots = group
         written = cast("list[tuple[CandidateId, str, int]]", loads(root["candidates"]))

@@ -48,7 +48,7 @@ def standing(db: Database, ids: Sequence[RequestId]) -> dict[RequestId, Standing
         if row is not None:
             _, outcome, winners, confidence, all_bad, judge, panel, decided = row
             out[id_] = Standing(
-                finding=_finding(outcome, winners, confidence, all_bad),
+                finding=finding(outcome, winners, confidence, all_bad),
                 judge=judge,
                 panel=ids_of(panel) if panel else (),
                 decided=bool(decided) and outcome in ("decided", "tie"),
@@ -63,10 +63,11 @@ def reusable(db: Database, request: RequestId, case_key: str, judge: str) -> Fin
         "AND judge_digest = ? AND case_key = ? AND outcome <> 'failed' ORDER BY id DESC LIMIT 1",
         [request, judge, case_key],
     ).fetchone()
-    return None if row is None else _finding(*row)
+    return None if row is None else finding(*row)
 
 
-def _finding(outcome: str, winners: str, confidence: float | None, all_bad: int) -> Finding:
+def finding(outcome: str, winners: str, confidence: float | None, all_bad: int) -> Finding:
+    """The finding of a row of ``verdicts``."""
     return Finding(outcome=outcome, winners=frozenset(ids_of(winners)), confidence=confidence, all_bad=bool(all_bad))
 
 

@@ -47,7 +47,9 @@ def effective_votes(cases: Iterable[Sequence[float | None]], *, seed: int = 0) -
         found = np.array([_correlation(draws, *pair) for pair in told]).reshape(len(told), len(draws))
         known = ~np.isnan(found)
         count = known.sum(axis=0)
-        mean = np.divide(np.where(known, found, 0.0).sum(axis=0), count, out=np.full(len(draws), np.nan), where=count > 0)
+        mean = np.divide(
+            np.where(known, found, 0.0).sum(axis=0), count, out=np.full(len(draws), np.nan), where=count > 0
+        )
         result: Floats = np.maximum(1.0, seats / (1 + (seats - 1) * np.maximum(0.0, mean)))
         return result
 
