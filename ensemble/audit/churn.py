@@ -121,6 +121,6 @@ def _anchors(checked: Sequence[Checked]) -> Table:
             }
             for one in checked
         ],
-        note=f"The latest {len(checked)} of the whole log: whether a judge finds again what it, or a person, once found.",
+        note=f"The latest {len(checked)} of the whole log: whether a judge finds again what was found once.",
         empty="No anchors were checked: `ensemble rejudge --freeze SET` keeps findings, `--anchors SET` asks anew.",
     )

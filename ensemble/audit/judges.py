@@ -71,13 +71,13 @@ def find(
     db: Database, window: Window, judges: Mapping[str, Judge], families: Mapping[str, str | None], most: int
 ) -> Found:
     """Read the judged requests of ``window``, ``most`` of them where there are more."""
-    sample = drawn(db, most, since=window.since, until=window.until, router=window.router)
+    sample = drawn(db, most, window)
     verdicts = list(judged_of(db, sample.ids))
     return Found(
         drawn=sample,
         reports=report(verdicts, judges, families),
         agreement=agreement(verdicts, Seats.of(judges)),
-        again=judged_again(db, most, since=window.since, until=window.until, router=window.router),
+        again=judged_again(db, most, window),
         checks=checks(db, MOST_CHECKS),
     )
 

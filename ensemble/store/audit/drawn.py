@@ -8,16 +8,11 @@ from dataclasses import dataclass
 
 from sqlite_utils import Database
 
-from ensemble.store.content import bind_optional
+from ensemble.store.audit.window import ARRIVED, EVERYTHING, Window
 from ensemble.types import RequestId
 
-_ALL = "SELECT DISTINCT v.request_id AS id FROM verdicts v WHERE {which}"
-_SOME = """
-SELECT DISTINCT v.request_id AS id FROM verdicts v JOIN requests r ON r.id = v.request_id
-WHERE {which} AND r.arrived_at >= :since AND (:until = '' OR r.arrived_at < :until || 'U')
-    AND (:router IS NULL OR r.model = :router)
-"""
-# A day is the begin of its moments, and U comes after the T behind it.
+_ALL = "SELECT DISTINCT request_id AS id FROM verdicts"
+_SOME = f"SELECT DISTINCT v.request_id AS id FROM verdicts v JOIN requests r ON r.id = v.request_id WHERE {ARRIVED}"  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +30,10 @@ class Drawn:
         return f"{len(self.ids):,} of {self.of:,} judged requests, drawn evenly by their random ids."
 
 
-def drawn(
-    db: Database, most: int, *, since: str = "", until: str = "", router: str | None = None, complete: bool = False
-) -> Drawn:
-    """At most ``most`` of the judged requests that arrived on the UTC days from ``since`` to ``until``.
-
-    ``complete`` takes those alone that a verdict on every member of their plan is known of.
-    """
-    which = "v.parent IS NULL AND v.complete = 1" if complete else "1"
-    sql = (_SOME if since or until or router is not None else _ALL).format(which=which)
-    given = {"since": since, "until": until, "router": bind_optional(router)}
-    (of,) = db.execute(f"SELECT count(*) FROM ({sql})", given).fetchone()  # noqa: S608 - our own text
-    order = f"SELECT id FROM ({sql}) ORDER BY substr(id, -12), id LIMIT {int(most)}"  # noqa: S608
-    return Drawn(tuple(sorted(RequestId(id_) for (id_,) in db.execute(order, given))), of)
+def drawn(db: Database, most: int, window: Window = EVERYTHING) -> Drawn:
+    """At most ``most`` of the judged requests of ``window``."""
+    sql = _ALL if window == EVERYTHING else _SOME
+    (of,) = db.execute(f"SELECT count(*) FROM ({sql})", window.given).fetchone()  # noqa: S608
+    order = f"SELECT id FROM ({sql}) ORDER BY substr(id, -12), id LIMIT :most"  # noqa: S608
+    rows = db.execute(order, {**window.given, "most": most})
+    return Drawn(tuple(sorted(RequestId(id_) for (id_,) in rows)), of)

@@ -5,18 +5,18 @@ from dataclasses import dataclass
 
 from sqlite_utils import Database
 
-from ensemble.store.content import bind_optional, dumps, unbind
+from ensemble.store.audit.window import ARRIVED, EVERYTHING, Window
+from ensemble.store.content import dumps, unbind
 from ensemble.store.rejudging import Finding, Standing, finding, standing
 from ensemble.types import RequestId
 from judges.types import CandidateId
 
-_AGAIN = """
+_AGAIN = f"""
 SELECT v.request_id, v.judge, v.judge_digest, v.outcome, v.winners, v.confidence, v.all_bad, max(v.id) AS latest
 FROM verdicts v JOIN requests r ON r.id = v.request_id
-WHERE v.phase = 'rejudged' AND v.parent IS NULL AND r.arrived_at >= :since
-    AND (:until = '' OR r.arrived_at < :until || 'U') AND (:router IS NULL OR r.model = :router)
+WHERE v.phase = 'rejudged' AND v.parent IS NULL AND {ARRIVED}
 GROUP BY v.request_id, v.judge_digest ORDER BY latest DESC LIMIT :most
-"""
+"""  # noqa: S608 - our own text
 _AUTHORS = "SELECT request_id, id, member FROM candidates WHERE request_id IN (SELECT value FROM json_each(?))"
 _CHECKS = """
 SELECT anchor_set, judge, judge_digest, checked_at, cases, agreed, low, high, drift, nano_usd
@@ -52,12 +52,9 @@ class Checked:
     nano_usd: int | None
 
 
-def judged_again(
-    db: Database, most: int, *, since: str = "", until: str = "", router: str | None = None
-) -> list[Again]:
-    """The latest ``most`` findings of judging again on requests that arrived on those UTC days, the newest first."""
-    given = {"since": since, "until": until, "router": bind_optional(router), "most": most}
-    rows = db.execute(_AGAIN, given).fetchall()
+def judged_again(db: Database, most: int, window: Window = EVERYTHING) -> list[Again]:
+    """The latest ``most`` findings of judging again on requests of ``window``, the newest first."""
+    rows = db.execute(_AGAIN, {**window.given, "most": most}).fetchall()
     ids = sorted({RequestId(row[0]) for row in rows})
     before = standing(db, ids)
     authors: dict[str, dict[CandidateId, str]] = {}

@@ -27,4 +27,8 @@ class Window:
 
 WHERE = "day >= :since AND (:until = '' OR day <= :until) AND (:router IS NULL OR router = :router)"
 """A condition on tables with the columns ``day`` and ``router``, with the parameters ``Window.given``."""
+ARRIVED = """
+r.arrived_at >= :since AND (:until = '' OR r.arrived_at < :until || 'U') AND (:router IS NULL OR r.model = :router)
+"""
+"""The same on ``requests r``. A day is how its moments begin, and U comes after the T that follows it."""
 EVERYTHING = Window()

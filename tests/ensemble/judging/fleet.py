@@ -1,15 +1,16 @@
 """A simulated fleet of two families with a judge of a third, a configuration for it, and tasks with known truth."""
 
 import json
+import sqlite3
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
 from ensemble.config import Settings, load
 from ensemble.service import Service, open_service
 from ensemble.simulator import Simulator, SimulatorSettings
-from ensemble.simulator.tasks import Task, make_tasks
+from ensemble.simulator.tasks import Task, check, make_tasks
 from judges.types import Message, Prompt
 
 CONFIG = """
@@ -90,6 +91,22 @@ async def opened(folder: Path, **settings: Any) -> AsyncIterator[tuple[Settings,
         path = folder / "ensemble.toml"
         path.write_text(CONFIG.format(base_url=simulator.base_url, judge="house", family="elm"))
         yield load(path), simulator
+
+
+def label(path: Path, made: list[Task]) -> None:
+    """Store the truth of the simulator as what a person said of each request."""
+    with closing(sqlite3.connect(path)) as db:
+        requests = [row[0] for row in db.execute("SELECT id FROM requests ORDER BY id")]
+        for request, task in zip(requests, made, strict=True):
+            rows = db.execute("SELECT id, text FROM candidates WHERE request_id = ?", [request]).fetchall()
+            right = [one for one, text in rows if check(task, text)]
+            kind = "all_bad" if not right else "tie" if len(right) == len(rows) else "preferred"
+            db.execute(
+                "INSERT INTO feedback (id, request_id, kind, candidate_id, given_by, source, created_at) "
+                "VALUES (?, ?, ?, ?, 'truth', 'import', '')",
+                (request, request, kind, right[0] if kind == "preferred" else None),
+            )
+        db.commit()
 
 
 def write_labels(path: Path, n: int, seed: int = 5) -> Path:

@@ -1,8 +1,6 @@
 """What a report sees of judges whose biases are planted, over the simulated fleet and a real log."""
 
 import re
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +8,9 @@ from ensemble.config import load
 from ensemble.judging.report import JudgeReport, report
 from ensemble.service import open_service
 from ensemble.simulator import reply
-from ensemble.simulator.tasks import Task, check
 from ensemble.store.judged import Judged, judged
 from judges.agreement import Rate
-from tests.ensemble.judging.fleet import ask_all, opened, simulated, tasks
+from tests.ensemble.judging.fleet import ask_all, label, opened, simulated, tasks
 
 
 async def reported(folder: Path, n: int = 70, **settings: object) -> list[JudgeReport]:
@@ -25,21 +22,6 @@ async def reported(folder: Path, n: int = 70, **settings: object) -> list[JudgeR
     config = load(folder / "ensemble.toml")
     with judged(folder / "ensemble.db") as verdicts:
         return report(verdicts, config.judges, {name: one.family for name, one in config.members.items()})
-
-
-def label(path: Path, made: list[Task]) -> None:
-    with closing(sqlite3.connect(path)) as db:
-        requests = [row[0] for row in db.execute("SELECT id FROM requests ORDER BY id")]
-        for request, task in zip(requests, made, strict=True):
-            rows = db.execute("SELECT id, text FROM candidates WHERE request_id = ?", [request]).fetchall()
-            right = [one for one, text in rows if check(task, text)]
-            kind = "all_bad" if not right else "tie" if len(right) == len(rows) else "preferred"
-            db.execute(
-                "INSERT INTO feedback (id, request_id, kind, candidate_id, given_by, source, created_at) "
-                "VALUES (?, ?, ?, ?, 'truth', 'import', '')",
-                (request, request, kind, right[0] if kind == "preferred" else None),
-            )
-        db.commit()
 
 
 def within(rate: Rate, low: float, high: float) -> bool:
