@@ -17,7 +17,7 @@ from ensemble.rejudging.runner import Outcome, Rejudger
 from ensemble.store.keeping.connect import reading
 from tests.ensemble.judging.fleet import ask_all, label, simulated, tasks
 
-QUESTIONS = 24
+QUESTIONS = 14
 
 
 async def made(folder: Path) -> Outcome:

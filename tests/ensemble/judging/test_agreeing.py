@@ -56,7 +56,8 @@ def test_two_judges_agree_as_cohen_says() -> None:
     assert pair.kappa.value == pytest.approx(cohen(words).value)
     assert pair.same.value == pytest.approx(sum(one == two for one, two in words) / 60)
     assert told.alpha.value == pytest.approx(krippendorff(words).value)
-    assert told.juries == told.certainties == ()
+    assert not told.juries
+    assert not told.certainties
 
 
 def test_the_latest_finding_counts_and_none_is_none() -> None:
