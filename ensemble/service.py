@@ -15,6 +15,7 @@ from uuid_utils import uuid7
 from ensemble import identity
 from ensemble.answers import Flying
 from ensemble.assembly import assemble, means_of, sittings_of
+from ensemble.audit.drawing import drawing
 from ensemble.caching import LogAnswers
 from ensemble.config import Settings, load, unloadable
 from ensemble.connections import Link, Links, close, connect, dropped, fleet_of
@@ -369,6 +370,7 @@ async def open_service(source: str | Path | Settings) -> AsyncIterator[Service]:
         )
         stack.push_async_callback(service.hang_up)
         await stack.enter_async_context(delivering(store, lambda: service.settings.webhooks))
+        await stack.enter_async_context(drawing(store, lambda: service.settings.reviews))
         await stack.enter_async_context(keeping_watch(lambda: service.watches))
         try:
             yield service

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_settings import SettingsError
 
+from ensemble.audit.drawing import ReviewSettings
 from ensemble.config.environment import beside, located, missing
 from ensemble.config.folders import canaried
 from ensemble.config.operations import Operations, ServerSettings, StoreSettings
@@ -34,7 +35,8 @@ S = TypeVar("S", bound=BaseModel)
 Known = Mapping[str, tuple[str, ...]]
 
 TABLES = (
-    "providers", "members", "judges", "routers", "judging", "labelling", "store", "server", "telemetry", "webhooks",
+    "providers", "members", "judges", "routers", "judging", "labelling", "reviews", "store", "server", "telemetry",
+    "webhooks",
 )  # fmt: skip
 REQUIRED: Mapping[str, str] = {"max_output_tokens": "add the most tokens of an answer, such as 4096"}
 """How to mend the lack of a key that a provider requires."""
@@ -70,6 +72,7 @@ class Reader:
             telemetry=operations.telemetry,
             labelling=self._table("labelling", LabellingSettings, tables),
             judging=judging,
+            reviews=self._table("reviews", ReviewSettings, tables),
             webhooks=self._webhooks(tables),
         )
         self._check_references(settings, tables)

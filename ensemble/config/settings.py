@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ensemble.audit.drawing import ReviewSettings
 from ensemble.config.operations import ServerSettings, StoreSettings
 from ensemble.fleet import MemberSettings
 from ensemble.labelling.classifier import LabellingSettings
@@ -22,8 +23,8 @@ class Settings:
     Attributes:
         path: the file.
         digest: SHA-256, 64 hex digits, over providers, members, judges, routers and judging, defaults and plugin files
-            included; it does not change with where the log is or which port is served, nor with ``labelling`` or
-            ``webhooks``.
+            included; it does not change with where the log is or which port is served, nor with ``labelling``,
+            ``reviews`` or ``webhooks``.
     """
 
     path: Path
@@ -37,6 +38,7 @@ class Settings:
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
     judging: JudgingSettings = field(default_factory=JudgingSettings)
     labelling: LabellingSettings = field(default_factory=LabellingSettings)
+    reviews: ReviewSettings = field(default_factory=ReviewSettings)
     webhooks: WebhookSettings = field(default_factory=WebhookSettings)
 
 

@@ -11,8 +11,8 @@ from ensemble.store.reviews import Review, Sight
 
 routes = web.RouteTableDef()
 PATH = "/v1/ensemble/reviews"
-HIDDEN = frozenset({"key_id", "tenant", "member"})
-"""Not told: who asked, and who wrote the answer."""
+HIDDEN = frozenset({"key_id", "tenant", "member", "draw", "stratum", "probability", "place"})
+"""Not told: who asked, who wrote the answer, and what the lot knew of it."""
 
 
 @routes.get(PATH)
@@ -48,7 +48,10 @@ async def claim(request: web.Request) -> web.Response:
 
 @routes.post(PATH + "/{id}/decide")
 async def decide(request: web.Request) -> web.Response:
-    """Say what was found, as feedback does, and close it; 409 where it is decided or somebody else has it."""
+    """Say what was found, as feedback does; 409 where it is decided or somebody else has it.
+
+    That closes it, but for one that two are to decide on: it waits for the second.
+    """
     require_json(request)
     row = await _seen(request)
     id_ = str(row["request_id"])
@@ -56,7 +59,7 @@ async def decide(request: web.Request) -> web.Response:
     body: dict[str, object] = {
         "object": "ensemble.review",
         "request_id": id_,
-        "status": "decided",
+        "status": "waiting" if row["blind"] and await _half(request, id_) else "decided",
         "decided_by": said.given_by,
         "feedback_id": noted.id,
     }
@@ -75,6 +78,10 @@ async def _seen(request: web.Request) -> Review:
     if not request[CALLER].sees(row):
         raise NotFound(f"nothing of request {id_!r} waits for a review", param="id")
     return row
+
+
+async def _half(request: web.Request, id_: str) -> bool:
+    return (await reviewing.one(request.app[SERVICE].store, id_))["status"] != "decided"
 
 
 def _told(row: Review) -> dict[str, object]:

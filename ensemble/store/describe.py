@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from sqlite_utils import Database
 
-from ensemble.store import schema_3, schema_4, schema_6, schema_10, schema_12
+from ensemble.store import schema_3, schema_4, schema_6, schema_10, schema_12, schema_15
 from ensemble.store.migrations import MIGRATIONS
 
 
@@ -37,7 +37,7 @@ def describe() -> tuple[Table, ...]:
 def _table(db: Database, name: str) -> Table:
     table = db.table(name)
     docs = dict(re.findall(r"^ +(\w+) [A-Z].*? -- (.*)$", table.schema, re.MULTILINE))
-    added = schema_3.DOCS | schema_4.DOCS | schema_6.DOCS | schema_10.DOCS | schema_12.DOCS
+    added = schema_3.DOCS | schema_4.DOCS | schema_6.DOCS | schema_10.DOCS | schema_12.DOCS | schema_15.DOCS
     docs |= {column: doc for (of, column), doc in added.items() if of == name}
     head = re.match(r"CREATE TABLE \w+ \( -- (.*)", table.schema)
     to = {key.column: key.other_table for key in table.foreign_keys}

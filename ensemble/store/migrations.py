@@ -22,6 +22,7 @@ from ensemble.store import (
     schema_12,
     schema_13,
     schema_14,
+    schema_15,
 )
 
 APPLICATION_ID = 0x454E534A
@@ -116,6 +117,13 @@ def reviews(db: Database) -> None:
 def feedback_of_keys(db: Database) -> None:
     """Two API keys may use the same idempotency key for feedback; old rows came without one."""
     db.executescript(schema_14.INDEX)
+
+
+@MIGRATIONS(name="0015_draws")
+def draws(db: Database) -> None:
+    """Cases drawn by lot for review, and second reviewers; nothing of an older log was drawn."""
+    db.executescript(schema_15.ALTER)
+    db.executescript(schema_15.TABLES)
 
 
 def applied(db: Database) -> list[str]:

@@ -1,25 +1,38 @@
 """The queue of answers that wait for a person. Functions for ``Store.read`` and ``Store.change``."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from sqlite_utils import Database
 
 from ensemble.store.content import bind, stamp, unbind
 from ensemble.store.feedback import Noted, Refused, Statement, add
 from ensemble.store.outbox import post
+from ensemble.store.review_seats import finish, free, occupy
 
 Status = Literal["waiting", "claimed", "decided"]
 CLAIMED_FOR = timedelta(hours=1)
 """How long an answer is kept for whoever claimed it."""
 Review = Mapping[str, object]
-"""A row of ``reviews`` with ``router``, ``member``, ``key_id`` and ``tenant`` of its request."""
+"""A row of ``reviews`` with ``router``, ``member``, ``key_id`` and ``tenant`` of its request.
+
+Who claimed a blind one is known of its seats alone: it waits as long as one of them is free.
+"""
 _COLUMNS = """
 SELECT v.request_id, v.created_at, v.reason, v.overturned,
-    CASE WHEN v.status = 'claimed' AND v.claimed_until <= :now THEN 'waiting' ELSE v.status END AS status,
+    CASE
+        WHEN v.status = 'decided' THEN 'decided'
+        WHEN v.blind = 1 THEN CASE WHEN EXISTS (
+            SELECT 1 FROM review_seats s WHERE s.request_id = v.request_id AND s.decided_by IS NULL
+                AND (s.claimed_by IS NULL OR s.claimed_until <= :now)
+        ) THEN 'waiting' ELSE 'claimed' END
+        WHEN v.status = 'claimed' AND v.claimed_until <= :now THEN 'waiting'
+        ELSE v.status
+    END AS status,
     v.claimed_by, v.claimed_until, v.decided_by, v.decided_at, v.feedback_id,
+    v.draw, v.stratum, v.probability, v.place, v.blind,
     r.model AS router, r.member, r.key_id, r.tenant
 FROM reviews v JOIN requests r ON r.id = v.request_id
 """
@@ -43,7 +56,7 @@ def reviews(db: Database, now: datetime, *, decided: bool, sight: Sight | None, 
     if sight is not None:
         given |= {"key": sight.key, "tenant": None if sight.tenant is None else bind(sight.tenant)}
         seen = "AND (r.key_id = :key OR r.tenant = :tenant)"
-    order = "v.decided_at DESC" if decided else "v.overturned DESC, v.created_at, v.request_id"
+    order = "v.decided_at DESC" if decided else "v.overturned DESC, v.created_at, v.place, v.request_id"
     which = "=" if decided else "<>"
     sql = f"{_COLUMNS} WHERE v.status {which} 'decided' {seen} ORDER BY {order} LIMIT :limit"
     return [_told(row) for row in db.query(sql, given)]
@@ -65,26 +78,41 @@ def waiting(db: Database) -> Mapping[bool, int]:
 
 def claim(db: Database, id_: str, by: str, now: datetime) -> Review | Refused:
     """Keep an answer for ``by``, so that no two look at the same; claiming again prolongs it."""
-    if refused := _taken(db, id_, by, now):
-        return refused
-    db.conn.execute(
-        "UPDATE reviews SET status = 'claimed', claimed_by = ?, claimed_until = ? WHERE request_id = ?",
-        [bind(by), stamp(now + CLAIMED_FOR), id_],
-    )
-    return review(db, id_, now) or _unknown(id_)
+    row = _free(db, id_, by, now)
+    if isinstance(row, Refused):
+        return row
+    until = now + CLAIMED_FOR
+    if row["blind"]:
+        seat = free(db, id_, by, now)
+        if isinstance(seat, Refused):
+            return seat
+        occupy(db, id_, seat, by, until)
+    else:
+        db.conn.execute(
+            "UPDATE reviews SET status = 'claimed', claimed_by = ?, claimed_until = ? WHERE request_id = ?",
+            [bind(by), stamp(until), id_],
+        )
+    return {**row, "status": "claimed", "claimed_by": by, "claimed_until": stamp(until)}
 
 
 def decide(db: Database, statement: Statement, now: datetime) -> Noted | Refused:
-    """Store what a person found as feedback, and take the answer out of the queue, both or nothing."""
-    id_ = statement.request or ""
-    if refused := _taken(db, id_, statement.given_by, now):
-        return refused
-    noted = add(db, statement)
-    if isinstance(noted, Refused):
+    """Store what a person found as feedback, and take the answer out of the queue, both or nothing.
+
+    A blind one leaves the queue with the second finding. What was drawn is marked with its probability.
+    """
+    id_, by = statement.request or "", statement.given_by
+    row = _free(db, id_, by, now)
+    if isinstance(row, Refused):
+        return row
+    seat = free(db, id_, by, now) if row["blind"] else None
+    if isinstance(seat, Refused):
+        return seat
+    noted = add(db, replace(statement, probability=cast("float | None", row["probability"])))
+    if isinstance(noted, Refused) or not (seat is None or finish(db, id_, seat, by, now, noted.id)):
         return noted
     db.conn.execute(
         "UPDATE reviews SET status = 'decided', decided_by = ?, decided_at = ?, feedback_id = ? WHERE request_id = ?",
-        [bind(statement.given_by), stamp(now), noted.id, id_],
+        [bind(by), stamp(now), noted.id, id_],
     )
     found = [remark.kind for remark in statement.remarks if remark.kind in ("preferred", "tie", "all_bad")]
     finding = found[0] if found else "cannot_tell"
@@ -92,25 +120,21 @@ def decide(db: Database, statement: Statement, now: datetime) -> Noted | Refused
     return noted
 
 
-def _taken(db: Database, id_: str, by: str, now: datetime) -> Refused | None:
-    """Why ``by`` may not have this answer."""
+def _free(db: Database, id_: str, by: str, now: datetime) -> Review | Refused:
+    """The row, unless ``by`` may not have it: it is decided, or it has one seat and somebody else is on it."""
     row = review(db, id_, now)
     if row is None:
-        return _unknown(id_)
+        return Refused("unknown", "id", f"nothing of request {id_!r} waits for a review")
     if row["status"] == "decided":
         return Refused(
             "conflict", "id", f"request {id_} was decided at {row['decided_at']}; feedback adds a word to it"
         )
-    if row["status"] == "claimed" and row["claimed_by"] != by:
+    if row["status"] == "claimed" and not row["blind"] and row["claimed_by"] != by:
         told = f"request {id_} is claimed until {row['claimed_until']} by somebody else; take another one"
         return Refused("conflict", "id", told)
-    return None
-
-
-def _unknown(id_: str) -> Refused:
-    return Refused("unknown", "id", f"nothing of request {id_!r} waits for a review")
+    return row
 
 
 def _told(row: Mapping[str, Any]) -> Review:
     told = {name: unbind(value) if isinstance(value, str) else value for name, value in row.items()}
-    return told | {"overturned": bool(row["overturned"])}
+    return told | {"overturned": bool(row["overturned"]), "blind": bool(row["blind"])}

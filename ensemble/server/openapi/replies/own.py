@@ -185,7 +185,7 @@ class NotedFeedback(TypedDict):
 
 
 class Review(TypedDict):
-    """An answer that waits for a person, or that one has decided."""
+    """An answer that waits for a person, or that one has decided; a ``blind`` one is for two, each on his own."""
 
     object: Literal["ensemble.review"]
     request_id: str
@@ -198,6 +198,7 @@ class Review(TypedDict):
     decided_by: str | None
     decided_at: str | None
     feedback_id: str | None
+    blind: bool
     router: str
 
 
@@ -226,11 +227,11 @@ class Reviews(TypedDict):
 
 
 class Decision(TypedDict):
-    """What was found is stored as feedback."""
+    """What was found is stored as feedback; a blind one waits for the second person."""
 
     object: Literal["ensemble.review"]
     request_id: str
-    status: Literal["decided"]
+    status: Literal["waiting", "decided"]
     decided_by: str
     feedback_id: str
 

@@ -1,0 +1,151 @@
+"""A random part of the traffic joins the queue: drawn once, decided, and some of it by two, each on his own."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlite_utils import Database
+
+from ensemble.audit.drawing import SETTLED, ReviewSettings, draw
+from ensemble.errors import ConfigError
+from ensemble.simulator.script import reply
+from ensemble.store.review_seats import sealed
+from tests.served import Served, a_question
+from tests.stories.conftest import Serve
+
+QUEUE = "/v1/ensemble/reviews"
+PANEL = """
+[routers.panel]
+use = "parallel"
+members = ["alpha", "beta"]
+judge = "longest"
+
+[routers.alone]
+use = "single"
+member = "alpha"
+"""
+LATER = SETTLED + timedelta(minutes=1)
+
+
+async def with_traffic(serve: Serve, requests: int) -> Served:
+    served = await serve(PANEL)
+    for name in ("alpha", "beta"):
+        served.simulator.always(name, reply(f"the answer of {name}"))
+    for at in range(requests):
+        assert (await served.post(a_question(f"Question {at}?")))[0] == 200
+    assert (await served.post(a_question("And alone?", model="alone")))[0] == 200  # nobody judges it
+    return served
+
+
+async def drawn(served: Served, cases: int | None, *, after: timedelta = LATER, **settings: float) -> int:
+    return await draw(served.service.store, ReviewSettings(**settings), datetime.now(UTC) + after, cases)
+
+
+async def send(served: Served, id_: str, what: str, body: Any) -> tuple[int, Any]:
+    async with served.http.post(f"{served.root}{QUEUE}/{id_}/{what}", json=body) as answer:
+        return answer.status, await answer.json()
+
+
+async def rows(served: Served, sql: str) -> list[Any]:
+    def asked(db: Database) -> list[Any]:
+        return list(db.query(sql))
+
+    return await served.service.store.read(asked)
+
+
+async def waiting(served: Served) -> list[Any]:
+    return list((await served.get(QUEUE + "?limit=100"))[1]["data"])
+
+
+async def test_what_is_drawn_waits_with_its_probability(serve: Serve) -> None:
+    served = await with_traffic(serve, 10)
+    assert await drawn(served, 4) == 4
+    queue = await waiting(served)
+    assert [one["reason"] for one in queue] == ["drawn at random"] * 4
+    assert not {"probability", "stratum", "draw", "place"} & set(queue[0])  # the lot says nothing to who decides
+    kept = await rows(served, "SELECT * FROM reviews ORDER BY place")
+    assert [one["request_id"] for one in queue] == [one["request_id"] for one in kept]  # in the order of the lot
+    (lot,) = await rows(served, "SELECT * FROM review_draws")
+    assert (lot["cases"], lot["drawn"], lot["since"]) == (10, 4, "")
+    strata = {one["stratum"]: one for one in await rows(served, "SELECT * FROM review_strata")}
+    assert all(one["probability"] == strata[one["stratum"]]["drawn"] / strata[one["stratum"]]["cases"] for one in kept)
+    id_ = queue[0]["request_id"]
+    assert (await send(served, id_, "decide", {"tie": True, "given_by": "ann"}))[0] == 201
+    (said,) = await rows(served, "SELECT probability FROM feedback")
+    assert said["probability"] == kept[0]["probability"]
+
+
+async def test_frames_follow_one_another(serve: Serve) -> None:
+    served = await with_traffic(serve, 5)
+    assert await drawn(served, 5, after=timedelta()) == 0  # too fresh: late verdicts are still to come
+    assert await drawn(served, 5) == 5
+    assert await drawn(served, 5) == 0  # nobody is drawn twice
+    assert await rows(served, "SELECT count(*) AS n FROM review_draws") == [{"n": 1}]
+
+
+async def test_as_many_are_drawn_as_make_up_the_share(serve: Serve) -> None:
+    served = await with_traffic(serve, 30)
+    assert await drawn(served, None) == 0  # nothing else waits
+    await served.service.store.change(
+        lambda db: db.conn.execute(
+            "INSERT INTO reviews (request_id, created_at, reason, overturned, status) "
+            "SELECT id, arrived_at, 'min_score', 0, 'waiting' FROM requests WHERE model = 'panel' LIMIT 16"
+        )
+    )
+    assert await drawn(served, None, share=0) == 0
+    assert await drawn(served, None, share=0.2) == 4  # 4 beside 16
+    found = await rows(served, "SELECT stratum, count(*) AS n FROM reviews WHERE draw IS NOT NULL GROUP BY 1")
+    assert {one["stratum"] for one in found} == {"panel: queued", "panel: unknown disagreement"}
+    mixed = await rows(served, "SELECT reason FROM reviews WHERE draw IS NOT NULL AND stratum = 'panel: queued'")
+    assert mixed[0]["reason"] == "min_score"  # why it waits is still told
+
+
+async def test_two_decide_on_a_blind_one_each_alone(serve: Serve) -> None:
+    served = await with_traffic(serve, 3)
+    assert await drawn(served, 1, twice=1) == 1
+    (case,) = await waiting(served)
+    id_ = case["request_id"]
+    assert (case["blind"], case["status"]) == (True, "waiting")
+    assert (await send(served, id_, "claim", {"by": "ann"}))[1]["status"] == "claimed"
+    assert (await send(served, id_, "claim", {"by": "bob"}))[1]["status"] == "claimed"
+    code, told = await send(served, id_, "claim", {"by": "cat"})
+    assert (code, "is claimed by two others" in told["error"]["message"]) == (409, True)
+    assert (await waiting(served))[0]["status"] == "claimed"
+    code, told = await send(served, id_, "decide", {"tie": True, "given_by": "ann", "comment": "alike"})
+    assert (code, told["status"]) == (201, "waiting")
+    code, told = await send(served, id_, "decide", {"all_bad": True, "given_by": "ann"})
+    assert code == 409
+    assert "the second has to be somebody else" in told["error"]["message"]
+    _, shown, _ = await served.get(f"{QUEUE}/{id_}")
+    assert "ann" not in str(shown)
+    assert "alike" not in str(shown)
+    assert await served.service.store.read(lambda db: sealed(db, id_))
+    assert await rows(served, "SELECT * FROM outbox") == []
+    code, told = await send(served, id_, "decide", {"preferred": "beta", "given_by": "bob"})
+    assert (code, told["status"]) == (201, "decided")
+    assert not await served.service.store.read(lambda db: sealed(db, id_))
+    assert await waiting(served) == []
+    said = await rows(served, "SELECT given_by, kind FROM feedback ORDER BY given_by")
+    assert said == [{"given_by": "ann", "kind": "tie"}, {"given_by": "bob", "kind": "preferred"}]
+    seats = await rows(served, "SELECT decided_by FROM review_seats ORDER BY seat")
+    assert [one["decided_by"] for one in seats] == ["ann", "bob"]
+    assert [one["kind"] for one in await rows(served, "SELECT kind FROM outbox")] == ["review.decided"]
+
+
+async def test_a_seat_that_nobody_uses_is_free_again(serve: Serve) -> None:
+    served = await with_traffic(serve, 2)
+    await drawn(served, 1, twice=1)
+    id_ = (await waiting(served))[0]["request_id"]
+    for name in ("ann", "bob"):
+        await send(served, id_, "claim", {"by": name})
+    await served.service.store.change(
+        lambda db: db.conn.execute("UPDATE review_seats SET claimed_until = '2026-01-01' WHERE claimed_by = 'ann'")
+    )
+    assert (await send(served, id_, "claim", {"by": "cat"}))[0] == 200
+    assert (await send(served, id_, "claim", {"by": "ann"}))[0] == 409
+
+
+@pytest.mark.parametrize("share", ["1", "-0.1", '"much"'])
+async def test_a_share_that_cannot_be_is_named(serve: Serve, share: str) -> None:
+    with pytest.raises(ConfigError, match=r"\[reviews\] share"):
+        await serve(f"{PANEL}\n[reviews]\nshare = {share}\n")
