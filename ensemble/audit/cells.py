@@ -1,5 +1,6 @@
 """Figures as cells of a table: what is not defined is None, and an interval is three columns."""
 
+from collections.abc import Mapping
 from math import isfinite
 
 from ensemble.audit.shapes import Cell, Column, Kind
@@ -10,6 +11,17 @@ from judges.agreement.rates import Z, wilson
 def known(value: float | None) -> float | None:
     """``value``, or None where it is not a number or endless."""
     return None if value is None or not isfinite(value) else float(value)
+
+
+def number(row: Mapping[str, object], name: str) -> float:
+    """A number of a row from the store; a sum of nothing is 0."""
+    value = row[name]
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+def count(row: Mapping[str, object], name: str) -> int:
+    """The same as a whole number."""
+    return int(number(row, name))
 
 
 def money(nano_usd: float | None) -> int | None:

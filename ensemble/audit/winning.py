@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from ensemble.audit.cells import known, normal, ranged, share, spread
+from ensemble.audit.cells import count, known, normal, number, ranged, share, spread
 from ensemble.audit.shapes import Cell, Column, Table
 from ensemble.store.queries import Tree
 from judges.aggregate._strengths import bradley_terry, errors_by_case
@@ -15,7 +15,7 @@ Row = Mapping[str, Cell]
 
 def members_table(rows: Iterable[Tree]) -> Table:
     """Win rates, from ``members`` of the store; the best first."""
-    return replace(_MEMBERS, rows=sorted(map(_member, rows), key=lambda row: -_number(row, "won")))
+    return replace(_MEMBERS, rows=sorted(map(_member, rows), key=lambda row: -number(row, "won")))
 
 
 def domains_table(rows: Sequence[Tree]) -> Table:
@@ -24,7 +24,7 @@ def domains_table(rows: Sequence[Tree]) -> Table:
     for row in rows:
         domain = str(row["domain"])
         # Every member of a domain has at most as many cases as the domain.
-        sizes[domain] = max(sizes.get(domain, 0), int(str(row["cases"])))
+        sizes[domain] = max(sizes.get(domain, 0), count(row, "cases"))
     shown = sorted(sizes, key=lambda one: (-sizes[one], one))[:DOMAINS]
     found = [
         {"domain": domain or "(none)", **_won(row)}
@@ -48,17 +48,17 @@ def strengths_table(pairs: Sequence[Tree], sample: Sequence[tuple[str, str, str,
     met = dict.fromkeys(names, 0)
     for row in pairs:
         a, b = str(row["a"]), str(row["b"])
-        for one, other, won in ((a, b, _number(row, "a_wins")), (b, a, _number(row, "b_wins"))):
-            wins[place[one], place[other]] = won + _number(row, "ties") / 2
-        met[a] += int(_number(row, "cases"))
-        met[b] += int(_number(row, "cases"))
+        for one, other, won in ((a, b, number(row, "a_wins")), (b, a, number(row, "b_wins"))):
+            wins[place[one], place[other]] = won + number(row, "ties") / 2
+        met[a] += count(row, "cases")
+        met[b] += count(row, "cases")
     found = bradley_terry(len(names), wins)
     errors = _errors(found.error, errors_by_case(found, _numbered(sample, place)), len(sample), sum(met.values()) / 2)
     rows: list[Row] = [
         {"member": name, "comparisons": met[name], **spread("strength", normal(strength, error))}
         for name, strength, error in zip(names, found.strength, errors, strict=True)
     ]
-    return replace(_STRENGTHS, rows=sorted(rows, key=lambda row: -_number(row, "strength")))
+    return replace(_STRENGTHS, rows=sorted(rows, key=lambda row: -number(row, "strength")))
 
 
 def _errors(plain: Sequence[float], by_case: Sequence[float], sampled: int, of: float) -> list[float]:
@@ -79,27 +79,22 @@ def _numbered(
 
 
 def _member(row: Tree) -> Row:
-    cases, scored = int(_number(row, "cases")), _number(row, "scored")
-    unpriced = int(_number(row, "unpriced"))
+    cases, scored = count(row, "cases"), number(row, "scored")
+    unpriced = count(row, "unpriced")
     priced = cases - unpriced
     return {
         **_won(row),
-        "sole": int(_number(row, "sole")),
-        "served": int(_number(row, "served")),
-        "score": known(_number(row, "score_sum") / scored) if scored else None,
-        "nano_usd": round(_number(row, "nano_usd") / priced) if priced else None,
+        "sole": count(row, "sole"),
+        "served": count(row, "served"),
+        "score": known(number(row, "score_sum") / scored) if scored else None,
+        "nano_usd": round(number(row, "nano_usd") / priced) if priced else None,
         "unpriced": unpriced,
     }
 
 
 def _won(row: Tree) -> dict[str, Cell]:
-    cases = int(_number(row, "cases"))
-    return {"member": str(row["member"]), "cases": cases, **share("won", _number(row, "won"), cases)}
-
-
-def _number(row: Mapping[str, object], name: str) -> float:
-    value = row[name]
-    return float(value) if isinstance(value, int | float) else 0.0
+    cases = count(row, "cases")
+    return {"member": str(row["member"]), "cases": cases, **share("won", number(row, "won"), cases)}
 
 
 _WON = (Column(name="cases", title="Requests", kind="count"), *ranged("won", "Win rate", "share"))
