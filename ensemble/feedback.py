@@ -45,7 +45,7 @@ class Feedback(BaseModel):
         rating: of one answer, in [0, 1]; true and false are 1 and 0.
         correction: the text that the answer should have been.
         candidate: which one is rated or corrected, by id or member; the served answer where none is named.
-        comment: why, beside a finding or a rating.
+        comment: why, beside a finding, a rating or tags.
         tags: names of what is noteworthy, at most 50.
         metrics: named booleans or numbers, such as whether a ticket was reopened; at most 100.
         given_by: alias of the person or system; what several say is counted by it.
@@ -89,8 +89,8 @@ class Feedback(BaseModel):
             return f"{(found + of_one)[0]}: it is said of one answer, so give request_id"
         if self.candidate is not None and not of_one:
             return "candidate: it says what is rated or corrected; the best one is named in preferred"
-        if self.comment is not None and not found and self.rating is None:
-            return "comment: it goes with preferred, tie, all_bad, cannot_tell or rating; give one of them"
+        if self.comment is not None and not (found or self.rating is not None or self.tags):
+            return "comment: it goes with preferred, tie, all_bad, cannot_tell, rating or tags; give one of them"
         if not (found or of_one or self.tags or self.metrics):
             return "preferred: nothing is said; give it, or tie, all_bad, cannot_tell, rating, ..."
         return None
@@ -117,9 +117,12 @@ class Feedback(BaseModel):
         if self.rating is not None:
             comment = None if said else self.comment
             said.append(Remark(kind="rating", candidate=self.candidate, value=float(self.rating), text=comment))
+        comment = None if said else self.comment  # it is told once, with the first thing that it may go with
         if self.correction is not None:
             said.append(Remark(kind="correction", candidate=self.candidate, text=self.correction))
-        said += [Remark(kind="tag", name=tag) for tag in dict.fromkeys(self.tags)]
+        for tag in dict.fromkeys(self.tags):
+            said.append(Remark(kind="tag", name=tag, text=comment))
+            comment = None
         said += [Remark(kind="metric", name=name, value=float(value)) for name, value in self.metrics.items()]
         return said
 

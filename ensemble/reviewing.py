@@ -7,17 +7,24 @@ from typing import Annotated, Any
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from sqlite_utils import Database
 
 from ensemble.errors import InvalidRequest, NotFound, StoreError, StoreUnavailable
 from ensemble.feedback import FINDINGS, Feedback, accepted, bare, note, parse
 from ensemble.store import Store
-from ensemble.store.feedback import Noted
+from ensemble.store.anchors import candidates_for, freeze
+from ensemble.store.feedback import Noted, Refused, Sees, Statement, add
 from ensemble.store.reviews import Review, Sight, claim, decide, review, reviews
 from ensemble.types import RequestId
 from judges.registry import explain
 
 MOST = 100
 """Most answers of one page."""
+
+_NOTHING = (
+    "set: there is nothing to freeze: it takes two candidates and a finding of people or of a judge, "
+    "and people must neither be split nor find that all are bad"
+)
 
 
 class Claim(BaseModel):
@@ -98,6 +105,44 @@ async def settle(store: Store, id_: str, body: bytes) -> tuple[Feedback, Noted]:
         raise InvalidRequest("preferred: say what was found: preferred, tie, all_bad or cannot_tell", param="preferred")
     step = partial(decide, now=datetime.now(UTC))
     return said, await note(store, said.statement("review"), step)
+
+
+async def overrule(store: Store, said: Feedback, *, key_id: str | None = None, sees: Sees = lambda _: True) -> Noted:
+    """Store what a reviewer says of any answer; where that one waits for a review and it is a finding, decide it.
+
+    Raises:
+        NotFound: the log has no such request that he ``sees``.
+        InvalidRequest: no such candidate.
+        Conflict: it is claimed by somebody else.
+        StoreUnavailable: the log cannot be written.
+    """
+    finding = any(getattr(said, name) for name in ("preferred", *FINDINGS))
+
+    def step(db: Database, statement: Statement) -> Noted | Refused:
+        now = datetime.now(UTC)
+        waits = review(db, statement.request or "", now) if finding else None
+        if waits is None or waits["status"] == "decided" or not sees(waits):
+            return add(db, statement, sees)
+        return decide(db, statement, now)
+
+    return await note(store, said.statement("review", key_id=key_id), step)
+
+
+async def keep_as_test(store: Store, id_: str, anchor_set: str) -> bool:
+    """Freeze what stands for a request as a case of ``anchor_set``; False where it is in the set already.
+
+    Raises:
+        InvalidRequest: nothing stands for it that could be frozen.
+        StoreUnavailable: the log cannot be written.
+    """
+    if not 0 < len(anchor_set) <= 200:
+        raise InvalidRequest("set: name the test set, in at most 200 characters", param="set")
+
+    def step(db: Database) -> int | Refused:
+        found = candidates_for(db, [RequestId(id_)])
+        return freeze(db, anchor_set, found) if found else Refused("wrong", "set", _NOTHING)
+
+    return bool(accepted(await _changed(store, step)))
 
 
 def _with(body: bytes, id_: str) -> dict[str, Any]:

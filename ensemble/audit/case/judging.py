@@ -119,7 +119,10 @@ def in_force(verdicts: Sequence[Tree]) -> Tree | None:
 def findings(verdicts: Sequence[Tree], letters: Letters) -> tuple[Finding, ...]:
     """The verdicts of a record in the order in which they were found, with their ballots below them."""
     standing = in_force(verdicts)
-    return tuple(_finding(one, letters, f"judge {one['judge']}", one is standing) for one in verdicts)
+    return tuple(
+        _finding(one, letters, f"judge {one['judge']}", f"verdicts/{one['id']}", standing=one is standing)
+        for one in verdicts
+    )
 
 
 def criteria(verdicts: Sequence[Tree], letters: Letters) -> Table:
@@ -151,7 +154,7 @@ def criteria(verdicts: Sequence[Tree], letters: Letters) -> Table:
     )
 
 
-def _finding(verdict: Tree, letters: Letters, title: str, standing: bool) -> Finding:
+def _finding(verdict: Tree, letters: Letters, title: str, at: str, *, standing: bool) -> Finding:
     facts = [name for name in ("overturned", "own_family", "all_bad") if verdict[name]]
     if verdict["parent"] is None:
         facts += [] if verdict["complete"] else ["not on the whole panel"]
@@ -170,21 +173,18 @@ def _finding(verdict: Tree, letters: Letters, title: str, standing: bool) -> Fin
         confidence=verdict["confidence"],
         facts=tuple(facts),
         flags=tuple(_flag(one, letters) for one in verdict["flags"]),
-        reason=shown(verdict["reason"]),
+        reason=shown(verdict["reason"], f"{at}/reason"),
         total_s=verdict["total_s"],
         nano_usd=verdict["nano_usd"],
         scores=_scores(verdict, letters),
         compared=_compared(verdict, letters),
-        asks=tuple(_ask(one, letters) for one in verdict["exchanges"]),
+        asks=tuple(_ask(one, letters, f"{at}/exchanges/{number}") for number, one in enumerate(verdict["exchanges"])),
+        # The store reads ballots in the order of their seats.
         seats=tuple(
-            _finding(one, letters, f"seat {number}", standing=False)
-            for number, one in enumerate(sorted(verdict["ballots"], key=_place), start=1)
+            _finding(one, letters, f"seat {number + 1}", f"{at}/ballots/{number}", standing=False)
+            for number, one in enumerate(verdict["ballots"])
         ),
     )
-
-
-def _place(ballot: Tree) -> int:
-    return int(str(ballot["id"]).rpartition("/")[2])
 
 
 def _flag(flag: str, letters: Letters) -> str:
@@ -237,12 +237,12 @@ def _preferred(one: Tree, letters: Letters) -> str:
     return "tie" if one["outcome"] == "tie" else "no verdict"
 
 
-def _ask(one: Tree, letters: Letters) -> Ask:
+def _ask(one: Tree, letters: Letters, at: str) -> Ask:
     return Ask(
         prompt=one["prompt"],
         model=one["model"],
         shown=tuple(letters.get(each, "?") for each in one["shown"]),
-        text=shown(one["text"]),
+        text=shown(one["text"], f"{at}/text"),
         parsed=one["parsed"],
         error=one["error"],
         attempt=one["attempt"],

@@ -23,12 +23,14 @@ class Text:
     Attributes:
         text: its beginning, laid out with an indent where it is JSON.
         characters: length of the whole, as it was stored.
+        at: where the whole of it stands in the record, for ``found_at``; "" where it is no text of the record.
         cut: there is more than ``text``.
-        json: ``text`` is JSON.
+        json: ``text`` is JSON, laid out.
     """
 
     text: str
     characters: int
+    at: str = ""
     cut: bool = False
     json: bool = False
 
@@ -55,16 +57,36 @@ class Turn:
     failed: bool = False
 
 
-def shown(text: str, most: int = MOST) -> Text:
-    """``text`` for a page."""
+def shown(text: str, at: str = "", most: int = MOST) -> Text:
+    """``text``, which stands ``at`` that place of the record, for a page."""
     laid_out = _laid_out(text, most)
     whole = text if laid_out is None else laid_out
-    return Text(text=whole[:most], characters=len(text), cut=len(whole) > most, json=laid_out is not None)
+    return Text(text=whole[:most], characters=len(text), at=at, cut=len(whole) > most, json=laid_out is not None)
 
 
-def tree_text(tree: object) -> Text:
+def tree_text(tree: object, at: str) -> Text:
     """A tree of JSON values for a page."""
-    return shown(json.dumps(tree, ensure_ascii=False))
+    return shown(json.dumps(tree, ensure_ascii=False), at)
+
+
+def found_at(record: Tree, at: str) -> str | None:
+    """The text that stands ``at`` a place such as ``candidates/ID/text`` of ``record``; None where none does.
+
+    What is no text is told as JSON.
+    """
+    here: object = record
+    for step in at.split("/"):
+        if isinstance(here, Mapping):
+            here = here.get(step)
+        elif isinstance(here, Sequence) and not isinstance(here, str):
+            here = next((one for number, one in enumerate(here) if step in (_id(one), str(number))), None)
+        else:
+            return None
+    return here if here is None or isinstance(here, str) else json.dumps(here, ensure_ascii=False, indent=2)
+
+
+def _id(one: object) -> object:
+    return one.get("id") if isinstance(one, Mapping) else None
 
 
 def turns(messages: Sequence[Tree]) -> tuple[Turn, ...]:
@@ -72,27 +94,33 @@ def turns(messages: Sequence[Tree]) -> tuple[Turn, ...]:
     return tuple(
         Turn(
             role=message["role"],
-            blocks=tuple(_blocks(message["content"])) + calls(message.get("tool_calls", ())),
+            blocks=(
+                *_blocks(message["content"], f"messages/{number}/content"),
+                *calls(message.get("tool_calls", ()), f"messages/{number}"),
+            ),
             name=message.get("name") or "",
             failed=bool(message.get("failed")),
         )
-        for message in messages
+        for number, message in enumerate(messages)
     )
 
 
-def calls(written: Sequence[Tree] | None) -> tuple[Block, ...]:
+def calls(written: Sequence[Tree] | None, at: str) -> tuple[Block, ...]:
     """Calls of tools. Their ids are left out, since the form of an id tells which provider made it."""
-    return tuple(Block(kind="call", title=call["name"], text=shown(call["arguments"])) for call in written or ())
+    return tuple(
+        Block(kind="call", title=call["name"], text=shown(call["arguments"], f"{at}/tool_calls/{number}/arguments"))
+        for number, call in enumerate(written or ())
+    )
 
 
-def _blocks(content: str | Sequence[Tree]) -> Iterator[Block]:
+def _blocks(content: str | Sequence[Tree], at: str) -> Iterator[Block]:
     if isinstance(content, str):
         if content:
-            yield Block(kind="text", text=shown(content))
+            yield Block(kind="text", text=shown(content, at))
         return
-    for part in content:
+    for number, part in enumerate(content):
         if part["type"] == "text":
-            yield Block(kind="text", text=shown(part["text"]))
+            yield Block(kind="text", text=shown(part["text"], f"{at}/{number}/text"))
         else:
             yield Block(kind="told", title=_told(part))
 

@@ -156,18 +156,19 @@ def _asked(record: Tree) -> Asked:
         id=record["id"],
         kept=record["content"],
         turns=turns(record["messages"]),
-        tools=tree_text(tools) if tools else None,
-        response_format=tree_text(form) if form else None,
-        reference=None if record["reference"] is None else shown(record["reference"]),
+        tools=tree_text(tools, "options/tools") if tools else None,
+        response_format=tree_text(form, "options/response_format") if form else None,
+        reference=None if record["reference"] is None else shown(record["reference"], "reference"),
     )
 
 
 def _unnamed(one: Tree, names: Mapping[str, str]) -> Unnamed:
+    at = f"candidates/{one['id']}"
     return Unnamed(
         letter=names[one["id"]],
         id=one["id"],
-        text=shown(one["text"]),
-        calls=calls(one["tool_calls"]),
+        text=shown(one["text"], f"{at}/text"),
+        calls=calls(one["tool_calls"], at),
         finish_reason=one["finish_reason"],
     )
 

@@ -56,9 +56,9 @@ def test_images_and_files_are_told_of_and_states_of_providers_hidden() -> None:
 
 
 def test_calls_of_tools_are_laid_out_without_their_ids() -> None:
-    (call,) = calls([{"id": "toolu_01", "name": "weather", "arguments": '{"city":"Oslo"}'}])
+    (call,) = calls([{"id": "toolu_01", "name": "weather", "arguments": '{"city":"Oslo"}'}], "candidates/c")
     assert (call.title, call.text and call.text.text) == ("weather", '{\n  "city": "Oslo"\n}')
     assert "toolu" not in str(call)
-    (broken,) = calls([{"id": "1", "name": "weather", "arguments": '{"city":'}])
+    (broken,) = calls([{"id": "1", "name": "weather", "arguments": '{"city":'}], "candidates/c")
     assert broken.text is not None
     assert broken.text.text == '{"city":'

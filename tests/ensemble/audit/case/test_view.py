@@ -1,9 +1,10 @@
 """A request whole, and blind."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 
+from ensemble.audit.case.texts import found_at
 from ensemble.audit.case.view import blind, letters, whole
 from ensemble.store import Store
 from ensemble.store.anchors import candidates_for, freeze
@@ -108,3 +109,18 @@ async def test_a_case_without_candidates_has_nothing_to_compare(kept: Kept) -> N
     )
     assert (case.base, case.candidates, case.findings, case.spans) == (None, (), (), ())
     assert all(table.rows == [] for name, table in case.tables.items() if name != "provenance")
+
+
+async def test_every_text_of_the_page_is_found_whole_in_the_record(kept: Kept) -> None:
+    record = a_record(("alpha", "beta"))
+    one, other = record.authors
+    ballots = tuple(a_verdict([best], [other], reason=f"why {at}") for at, best in enumerate([one] * 11))
+    tree = await kept(replace(record, rulings=(a_ruling(a_verdict([one], [other], ballots=ballots)),)))
+    case = whole(tree)
+    (found,) = case.findings
+    texts = [turn.blocks[0].text for turn in case.asked.turns] + [each.seen.text for each in case.candidates]
+    texts += [each for seat in (found, *found.seats) for each in (seat.reason, *(ask.text for ask in seat.asks))]
+    assert len(texts) == 1 + 2 + 12 * 2
+    assert [found_at(tree, text.at) for text in texts if text] == [text.text for text in texts if text]
+    assert found_at(tree, "candidates/nobody/text") is None
+    assert found_at(tree, "messages/0/content/0/0") is None
