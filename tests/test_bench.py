@@ -1,0 +1,55 @@
+"""The benchmark of the server keeps no wrong books and leaves nothing running."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ensemble.config import load
+from scripts.bench._systems import configuration, transports
+from scripts.bench._upstream import FANS, candidate, ranking, stream
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.mark.parametrize("transport", transports())
+def test_its_configuration_is_one_of_the_service(tmp_path: Path, transport: str) -> None:
+    file = tmp_path / "ensemble.toml"
+    file.write_text(configuration("http://127.0.0.1:1/0", tmp_path / "log.db", transport), encoding="utf-8")
+    settings = load(file)
+    assert {f"panel{fan}" for fan in FANS} < set(settings.routers)
+    assert settings.routers["leader"].streaming == "leader"
+
+
+def test_the_mock_says_what_a_judge_can_read() -> None:
+    said = json.loads(ranking(3))["choices"][0]["message"]["content"]
+    assert said.endswith("[[B > A > C]]")
+    assert "[[" not in candidate()
+    assert all(json.loads(line.removeprefix("data: ")) for line in stream()[:-1])
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
+
+
+@pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk makes the load")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_interrupted_it_leaves_nothing_running() -> None:
+    command = [sys.executable, "-m", "scripts.bench.serve", "--rounds", "1", "--seconds", "1"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("Mock upstream: ")
+        children = _children(process.pid)
+        assert children
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 130, said
+    assert "nothing is left running" in said
+    for child in children:
+        with pytest.raises(ProcessLookupError):
+            os.kill(child, 0)
