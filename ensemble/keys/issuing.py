@@ -17,6 +17,7 @@ PREFIX = "ens-"
 SCOPES = {
     "use": "ask models and give feedback",
     "read": "read what the key's tenant asked",
+    "audit": "see the pages under /ui, which show what every tenant asked",
     "review": "decide what waits for a person",
     "metrics": "read the counters at /metrics",
     "admin": "all of it, of every tenant",

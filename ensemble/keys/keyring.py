@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from functools import partial
 
 from ensemble.errors import StoreError, StoreUnavailable
-from ensemble.keys.issuing import hash_of
 from ensemble.store import Store
 from ensemble.store.api_keys import Key, find_key, touch_keys
 
@@ -35,13 +34,13 @@ class Keyring:
         self._known: OrderedDict[str, tuple[float, Found]] = OrderedDict()
         self._used: dict[str, datetime] = {}
 
-    async def find(self, secret: str) -> Found:
-        """What ``secret`` stands for.
+    async def find(self, hash_: str) -> Found:
+        """What the secret with this ``hash_of`` stands for.
 
         Raises:
             StoreUnavailable: the log cannot be read, and has not told for too long.
         """
-        hash_, now = hash_of(secret), asyncio.get_running_loop().time()
+        now = asyncio.get_running_loop().time()
         told, found = self._known.get(hash_, (-STALE_S, None))
         if found is None or now - told > FRESH_S:
             found = await self._ask(hash_, found if now - told < STALE_S else None)

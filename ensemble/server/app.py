@@ -1,25 +1,24 @@
 """The application and its life: serve until told to stop, finish what is under way, go."""
 
-import asyncio
-import signal
 import time
 from collections.abc import Callable
 
 from aiohttp import web
 
-from ensemble.errors import ConfigError
 from ensemble.reloading import watching
 from ensemble.server.answering import SERVICE
 from ensemble.server.api import routes
-from ensemble.server.auth import Gate, guard
+from ensemble.server.auth import PAGES, Gate, guard
 from ensemble.server.compare import routes as compare_routes
 from ensemble.server.feedback import routes as feedback_routes
 from ensemble.server.idempotency import idempotent
+from ensemble.server.listening import Signals, listening
 from ensemble.server.metrics import STATE
 from ensemble.server.metrics import routes as metrics_routes
 from ensemble.server.models import STARTED
 from ensemble.server.models import routes as model_routes
 from ensemble.server.openapi import route as openapi
+from ensemble.server.pages.app import make_pages
 from ensemble.server.quota import add_headers
 from ensemble.server.responses import routes as response_routes
 from ensemble.server.reviews import routes as review_routes
@@ -28,9 +27,6 @@ from ensemble.server.singleflight import FLIGHTS, single
 from ensemble.server.state import State
 from ensemble.server.traced import traced
 from ensemble.service import Service
-
-WRITING_S = 2.0
-"""Seconds that connections get to send what is decided, once the work has ended."""
 
 
 def make_app(service: Service) -> web.Application:
@@ -41,8 +37,9 @@ def make_app(service: Service) -> web.Application:
     """
     settings = service.settings.server
     service.key = settings.api_key()
+    gate = Gate(service)
     app = web.Application(
-        middlewares=[traced, shaped, guard(Gate(service)), idempotent, single], client_max_size=settings.max_body_bytes
+        middlewares=[traced, shaped, guard(gate), idempotent, single], client_max_size=settings.max_body_bytes
     )
     app.on_response_prepare.append(add_headers)
     app[SERVICE] = service
@@ -59,6 +56,8 @@ def make_app(service: Service) -> web.Application:
     app.add_routes(review_routes)
     app[openapi.MADE] = {}
     app.add_routes(openapi.routes)
+    about = service.settings.store.path.name
+    app.add_subapp(PAGES, make_pages(service.store, gate, about=about, writer=service.store, service=service))
     return app
 
 
@@ -73,53 +72,12 @@ async def run(service: Service, started: Callable[[str], None]) -> None:
         ConfigError: the address cannot be bound, or as ``make_app``.
     """
     settings = service.settings.server
-    # With handler_cancellation the handler of a client who has gone is cancelled, and so learns of it at once.
-    runner = web.AppRunner(make_app(service), handler_cancellation=True, access_log=None, shutdown_timeout=WRITING_S)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, settings.host, settings.port, backlog=1024)
-        try:
-            await site.start()
-        except OSError as error:
-            where = f"{settings.host} port {settings.port}"
-            raise ConfigError(f"[server] cannot listen on {where}: {error.strerror}") from error
-        async with watching(service) as watch:
-            with _Signals(watch.tell) as stop:
-                started(_address(runner))
-                await stop.wait()
-                await site.stop()
-                await service.drain(service.settings.server.drain_s)
-    finally:
-        await runner.cleanup()
-
-
-class _Signals:
-    """An event that the first SIGINT or SIGTERM sets; the second one ends the process the hard way. SIGHUP reloads."""
-
-    def __init__(self, reload: Callable[[], None]) -> None:
-        self._reload = reload
-
-    def __enter__(self) -> asyncio.Event:
-        self._loop = asyncio.get_running_loop()
-        self._event = asyncio.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._loop.add_signal_handler(number, self._told)
-        self._loop.add_signal_handler(signal.SIGHUP, self._reload)
-        return self._event
-
-    def __exit__(self, *error: object) -> None:
-        self._restore()
-        self._loop.remove_signal_handler(signal.SIGHUP)
-
-    def _told(self) -> None:
-        self._event.set()
-        self._restore()
-
-    def _restore(self) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._loop.remove_signal_handler(number)
-
-
-def _address(runner: web.AppRunner) -> str:
-    host, port = runner.addresses[0][:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    async with (
+        listening(make_app(service), settings.host, settings.port) as (site, address),
+        watching(service) as watch,
+    ):
+        with Signals(watch.tell) as stop:
+            started(address)
+            await stop.wait()
+            await site.stop()
+            await service.drain(service.settings.server.drain_s)

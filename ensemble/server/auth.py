@@ -9,12 +9,15 @@ from aiohttp.typedefs import Handler, Middleware
 
 from ensemble.errors import Forbidden, Unauthenticated
 from ensemble.keys.caller import ANYBODY, Caller
+from ensemble.keys.issuing import hash_of
 from ensemble.keys.reservations import Reservations, refusal
 from ensemble.server.quota import STANDINGS
 from ensemble.service import Service
 
 OPEN = frozenset({"/healthz", "/readyz", "/openapi.json"})
 """Paths that anybody may ask without a key."""
+PAGES = "/ui"
+"""Where the pages for people begin."""
 CALLER = web.RequestKey("caller", Caller)
 """Who asks; every request that reaches a handler has one."""
 RULES: tuple[tuple[str, str, str], ...] = (
@@ -49,35 +52,50 @@ class Gate:
             StoreUnavailable: nobody can know whose key it is.
             aiohttp.web.HTTPForbidden: there is no key, and the request is for another name than one of loopback.
         """
-        secret, operator = _secret(request), self._service.key
-        if operator is not None and hmac.compare_digest(_bytes(secret), _bytes(operator.get_secret_value())):
+        return await self.holder(hash_of(secret_of(request)), request.host)
+
+    async def holder(self, hash_: str, host: str) -> Caller:
+        """Who has the secret with this ``hash_of``, where the request is for ``host``; raises as ``caller`` does."""
+        operator = self._service.key
+        if operator is not None and hmac.compare_digest(hash_, hash_of(operator.get_secret_value())):
             return ANYBODY
-        found = await self._service.keyring.find(secret)
+        found = await self._service.keyring.find(hash_)
         if found.key is not None and (why := found.key.ended(datetime.now(UTC))) is None:
             return Caller(key=found.key, data_class=found.key.data_class, reservations=self.reservations)
         if found.key is not None:
             raise Unauthenticated(f"the API key has been {why}" if why == "revoked" else f"the API key has {why}")
         if operator is not None or found.any_key or self._service.settings.server.keys:
             raise Unauthenticated("the API key is missing or wrong; send it as 'Authorization: Bearer KEY'")
-        if not _is_loopback(request.host):
-            raise web.HTTPForbidden(
-                text="without a key this server answers under localhost or a loopback address only; "
-                "to use another name, make a key with `ensemble keys create`"
-            )
+        require_loopback(host, "make a key with `ensemble keys create`")
         return ANYBODY
+
+
+def require_loopback(host: str, mend: str) -> None:
+    """Refuse a request for another name than one of loopback; ``mend`` says how to be served under another one.
+
+    A web page can make a browser talk to a loopback server, under a name of its own that resolves to 127.0.0.1 (DNS
+    rebinding). Such a request has that name as its Host.
+
+    Raises:
+        aiohttp.web.HTTPForbidden: ``host`` is another name.
+    """
+    if not is_loopback(host):
+        told = "without a key this server answers under localhost or a loopback address only"
+        raise web.HTTPForbidden(text=f"{told}; to use another name, {mend}")
 
 
 def guard(gate: Gate) -> Middleware:
     """A middleware that lets those pass who may do what they ask for, and counts their requests against their limits.
 
-    A web page can make a browser talk to a loopback server, under a name of its own that resolves to 127.0.0.1 (DNS
-    rebinding). Such a request has that name as its Host, so it is refused where no key is needed.
+    Pages are let through: they ask the same ``gate`` themselves, since people sign in there and get errors as pages.
     """
 
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.path in OPEN:
             request[CALLER] = ANYBODY
+            return await handler(request)
+        if is_page(request.path):
             return await handler(request)
         request[CALLER] = caller = await gate.caller(request)
         scope = scope_of(request.method, request.path)
@@ -93,6 +111,11 @@ def guard(gate: Gate) -> Middleware:
         return await handler(request)
 
     return guarded
+
+
+def is_page(path: str) -> bool:
+    """Whether ``path`` is one of the pages for people, which are no part of the API."""
+    return path == PAGES or path.startswith(PAGES + "/")
 
 
 def scope_of(method: str, path: str) -> str:
@@ -113,17 +136,14 @@ def require_json(request: web.Request) -> None:
         raise web.HTTPUnsupportedMediaType(text="send the body with the header 'Content-Type: application/json'")
 
 
-def _secret(request: web.Request) -> str:
+def secret_of(request: web.Request) -> str:
     """The key as either protocol sends it; "" where there is none. Names of schemes have no case (RFC 9110, 11.1)."""
     kind, _, secret = request.headers.get("Authorization", "").partition(" ")
     return secret if kind.lower() == "bearer" else request.headers.get("x-api-key", "")
 
 
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")
-
-
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether ``host``, with or without a port, is a name or an address of this machine alone."""
     name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
     name = name.removeprefix("[").removesuffix("]")
     try:

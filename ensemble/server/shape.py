@@ -11,6 +11,7 @@ from uuid_utils import uuid7
 from ensemble.dialects import anthropic_messages, openai_chat, openai_responses
 from ensemble.dialects.dialect import Dialect, Problem, dumps, problem_of
 from ensemble.errors import EnsembleError, InvalidRequest
+from ensemble.server.auth import is_page
 from ensemble.server.logs import WHOSE, frames
 from ensemble.types import RequestId
 
@@ -126,6 +127,7 @@ def _http_error(error: web.HTTPException, request: web.Request) -> web.Response:
 
 def _offered(app: web.Application) -> str:
     routes = {f"{r.method} {r.resource.canonical}" for r in app.router.routes() if r.resource and r.method != "HEAD"}
+    routes = {route for route in routes if not is_page(route.partition(" ")[2])}
     return ", ".join(sorted(routes, key=lambda told: told.split()[::-1]))
 
 

@@ -15,7 +15,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from ensemble.errors import EnsembleError, Forbidden, InvalidRequest, LimitExceeded, StoreUnavailable, Unauthenticated
-from ensemble.server.auth import OPEN, scope_of
+from ensemble.server.auth import OPEN, is_page, scope_of
 from ensemble.server.openapi.operations import EVENTS, JSON, OPERATIONS, Operation, Reply, Speaks
 from ensemble.server.openapi.replies.anthropic import AnthropicError
 from ensemble.server.openapi.replies.openai import OpenAIError
@@ -89,6 +89,8 @@ def _routes(app: web.Application) -> Iterator[tuple[str, str, str, Operation]]:
         if route.resource is None or route.method == "HEAD":
             continue
         path = route.resource.canonical
+        if is_page(path):
+            continue  # for people
         operation = OPERATIONS.get((route.method, path))
         if operation is None:
             raise LookupError(

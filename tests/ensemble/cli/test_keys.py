@@ -57,7 +57,7 @@ async def test_a_revoked_key_is_listed_only_with_all(config: Path, run: Run) -> 
     ("arguments", "code", "told"),
     [
         (("create", "app", "--limit", "5 dollars"), 2, "is no limit, such as requests=60/minute"),
-        (("create", "app", "--scope", "all"), 2, "'use', 'read', 'review', 'metrics', 'admin'"),
+        (("create", "app", "--scope", "all"), 2, "'use', 'read', 'audit', 'review', 'metrics', 'admin'"),
         (("create", "taken"), 1, "there is a valid key called 'taken'"),
         (("revoke", "app"), 1, "there is no valid key called 'app'; valid: taken"),
         (("rotate", "app"), 1, "there is no valid key called 'app'; valid: taken"),

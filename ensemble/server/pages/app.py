@@ -1,0 +1,31 @@
+"""The pages as an application of their own, to be put under ``/ui`` of another."""
+
+from aiohttp import web
+
+from ensemble.server.pages import access, static
+from ensemble.server.pages.access import GATE, Gate
+from ensemble.server.pages.downloads import routes_of
+from ensemble.server.pages.frame import ABOUT, LOG, SERVICE, WRITER, Log
+from ensemble.server.pages.registry import PAGES, found
+from ensemble.server.pages.sessions import SESSIONS, Sessions
+from ensemble.server.pages.static import STATIC
+from ensemble.service import Service
+from ensemble.store import Store
+
+
+def make_pages(
+    log: Log, gate: Gate, *, about: str, writer: Store | None = None, service: Service | None = None
+) -> web.Application:
+    """Pages that read ``log``, for those whom ``gate`` lets in.
+
+    ``about`` is the log's name. Without ``writer`` nothing can be decided, without ``service`` nothing can be asked.
+    """
+    pages = web.Application(middlewares=[access.framed])
+    pages.on_response_prepare.append(access.add_headers)
+    pages[LOG], pages[GATE], pages[ABOUT], pages[WRITER], pages[SERVICE] = log, gate, about, writer, service
+    pages[SESSIONS], pages[STATIC] = Sessions(), static.files()
+    for routes in found():
+        pages.add_routes(routes)
+    for page in PAGES:
+        pages.add_routes(list(routes_of(page)))
+    return pages

@@ -1,0 +1,140 @@
+"""Geometry of charts: where things stand in an SVG that a template draws. Units are those of its ``viewBox``."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+WIDTH, HEIGHT = 480.0, 280.0
+LEFT, RIGHT, TOP, BOTTOM = 56.0, 16.0, 14.0, 40.0
+"""Room for the labels around the plot."""
+STEPS = 10
+"""Shades of a heat map above the empty one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One direction of a plot.
+
+    Attributes:
+        ticks: position and value of each line across the plot.
+    """
+
+    low: float
+    high: float
+    start: float
+    end: float
+    ticks: tuple[tuple[float, float], ...]
+
+    def at(self, value: float) -> float:
+        """Position of ``value``."""
+        return round(self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start), 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """Two axes, and the rows of what is drawn with the positions ``px`` and ``py`` beside their values."""
+
+    x: Axis
+    y: Axis
+    points: Sequence[Mapping[str, object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One series as the ``d`` of a path, interrupted where a value is unknown, and its single points."""
+
+    label: str
+    path: str
+    dots: Sequence[tuple[float, float, str, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Series over the same steps; ``steps`` holds position and label of those that are named below."""
+
+    y: Axis
+    steps: Sequence[tuple[float, str]]
+    series: Sequence[Line]
+
+
+def part(value: float | None, most: float | None) -> float:
+    """``value`` as per cent of ``most``, within 0 and 100; 0 where either is unknown."""
+    if value is None or not most or not math.isfinite(value):
+        return 0.0
+    return round(min(100.0, max(0.0, value / most * 100)), 2)
+
+
+def shade(value: float | None, low: float = 0.0, high: float = 1.0) -> str:
+    """Number of the shade for ``value`` between ``low`` and ``high``; "" for unknown."""
+    if value is None or not math.isfinite(value) or high <= low:
+        return ""
+    return str(round(min(1.0, max(0.0, (value - low) / (high - low))) * STEPS))
+
+
+def most(rows: Sequence[Mapping[str, object]], *names: str) -> float:
+    """The largest known number under ``names``; 0 where there is none."""
+    return max((number for row in rows for name in names if (number := _number(row.get(name))) is not None), default=0)
+
+
+def scatter(points: Sequence[Mapping[str, object]]) -> Plot:
+    """Points with a known ``x`` and ``y``."""
+    known = [
+        (row, x, y)
+        for row in points
+        if (x := _number(row.get("x"))) is not None and (y := _number(row.get("y"))) is not None
+    ]
+    across = axis([x for _, x, _ in known], LEFT, WIDTH - RIGHT)
+    up = axis([y for _, _, y in known], HEIGHT - BOTTOM, TOP)
+    return Plot(across, up, [{**row, "px": across.at(x), "py": up.at(y)} for row, x, y in known])
+
+
+def lines(series: Sequence[Mapping[str, object]]) -> Lines:
+    """Series ``{label, points: [(step, value or None)]}``; steps stand in the order in which they are first met."""
+    rows = {str(one["label"]): _steps(one["points"]) for one in series}
+    steps = list(dict.fromkeys(step for points in rows.values() for step, _ in points))
+    room = (WIDTH - RIGHT - LEFT) / max(1, len(steps) - 1)
+    at = {step: round(LEFT + room * n, 2) for n, step in enumerate(steps)}
+    up = axis([y for points in rows.values() for _, y in points if y is not None], HEIGHT - BOTTOM, TOP)
+    every = max(1, math.ceil(len(steps) / 5))
+    drawn = []
+    for label, points in rows.items():
+        path, pen = list[str](), "M"
+        for step, y in points:
+            if y is not None:
+                path.append(f"{pen}{at[step]} {up.at(y)}")
+            pen = "M" if y is None else "L"
+        dots = [(at[step], up.at(y), step, y) for step, y in points if y is not None]
+        drawn.append(Line(label, "".join(path), dots))
+    return Lines(up, [(at[step], step) for step in steps[::every]], drawn)
+
+
+def axis(values: Sequence[float], start: float, end: float) -> Axis:
+    """An axis from ``start`` to ``end`` over ``values``, with round numbers as ticks."""
+    low, high = min(values, default=0.0), max(values, default=1.0)
+    if low >= 0 and low < high / 2:
+        low = 0.0
+    if high <= low:
+        low, high = low - (abs(low) or 1.0) / 2, high + (abs(high) or 1.0) / 2
+    step = _round((high - low) / 4)
+    low, high = math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step
+    made = Axis(low, high, start, end, ())
+    ticks = (low + n * step for n in range(round((high - low) / step) + 1))
+    return Axis(low, high, start, end, tuple((made.at(tick), round(tick, 12)) for tick in ticks))
+
+
+def _round(step: float) -> float:
+    """The next of 1, 2, 2.5, 5, 10 times a power of ten that is not smaller."""
+    power = 10.0 ** math.floor(math.log10(step))
+    return next((times * power for times in (1, 2, 2.5, 5) if times * power >= step * (1 - 1e-9)), 10 * power)
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if math.isfinite(value) else None
+
+
+def _steps(points: object) -> list[tuple[str, float | None]]:
+    if not isinstance(points, Sequence):
+        raise TypeError("points of a series are pairs of a step and a value")
+    return [(str(step), _number(value)) for step, value in points]

@@ -1,0 +1,73 @@
+"""Which pages there are: the modules of this folder add theirs when they are imported."""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from aiohttp import web
+from sqlite_utils import Database
+
+from ensemble.audit.shapes import Window
+from ensemble.server import pages
+
+Figures = Callable[[Database, Window, Mapping[str, str]], Mapping[str, object]]
+"""What a page shows: a function of the log, the window and the query of its address, run in a reader's thread.
+
+Every ``shapes.Table`` among the values of what it returns can be downloaded, by its name, as CSV and JSON. A query that
+makes no sense raises ``InvalidRequest``, which names the field and the mend.
+"""
+Scope = Literal["audit", "review", "use"]
+"""What a key needs to have to see a page; ``audit`` is that of all pages that show the log."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """A page of figures, served at ``/ui/NAME``.
+
+    Attributes:
+        title: in the navigation and as heading.
+        order: pages stand in this order in the navigation.
+        told: what it answers, one sentence for the index.
+        figures: None for a page whose module answers under ``/ui/NAME`` itself.
+        template: file in ``templates``, which gets the figures by their names, and all of them as ``figures``.
+        windowed: whether the filters for period and router stand on top.
+    """
+
+    name: str
+    title: str
+    order: int
+    told: str = ""
+    figures: Figures | None = None
+    template: str = "figures.html"
+    scope: Scope = "audit"
+    windowed: bool = True
+
+
+class Pages:
+    """Pages by their names, in their order."""
+
+    def __init__(self) -> None:
+        self._pages: dict[str, Page] = {}
+
+    def add(self, page: Page) -> None:
+        """Add ``page``, once.
+
+        Raises:
+            ValueError: another one has its name.
+        """
+        if self._pages.setdefault(page.name, page) is not page:
+            raise ValueError(f"there are two pages called {page.name!r}")
+
+    def __iter__(self) -> Iterator[Page]:
+        return iter(sorted(self._pages.values(), key=lambda page: (page.order, page.name)))
+
+
+PAGES = Pages()
+
+
+def found() -> list[web.RouteTableDef]:
+    """Import every module of this folder, so that ``PAGES`` is complete; the routes that they have of their own."""
+    modules = [importlib.import_module(f"{pages.__name__}.{one.name}") for one in pkgutil.iter_modules(pages.__path__)]
+    return [module.routes for module in modules if hasattr(module, "routes")]

@@ -1,0 +1,138 @@
+"""Templates: what they can use beside the values that they are given, and how any value becomes text that is safe.
+
+Nothing here knows of requests, so that a report renders the same templates without a server.
+"""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from ensemble.audit.shapes import Cell, Column, Kind
+from ensemble.money import NANO
+from ensemble.server.pages import charts
+
+HOME = Path(__file__).parent
+UNKNOWN = "–"
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff"
+    "\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
+"""Controls, what is unseen or turns the direction of writing, halves of characters, and tags that hide whole texts."""
+
+
+def visible(text: str) -> str:
+    """``text`` with a name such as ⟨U+202E⟩ for each character that would act on a page instead of being seen on it."""
+    return _UNSEEN.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", text.replace("\r\n", "\n"))
+
+
+def shown(value: object) -> object:
+    """What stands on the page for any value of a template: markup as it is, texts ``visible``, a dash for None."""
+    if value is None:
+        return UNKNOWN
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def cell(value: Cell, kind: Kind = "text") -> str:
+    """``value`` as people read it in a column of this kind."""
+    if value is None:
+        return UNKNOWN
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str):
+        return _moment(value) if kind == "time" else value
+    match kind:
+        case "share":
+            return share(float(value))
+        case "usd":
+            return usd(value)
+        case "seconds":
+            return seconds(float(value))
+        case "count":
+            return f"{value:,}"
+        case _:
+            return f"{value:,}" if isinstance(value, int) else number(value)
+
+
+def number(value: float) -> str:
+    """Three digits that count; large ones as whole numbers."""
+    if not math.isfinite(value):
+        return UNKNOWN
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.3g}" if abs(value) >= 0.001 or not value else f"{value:.1e}"
+
+
+def share(value: float) -> str:
+    """Per cent, with one decimal where it is small or nearly all."""
+    if not math.isfinite(value):
+        return UNKNOWN
+    percent = value * 100
+    return f"{percent:.1f} %" if (0 < abs(percent) < 10 or 99 < percent < 100) else f"{percent:.0f} %"
+
+
+def usd(nano: float) -> str:
+    """Dollars, to the cent or to three digits where that would hide them."""
+    dollars = nano / NANO
+    if not dollars or abs(dollars) >= 1:
+        return f"${dollars:,.2f}"
+    return f"${dollars:.{min(9, 2 - math.floor(math.log10(abs(dollars))))}f}"
+
+
+def seconds(value: float) -> str:
+    """A length of time in the unit that suits it."""
+    if not math.isfinite(value):
+        return UNKNOWN
+    if abs(value) < 1:
+        return f"{value * 1000:.0f} ms"
+    return f"{value:.1f} s" if abs(value) < 120 else f"{value / 60:,.0f} min"
+
+
+def columns_of(columns: Sequence[Column]) -> list[Column]:
+    """Columns that get a place of their own: ends of intervals stand beside what they are about."""
+    ends = {end for column in columns for end in (column.low, column.high) if end}
+    return [column for column in columns if column.name not in ends]
+
+
+def interval(row: Mapping[str, Cell], column: Column) -> str:
+    """The 95 % interval of a cell such as ``41–58 %``; "" where there is none."""
+    low, high = row.get(column.low), row.get(column.high)
+    if low is None or high is None:
+        return ""
+    texts = cell(low, column.kind), cell(high, column.kind)
+    return f"{texts[0].removesuffix(' %')}–{texts[1]}" if column.kind == "share" else f"{texts[0]} – {texts[1]}"
+
+
+def _moment(text: str) -> str:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    moment = moment.astimezone(UTC) if moment.tzinfo else moment
+    return f"{moment:%Y-%m-%d %H:%M:%S}"
+
+
+@cache
+def environment() -> Environment:
+    """The templates of this folder. Everything is escaped, and a name that a template misspells is an error."""
+    made = Environment(
+        loader=FileSystemLoader(HOME / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {"cell": cell, "share": share, "usd": usd, "seconds": seconds, "number": number}
+    made.globals |= {"columns_of": columns_of, "interval": interval, "charts": charts}
+    return made
+
+
+def render(template: str, **values: object) -> str:
+    """``template`` with ``values``. Takes milliseconds and more: call it from a thread."""
+    return environment().get_template(template).render(**values)
