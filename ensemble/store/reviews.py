@@ -7,7 +7,7 @@ from typing import Any, Literal, cast
 
 from sqlite_utils import Database
 
-from ensemble.store.content import bind, stamp, unbind
+from ensemble.store.content import bind, bind_optional, stamp, unbind
 from ensemble.store.feedback import Noted, Refused, Statement, add
 from ensemble.store.outbox import post
 from ensemble.store.review_seats import finish, free, occupy
@@ -36,6 +36,21 @@ SELECT v.request_id, v.created_at, v.reason, v.overturned,
     r.model AS router, r.member, r.key_id, r.tenant
 FROM reviews v JOIN requests r ON r.id = v.request_id
 """
+SEEN = "(:all OR r.key_id = :key OR r.tenant = :tenant)"
+"""A condition on ``requests r``, with the parameters ``given_by``."""
+_NEXT = f"""
+SELECT v.request_id FROM reviews v JOIN requests r ON r.id = v.request_id
+WHERE v.status <> 'decided' AND v.request_id <> :skip AND {SEEN}
+    AND CASE v.blind WHEN 0 THEN v.claimed_by IS NULL OR v.claimed_until <= :now OR v.claimed_by = :by
+    ELSE
+        NOT EXISTS (SELECT 1 FROM review_seats s WHERE s.request_id = v.request_id AND s.decided_by = :by)
+        AND EXISTS (
+            SELECT 1 FROM review_seats s WHERE s.request_id = v.request_id AND s.decided_by IS NULL
+                AND (s.claimed_by IS NULL OR s.claimed_until <= :now OR s.claimed_by = :by)
+        )
+    END
+ORDER BY v.overturned DESC, v.created_at, v.place, v.request_id LIMIT 1
+"""  # noqa: S608 - own text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,19 +61,22 @@ class Sight:
     tenant: str | None
 
 
+def given_by(sight: Sight | None) -> dict[str, object]:
+    """The parameters of ``SEEN``; None sees all."""
+    if sight is None:
+        return {"all": True, "key": None, "tenant": None}
+    return {"all": False, "key": sight.key, "tenant": bind_optional(sight.tenant)}
+
+
 def reviews(db: Database, now: datetime, *, decided: bool, sight: Sight | None, limit: int) -> list[Review]:
     """What waits, overturned answers first and then the oldest; or what was ``decided``, the latest first.
 
     ``sight`` is None for whoever sees all.
     """
-    given: dict[str, object] = {"now": stamp(now), "limit": limit}
-    seen = ""
-    if sight is not None:
-        given |= {"key": sight.key, "tenant": None if sight.tenant is None else bind(sight.tenant)}
-        seen = "AND (r.key_id = :key OR r.tenant = :tenant)"
+    given = {"now": stamp(now), "limit": limit, **given_by(sight)}
     order = "v.decided_at DESC" if decided else "v.overturned DESC, v.created_at, v.place, v.request_id"
     which = "=" if decided else "<>"
-    sql = f"{_COLUMNS} WHERE v.status {which} 'decided' {seen} ORDER BY {order} LIMIT :limit"
+    sql = f"{_COLUMNS} WHERE v.status {which} 'decided' AND {SEEN} ORDER BY {order} LIMIT :limit"
     return [_told(row) for row in db.query(sql, given)]
 
 
@@ -93,6 +111,26 @@ def claim(db: Database, id_: str, by: str, now: datetime) -> Review | Refused:
             [bind(by), stamp(until), id_],
         )
     return {**row, "status": "claimed", "claimed_by": by, "claimed_until": stamp(until)}
+
+
+def next_review(db: Database, by: str, now: datetime, sight: Sight | None, skip: str = "") -> str | None:
+    """Id of what ``by`` is to look at next, other than ``skip``: the first that is free, or his already."""
+    given = {"now": stamp(now), "by": bind(by), "skip": skip}
+    found = db.execute(_NEXT, given | given_by(sight)).fetchone()
+    return None if found is None else str(found[0])
+
+
+def flag(db: Database, id_: str, by: str, now: datetime) -> Refused | None:
+    """Have ``by`` send an answer to the queue; one that is or was there stays as it is."""
+    said = {"id": id_, "now": stamp(now), "reason": bind(f"flagged by {by}")}
+    if not db.execute("SELECT EXISTS (SELECT 1 FROM requests WHERE id = ?)", [id_]).fetchone()[0]:
+        return Refused("unknown", "id", f"the log has no request {id_!r}")
+    db.conn.execute(
+        "INSERT OR IGNORE INTO reviews (request_id, created_at, reason, overturned, status) "
+        "VALUES (:id, :now, :reason, 0, 'waiting')",
+        said,
+    )
+    return None
 
 
 def decide(db: Database, statement: Statement, now: datetime) -> Noted | Refused:

@@ -1,0 +1,138 @@
+"""What waits for a person, and who decided what, and when."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from operator import itemgetter
+
+from sqlite_utils import Database
+
+from ensemble.audit.shapes import Cell, Column, Table, Window
+from ensemble.store.audit.queue import FIRST, After, Row, Why, counts, decided, waiting
+from ensemble.store.reviews import Sight
+
+PAGE = 50
+"""Rows of one page."""
+WORDS: Mapping[str, str] = {
+    "preferred": "best", "tie": "tie", "all_bad": "all bad", "cannot_tell": "cannot tell",
+}  # fmt: skip
+TITLES: Mapping[Why, str] = {
+    "overturned": "overturned",
+    "confidence": "low confidence or score",
+    "panel": "panel too small",
+    "flagged": "flagged",
+    "drawn": "drawn at random",
+    "blind": "for two people",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A page of rows as a table; ``after`` is where the next page begins, None where this is the last."""
+
+    table: Table
+    after: After | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Which part of the queue is asked for; ``sight`` is None for whoever sees all."""
+
+    window: Window
+    sight: Sight | None = None
+    why: Why | None = None
+    after: After = FIRST
+    limit: int = PAGE
+
+
+def waiting_list(db: Database, asked: Asked, now: datetime) -> Listed:
+    """What waits, overturned answers first."""
+    rows = waiting(db, asked.window, asked.sight, asked.why, asked.after, asked.limit + 1, now)
+    table = Table(
+        name="waiting",
+        title="Waiting",
+        columns=(
+            Column("request", "Request", "request"),
+            Column("why", "Why"),
+            Column("router", "Router"),
+            Column("since", "Since", "time"),
+            Column("drawn", "Drawn at random", "truth"),
+            Column("blind", "For two", "truth"),
+            Column("state", "State"),
+        ),
+        rows=[_waiting(row) for row in rows[: asked.limit]],
+        note="Overturned answers first, then the oldest. A claim is kept for an hour.",
+        empty='Nothing waits here. `on_low = "review"` in the `trust` table of a router sends answers, a later verdict '
+        "that overturns one does, and so does a draw.",
+    )
+    last = rows[asked.limit - 1] if len(rows) > asked.limit else None
+    if last is None:
+        return Listed(table=table, after=None)
+    after = After(last["request_id"], last["created_at"], 1 - last["overturned"], last["place"])
+    return Listed(table=table, after=after)
+
+
+def decided_list(db: Database, asked: Asked) -> Listed:
+    """The trail: what was decided, the latest first."""
+    rows = decided(db, asked.window, asked.sight, asked.why, asked.after, asked.limit + 1)
+    table = Table(
+        name="decided",
+        title="Decided",
+        columns=(
+            Column("request", "Request", "request"),
+            Column("decided_at", "When", "time"),
+            Column("by", "Who"),
+            Column("found", "Found"),
+            Column("why", "Why it waited"),
+            Column("router", "Router"),
+            Column("drawn", "Drawn at random", "truth"),
+            Column("blind", "For two", "truth"),
+        ),
+        rows=[_decided(row) for row in rows[: asked.limit]],
+        note="Of a case for two people both findings, once both are there.",
+        empty="Nobody has decided on anything here yet.",
+    )
+    last = rows[asked.limit - 1] if len(rows) > asked.limit else None
+    return Listed(table=table, after=After(last["request_id"], last["decided_at"]) if last else None)
+
+
+def why_counts(db: Database, asked: Asked) -> list[tuple[str, str, int]]:
+    """How much waits: key, title and count of all, then of each reason."""
+    found = counts(db, asked.window, asked.sight)
+    return [("", "all", found["all"]), *((why, title, found[why]) for why, title in TITLES.items())]
+
+
+def _waiting(row: Row) -> dict[str, Cell]:
+    return {
+        "request": row["request_id"],
+        "why": row["reason"],
+        "router": row["router"],
+        "since": row["created_at"],
+        "drawn": bool(row["drawn"]),
+        "blind": bool(row["blind"]),
+        "state": _state(row),
+    }
+
+
+def _state(row: Row) -> str:
+    if row["blind"]:
+        done, at_it = row["seats"] or (0, 0)
+        parts = [f"{done} of 2 decided"] * bool(done) + [f"{at_it} at it"] * bool(at_it)
+        return ", ".join(parts) or "free"
+    return f"claimed by {row['claimed_by']}" if row["claimed_by"] else "free"
+
+
+def _decided(row: Row) -> dict[str, Cell]:
+    words: Sequence[tuple[str, str, str | None, str]] = sorted(row["words"] or (), key=itemgetter(3))
+    return {
+        "request": row["request_id"],
+        "decided_at": row["decided_at"],
+        "by": ", ".join(by for by, *_ in words),
+        "found": ", ".join(
+            f"{WORDS.get(kind, kind)}: {member}" if member else WORDS.get(kind, kind) for _, kind, member, _ in words
+        ),
+        "why": row["reason"],
+        "router": row["router"],
+        "drawn": bool(row["drawn"]),
+        "blind": bool(row["blind"]),
+    }

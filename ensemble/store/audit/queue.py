@@ -1,0 +1,100 @@
+"""The review queue as a list to page through, and the trail of who decided what, and when. Blocking."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal, NamedTuple, get_args
+
+from sqlite_utils import Database
+
+from ensemble.store.audit.window import ARRIVED, Window
+from ensemble.store.content import loads, stamp, unbind
+from ensemble.store.reviews import SEEN, Sight, given_by
+
+Row = Mapping[str, Any]
+Why = Literal["overturned", "confidence", "panel", "flagged", "drawn", "blind"]
+WHYS: tuple[Why, ...] = get_args(Why)
+_WHY: Mapping[Why, str] = {
+    "overturned": "v.overturned = 1",
+    "confidence": "(v.reason LIKE '%min_confidence%' OR v.reason LIKE '%min_score%')",
+    "panel": "v.reason LIKE '%min_panel%'",
+    "flagged": "v.reason LIKE 'flagged%'",
+    "drawn": "v.draw IS NOT NULL",
+    "blind": "v.blind = 1",
+}
+_WAITING = f"""
+SELECT v.request_id, v.created_at, v.reason, v.overturned, v.draw IS NOT NULL AS drawn, v.blind, r.model AS router,
+    coalesce(v.place, -1) AS place,
+    CASE WHEN v.claimed_until > :now THEN v.claimed_by END AS claimed_by,
+    CASE WHEN v.claimed_until > :now THEN v.claimed_until END AS claimed_until,
+    (
+        SELECT json_array(sum(s.decided_by IS NOT NULL), sum(s.decided_by IS NULL AND s.claimed_until > :now))
+        FROM review_seats s WHERE s.request_id = v.request_id
+    ) AS seats
+FROM reviews v JOIN requests r ON r.id = v.request_id
+WHERE v.status <> 'decided' AND {SEEN} AND {ARRIVED} AND {{why}}
+    AND (:id = '' OR (1 - v.overturned, v.created_at, coalesce(v.place, -1), v.request_id) > (:least, :at, :place, :id))
+ORDER BY v.overturned DESC, v.created_at, v.place, v.request_id LIMIT :limit
+"""  # noqa: S608 - own text
+_DECIDED = f"""
+SELECT v.request_id, v.decided_at, v.reason, v.draw IS NOT NULL AS drawn, v.blind, r.model AS router,
+    (
+        SELECT json_group_array(json_array(f.given_by, f.kind, c.member, f.created_at))
+        FROM feedback f LEFT JOIN candidates c ON c.request_id = f.request_id AND c.id = f.candidate_id
+        WHERE f.id = v.feedback_id
+            OR f.id IN (SELECT s.feedback_id FROM review_seats s WHERE s.request_id = v.request_id)
+    ) AS words
+FROM reviews v JOIN requests r ON r.id = v.request_id
+WHERE v.status = 'decided' AND {SEEN} AND {ARRIVED} AND {{why}}
+    AND (:id = '' OR (v.decided_at, v.request_id) < (:at, :id))
+ORDER BY v.decided_at DESC, v.request_id DESC LIMIT :limit
+"""  # noqa: S608 - own text
+_COUNTS = "SELECT count(*), {sums} FROM reviews v JOIN requests r ON r.id = v.request_id WHERE {where}"
+
+
+class After(NamedTuple):
+    """The last row of the page before: ``least`` and ``place`` are of the queue alone."""
+
+    id: str = ""
+    at: str = ""
+    least: int = 0
+    place: int = -1
+
+
+FIRST = After()
+"""Before every row: there is no page before."""
+
+
+def waiting(
+    db: Database, window: Window, sight: Sight | None, why: Why | None, after: After, limit: int, now: datetime
+) -> list[Row]:
+    """What waits: overturned answers first, then the oldest, drawn ones in the order of the lot.
+
+    ``seats`` of a blind one are how many have decided, and how many are at it; None for others.
+    """
+    sql = _WAITING.format(why=_WHY[why] if why else "1")
+    rows = db.query(sql, _given(window, sight) | after._asdict() | {"limit": limit, "now": stamp(now)})
+    return [_told(row, "seats") for row in rows]
+
+
+def decided(db: Database, window: Window, sight: Sight | None, why: Why | None, after: After, limit: int) -> list[Row]:
+    """What was decided, the latest first; ``words`` has alias, kind of finding, preferred member and time of each."""
+    sql = _DECIDED.format(why=_WHY[why] if why else "1")
+    rows = db.query(sql, _given(window, sight) | {"id": after.id, "at": after.at, "limit": limit})
+    return [_told(row, "words") for row in rows]
+
+
+def counts(db: Database, window: Window, sight: Sight | None) -> Mapping[Why | Literal["all"], int]:
+    """How many answers wait, of all and by why they do; one may wait for several reasons."""
+    sums = ", ".join(f"coalesce(sum({_WHY[why]}), 0)" for why in WHYS)
+    where = f"v.status <> 'decided' AND {SEEN} AND {ARRIVED}"
+    row = db.execute(_COUNTS.format(sums=sums, where=where), _given(window, sight)).fetchone()
+    return dict(zip(("all", *WHYS), row, strict=True))
+
+
+def _given(window: Window, sight: Sight | None) -> dict[str, object]:
+    return window.given | given_by(sight)
+
+
+def _told(row: Mapping[str, Any], tree: str) -> Row:
+    told = {name: unbind(value) if isinstance(value, str) else value for name, value in row.items()}
+    return told | {tree: loads(row[tree]) if row[tree] else None}

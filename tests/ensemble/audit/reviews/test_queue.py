@@ -1,0 +1,126 @@
+"""The list of what waits and the trail of what was decided, page by page."""
+
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+from sqlite_utils import Database
+
+from ensemble.audit.queue import Asked, decided_list, waiting_list, why_counts
+from ensemble.audit.shapes import Window
+from ensemble.store.audit.queue import FIRST, After
+from ensemble.store.reviews import Sight, claim, flag, next_review
+from tests.ensemble.audit.reviews.conftest import ALPHA, BETA, TIE, ReviewedLog
+
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
+
+
+async def queued(log: ReviewedLog, **reasons: str) -> list[str]:
+    """One answer for each name, in order; ``over`` in a name says that it was overturned."""
+    await log.ask("panel", len(reasons))
+    ids = [*log.records]
+
+    def put(db: Database) -> None:
+        for at, (id_, (name, why)) in enumerate(zip(ids, reasons.items(), strict=True)):
+            db.table("reviews").insert({
+                "request_id": id_, "created_at": f"2026-11-23T12:0{at}:00.000000Z", "reason": why,
+                "overturned": int("over" in name), "status": "waiting",
+            })  # fmt: skip
+
+    await log.store.change(put)
+    return ids
+
+
+async def waiting(log: ReviewedLog, **asked: Any) -> list[Any]:
+    listed = await log.store.read(partial(waiting_list, asked=Asked(window=Window(), **asked), now=NOW))
+    return [row["request"] for row in listed.table.rows]
+
+
+async def test_overturned_first_then_the_oldest_page_by_page(log: ReviewedLog) -> None:
+    a, b, c, d, e = await queued(log, a="min_score", b="min_panel", over_c="overturned", d="min_score", over_e="later")
+    order = [c, e, a, b, d]
+    assert await waiting(log) == order
+    found: list[Any] = []
+    after: After | None = FIRST
+    while after is not None:
+        asked = Asked(window=Window(), limit=2, after=after)
+        page = await log.store.read(partial(waiting_list, asked=asked, now=NOW))
+        found += [row["request"] for row in page.table.rows]
+        after = page.after
+    assert found == order
+
+
+async def test_why_it_waits_is_a_filter(log: ReviewedLog) -> None:
+    a, b, c = await queued(log, a="min_confidence 0.9: ...", b="min_panel 3: 2 answered", over_c="overturned")
+    assert await waiting(log, why="confidence") == [a]
+    assert await waiting(log, why="panel") == [b]
+    assert await waiting(log, why="overturned") == [c]
+    assert await log.store.change(partial(flag, id_=a, by="ann", now=NOW)) is None  # it waits as it did
+    await log.ask("panel", 1)
+    last = [*log.records][-1]
+    assert await log.store.change(partial(flag, id_=last, by="ann", now=NOW)) is None
+    assert await waiting(log, why="flagged") == [last]
+    counted = await log.store.read(partial(why_counts, asked=Asked(window=Window())))
+    assert {why: count for why, _, count in counted} == {
+        "": 4, "overturned": 1, "confidence": 1, "panel": 1, "flagged": 1, "drawn": 0, "blind": 0,
+    }  # fmt: skip
+    refused = await log.store.change(partial(flag, id_="nobody", by="ann", now=NOW))
+    assert refused is not None
+    assert refused.why == "unknown"
+
+
+async def test_who_is_at_it_is_told(log: ReviewedLog) -> None:
+    a, b = await queued(log, a="min_score", b="min_score")
+    await log.store.change(partial(claim, id_=a, by="ann", now=NOW))
+    ask = Asked(window=Window())
+    listed = await log.store.read(partial(waiting_list, asked=ask, now=NOW))
+    assert [row["state"] for row in listed.table.rows] == ["claimed by ann", "free"]
+    late = await log.store.read(partial(waiting_list, asked=ask, now=NOW + timedelta(hours=2)))
+    assert [row["state"] for row in late.table.rows] == ["free", "free"]
+    step = partial(next_review, now=NOW, sight=None)
+    assert await log.store.read(partial(step, by="bob")) == b
+    assert await log.store.read(partial(step, by="ann")) == a
+    assert await log.store.read(partial(step, by="ann", skip=a)) == b
+    await log.decide(b, TIE)
+    assert await log.store.read(partial(step, by="bob")) is None
+
+
+async def test_nobody_gets_a_blind_one_twice(log: ReviewedLog) -> None:
+    await log.ask("panel", 1)
+    await log.draw(1, twice=1)
+    (id_,) = await log.drawn()
+    await log.decide(id_, ALPHA, "ann")
+    step = partial(next_review, now=datetime.now(UTC), sight=None)
+    assert await log.store.read(partial(step, by="ann")) is None
+    assert await log.store.read(partial(step, by="bob")) == id_
+    ask = Asked(window=Window())
+    listed = await log.store.read(partial(waiting_list, asked=ask, now=datetime.now(UTC)))
+    (row,) = listed.table.rows
+    assert (row["state"], row["blind"], row["drawn"]) == ("1 of 2 decided", True, True)
+    assert (await log.store.read(partial(decided_list, asked=ask))).table.rows == []
+    await log.decide(id_, BETA, "bob")
+    (row,) = (await log.store.read(partial(decided_list, asked=ask))).table.rows
+    assert (row["by"], row["found"]) == ("ann, bob", "best: alpha, best: beta")
+
+
+async def test_the_trail_has_the_latest_first(log: ReviewedLog) -> None:
+    a, b, c = await queued(log, a="min_score", b="min_score", c="min_score")
+    for at, id_ in enumerate((b, a, c)):
+        await log.decide(id_, TIE, now=NOW + timedelta(minutes=at))
+    first = await log.store.read(partial(decided_list, asked=Asked(window=Window(), limit=2)))
+    assert [row["request"] for row in first.table.rows] == [c, a]
+    assert first.after is not None
+    rest = await log.store.read(partial(decided_list, asked=Asked(window=Window(), limit=2, after=first.after)))
+    assert ([row["request"] for row in rest.table.rows], rest.after) == ([b], None)
+    (row,) = rest.table.rows
+    assert (row["by"], row["found"], row["decided_at"]) == ("ann", "tie", "2026-11-24T00:00:00.000000Z")
+
+
+@pytest.mark.parametrize(("sight", "seen"), [(Sight(key="k2", tenant=None), 0), (Sight(key="k1", tenant=None), 1)])
+async def test_a_key_sees_what_it_asked(log: ReviewedLog, sight: Sight, seen: int) -> None:
+    (id_,) = await queued(log, a="min_score")
+    await log.store.change(lambda db: db.conn.execute("UPDATE requests SET key_id = 'k1' WHERE id = ?", [id_]))
+    assert len(await waiting(log, sight=sight)) == seen
+    found = await log.store.read(partial(next_review, by="ann", now=NOW, sight=sight))
+    assert (found is not None) == bool(seen)
