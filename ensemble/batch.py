@@ -8,6 +8,9 @@ from typing import NamedTuple, Protocol, runtime_checkable
 from ensemble.errors import CallFailed
 from judges.types import Completion, Prompt
 
+TRANSPORT = "sdk"
+"""What carries batches, whatever makes the calls of the same connection one by one."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchLimits:

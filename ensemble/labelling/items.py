@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from uuid_utils import uuid7
 
-from ensemble.batch import BatchConnection
+from ensemble.batch import TRANSPORT, BatchConnection
 from ensemble.errors import CallFailed
 from ensemble.fleet import Member
 from ensemble.labelling.asking import Question
@@ -85,7 +85,7 @@ def line_of(
         started=started,
         total_s=None,
         price=member.price(started) if member else None,
-        transport=member.connection.transport if member else "sdk",
+        transport=TRANSPORT,
         completion=said,
         error=came if isinstance(came, CallFailed) else None,
         batch=batch,

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from ensemble.errors import CallFailed
 from ensemble.providers._anthropic_batches import AnthropicBatches
+from ensemble.providers._batches import object_of
 from ensemble.providers._connection import encoded
 from ensemble.providers._shapes import count
 from judges.types import Prompt
@@ -26,7 +27,7 @@ class AnthropicConnection(AnthropicBatches):
         limited = replace(prompt, max_output_tokens=prompt.max_output_tokens or 1)
         document, _ = self._format.body(model, limited, stream=False)
         body, _ = encoded({name: value for name, value in document.items() if name in _COUNTED})
-        counted = count((await self._document(PATH, body=body)).get("input_tokens"))
+        counted = count((await object_of(self._wire.exchange(PATH, body))).get("input_tokens"))
         if counted is None:
             raise CallFailed("the reply holds no count", failure="bad_reply", http_status=200)
         return counted

@@ -3,15 +3,16 @@
 import asyncio
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing
 from datetime import datetime
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 from ensemble.batch import BatchLimits, BatchResult, BatchState, Found
 from ensemble.errors import CallFailed
 from ensemble.providers._connection import Format, HttpConnection, encoded
-from ensemble.providers._http import Ask, Wire
+from ensemble.providers._http import Reply, Wire
+from ensemble.providers._sdk import BySdk
 from ensemble.providers._shapes import WrongShape, known, table
 from ensemble.providers._text import NotJson, from_json
 from judges.types import Prompt
@@ -23,13 +24,13 @@ MOST_PAGES = 50
 
 
 class BatchingConnection(HttpConnection):
-    """An open client that also takes calls in bulk."""
+    """An open client that also takes calls in bulk, which always go by the SDK."""
 
     batch_limits: ClassVar[BatchLimits]
 
-    def __init__(self, wire: Wire, format: Format, ask: Ask) -> None:
+    def __init__(self, wire: Wire, format: Format, by_sdk: BySdk) -> None:
         super().__init__(wire, format)
-        self._ask = ask
+        self._by_sdk = by_sdk
 
     def batch_item(self, custom_id: str, model: str, prompt: Prompt) -> bytes:
         """As ``BatchConnection.batch_item``."""
@@ -64,17 +65,8 @@ class BatchingConnection(HttpConnection):
 
     async def _document(self, path: str, **given: Any) -> Mapping[str, object]:
         """The reply to one request as an object. Raises CallFailed."""
-        try:
-            async with (
-                asyncio.timeout(PATIENCE_S),
-                self._wire.receive(lambda: self._ask(path, **given)) as reply,
-            ):
-                try:
-                    return table(await reply.document(), "the reply")
-                except WrongShape as error:
-                    raise reply.bad(str(error)) from error
-        except TimeoutError as error:
-            raise CallFailed(f"no reply within {PATIENCE_S:.0f} s", failure="timeout", retryable=True) from error
+        wire, ask = await self._by_sdk()
+        return await object_of(wire.receive(lambda: ask(path, **given)))
 
     async def _id(self, path: str, **given: Any) -> str:
         """The id of what one request has made. Raises CallFailed."""
@@ -85,7 +77,8 @@ class BatchingConnection(HttpConnection):
 
     async def _rows(self, path: str) -> AsyncGenerator[Mapping[str, object], None]:
         """The objects of a file of JSON lines; what is none is left out. Raises CallFailed."""
-        async with self._wire.receive(lambda: self._ask(path)) as reply, aclosing(reply.lines()) as lines:
+        wire, ask = await self._by_sdk()
+        async with wire.receive(lambda: ask(path)) as reply, aclosing(reply.lines()) as lines:
             async for line in lines:
                 try:
                     yield table(from_json(line), "the line")
@@ -93,38 +86,18 @@ class BatchingConnection(HttpConnection):
                     continue
 
 
+async def object_of(exchange: AbstractAsyncContextManager[Reply]) -> Mapping[str, object]:
+    """The reply of an exchange as an object. Raises CallFailed."""
+    try:
+        async with asyncio.timeout(PATIENCE_S), exchange as reply:
+            try:
+                return table(await reply.document(), "the reply")
+            except WrongShape as error:
+                raise reply.bad(str(error)) from error
+    except TimeoutError as error:
+        raise CallFailed(f"no reply within {PATIENCE_S:.0f} s", failure="timeout", retryable=True) from error
+
+
 def segment(id_: str) -> str:
     """A provider's id as one step of a path, whatever it holds."""
     return quote(id_, safe="")
-
-
-def asking(sdk: Any, stream_cls: Any) -> Ask:
-    """How ``sdk``, a client of OpenAI's or Anthropic's, sends anything that its API has."""
-    import httpx2
-
-    # Asked for the response itself, the SDK hands it over unread and unparsed, whatever stream_cls says.
-    unread: dict[str, Any] = {"cast_to": httpx2.Response, "stream": True, "stream_cls": stream_cls}
-
-    async def ask(
-        path: str,
-        *,
-        body: bytes | None = None,
-        file: bytes | None = None,
-        fields: Mapping[str, str] | None = None,
-        query: Mapping[str, str] | None = None,
-    ) -> httpx2.Response:
-        if file is not None:
-            reply = await sdk.post(
-                path,
-                body=dict(fields or {}),
-                files=[("file", ("batch.jsonl", file, "application/jsonl"))],
-                options={"headers": {"Content-Type": "multipart/form-data"}},
-                **unread,
-            )
-        elif body is not None:
-            reply = await sdk.post(path, content=body, **unread)
-        else:
-            reply = await sdk.get(path, options={"params": dict(query or {})}, **unread)
-        return cast("httpx2.Response", reply)
-
-    return ask

@@ -11,9 +11,10 @@ from pydantic import Field
 from ensemble import identity
 from ensemble.errors import CallFailed, ConfigError
 from ensemble.providers._anthropic_request import SAMPLING_ENDED, Manner
-from ensemble.providers._connection import SdkProvider
-from ensemble.providers._http import Post
+from ensemble.providers._http import Incoming
 from ensemble.providers._options import Address
+from ensemble.providers._sdk import Ask, Received, SdkProvider
+from ensemble.providers._text import Secrets
 from ensemble.providers.anthropic import Messages
 
 if TYPE_CHECKING:
@@ -54,23 +55,26 @@ class CloudProvider(SdkProvider):
 
 
 def poster(
-    sdk: "AsyncAnthropicBedrock | AsyncAnthropicVertex", stream_cls: object, signing: tuple[type[Exception], ...]
-) -> Post:
+    sdk: "AsyncAnthropicBedrock | AsyncAnthropicVertex",
+    stream_cls: object,
+    secrets: Secrets,
+    signing: tuple[type[Exception], ...],
+) -> Ask:
     """Post through ``sdk``, which wants the body taken apart; ``signing`` are what it raises before it sends."""
     import httpx2
 
-    async def post(body: bytes) -> httpx2.Response:
-        document: Mapping[str, object] = orjson.loads(body)
+    async def ask(path: str, *, body: bytes | None = None, **_: object) -> Incoming:
+        document: Mapping[str, object] = orjson.loads(body or b"{}")
         try:
             reply: object = await sdk.post(
-                "/v1/messages", cast_to=httpx2.Response, body=document, stream=True, stream_cls=cast("type", stream_cls)
+                path, cast_to=httpx2.Response, body=document, stream=True, stream_cls=cast("type", stream_cls)
             )
         except signing as error:
             told = f"the request could not be signed: {type(error).__name__}"
             raise CallFailed(told, failure="unauthorized", sent=False) from error
-        return cast("httpx2.Response", reply)
+        return Received(cast("httpx2.Response", reply), secrets)
 
-    return post
+    return ask
 
 
 def optional(module: str, extra: str) -> Any:

@@ -1,23 +1,18 @@
 """One connection for every wire format: ask, read, check, and keep what came when something went wrong."""
 
 import asyncio
-from abc import abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import aclosing
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import ClassVar, Protocol
 
 from ensemble.errors import CallFailed
-from ensemble.provider import Connection, Delta
+from ensemble.provider import Delta
 from ensemble.providers._failures import Filtered, failed_inside, request_id, told_in
-from ensemble.providers._http import Post, Reply, Wire, transport_errors
-from ensemble.providers._options import HttpProvider
+from ensemble.providers._http import Reply, Wire
 from ensemble.providers._shapes import WrongShape
 from ensemble.providers._text import SURROGATES, NotJson, Secrets, from_json, to_json
 from judges.types import Completion, Prompt
-
-if TYPE_CHECKING:
-    import httpx2
 
 
 class Gathering(Protocol):
@@ -59,6 +54,9 @@ class Gathering(Protocol):
 class Format(Protocol):
     """A wire format, in the manner of one server."""
 
+    path: ClassVar[str]
+    """Where calls go, behind the provider's address."""
+
     def body(self, model: str, prompt: Prompt, *, stream: bool) -> tuple[Mapping[str, object], tuple[str, ...]]:
         """What to send, and the wire names of what was asked for and is not in it.
 
@@ -72,61 +70,11 @@ class Format(Protocol):
         ...
 
 
-class Opened(NamedTuple):
-    """An SDK's client: what to close, how to post, and what posting raises beside what every transport raises.
-
-    ``batches`` makes a connection that takes calls in bulk too, where the API has that.
-    """
-
-    client: "httpx2.AsyncClient"
-    post: Post
-    errors: type[Exception]
-    batches: "Callable[[Wire, Format], Connection] | None" = None
-
-
-class SdkProvider(HttpProvider):
-    """A provider that is reached by an SDK."""
-
-    @abstractmethod
-    def open(self) -> Opened:
-        """Import the SDK and make one client of it. Blocks.
-
-        Raises:
-            ConfigError: what the environment must hold is missing.
-        """
-
-    @abstractmethod
-    def format(self) -> Format:
-        """The wire format, in the manner of this server."""
-
-    def dropped(self, prompt: Prompt) -> tuple[str, ...]:
-        """As ``Provider.dropped``."""
-        try:
-            return self.format().body("", prompt, stream=False)[1]
-        except CallFailed:  # it cannot be sent at all, so nothing of it is dropped
-            return ()
-
-    def connect(self) -> AbstractAsyncContextManager[Connection]:
-        return self._connected()
-
-    @asynccontextmanager
-    async def _connected(self) -> AsyncIterator[Connection]:
-        # In threads: the import takes half a second, and keys and certificates are read from disk.
-        secrets = await asyncio.to_thread(self.secrets)
-        opened = await asyncio.to_thread(self.open)
-        wire = Wire(opened.post, secrets, self.max_body_bytes, (*transport_errors(), opened.errors))
-        try:
-            yield (opened.batches or HttpConnection)(wire, self.format())
-        finally:
-            await opened.client.aclose()
-
-
 class HttpConnection:
-    """An open client, shared by every task. It takes any ``Wire``, so an SDK is not its only way out."""
-
-    transport = "sdk"
+    """An open client, shared by every task, whatever its ``wire`` goes over."""
 
     def __init__(self, wire: Wire, format: Format) -> None:
+        self.transport: str = wire.transport
         self._wire = wire
         self._format = format
 
@@ -143,7 +91,7 @@ class HttpConnection:
         body, left_out = self._body(model, prompt, stream=False)
         gathered = self._format.gathering()
         try:
-            async with self._wire.exchange(body) as reply:
+            async with self._wire.exchange(self._format.path, body) as reply:
                 for _ in _whole(await reply.document(), reply, gathered):
                     pass
                 return _answer(gathered, reply, left_out)
@@ -157,7 +105,8 @@ class HttpConnection:
         body, left_out = self._body(model, prompt, stream=True)
         gathered = self._format.gathering()
         try:
-            async with self._wire.exchange(body) as reply, aclosing(_deltas(reply, gathered)) as deltas:
+            exchange = self._wire.exchange(self._format.path, body)
+            async with exchange as reply, aclosing(_deltas(reply, gathered)) as deltas:
                 async for delta in deltas:
                     first_s = clock() - begin if first_s is None else first_s
                     yield delta
@@ -201,7 +150,7 @@ def completion_in(document: object, format: Format, headers: Mapping[str, str], 
     Raises:
         CallFailed: as ``Connection.complete``.
     """
-    reply = Reply(headers, secrets, 0, _nothing())
+    reply = Reply(headers, secrets, 0, _nothing)
     gathered = format.gathering()
     try:
         for _ in _whole(document, reply, gathered):
@@ -211,10 +160,8 @@ def completion_in(document: object, format: Format, headers: Mapping[str, str], 
         return refusal(filtered, ())
 
 
-async def _nothing() -> AsyncGenerator[bytes, None]:
-    pieces: tuple[bytes, ...] = ()
-    for piece in pieces:
-        yield piece
+async def _nothing() -> bytes:
+    return b""
 
 
 async def _deltas(reply: Reply, gathered: Gathering) -> AsyncGenerator[Delta, None]:

@@ -24,11 +24,10 @@ class OpenAIConnection(OpenAIBatches):
     async def embed(self, model: str, texts: Sequence[str], options: Mapping[str, object]) -> Embedded:
         """As ``EmbeddingConnection.embed``.
 
-        Posted through the SDK's client and read by hand: its own ``embeddings.create`` reads replies of any length.
         Numbers are asked for as such, since not every server packs them in base64.
         """
         body, _ = encoded({**options, "model": model, "input": list(texts), "encoding_format": "float"})
-        async with self._wire.receive(lambda: self._ask(_PATH, body=body)) as reply:
+        async with self._wire.exchange(_PATH, body) as reply:
             document = await reply.document()
             if isinstance(document, Mapping) and document.get("error"):
                 raise failed_inside(told_in(document), reply.headers, reply.secrets, streaming=False)

@@ -1,7 +1,7 @@
 """Anthropic's messages, and every server that speaks them."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from pydantic import Field, field_validator
 
@@ -9,20 +9,17 @@ from ensemble.provider import PROVIDERS
 from ensemble.providers._anthropic_counting import AnthropicConnection
 from ensemble.providers._anthropic_reply import Gathered
 from ensemble.providers._anthropic_request import SAMPLING_ENDED, Manner, body_of
-from ensemble.providers._batches import asking
-from ensemble.providers._connection import Opened, SdkProvider
-from ensemble.providers._http import client_settings, dress
+from ensemble.providers._direct import DirectProvider
+from ensemble.providers._http import Wire, dress
 from ensemble.providers._options import Address
+from ensemble.providers._sdk import BySdk, Opened, asking, client_settings
 from judges.types import Prompt
-
-if TYPE_CHECKING:
-    import httpx2
 
 _PATH = "/v1/messages"
 
 
 @PROVIDERS.register("anthropic")
-class Anthropic(SdkProvider):
+class Anthropic(DirectProvider):
     """Models behind the messages of Anthropic, or of a server that imitates them."""
 
     required: ClassVar[frozenset[str]] = frozenset({"max_output_tokens"})
@@ -45,17 +42,18 @@ class Anthropic(SdkProvider):
         manner = Manner(api_version=self.api_version, in_body={}, unsupported=frozenset(self.unsupported))
         return Messages(manner)
 
-    def open(self) -> Opened:
-        import anthropic
-        import httpx2
-
+    def dressed(self) -> dict[str, str]:
         key = self.key()
         auth = {"authorization": f"Bearer {key}"} if key else {}
-        headers = dress(self.headers(), {**auth, "anthropic-version": self.api_version})
-        client = anthropic.DefaultAioHttpClient(**client_settings(self, self.base_url, headers))
+        return dress(self.headers(), {**auth, "anthropic-version": self.api_version})
+
+    def open(self) -> Opened:
+        import anthropic
+
+        client = anthropic.DefaultAioHttpClient(**client_settings(self, self.base_url, self.dressed()))
         # A key is demanded even where none is used; what is sent is settled by the headers above.
         sdk = anthropic.AsyncAnthropic(
-            api_key=key or "none",
+            api_key=self.key() or "none",
             base_url=self.base_url,
             max_retries=0,
             default_query=dict(self.query),
@@ -63,23 +61,16 @@ class Anthropic(SdkProvider):
             timeout=client.timeout,
             open_telemetry=False,
         )
+        return Opened(client, asking(sdk, anthropic.AsyncStream[object], self.secrets()), anthropic.AnthropicError)
 
-        async def post(body: bytes) -> httpx2.Response:
-            # Asked for the response itself, the SDK hands it over unread and unparsed, whatever stream_cls says.
-            stream_cls = anthropic.AsyncStream[object]
-            reply: object = await sdk.post(
-                _PATH, cast_to=httpx2.Response, content=body, stream=True, stream_cls=stream_cls
-            )
-            return cast("httpx2.Response", reply)
-
-        ask = asking(sdk, anthropic.AsyncStream[object])
-        return Opened(
-            client, post, anthropic.AnthropicError, lambda wire, format: AnthropicConnection(wire, format, ask)
-        )
+    def connection(self, wire: Wire, by_sdk: BySdk) -> AnthropicConnection:
+        return AnthropicConnection(wire, self.format(), by_sdk)
 
 
 class Messages:
     """The wire format, in the manner of one server."""
+
+    path: ClassVar[str] = _PATH
 
     def __init__(self, manner: Manner) -> None:
         self.manner = manner

@@ -5,9 +5,8 @@ from pydantic import model_validator
 from ensemble.errors import ConfigError
 from ensemble.provider import PROVIDERS
 from ensemble.providers._clouds import CloudProvider, optional, poster
-from ensemble.providers._connection import Opened
-from ensemble.providers._http import client_settings
 from ensemble.providers._options import EnvironmentName, variable
+from ensemble.providers._sdk import Opened, client_settings
 from ensemble.providers._text import Secrets
 
 
@@ -63,7 +62,8 @@ class AnthropicBedrock(CloudProvider):
             timeout=client.timeout,
             open_telemetry=False,
         )
-        return Opened(client, poster(sdk, anthropic.AsyncStream[object], signing), anthropic.AnthropicError)
+        ask = poster(sdk, anthropic.AsyncStream[object], self.secrets(), signing)
+        return Opened(client, ask, anthropic.AnthropicError)
 
     def _access_key(self) -> tuple[str | None, str | None, str | None]:
         """Id, secret and session token."""

@@ -4,8 +4,7 @@ from pydantic import Field
 
 from ensemble.provider import PROVIDERS
 from ensemble.providers._clouds import CloudProvider, optional, poster
-from ensemble.providers._connection import Opened
-from ensemble.providers._http import client_settings
+from ensemble.providers._sdk import Opened, client_settings
 
 _ADDRESSES = {
     "global": "https://aiplatform.googleapis.com/v1",
@@ -44,7 +43,8 @@ class AnthropicVertex(CloudProvider):
             timeout=client.timeout,
             open_telemetry=False,
         )
-        return Opened(client, poster(sdk, anthropic.AsyncStream[object], signing), anthropic.AnthropicError)
+        ask = poster(sdk, anthropic.AsyncStream[object], self.secrets(), signing)
+        return Opened(client, ask, anthropic.AnthropicError)
 
 
 def _signing() -> tuple[type[Exception], ...]:

@@ -1,29 +1,26 @@
 """OpenAI's chat completions, and every server that speaks them: vLLM, Ollama, llama.cpp, OpenRouter, Azure, Gemini."""
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 from pydantic import field_validator
 
 from ensemble.provider import PROVIDERS
-from ensemble.providers._batches import asking
-from ensemble.providers._connection import Opened, SdkProvider
-from ensemble.providers._http import client_settings, dress
+from ensemble.providers._direct import DirectProvider
+from ensemble.providers._http import Wire, dress
 from ensemble.providers._openai_embeddings import OpenAIConnection
 from ensemble.providers._openai_reply import Gathered
 from ensemble.providers._openai_request import Manner, TokenParameter, body_of
 from ensemble.providers._options import Address
+from ensemble.providers._sdk import BySdk, Opened, asking, client_settings
 from judges.types import Prompt
-
-if TYPE_CHECKING:
-    import httpx2
 
 _AT_HOME = ("api.openai.com", ".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com")
 _PATH = "/chat/completions"
 
 
 @PROVIDERS.register("openai")
-class OpenAI(SdkProvider):
+class OpenAI(DirectProvider):
     """Models behind the chat completions of OpenAI, or of a server that imitates them."""
 
     embeds: ClassVar[bool] = True
@@ -50,37 +47,33 @@ class OpenAI(SdkProvider):
         )
         return ChatCompletions(manner)
 
+    def dressed(self) -> dict[str, str]:
+        key = self.key()
+        return dress(self.headers(), {"authorization": f"Bearer {key}"} if key else {})
+
     def open(self) -> Opened:
-        import httpx2
         import openai
 
-        key = self.key()
-        headers = dress(self.headers(), {"authorization": f"Bearer {key}"} if key else {})
-        client = openai.DefaultAioHttpClient(**client_settings(self, self.base_url, headers))
+        client = openai.DefaultAioHttpClient(**client_settings(self, self.base_url, self.dressed()))
         # A key is demanded even where none is used; what is sent is settled by the headers above.
         sdk = openai.AsyncOpenAI(
-            api_key=key or "none",
+            api_key=self.key() or "none",
             base_url=self.base_url,
             max_retries=0,
             default_query=dict(self.query),
             http_client=client,
             timeout=client.timeout,
         )
+        return Opened(client, asking(sdk, openai.AsyncStream[object], self.secrets()), openai.OpenAIError)
 
-        async def post(body: bytes) -> httpx2.Response:
-            # Asked for the response itself, the SDK hands it over unread and unparsed, whatever stream_cls says.
-            stream_cls = openai.AsyncStream[object]
-            reply: object = await sdk.post(
-                _PATH, cast_to=httpx2.Response, content=body, stream=True, stream_cls=stream_cls
-            )
-            return cast("httpx2.Response", reply)
-
-        ask = asking(sdk, openai.AsyncStream[object])
-        return Opened(client, post, openai.OpenAIError, lambda wire, format: OpenAIConnection(wire, format, ask))
+    def connection(self, wire: Wire, by_sdk: BySdk) -> OpenAIConnection:
+        return OpenAIConnection(wire, self.format(), by_sdk)
 
 
 class ChatCompletions:
     """The wire format, in the manner of one server."""
+
+    path: ClassVar[str] = _PATH
 
     def __init__(self, manner: Manner) -> None:
         self.manner = manner

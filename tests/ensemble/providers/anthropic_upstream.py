@@ -56,7 +56,7 @@ def a_prompt(text: str = "Capital of France?", **changes: Any) -> Prompt:
 
 
 def a_provider(upstream: Upstream, **options: Any) -> Anthropic:
-    return Anthropic.model_validate({"base_url": upstream.url, **options})
+    return Anthropic.model_validate({"base_url": upstream.url, "transport": upstream.transport, **options})
 
 
 async def sent_for(upstream: Upstream, prompt: Prompt, **options: Any) -> tuple[dict[str, Any], tuple[str, ...]]:

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from ensemble.providers._http import Transport
+
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -24,9 +26,10 @@ class Received:
 class Upstream:
     """A provider; ``answer`` makes every reply, ``received`` holds every request.
 
-    ``arrived`` is set by a request, ``gone`` by a client that hangs up.
+    ``transport`` is how it is to be called, ``arrived`` is set by a request, ``gone`` by a client that hangs up.
     """
 
+    transport: Transport
     url: str = ""
     answer: Answer | None = None
     received: list[Received] = field(default_factory=list)
@@ -88,9 +91,15 @@ class Upstream:
         self.answer = answer
 
 
+@pytest.fixture(params=["direct", "sdk"])
+def transport(request: pytest.FixtureRequest) -> Transport:
+    """Every test that makes calls runs over both; a module of what one alone can do overrides this."""
+    return "sdk" if request.param == "sdk" else "direct"
+
+
 @pytest.fixture
-async def upstream() -> AsyncIterator[Upstream]:
-    server = Upstream()
+async def upstream(transport: Transport) -> AsyncIterator[Upstream]:
+    server = Upstream(transport)
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", server.handle)
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)

@@ -53,7 +53,7 @@ def a_prompt(text: str = "Capital of France?", **changes: Any) -> Prompt:
 
 
 def a_provider(upstream: Upstream, **options: Any) -> OpenAI:
-    return OpenAI.model_validate({"base_url": f"{upstream.url}/v1", **options})
+    return OpenAI.model_validate({"base_url": f"{upstream.url}/v1", "transport": upstream.transport, **options})
 
 
 async def answer_of(upstream: Upstream, **options: Any) -> tuple[Completion, dict[str, Any]]:

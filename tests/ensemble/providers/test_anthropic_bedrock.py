@@ -11,6 +11,7 @@ import pytest
 
 from ensemble.errors import CallFailed
 from ensemble.provider import PROVIDERS, Connection
+from ensemble.providers._http import Transport
 from ensemble.providers.anthropic_bedrock import AnthropicBedrock
 from judges.errors import InvalidOptions
 from judges.types import Completion, Message, Prompt
@@ -58,6 +59,12 @@ def a_provider(upstream: Upstream, **options: Any) -> AnthropicBedrock:
     return AnthropicBedrock.model_validate(
         {"region": "us-east-1", "base_url": upstream.url, "api_key_env": "TEST_KEY", **options}
     )
+
+
+@pytest.fixture
+def transport() -> Transport:
+    """Clouds are reached by their SDK alone, since it signs."""
+    return "sdk"
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from ensemble.providers._http import Transport
 from ensemble.providers.anthropic_vertex import AnthropicVertex
 from ensemble.simulator import Simulator, reply
 from judges.types import Completion, Message, Prompt
@@ -13,6 +14,12 @@ from tests.ensemble.providers.conftest import Upstream
 
 PROMPT = Prompt(messages=(Message(role="user", content="Capital of France?"),), max_output_tokens=9)
 MODELS = "/v1/projects/ours/locations/global/publishers/anthropic/models"
+
+
+@pytest.fixture
+def transport() -> Transport:
+    """Clouds are reached by their SDK alone, since it signs."""
+    return "sdk"
 
 
 def a_provider(upstream: Upstream, monkeypatch: pytest.MonkeyPatch, **options: Any) -> AnthropicVertex:

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 import ensemble
 from ensemble.errors import CallFailed, ConfigError
+from ensemble.providers._http import Transport
 from ensemble.providers.anthropic_bedrock import AnthropicBedrock
 from ensemble.providers.anthropic_vertex import AnthropicVertex
 from judges.types import Message, Prompt
@@ -58,6 +59,12 @@ def test_without_the_extra_only_a_key_will_do() -> None:
     for line, module, extra in ((told[0], "boto3", "bedrock"), (told[2], "google.auth", "vertex")):
         assert line.startswith(f"use: this needs {module}")
         assert f"pip install '.[{extra}]'" in line
+
+
+@pytest.fixture
+def transport() -> Transport:
+    """Clouds are reached by their SDK alone, since it signs."""
+    return "sdk"
 
 
 @pytest.fixture(autouse=True)

@@ -316,7 +316,7 @@ class TestOptions:
 
     async def test_calls_go_through_the_proxy(self, upstream: Upstream) -> None:
         upstream.says(a_reply())
-        provider = OpenAI(base_url="http://models.invalid/v1", proxy=upstream.url)
+        provider = OpenAI(base_url="http://models.invalid/v1", proxy=upstream.url, transport=upstream.transport)
         async with provider.connect() as opened:
             await opened.complete("small", a_prompt())
         assert upstream.received[0].headers["host"] == "models.invalid"

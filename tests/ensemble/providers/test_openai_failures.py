@@ -8,6 +8,7 @@ import pytest
 from aiohttp import web
 
 from ensemble.provider import Connection
+from ensemble.providers._http import Transport
 from ensemble.providers.openai import OpenAI
 from judges.types import (
     Usage,
@@ -65,7 +66,7 @@ class TestFailures:
         failed = await failure_of(connection)
         assert (failed.failure, failed.retryable, failed.sent) == (failure, retryable, True)
         assert (failed.http_status, failed.provider_request_id) == (status, "req_1")
-        assert len(upstream.received) == 1, "the SDK must not retry by itself"
+        assert len(upstream.received) == 1, "nobody but the fleet asks again"
 
     @pytest.mark.parametrize(
         ("body", "told"),
@@ -202,16 +203,17 @@ class TestFailures:
         upstream.answer = hang_up
         failed = await failure_of(connection)
         assert (failed.failure, failed.retryable, failed.sent) == ("cut_stream", True, True)
-        assert len(upstream.received) == 1, "the SDK must not retry by itself"
+        assert len(upstream.received) == 1, "nobody but the fleet asks again"
 
-    async def test_nobody_there(self, unused_tcp_port: int) -> None:
-        provider = OpenAI(base_url=f"http://127.0.0.1:{unused_tcp_port}/v1")
+    async def test_nobody_there(self, unused_tcp_port: int, transport: Transport) -> None:
+        provider = OpenAI(base_url=f"http://127.0.0.1:{unused_tcp_port}/v1", transport=transport)
         async with provider.connect() as opened:
             failed = await failure_of(opened)
         assert (failed.failure, failed.retryable, failed.sent) == ("unreachable", True, False)
 
     async def test_a_certificate_that_nobody_signed(self, upstream: Upstream) -> None:
-        async with OpenAI(base_url=upstream.url.replace("http:", "https:")).connect() as opened:
+        provider = OpenAI(base_url=upstream.url.replace("http:", "https:"), transport=upstream.transport)
+        async with provider.connect() as opened:
             failed = await failure_of(opened)
         assert (failed.failure, failed.retryable, failed.sent) == ("unreachable", False, False)
 

@@ -10,6 +10,7 @@ import pytest
 
 from ensemble.errors import CallFailed
 from ensemble.provider import Connection, Provider
+from ensemble.providers._http import Transport
 from ensemble.providers.anthropic import Anthropic
 from ensemble.providers.anthropic_vertex import AnthropicVertex
 from ensemble.providers.openai import OpenAI
@@ -59,12 +60,13 @@ async def simulator() -> AsyncIterator[Simulator]:
         yield opened
 
 
-@pytest.fixture(params=["openai", "anthropic", "vertex"])
+@pytest.fixture(params=["openai-direct", "openai-sdk", "anthropic-direct", "anthropic-sdk", "vertex"])
 def provider(request: pytest.FixtureRequest, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Provider:
-    if request.param == "openai":
-        return OpenAI(base_url=simulator.base_url, max_body_bytes=100_000)
-    if request.param == "anthropic":
-        return Anthropic(base_url=simulator.anthropic_url, max_body_bytes=100_000)
+    wire, _, transport = request.param.partition("-")
+    if wire == "openai":
+        return OpenAI(base_url=simulator.base_url, max_body_bytes=100_000, transport=transport)
+    if wire == "anthropic":
+        return Anthropic(base_url=simulator.anthropic_url, max_body_bytes=100_000, transport=transport)
     monkeypatch.setenv("TEST_TOKEN", "ya29.token-0123456789")
     url = f"{simulator.anthropic_url}/vertex/v1"
     return AnthropicVertex(
@@ -111,7 +113,7 @@ async def test_each_fault_is_a_typed_failure(line: Line, kind: str, failure: "Fa
     assert (failed.failure, failed.retryable, failed.sent) == (failure, retryable, True)
     served = line.simulator.served[-1]
     assert (failed.http_status, failed.provider_request_id) == (served.status, served.request_id)
-    assert len(line.simulator.served) == 1, "the SDK must not retry by itself"
+    assert len(line.simulator.served) == 1, "nobody but the fleet asks again"
     assert line.simulator.redirects_followed == 0
     assert (await line.ask(reply("fine"))).text == "fine", "the connection lives on"
 
@@ -161,32 +163,36 @@ async def test_whoever_loses_patience_hangs_up_at_once(line: Line, kind: str) ->
 
 
 @pytest.mark.parametrize("on", ["openai", "anthropic"])
-async def test_silence_ends_by_itself(simulator: Simulator, on: str) -> None:
+async def test_silence_ends_by_itself(simulator: Simulator, on: str, transport: Transport) -> None:
     simulator.script(MODEL, [fault("silence")])
     provider = (
-        OpenAI(base_url=simulator.base_url, silence_timeout_s=0.05)
+        OpenAI(base_url=simulator.base_url, silence_timeout_s=0.05, transport=transport)
         if on == "openai"
-        else Anthropic(base_url=simulator.anthropic_url, silence_timeout_s=0.05)
+        else Anthropic(base_url=simulator.anthropic_url, silence_timeout_s=0.05, transport=transport)
     )
     async with provider.connect() as connection:
         failed = await Line(simulator, connection, False).failure(fault("silence"))
     assert (failed.failure, failed.retryable, failed.sent) == ("timeout", True, True)
 
 
-async def test_nobody_there(line: Line, unused_tcp_port: int) -> None:
+@pytest.mark.parametrize("streaming", [False, True], ids=["whole", "streamed"])
+async def test_nobody_there(simulator: Simulator, unused_tcp_port: int, transport: Transport, streaming: bool) -> None:
     nowhere = f"http://127.0.0.1:{unused_tcp_port}"
-    for provider in (OpenAI(base_url=f"{nowhere}/v1"), Anthropic(base_url=nowhere)):
+    for provider in (
+        OpenAI(base_url=f"{nowhere}/v1", transport=transport),
+        Anthropic(base_url=nowhere, transport=transport),
+    ):
         async with provider.connect() as connection:
-            failed = await Line(line.simulator, connection, line.streaming).failure()
+            failed = await Line(simulator, connection, streaming).failure()
         assert (failed.failure, failed.retryable, failed.sent) == ("unreachable", True, False)
 
 
-async def test_a_wrong_key_is_not_repeated(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_wrong_key_is_not_repeated(transport: Transport, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WRONG_KEY", "sk-wrong-0123456789abcdef")
     async with Simulator(SimulatorSettings(api_key="right")) as guarded:
         for provider in (
-            OpenAI(base_url=guarded.base_url, api_key_env="WRONG_KEY"),
-            Anthropic(base_url=guarded.anthropic_url, api_key_env="WRONG_KEY"),
+            OpenAI(base_url=guarded.base_url, api_key_env="WRONG_KEY", transport=transport),
+            Anthropic(base_url=guarded.anthropic_url, api_key_env="WRONG_KEY", transport=transport),
         ):
             async with provider.connect() as connection:
                 failed = await Line(guarded, connection, False).failure()

@@ -12,6 +12,7 @@ import pytest
 
 from ensemble.errors import CallFailed
 from ensemble.provider import PROVIDERS, Connection
+from ensemble.providers._http import Transport
 from ensemble.simulator import Simulator, ToolUse, fault, reply, status
 from judges.types import Completion, ImagePart, Message, Prompt, ResponseFormat, TextPart, ToolCall, Usage
 
@@ -65,10 +66,16 @@ def server(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-async def connection(simulator: Simulator, server: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Connection]:
+async def connection(
+    simulator: Simulator, server: str, transport: Transport, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Connection]:
     for variable in ("AZURE_OPENAI_API_KEY", "OPENROUTER_API_KEY", "GEMINI_API_KEY"):
         monkeypatch.setenv(variable, "some-key-1")
-    recipe = {**RECIPES[server], "base_url": simulator.anthropic_url + RECIPES[server]["base_url"]}
+    recipe = {
+        **RECIPES[server],
+        "base_url": simulator.anthropic_url + RECIPES[server]["base_url"],
+        "transport": transport,
+    }
     async with PROVIDERS.build(recipe).connect() as opened:
         yield opened
 

@@ -12,8 +12,6 @@ import pytest
 
 from ensemble.errors import CallFailed
 from ensemble.provider import Connection
-from ensemble.providers.anthropic import Anthropic
-from ensemble.providers.openai import OpenAI
 from judges.types import Message, Prompt
 from tests.ensemble.providers import anthropic_upstream, openai_upstream
 from tests.ensemble.providers.conftest import Upstream
@@ -54,8 +52,8 @@ def wire(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 async def connection(wire: str, upstream: Upstream) -> AsyncIterator[Connection]:
-    provider = OpenAI(base_url=f"{upstream.url}/v1") if wire == "openai" else Anthropic(base_url=upstream.url)
-    async with provider.connect() as opened:
+    made = openai_upstream.a_provider if wire == "openai" else anthropic_upstream.a_provider
+    async with made(upstream).connect() as opened:
         yield opened
 
 
