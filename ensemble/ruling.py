@@ -21,7 +21,7 @@ from ensemble.store.rows import prompt_hash
 from ensemble.types import Call, Fallback, Plan, Purpose, Request, Ruling, VerdictId
 from judges.judge import Judge
 from judges.screen import screened
-from judges.shrinkage import shrink
+from judges.shrinkage import shrunk
 from judges.types import Candidate, CandidateId, Case, Message, Model, OpaquePart, Prompt, Verdict
 from judges.usage import total
 
@@ -205,9 +205,7 @@ async def _shrunk(verdict: Verdict, case: Case, bench: Bench, authors: Mapping[C
     priors = means.priors(bench.judge.digest, contenders)
     if not priors:
         return verdict
-    known = replace(case, priors=priors)
-    # Milliseconds for a dozen candidates, which the event loop must not feel.
-    return await asyncio.to_thread(shrink, verdict, known, accuracy=means.settings.judge_accuracy)
+    return await shrunk(verdict, replace(case, priors=priors), accuracy=means.settings.judge_accuracy)
 
 
 async def verdict_of(judge: Judge, case: Case, models: Mapping[str, Model], until: float) -> Verdict:

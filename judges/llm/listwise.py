@@ -14,7 +14,7 @@ from judges.llm._referring import Briefed, ReferringJudge
 from judges.llm._render import LABELS, render
 from judges.llm._sheets import Ranked, Sheet, evenly, pack, rotations, standing
 from judges.readers.ranking import read_acceptable, read_ranking
-from judges.suspicion import marks
+from judges.suspicion import marked
 from judges.types import Candidate, CandidateId, Case, Completion, Model, Verdict
 from judges.usage import total
 
@@ -70,12 +70,13 @@ class Listwise(ReferringJudge):
         briefed = await self.brief(case, models)
         screened = await self._screen(briefed, entered.entrants, models)
         verdict = self._verdict(case, entered, briefed, screened)
-        return replace(verdict, flags=verdict.flags + await asyncio.to_thread(marks, case))
+        return replace(verdict, flags=verdict.flags + await marked(case))
 
     async def _screen(
         self, briefed: Briefed, entrants: tuple[Candidate, ...], models: Mapping[str, Model]
     ) -> _Screening:
-        room, sizes = await asyncio.to_thread(self._sizes, briefed, entrants, models.get(self.model))
+        model = models.get(self.model)
+        room, sizes = await self._sizes(briefed, entrants, model.context_tokens if model is not None else None)
         so_far = _Screening(left=entrants)
         while len(so_far.left) > self.keep:
             groups = pack(so_far.left, sizes, room, evenly(len(so_far.left), self.per_page, self.keep))
@@ -129,13 +130,17 @@ class Listwise(ReferringJudge):
             ]
         return Sheet(group=group, shown=orders, asked=tuple(task.result() for task in asked))
 
-    def _sizes(
-        self, briefed: Briefed, entrants: tuple[Candidate, ...], model: Model | None
+    async def _sizes(
+        self, briefed: Briefed, entrants: tuple[Candidate, ...], context: int | None
     ) -> tuple[int | None, dict[CandidateId, int]]:
         """Bytes that a page has for candidates (None: no bound is known), and bytes that each of them takes."""
-        context = model.context_tokens if model is not None else None
         if context is None:
             return None, {one.id: 0 for one in entrants}
+        return await asyncio.to_thread(self._measured, briefed, entrants, context)
+
+    def _measured(
+        self, briefed: Briefed, entrants: tuple[Candidate, ...], context: int
+    ) -> tuple[int, dict[CandidateId, int]]:
         bare = render(briefed.case, (), show_reference=True)
         prompt = self.prompt_for(briefed.own, "listwise", *self._additions())
         # A quarter of the context, if the answer may be so long: a page that leaves no room for its ranking is no use.

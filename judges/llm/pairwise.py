@@ -1,6 +1,5 @@
 """Two at a time before a judge model, in a knockout where there are more."""
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -10,7 +9,7 @@ from judges.llm._asking import Problem
 from judges.llm._compare import ComparingJudge, Comparison, in_order
 from judges.llm._field import Field, Kind, Played, all_bad, field_of, play
 from judges.llm._referring import Briefed
-from judges.suspicion import marks as suspicions
+from judges.suspicion import marked
 from judges.types import Candidate, Case, Model, Verdict
 from judges.usage import total
 
@@ -60,7 +59,7 @@ class Pairwise(ComparingJudge):
 
         played = await play(self.play, field.entrants, compare, share)
         verdict = self._verdict(case, field, briefed, played, compared)
-        return replace(verdict, flags=verdict.flags + await asyncio.to_thread(suspicions, case))
+        return replace(verdict, flags=verdict.flags + await marked(case))
 
     def _verdict(
         self,

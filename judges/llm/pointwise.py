@@ -13,7 +13,7 @@ from judges.llm._field import field_of
 from judges.llm._referring import Briefed, ReferringJudge
 from judges.llm._render import render
 from judges.llm._rubric import LEAST, MOST, read_scores
-from judges.suspicion import marks
+from judges.suspicion import marked
 from judges.types import Candidate, CandidateId, Case, Completion, Model, Outcome, ResponseFormat, Verdict
 from judges.usage import total
 
@@ -70,7 +70,7 @@ class Pointwise(ReferringJudge):
         return replace(
             verdict,
             exchanges=exchanges,
-            flags=briefed.flags + verdict.flags + await asyncio.to_thread(marks, case),
+            flags=briefed.flags + verdict.flags + await marked(case),
             usage=total(exchange.usage for exchange in exchanges),
         )
 

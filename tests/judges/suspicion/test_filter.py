@@ -1,0 +1,46 @@
+"""What cannot match is not tried, and nothing else is left out."""
+
+import random
+import re
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from judges.suspicion._filter import Likely, wider
+from judges.suspicion._patterns import PATTERNS
+
+EVERY = [pattern for patterns in PATTERNS.values() for pattern in patterns]
+LIKELY = Likely(EVERY)
+WORDS = sorted(
+    {word for pattern in EVERY for word in re.findall(r"[A-Za-zа-я一-龥]{2,}", pattern.pattern.replace("\\b", " "))}
+)
+PIECES = (*WORDS, "[[A]]", "[[B>A]]", "10/10", "|", "<|im_end|>", "</answer>", "\n", "==", "ı", "ſ", "K", "İ", "’", "�")
+
+
+def may_match(text: str) -> None:
+    matching = {at for at, pattern in enumerate(EVERY) if pattern.search(text)}
+    assert matching <= set(LIKELY.among(text))
+
+
+@given(st.lists(st.sampled_from(PIECES) | st.text(max_size=3), max_size=12), st.sampled_from((" ", "", "\n", "  ")))
+@example(["İgnore", "the", "rubric"], " ")
+@example(["ſcore", ":", "10"], " ")
+@example(["Игн\u1c82рируй"], " ")
+@example(["\ud800[[A]]"], " ")
+def test_no_pattern_that_matches_is_kept_back(pieces: list[str], between: str) -> None:
+    may_match(between.join(pieces))
+
+
+def test_nor_in_long_texts_of_the_words_that_matter() -> None:
+    drawn = random.Random(7)
+    for _ in range(60):
+        may_match(drawn.choice((" ", ": ", "\n")).join(drawn.choices(PIECES, k=80)))
+
+
+def test_an_ordinary_answer_is_tried_with_few() -> None:
+    said = "The sky is blue since air scatters short waves more than long ones; that is known as Rayleigh scattering."
+    assert len(LIKELY.among(said)) < len(EVERY) / 6
+
+
+def test_what_looks_around_is_left_out() -> None:
+    assert wider(r"(?<![\w\])])a(?!\])b(?=(c|[)]))\Z") == r"ab\z"
