@@ -1,10 +1,11 @@
-"""See where models disagree: pages over any log."""
+"""See where models disagree: pages and a report over any log."""
 
 import click
 
 from ensemble.cli._group import Subcommands
 
 SUBCOMMANDS = {
+    "report": "Write the figures of all pages as one file.",
     "serve": "Serve the audit pages, read-only, on a log.",
 }
 

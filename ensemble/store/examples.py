@@ -1,7 +1,7 @@
 """Labels with what training and evaluation need beside them: prompt, answers, what people said, cost of judging."""
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +12,7 @@ from sqlite_utils import Database
 from ensemble.errors import StoreError
 from ensemble.store.content import loads, logprobs_of, prompt_of, tool_calls_of, unbind
 from ensemble.store.faults import explain
-from ensemble.store.label_rows import label_rows
+from ensemble.store.label_rows import label_rows, label_rows_of
 from ensemble.store.people import Words, opinion, words
 from ensemble.store.queries import label_of
 from ensemble.store.sqlite import open_reader
@@ -121,6 +121,17 @@ def examples(path: Path, *, complete: bool = True) -> Iterator[Example]:
                     yield found
     except sqlite3.Error as error:
         raise StoreError(explain(error, path)) from error
+
+
+def examples_of(db: Database, ids: Collection[str]) -> Iterator[Example]:
+    """The labels of judges of these requests, as ``examples`` gives them, from the open transaction of ``db``.
+
+    What people said is left out.
+    """
+    for row in label_rows_of(db, ids):
+        found = _example(db, label_of(row), None, row["verdict_id"])
+        if found is not None:
+            yield found
 
 
 def models(path: Path) -> Mapping[str, tuple[str, ...]]:

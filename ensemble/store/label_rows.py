@@ -1,7 +1,7 @@
 """Rows of labels as the view makes them or, on request, as people would have them. Blocking."""
 
 import heapq
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Literal, cast
 
 from sqlite_utils import Database
@@ -69,6 +69,12 @@ def label_rows(db: Database, *, complete: bool, people: People) -> Iterator[Row]
         found = by_people or row
         if found["kind"] is not None and (found["complete"] or not complete):
             yield found
+
+
+def label_rows_of(db: Database, ids: Collection[str]) -> Iterator[Row]:
+    """The rows of these requests alone, as judges found them, in order of arrival."""
+    wanted = "WHERE l.request_id IN (SELECT value FROM json_each(?)) ORDER BY l.arrived_at, l.request_id"
+    yield from cast("Iterator[Row]", db.query(f"{_VIEW} {wanted}", [dumps(sorted(ids)).decode()]))
 
 
 def _by_people(db: Database, row: Row, told: Mapping[str, Any]) -> Row | None:

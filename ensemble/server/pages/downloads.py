@@ -67,12 +67,16 @@ def as_csv(table: Table) -> bytes:
 
 
 def as_json(table: Table) -> bytes:
-    """The table as JSON: what it says of itself, its columns, and its rows as objects; null is unknown."""
-    tree = {
+    """The table as JSON."""
+    return json.dumps(tree_of(table), indent=1).encode()
+
+
+def tree_of(table: Table) -> dict[str, object]:
+    """The table as a tree: what it says of itself, its columns, and its rows as objects; None is unknown."""
+    return {
         "name": table.name,
         "title": table.title,
         "note": table.note,
         "columns": [{"name": one.name, "title": one.title, "kind": one.kind} for one in table.columns],
         "rows": [{column.name: row.get(column.name) for column in table.columns} for row in table.rows],
     }
-    return json.dumps(tree, indent=1).encode()

@@ -97,6 +97,7 @@ def context(request: web.Request) -> dict[str, object]:
         "about": request.app[ABOUT],
         "page": page,
         "pages": [one for one in PAGES if caller is not None and caller.may(one.scope)],
+        "report": False,
         "query": dict(request.query),
         "here": request.path,
         "root": ROOT,

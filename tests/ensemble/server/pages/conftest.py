@@ -16,6 +16,7 @@ from ensemble.server.pages.registry import Page
 from ensemble.server.shape import shaped
 from ensemble.store import open_store
 from ensemble.store.reading import open_log
+from tests.ensemble.audit.conftest import log as log
 from tests.ensemble.server.pages.browser import Browser
 
 Browse = Callable[..., Awaitable[Browser]]

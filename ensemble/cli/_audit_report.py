@@ -1,0 +1,40 @@
+"""``ensemble audit report``."""
+
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from ensemble.audit.shapes import Window
+from ensemble.cli._log_shared import moment
+from ensemble.store.keeping.connect import reading
+
+
+@click.command(epilog="Example: ensemble audit report ensemble.db --html --out report.html")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--html/--json", "html", default=True, show_default=True, help="For people, or for programs.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write it there.  [default: print it]")
+@click.option("--since", callback=moment, help="Whole UTC days from then on, such as 7d or 2026-11-23.")
+@click.option("--until", callback=moment, help="Whole UTC days up to then.")
+@click.option("--router", help="Requests to this router alone.")
+def command(
+    file: Path, *, html: bool, out: Path | None, since: datetime | None, until: datetime | None, router: str | None
+) -> None:
+    """Write the figures of all audit pages on the log FILE as one file, which loads nothing and holds no script."""
+    from ensemble.server.pages import report  # templates and statistics take a second to load
+
+    days = ["" if one is None else one.date().isoformat() for one in (since, until)]
+    window = Window(since=days[0], until=days[1], router=router)
+    with reading(file) as db:
+        told = report.figures(db, window)
+    body = (
+        report.as_html(told, window, about=file.name).encode()
+        if html
+        else report.as_json(told, window, about=file.name)
+    )
+    if out is None:
+        sys.stdout.buffer.write(body + b"\n")
+        return
+    out.write_bytes(body)
+    click.echo(f"The report is in {out}", err=True)

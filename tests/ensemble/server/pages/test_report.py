@@ -1,0 +1,71 @@
+"""The report: every page's tables in one file that loads nothing and does nothing."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from ensemble.audit.shapes import Window
+from ensemble.cli import main
+from ensemble.server.pages import report
+from ensemble.server.pages.downloads import tree_of
+from ensemble.store.keeping.connect import reading
+from tests.ensemble.server.pages.browser import parsed
+
+
+def _run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["audit", "report", *arguments])
+
+
+async def test_it_holds_the_tables_of_the_pages_and_nothing_that_acts(log: Path, tmp_path: Path) -> None:
+    out = tmp_path / "report.html"
+    told = _run(str(log), "--out", str(out))
+    assert told.exit_code == 0, told.output
+    html = out.read_text(encoding="utf-8")
+    page = parsed(html)
+    with reading(log) as db:
+        figures = report.figures(db, Window())
+    for name, tables in figures.items():
+        section = page.one("section", id=name)
+        shown = {one.attrs["id"] for one in section.all("figure", class_="table")}
+        assert {f"table-{table.name}" for table in tables.values() if table.rows} <= shown  # type: ignore[attr-defined]
+    for tag in ("script", "form", "img", "iframe", "object", "link", "button", "input"):
+        assert page.all(tag) == [], tag
+    assert {one.attrs["href"][:1] for one in page.all("a") if "href" in one.attrs} == {"#"}
+    assert not [name for one in page.all() for name in one.attrs if name.startswith(("on", "hx-", "src"))]
+    policy = page.one("meta", **{"http-equiv": "Content-Security-Policy"})
+    assert policy.attrs["content"].startswith("default-src 'none'")
+
+
+async def test_json_has_the_same_figures(log: Path) -> None:
+    told = _run(str(log), "--json", "--since", "2026-11-24", "--router", "panel")
+    assert told.exit_code == 0, told.output
+    tree = json.loads(told.stdout)
+    window = Window(since="2026-11-24", router="panel")
+    assert tree["window"] == {"since": "2026-11-24", "until": None, "router": "panel"}
+    with reading(log) as db:
+        figures = report.figures(db, window)
+    assert set(tree["pages"]) == set(figures) >= {"overview", "worth"}
+    assert tree["pages"]["overview"]["calls"] == json.loads(json.dumps(tree_of(figures["overview"]["calls"])))  # type: ignore[arg-type]
+    assert [row["router"] for row in tree["pages"]["overview"]["routers"]["rows"]] == ["panel"]
+
+
+async def test_names_are_escaped_and_shown(tmp_path: Path) -> None:
+    from ensemble.store import open_store
+    from tests.ensemble.audit.conftest import a_failure
+    from tests.ensemble.store.builders import a_request
+
+    path = tmp_path / "log.db"
+    store = await open_store(path)
+    await store.record(a_failure(a_request(model="<script>alert(1)</script>\u202e")))
+    await store.close()
+    html = _run(str(path)).stdout
+    assert "<script" not in html
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;⟨U+202E⟩" in html
+
+
+@pytest.mark.parametrize("arguments", [["nothing.db"], ["nothing.db", "--json"]])
+def test_a_log_that_is_not_there_is_one_sentence(arguments: list[str]) -> None:
+    told = _run(*arguments)
+    assert (told.exit_code, "nothing.db: there is no log" in told.output) == (1, True)
