@@ -9,7 +9,6 @@ from sqlite_utils import Database
 
 from ensemble.audit.shapes import Cell, Column, Table, Window
 from ensemble.store.audit.queue import FIRST, After, Row, Why, counts, decided, waiting
-from ensemble.store.reviews import Sight
 
 PAGE = 50
 """Rows of one page."""
@@ -36,10 +35,9 @@ class Listed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """Which part of the queue is asked for; ``sight`` is None for whoever sees all."""
+    """Which part of the queue is asked for."""
 
     window: Window
-    sight: Sight | None = None
     why: Why | None = None
     after: After = FIRST
     limit: int = PAGE
@@ -47,7 +45,7 @@ class Asked:
 
 def waiting_list(db: Database, asked: Asked, now: datetime) -> Listed:
     """What waits, overturned answers first."""
-    rows = waiting(db, asked.window, asked.sight, asked.why, asked.after, asked.limit + 1, now)
+    rows = waiting(db, asked.window, asked.why, asked.after, asked.limit + 1, now)
     table = Table(
         name="waiting",
         title="Waiting",
@@ -74,7 +72,7 @@ def waiting_list(db: Database, asked: Asked, now: datetime) -> Listed:
 
 def decided_list(db: Database, asked: Asked) -> Listed:
     """The trail: what was decided, the latest first."""
-    rows = decided(db, asked.window, asked.sight, asked.why, asked.after, asked.limit + 1)
+    rows = decided(db, asked.window, asked.why, asked.after, asked.limit + 1)
     table = Table(
         name="decided",
         title="Decided",
@@ -98,7 +96,7 @@ def decided_list(db: Database, asked: Asked) -> Listed:
 
 def why_counts(db: Database, asked: Asked) -> list[tuple[str, str, int]]:
     """How much waits: key, title and count of all, then of each reason."""
-    found = counts(db, asked.window, asked.sight)
+    found = counts(db, asked.window)
     return [("", "all", found["all"]), *((why, title, found[why]) for why, title in TITLES.items())]
 
 

@@ -17,6 +17,8 @@ from judges.agreement import credit
 from judges.types import CandidateId
 
 BINS = 5
+SHORT = 12
+"""Digits of a digest, as logs tell it."""
 _DRAW = "Draw a sample on this page, and decide on what it sends to the queue."
 
 
@@ -136,7 +138,7 @@ def _judges(cases: Sequence[Weighted], verdicts: Iterable[Judged]) -> dict[str, 
 
 
 def _rows(judges: Mapping[str, _Judge], row: Callable[[_Judge], Mapping[str, Cell]]) -> list[Mapping[str, Cell]]:
-    return [{"judge": one.name, "digest": digest, **row(one)} for digest, one in judges.items()]
+    return [{"judge": one.name, "digest": digest[:SHORT], **row(one)} for digest, one in judges.items()]
 
 
 def _trust(judges: Mapping[str, _Judge], held: Sampled) -> Table:
@@ -174,7 +176,7 @@ def _calibration(judges: Mapping[str, _Judge], held: Sampled) -> Table:
                 stated = mean(
                     [Seen(stratum=seen.stratum, weight=seen.weight, value=confidence) for confidence, seen in inside]
                 )
-                where: dict[str, Cell] = {"judge": one.name, "digest": digest, "from": low, "to": high}
+                where: dict[str, Cell] = {"judge": one.name, "digest": digest[:SHORT], "from": low, "to": high}
                 found = told("agrees", share([seen for _, seen in inside]))
                 rows.append({**where, "stated": known(stated.value), **found})
     return Table(

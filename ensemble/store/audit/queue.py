@@ -8,7 +8,6 @@ from sqlite_utils import Database
 
 from ensemble.store.audit.window import ARRIVED, Window
 from ensemble.store.content import loads, stamp, unbind
-from ensemble.store.reviews import SEEN, Sight, given_by
 
 Row = Mapping[str, Any]
 Why = Literal["overturned", "confidence", "panel", "flagged", "drawn", "blind"]
@@ -31,7 +30,7 @@ SELECT v.request_id, v.created_at, v.reason, v.overturned, v.draw IS NOT NULL AS
         FROM review_seats s WHERE s.request_id = v.request_id
     ) AS seats
 FROM reviews v JOIN requests r ON r.id = v.request_id
-WHERE v.status <> 'decided' AND {SEEN} AND {ARRIVED} AND {{why}}
+WHERE v.status <> 'decided' AND {ARRIVED} AND {{why}}
     AND (:id = '' OR (1 - v.overturned, v.created_at, coalesce(v.place, -1), v.request_id) > (:least, :at, :place, :id))
 ORDER BY v.overturned DESC, v.created_at, v.place, v.request_id LIMIT :limit
 """  # noqa: S608 - own text
@@ -44,7 +43,7 @@ SELECT v.request_id, v.decided_at, v.reason, v.draw IS NOT NULL AS drawn, v.blin
             OR f.id IN (SELECT s.feedback_id FROM review_seats s WHERE s.request_id = v.request_id)
     ) AS words
 FROM reviews v JOIN requests r ON r.id = v.request_id
-WHERE v.status = 'decided' AND {SEEN} AND {ARRIVED} AND {{why}}
+WHERE v.status = 'decided' AND {ARRIVED} AND {{why}}
     AND (:id = '' OR (v.decided_at, v.request_id) < (:at, :id))
 ORDER BY v.decided_at DESC, v.request_id DESC LIMIT :limit
 """  # noqa: S608 - own text
@@ -64,35 +63,29 @@ FIRST = After()
 """Before every row: there is no page before."""
 
 
-def waiting(
-    db: Database, window: Window, sight: Sight | None, why: Why | None, after: After, limit: int, now: datetime
-) -> list[Row]:
+def waiting(db: Database, window: Window, why: Why | None, after: After, limit: int, now: datetime) -> list[Row]:
     """What waits: overturned answers first, then the oldest, drawn ones in the order of the lot.
 
     ``seats`` of a blind one are how many have decided, and how many are at it; None for others.
     """
     sql = _WAITING.format(why=_WHY[why] if why else "1")
-    rows = db.query(sql, _given(window, sight) | after._asdict() | {"limit": limit, "now": stamp(now)})
+    rows = db.query(sql, window.given | after._asdict() | {"limit": limit, "now": stamp(now)})
     return [_told(row, "seats") for row in rows]
 
 
-def decided(db: Database, window: Window, sight: Sight | None, why: Why | None, after: After, limit: int) -> list[Row]:
+def decided(db: Database, window: Window, why: Why | None, after: After, limit: int) -> list[Row]:
     """What was decided, the latest first; ``words`` has alias, kind of finding, preferred member and time of each."""
     sql = _DECIDED.format(why=_WHY[why] if why else "1")
-    rows = db.query(sql, _given(window, sight) | {"id": after.id, "at": after.at, "limit": limit})
+    rows = db.query(sql, window.given | {"id": after.id, "at": after.at, "limit": limit})
     return [_told(row, "words") for row in rows]
 
 
-def counts(db: Database, window: Window, sight: Sight | None) -> Mapping[Why | Literal["all"], int]:
+def counts(db: Database, window: Window) -> Mapping[Why | Literal["all"], int]:
     """How many answers wait, of all and by why they do; one may wait for several reasons."""
     sums = ", ".join(f"coalesce(sum({_WHY[why]}), 0)" for why in WHYS)
-    where = f"v.status <> 'decided' AND {SEEN} AND {ARRIVED}"
-    row = db.execute(_COUNTS.format(sums=sums, where=where), _given(window, sight)).fetchone()
+    where = f"v.status <> 'decided' AND {ARRIVED}"
+    row = db.execute(_COUNTS.format(sums=sums, where=where), window.given).fetchone()
     return dict(zip(("all", *WHYS), row, strict=True))
-
-
-def _given(window: Window, sight: Sight | None) -> dict[str, object]:
-    return window.given | given_by(sight)
 
 
 def _told(row: Mapping[str, Any], tree: str) -> Row:

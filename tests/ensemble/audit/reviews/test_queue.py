@@ -4,13 +4,12 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-import pytest
 from sqlite_utils import Database
 
 from ensemble.audit.queue import Asked, decided_list, waiting_list, why_counts
 from ensemble.audit.shapes import Window
 from ensemble.store.audit.queue import FIRST, After
-from ensemble.store.reviews import Sight, claim, flag, next_review
+from ensemble.store.reviews import claim, flag, next_review
 from tests.ensemble.audit.reviews.conftest import ALPHA, BETA, TIE, ReviewedLog
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -115,12 +114,3 @@ async def test_the_trail_has_the_latest_first(log: ReviewedLog) -> None:
     assert ([row["request"] for row in rest.table.rows], rest.after) == ([b], None)
     (row,) = rest.table.rows
     assert (row["by"], row["found"], row["decided_at"]) == ("ann", "tie", "2026-11-24T00:00:00.000000Z")
-
-
-@pytest.mark.parametrize(("sight", "seen"), [(Sight(key="k2", tenant=None), 0), (Sight(key="k1", tenant=None), 1)])
-async def test_a_key_sees_what_it_asked(log: ReviewedLog, sight: Sight, seen: int) -> None:
-    (id_,) = await queued(log, a="min_score")
-    await log.store.change(lambda db: db.conn.execute("UPDATE requests SET key_id = 'k1' WHERE id = ?", [id_]))
-    assert len(await waiting(log, sight=sight)) == seen
-    found = await log.store.read(partial(next_review, by="ann", now=NOW, sight=sight))
-    assert (found is not None) == bool(seen)

@@ -1,0 +1,173 @@
+"""The page of the review queue: what waits for people, what they have decided, and what that says of the judges."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+
+from aiohttp import web
+from sqlite_utils import Database
+
+from ensemble.audit.drawing import ReviewSettings, draw
+from ensemble.audit.queue import TITLES, Asked, decided_list, waiting_list, why_counts
+from ensemble.audit.reviewed import reviewed_tables
+from ensemble.audit.shapes import Cell, Table, Window
+from ensemble.errors import Forbidden, InvalidRequest, StoreError, StoreUnavailable
+from ensemble.feedback import accepted
+from ensemble.server.auth import CALLER
+from ensemble.server.auth import PAGES as ROOT
+from ensemble.server.pages.downloads import figures_for, table_of
+from ensemble.server.pages.frame import SERVICE, href, reply, writer_of
+from ensemble.server.pages.registry import PAGES, Page
+from ensemble.server.pages.reviewer import remember, reviewer_of, told
+from ensemble.store import Store
+from ensemble.store.audit.queue import FIRST, WHYS, After
+from ensemble.store.reviews import claim, next_review
+
+routes = web.RouteTableDef()
+HERE = "/reviews"
+MOST = 1000
+"""Most cases of a draw that somebody asks for."""
+DONE = {
+    "none": "Nothing waits for you: everything is decided, or somebody else is at it.",
+    "empty": "Nothing was drawn: every judged request with two candidates is part of an earlier draw, or too fresh.",
+}
+"""What the page says after a form, by ``done`` in its address; "drawn-N" tells how many were drawn."""
+PAGES.add(
+    Page(
+        name="reviews",
+        title="Review queue",
+        order=60,
+        told="What waits for a person, and what people's findings say of the judges for all traffic.",
+    )
+)
+
+
+@routes.get(HERE)
+async def page(request: web.Request) -> web.Response:
+    """The page."""
+    found = await figures_for(request, figures)
+    done = request.query.get("done", "")
+    count = done.removeprefix("drawn-")
+    said = f"{count} cases were drawn and wait now." if count.isdecimal() else DONE.get(done, "")
+    values = {"by": reviewer_of(request), "done": said, "most": MOST, **found}
+    return await reply(request, "reviews.html", {"figures": found, **values})
+
+
+@routes.get(HERE + "/{table}.{kind:csv|json}")
+async def download(request: web.Request) -> web.Response:
+    """One of its tables, as a file."""
+    return await table_of(request, await figures_for(request, figures))
+
+
+@routes.post(HERE + "/next")
+async def start(request: web.Request) -> web.Response:
+    """Claim what is next for who asks, and go there."""
+    store, by = _writer(request), await told(request)
+    now = datetime.now(UTC)
+    try:
+        id_ = await store.read(partial(next_review, by=by, now=now, sight=None))
+        if id_ is not None:
+            accepted(await store.change(partial(claim, id_=id_, by=by, now=now)))
+    except StoreError as error:
+        raise StoreUnavailable(str(error)) from error
+    there = href(f"{ROOT}{HERE}", {"done": "none"})
+    if id_ is not None:
+        there = href(f"{ROOT}/requests/{id_}", {"from": "queue", "blind": "1"})
+    response = web.Response(status=303, headers={"Location": there})
+    if request[CALLER].key is None:
+        remember(response, by)
+    return response
+
+
+@routes.post(HERE + "/draw")
+async def lot(request: web.Request) -> web.Response:
+    """Draw cases from what arrived since the last draw."""
+    store = _writer(request)
+    text = str((await request.post()).get("cases", ""))
+    if not (text.isascii() and text.isdigit() and len(text) < 5 and 0 < int(text) <= MOST):
+        raise InvalidRequest(f"cases: must be a whole number from 1 to {MOST}", param="cases")
+    service = request.app[SERVICE]
+    settings = service.settings.reviews if service else ReviewSettings()
+    try:
+        drawn = await draw(store, settings, datetime.now(UTC), int(text))
+    except StoreError as error:
+        raise StoreUnavailable(str(error)) from error
+    there = href(f"{ROOT}{HERE}", {"done": f"drawn-{drawn}" if drawn else "empty"})
+    return web.Response(status=303, headers={"Location": there})
+
+
+def figures(db: Database, window: Window, query: Mapping[str, str]) -> Mapping[str, object]:
+    """What the page shows: a list of what waits or was decided, how much waits, and the weighted tables.
+
+    Raises:
+        InvalidRequest: a filter makes no sense.
+    """
+    asked = _asked(window, query)
+    show = query.get("show", "waiting")
+    if show not in ("waiting", "decided"):
+        raise InvalidRequest("show: must be waiting or decided", param="show")
+    listed = waiting_list(db, asked, datetime.now(UTC)) if show == "waiting" else decided_list(db, asked)
+    tables = reviewed_tables(db, window)
+    return {
+        "listed": _linked(listed.table, show),
+        "following": None if listed.after is None else written(listed.after),
+        "show": show,
+        "counts": why_counts(db, asked),
+        "why": asked.why or "",
+        "bars": {name: _bars(tables["trust"], name) for name in ("agrees", "errs")},
+        **tables,
+    }
+
+
+def _linked(table: Table, show: str) -> Table:
+    """The table with the address of each case, which is shown blind as long as it waits."""
+    query = {"from": "queue", "blind": "1"} if show == "waiting" else {}
+    rows = [{**row, "href": href(f"{ROOT}/requests/{row['request']}", query)} for row in table.rows]
+    return replace(table, rows=rows)
+
+
+def _bars(table: Table, name: str) -> list[dict[str, Cell]]:
+    """The rows of a chart of intervals."""
+    return [
+        {
+            "label": row["judge"],
+            "value": row[name],
+            "low": row[f"{name}_low"],
+            "high": row[f"{name}_high"],
+            "note": f"n={row[f'{name}_n']}",
+        }
+        for row in table.rows
+    ]
+
+
+def written(after: After) -> str:
+    """``after`` as it stands in an address."""
+    return "~".join(str(part) for part in after)
+
+
+def _asked(window: Window, query: Mapping[str, str]) -> Asked:
+    why = next((one for one in WHYS if one == query.get("why")), None)
+    if why is None and query.get("why"):
+        raise InvalidRequest(f"why: must be one of {', '.join(TITLES)}", param="why")
+    return Asked(window=window, why=why, after=_read(query.get("after", "")))
+
+
+def _read(text: str) -> After:
+    if not text:
+        return FIRST
+    parts = text.split("~")
+    try:
+        id_, at, least, place = parts
+        return After(id_, at, int(least), int(place))
+    except ValueError:
+        raise InvalidRequest(
+            "after: is not where a page of the queue begins; start with the first", param="after"
+        ) from None
+
+
+def _writer(request: web.Request) -> Store:
+    store = writer_of(request)
+    if store is None:
+        raise Forbidden("nothing can be decided here: the log is read-only, or your key lacks the scope 'review'")
+    return store
