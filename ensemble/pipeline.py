@@ -47,6 +47,9 @@ from judges.types import CandidateId
 
 log = logging.getLogger(__name__)
 
+COMMIT_S = 0.5
+"""Seconds that the log has for a record in any case, also when a request's deadline has come."""
+
 
 class Watching(Protocol):
     """What looks after one router (``ensemble.watching``)."""
@@ -380,7 +383,12 @@ class Pipeline:
         )
 
     async def _commit(self, run: Run, record: Record) -> None:
+        until = max(run.request.deadline, asyncio.get_running_loop().time() + COMMIT_S)
         try:
-            await self.store.record(record)
+            async with asyncio.timeout_at(until):
+                await self.store.record(record)
         except StoreError as error:
             raise StoreUnavailable(f"the log cannot be written, so nothing is answered: {error}") from error
+        except TimeoutError as error:
+            told = "the log did not take the record before the deadline, so nothing is answered"
+            raise StoreUnavailable(told) from error

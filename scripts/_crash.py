@@ -34,7 +34,9 @@ WHOLE: Mapping[str, int] = {
     "preferences": len(MEMBERS) - 1,
     "exchanges with their call": len(MEMBERS) - 1,
 }
-"""Rows of one request, where the panel is healthy and no two members say the same."""
+"""Rows of one request, where the panel is healthy and no two members say the same.
+
+Once the log knows how good the members are, a verdict has ballots, so a candidate's scores are counted once."""
 
 _ROWS: Mapping[str, str] = {
     "plans": "SELECT request_id FROM plans",
@@ -44,7 +46,7 @@ _ROWS: Mapping[str, str] = {
     "candidates with their call": "SELECT c.request_id FROM candidates c JOIN calls k "
     "ON k.request_id = c.request_id AND k.id = c.call_id AND k.candidate_id = c.id",
     "complete verdicts": "SELECT request_id FROM verdicts WHERE complete = 1 AND outcome = 'decided'",
-    "scores": "SELECT v.request_id FROM scores s JOIN verdicts v ON v.id = s.verdict_id",
+    "scores": "SELECT DISTINCT v.request_id, s.candidate_id FROM scores s JOIN verdicts v ON v.id = s.verdict_id",
     "preferences": "SELECT v.request_id FROM preferences p JOIN verdicts v ON v.id = p.verdict_id",
     "exchanges with their call": "SELECT v.request_id FROM exchanges e JOIN verdicts v ON v.id = e.verdict_id "
     "JOIN calls k ON k.request_id = v.request_id AND k.id = e.call_id",

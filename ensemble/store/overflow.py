@@ -16,6 +16,9 @@ from ensemble.store.writer import Writer, write_rows
 
 log = logging.getLogger(__name__)
 
+PATIENCE_S = 1.0
+"""Most seconds that a record waits for the log before it is spilled. The log may take it yet: then it is in both, and
+what is in the log already is passed over when the spill is taken in."""
 AGAIN_S = 1.0
 """Least seconds between two attempts to take in what was spilled."""
 
@@ -27,20 +30,23 @@ class Overflow:
         self._spill, self._writer = spill, writer
         self._appending, self._settling = asyncio.Lock(), asyncio.Lock()
         self._next = 0.0
+        self._nudged: asyncio.Task[None] | None = None
 
     async def write(self, rows: Rows) -> None:
         """Write ``rows`` durably, to the log or to the file. Raises StoreError where neither takes them."""
         if self._spill.pending:
-            await self.settle()
+            await self._nudge()
         if self._spill.pending:
             await self._append(rows)
             return
         try:
-            await self._writer.write(rows)
+            async with asyncio.timeout(PATIENCE_S):
+                await self._writer.write(rows)
         except Refused:
             raise
-        except StoreError as error:
-            log.error("request %s goes to %s: %s", rows.request, self._spill.path, error)
+        except (StoreError, TimeoutError) as error:
+            why = str(error) or f"the log did not take it within {PATIENCE_S:g} s"
+            log.error("request %s goes to %s: %s", rows.request, self._spill.path, why)
             await self._append(rows)
 
     async def prove(self) -> None:
@@ -53,6 +59,8 @@ class Overflow:
 
         Tried about once a second, unless ``at_once``.
         """
+        if at_once and self._nudged is not None:
+            await asyncio.wait({self._nudged})
         early = not at_once and time.monotonic() < self._next
         if early or self._settling.locked() or not self._spill.pending:
             return
@@ -62,6 +70,12 @@ class Overflow:
             except (StoreError, OSError) as error:
                 log.warning("%s waits to be taken in: %s", self._spill.path, error)
             self._next = time.monotonic() + AGAIN_S if self._spill.pending else 0.0
+
+    async def _nudge(self) -> None:
+        """Begin to take in what was spilled, and wait for it, but no longer than a record may wait for the log."""
+        if self._nudged is None or self._nudged.done():
+            self._nudged = asyncio.get_running_loop().create_task(self.settle())
+            await asyncio.wait({self._nudged}, timeout=PATIENCE_S)
 
     async def _take_in(self) -> None:
         taken = Taken()
