@@ -148,7 +148,10 @@ async def ask(stage: Stage, router: str, *, stream: bool) -> Got:
     from openai import APIError, APIStatusError
 
     begin = time.monotonic()
-    seconds = lambda: time.monotonic() - begin  # noqa: E731 - it is needed at four places
+
+    def seconds() -> float:
+        return time.monotonic() - begin
+
     headers = {"x-ensemble-deadline-ms": str(round(DEADLINE_S * 1000))}
     id_, pieces = "", list[str]()
     try:
