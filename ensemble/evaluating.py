@@ -123,10 +123,19 @@ async def run(task: Task) -> Evaluation:
         StoreError: the log cannot be read.
     """
     _check(task)
-    judges = task.settings.judges if task.settings else {}
     await asyncio.to_thread(_load, task)
-    trained = frozenset[str]().union(*(router.trained_on() for router in task.routers.values()))
     whole = await asyncio.to_thread(lambda: hold(examples_of(task.data, complete=not task.off_policy)))
+    return await measure(task, whole)
+
+
+async def measure(task: Task, whole: Held) -> Evaluation:
+    """``run`` on labels that were read before; the routers are loaded.
+
+    Raises:
+        InvalidRequest: as ``run``.
+    """
+    judges = task.settings.judges if task.settings else {}
+    trained = frozenset[str]().union(*(router.trained_on() for router in task.routers.values()))
     offpolicy = await _off_policy(whole, task, judges) if task.off_policy else {}
     try:
         held, frame = await asyncio.to_thread(measurable, whole, trained, task.members or None)

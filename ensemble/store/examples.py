@@ -16,7 +16,7 @@ from ensemble.store.label_rows import label_rows, label_rows_of
 from ensemble.store.people import Words, opinion, words
 from ensemble.store.queries import label_of
 from ensemble.store.sqlite import open_reader
-from ensemble.types import Label
+from ensemble.types import Label, RequestId
 from judges.types import CandidateId, Completion, FinishReason, Message, Prompt
 
 _REQUEST = (
@@ -124,12 +124,11 @@ def examples(path: Path, *, complete: bool = True) -> Iterator[Example]:
 
 
 def examples_of(db: Database, ids: Collection[str]) -> Iterator[Example]:
-    """The labels of judges of these requests, as ``examples`` gives them, from the open transaction of ``db``.
-
-    What people said is left out.
-    """
+    """The labels of judges of these requests, as ``examples`` gives them, from the open transaction of ``db``."""
+    told = words(db, [RequestId(id_) for id_ in ids])
     for row in label_rows_of(db, ids):
-        found = _example(db, label_of(row), None, row["verdict_id"])
+        label = label_of(row)
+        found = _example(db, label, told.get(label.request), row["verdict_id"])
         if found is not None:
             yield found
 
