@@ -47,3 +47,11 @@ def _drawn(db: Database, sql: str, most: int, window: Window, what: str) -> Draw
     order = f"SELECT id FROM ({sql}) ORDER BY substr(id, -12), id LIMIT :most"  # noqa: S608
     rows = db.execute(order, {**window.given, "most": most})
     return Drawn(tuple(sorted(RequestId(id_) for (id_,) in rows)), of, what)
+
+
+def version(db: Database) -> tuple[int, int]:
+    """Numbers that rise whenever something is judged or said of an answer; figures of both stay while they do."""
+    found = db.execute(
+        "SELECT (SELECT coalesce(max(rowid), 0) FROM verdicts), (SELECT coalesce(max(rowid), 0) FROM feedback)"
+    ).fetchone()
+    return found[0], found[1]

@@ -1,0 +1,220 @@
+"""Figures of routers are those of `ensemble evaluate` on the same log."""
+
+import asyncio
+import json
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from ensemble.audit.routers import Measured, labels, router_tables, without_routers
+from ensemble.audit.shapes import Table, Window
+from ensemble.audit.trained import trained_table
+from ensemble.cli import main
+from ensemble.config import load
+from ensemble.server.pages.measuring import Measuring, measured
+from ensemble.store import Store, open_store
+from ensemble.store.keeping.connect import reading
+from tests.ensemble.training.lessons import put_answers
+
+pytestmark = pytest.mark.timeout(120)
+CONFIG = """
+[providers.nobody]
+use = "openai"
+base_url = "http://127.0.0.1:9"
+
+[members.small]
+provider = "nobody"
+model = "small"
+
+[members.large]
+provider = "nobody"
+model = "large"
+
+[routers.only]
+use = "single"
+member = "small"
+
+[routers.cheap]
+use = "learned"
+path = "router"
+
+[routers.asks]
+use = "llm"
+model = "large"
+members = { small = "quick", large = "careful" }
+default = "small"
+"""
+READINGS = ("ties_right", "informative", "cheapest_best")
+
+
+def ran(*arguments: str) -> str:
+    told = CliRunner().invoke(main, list(arguments))
+    assert told.exit_code == 0, told.output
+    return told.stdout
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A log of labels, most of them older than a router that was trained on those; ``small`` cannot do sums."""
+    folder = tmp_path_factory.mktemp("routers")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        config = Path("ensemble.toml")
+        config.write_text(CONFIG.partition("[routers.cheap]")[0])
+        for start, number in ((0, 200), (200, 60)):
+            put_answers(Path("answers.jsonl"), number=number, start=start, fails="at sums")
+            ran("import", "answers.jsonl", "--format", "candidates", "--name", "gold")
+            if not start:
+                ran("train", "--out", "router", "--kind", "linear")
+        config.write_text(CONFIG)
+    return folder
+
+
+@pytest.fixture
+def folder(made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(made)
+    return made
+
+
+def on_the_log() -> Measured:
+    settings = load(Path("ensemble.toml"))
+    with reading(Path("ensemble.db")) as db:
+        held, sample = labels(db, Window())
+    return measured(held, sample, settings)
+
+
+def rounded(row: Any, name: str) -> dict[str, Any]:
+    """A figure with its interval as `ensemble evaluate --json` writes it."""
+    keys = {"point": name, "low": f"{name}_low", "high": f"{name}_high"}
+    return {part: None if (cell := row[key]) is None else round(cell, 6) for part, key in keys.items()}
+
+
+def whole(one: dict[str, Any]) -> dict[str, Any]:
+    """Money as whole nano-USD."""
+    return {part: None if value is None else round(value) for part, value in one.items()}
+
+
+def by_router(table: Table, router: str) -> list[Any]:
+    return [row for row in table.rows if row["router"] == router]
+
+
+def test_every_figure_is_that_of_evaluate(folder: Path) -> None:
+    said = json.loads(ran("evaluate", "only", "cheap", "--json"))
+    found = on_the_log()
+    tables = router_tables(found)
+    rows = tables["routers"].rows
+    assert [(row["router"], row["kind"]) for row in rows] == [(line["name"], line["kind"]) for line in said["lines"]]
+    for row, line in zip(rows, said["lines"], strict=True):
+        assert row["rows"] == line["rows"] > 0
+        for name in ("quality", "ratio", "saved", "regret", "seconds"):
+            assert rounded(row, name) == line[name], (row["router"], name)
+        assert rounded(row, "nano_usd") == whole(line["nano_usd"])
+        for how in READINGS:
+            assert rounded(row, how) == line["accuracy"][how]["value"]
+        assert row["calibration_error"] == (None if line["ece"] is None else pytest.approx(line["ece"], abs=1e-6))
+    for line in said["lines"][:2]:
+        for row in by_router(tables["accuracy"], line["name"]):
+            one = line["accuracy"][row["reading"]]
+            assert (row["labels_of"], row["n"], row["constant"]) == ("judges", one["rows"], one["constant"])
+            for name in ("value", "constant_value", "margin"):
+                assert rounded(row, name) == one[name]
+    assert f"Measured on {said['rows']}" in tables["routers"].note
+    assert f"{said['seen']} left out, since a router was fitted on them" in tables["routers"].note
+
+
+def test_what_a_router_predicts_is_told(folder: Path) -> None:
+    (line,) = [one for one in json.loads(ran("evaluate", "only", "cheap", "--json"))["lines"] if one["name"] == "cheap"]
+    found = on_the_log()
+    tables = router_tables(found)
+    (_, *points) = by_router(tables["frontier"], "cheap")
+    front = line["frontier"]
+    assert [(one["nano_usd"], round(one["quality"], 6)) for one in points] == [
+        (round(cost), quality) for cost, quality in front["points"]
+    ]
+    figures = {row["figure"]: row for row in by_router(tables["figures"], "cheap")}
+    assert rounded(figures["APGR"], "value") == front["apgr"]
+    assert rounded(figures["saved at 95% of the best single member's quality"], "value") == front["saved"]["0.95"]
+    bins = [one for one in line["calibration"] if one["n"]]
+    assert [(row["n"], round(row["right"], 6)) for row in by_router(tables["calibration"], "cheap")] == [
+        (one["n"], one["right"]) for one in bins
+    ]
+    assert sum(row["requests"] for row in by_router(tables["picks"], "cheap")) == line["rows"]
+    assert [row["request"] for row in by_router(tables["misroutes"], "only")]
+    assert len(by_router(tables["curves"], "cheap")) > 1
+    assert found.left_out == {"asks": "it asks large, which `ensemble evaluate --call` does"}
+
+
+def test_what_training_measured_stands_beside(folder: Path) -> None:
+    metrics = json.loads((folder / "router" / "manifest.json").read_text())["metrics"]
+    rows = trained_table({"cheap": folder / "router", "broken": folder}).rows
+    assert {row["figure"]: row["value"] for row in rows} == {
+        name.replace("_", " "): one["point"] for name, one in metrics.items()
+    }
+    assert {(row["router"], row["kind"]) for row in rows} == {("cheap", "linear")}
+    assert all(row["learned"] and row["n"] for row in rows)
+
+
+def test_without_a_configuration_there_are_members_and_baselines(folder: Path) -> None:
+    with reading(folder / "ensemble.db") as db:
+        found = without_routers(db, Window())
+        nothing = without_routers(db, Window(until="2020-01-01"))
+        some = without_routers(db, Window(), most=40)
+    kinds = [row["kind"] for row in router_tables(found)["routers"].rows]
+    assert set(kinds) == {"baseline", "member"}
+    assert router_tables(found)["routers"].note.startswith("All 260 requests with a whole panel.")
+    assert router_tables(some)["routers"].note.startswith("40 of 260 requests with a whole panel, drawn evenly")
+    empty = router_tables(nothing)["routers"]
+    assert empty.rows == []
+    assert "routers need two" in empty.empty
+
+
+def test_every_cell_has_a_column(folder: Path) -> None:
+    tables = router_tables(on_the_log()) | {"trained": trained_table({"cheap": folder / "router"})}
+    for table in tables.values():
+        for row in table.rows:
+            assert set(row) == {column.name for column in table.columns}, table.name
+
+
+@pytest.fixture
+async def store(folder: Path, tmp_path: Path) -> AsyncIterator[Store]:
+    shutil.copy(folder / "ensemble.db", tmp_path / "ensemble.db")
+    opened = await open_store(tmp_path / "ensemble.db")
+    yield opened
+    await opened.close()
+
+
+async def test_a_measurement_is_kept_until_the_log_says_more(store: Store) -> None:
+    measuring = Measuring(store)
+    try:
+        first = await measuring.of(Window(), None, wait_s=60)
+        assert first.found is not None
+        assert first.found.report is not None
+        assert (await measuring.of(Window(), None)).found is first.found
+        other = await measuring.of(Window(until="2026-11-01"), None, wait_s=60)
+        assert other.found is not first.found
+        assert (await measuring.of(Window(), None)).found is first.found
+    finally:
+        await measuring.close()
+
+
+async def test_who_does_not_wait_is_told_and_others_still_get_it(store: Store) -> None:
+    measuring = Measuring(store)
+    try:
+        hurried = await measuring.of(Window(), None, wait_s=0)
+        assert (hurried.found, hurried.at, hurried.under_way) == (None, None, True)
+        async with asyncio.TaskGroup() as group:
+            both = [group.create_task(measuring.of(Window(), None, wait_s=60)) for _ in range(2)]
+        assert both[0].result().found is both[1].result().found is not None
+    finally:
+        await measuring.close()
+
+
+async def test_closing_ends_what_is_under_way(store: Store) -> None:
+    measuring = Measuring(store)
+    assert (await measuring.of(Window(), None, wait_s=0)).under_way
+    await measuring.close()
+    assert not [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
