@@ -23,7 +23,7 @@ TABLES: Mapping[str, Table] = MappingProxyType(
         table.name: table
         for table in (
             Table(
-                name="routers",
+                name="measured",
                 title="Routers, members and baselines",
                 columns=(
                     _ROUTER,

@@ -61,7 +61,7 @@ def router_tables(found: Measured) -> dict[str, Table]:
     lines = found.report.lines if found.report else ()
     routers = found.report.routers if found.report else ()
     rows: dict[str, list[Row]] = {
-        "routers": list(map(_line, lines)),
+        "measured": list(map(_line, lines)),
         "accuracy": [row for line in lines if line.kind != "baseline" for row in _accuracy(line)],
         "frontier": [row for line in lines for row in _points(line)],
         "figures": [row for line in lines for row in _figures(line)],
@@ -75,7 +75,7 @@ def router_tables(found: Measured) -> dict[str, Table]:
         "picks": [row for line in routers for row in _picks(line, found.report)],
     }
     # Why there is nothing is said once.
-    said = {"routers": note(found)}
+    said = {"measured": note(found)}
     return {
         name: replace(table, rows=rows[name], note=said.get(name, table.note), empty=found.why or table.empty)
         for name, table in TABLES.items()

@@ -24,8 +24,10 @@ def make_pages(
     pages.on_response_prepare.append(access.add_headers)
     pages[LOG], pages[GATE], pages[ABOUT], pages[WRITER], pages[SERVICE] = log, gate, about, writer, service
     pages[SESSIONS], pages[STATIC] = Sessions(), static.files()
-    for routes in found():
-        pages.add_routes(routes)
+    for module in found():
+        if hasattr(module, "prepare"):
+            module.prepare(pages)
+        pages.add_routes(getattr(module, "routes", ()))
     for page in PAGES:
         pages.add_routes(list(routes_of(page)))
     return pages

@@ -32,11 +32,16 @@ class Axis:
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """Two axes, and the rows of what is drawn with the positions ``px`` and ``py`` beside their values."""
+    """Two axes, and the rows of what is drawn with the positions ``px`` and ``py`` beside their values.
+
+    Attributes:
+        paths: label and ``d`` of each line through the plot.
+    """
 
     x: Axis
     y: Axis
     points: Sequence[Mapping[str, object]]
+    paths: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +81,15 @@ def most(rows: Sequence[Mapping[str, object]], *names: str) -> float:
     return max((number for row in rows for name in names if (number := _number(row.get(name))) is not None), default=0)
 
 
-def scatter(points: Sequence[Mapping[str, object]]) -> Plot:
-    """Points with a known ``x`` and ``y``."""
-    known = [
-        (row, x, y)
-        for row in points
-        if (x := _number(row.get("x"))) is not None and (y := _number(row.get("y"))) is not None
-    ]
-    across = axis([x for _, x, _ in known], LEFT, WIDTH - RIGHT)
-    up = axis([y for _, _, y in known], HEIGHT - BOTTOM, TOP)
-    return Plot(across, up, [{**row, "px": across.at(x), "py": up.at(y)} for row, x, y in known])
+def scatter(points: Sequence[Mapping[str, object]], paths: Sequence[Mapping[str, object]] = ()) -> Plot:
+    """Points with a known ``x`` and ``y``, and lines ``{label, points: [(x, y)]}`` on the same axes."""
+    known = [(row, *place) for row in points if (place := _place(row.get("x"), row.get("y")))]
+    drawn = [(str(one["label"]), _places(one["points"])) for one in paths]
+    places = [(x, y) for _, x, y in known] + [place for _, through in drawn for place in through]
+    across = axis([x for x, _ in places], LEFT, WIDTH - RIGHT)
+    up = axis([y for _, y in places], HEIGHT - BOTTOM, TOP)
+    told = [(label, _path([(across.at(x), up.at(y)) for x, y in through])) for label, through in drawn if through]
+    return Plot(across, up, [{**row, "px": across.at(x), "py": up.at(y)} for row, x, y in known], told)
 
 
 def lines(series: Sequence[Mapping[str, object]]) -> Lines:
@@ -132,6 +136,21 @@ def _number(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if math.isfinite(value) else None
+
+
+def _place(x: object, y: object) -> tuple[float, float] | None:
+    across, up = _number(x), _number(y)
+    return None if across is None or up is None else (across, up)
+
+
+def _places(points: object) -> list[tuple[float, float]]:
+    if not isinstance(points, Sequence):
+        raise TypeError("points of a path are pairs of numbers")
+    return [place for x, y in points if (place := _place(x, y))]
+
+
+def _path(places: Sequence[tuple[float, float]]) -> str:
+    return "M" + "L".join(f"{x} {y}" for x, y in places)
 
 
 def _steps(points: object) -> list[tuple[str, float | None]]:

@@ -9,27 +9,38 @@ from aiohttp import web
 from ensemble.audit.shapes import Table
 from ensemble.errors import NotFound
 from ensemble.server.pages.frame import read, reply, window_of
-from ensemble.server.pages.registry import Figures, Page
+from ensemble.server.pages.registry import Answers, Figures, Page
 from ensemble.store.export.fields import Field
 from ensemble.store.export.writers import Csv, Sink
 
 
 def routes_of(page: Page) -> Iterator[web.RouteDef]:
     """The routes of a page of figures: itself, and each of its tables as CSV and JSON."""
-    if (figures := page.figures) is None:
+    if (answers := _answers(page)) is None:
         return
 
     async def whole(request: web.Request) -> web.Response:
         """The page."""
-        found = await figures_for(request, figures)
+        found = await answers(request)
         return await reply(request, page.template, {"figures": found, **found})
 
     async def one(request: web.Request) -> web.Response:
         """One of its tables."""
-        return await table_of(request, await figures_for(request, figures))
+        return await table_of(request, await answers(request))
 
     yield web.get(f"/{page.name}", whole)
     yield web.get(f"/{page.name}/{{table}}.{{kind:csv|json}}", one)
+
+
+def _answers(page: Page) -> Answers | None:
+    figures = page.figures
+    if page.answers is not None or figures is None:
+        return page.answers
+
+    async def answers(request: web.Request) -> Mapping[str, object]:
+        return await figures_for(request, figures)
+
+    return answers
 
 
 async def figures_for(request: web.Request, figures: Figures) -> Mapping[str, object]:

@@ -2,8 +2,9 @@
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Literal
 
 from aiohttp import web
@@ -18,6 +19,8 @@ Figures = Callable[[Database, Window, Mapping[str, str]], Mapping[str, object]]
 Every ``shapes.Table`` among the values of what it returns can be downloaded, by its name, as CSV and JSON. A query that
 makes no sense raises ``InvalidRequest``, which names the field and the mend.
 """
+Answers = Callable[[web.Request], Awaitable[Mapping[str, object]]]
+"""The same where the log alone does not do: asked on the event loop, with the request."""
 Scope = Literal["audit", "review", "use"]
 """What a key needs to have to see a page; ``audit`` is that of all pages that show the log."""
 
@@ -31,6 +34,7 @@ class Page:
         order: pages stand in this order in the navigation.
         told: what it answers, one sentence for the index.
         figures: None for a page whose module answers under ``/ui/NAME`` itself.
+        answers: what a server asks instead of ``figures``, which then are those of a report.
         template: file in ``templates``, which gets the figures by their names, and all of them as ``figures``.
         windowed: whether the filters for period and router stand on top.
     """
@@ -40,6 +44,7 @@ class Page:
     order: int
     told: str = ""
     figures: Figures | None = None
+    answers: Answers | None = None
     template: str = "figures.html"
     scope: Scope = "audit"
     windowed: bool = True
@@ -67,7 +72,9 @@ class Pages:
 PAGES = Pages()
 
 
-def found() -> list[web.RouteTableDef]:
-    """Import every module of this folder, so that ``PAGES`` is complete; the routes that they have of their own."""
-    modules = [importlib.import_module(f"{pages.__name__}.{one.name}") for one in pkgutil.iter_modules(pages.__path__)]
-    return [module.routes for module in modules if hasattr(module, "routes")]
+def found() -> list[ModuleType]:
+    """Every module of this folder, imported, so that ``PAGES`` is complete.
+
+    One may have ``routes`` of its own, and a function ``prepare`` that puts into the application what its pages keep.
+    """
+    return [importlib.import_module(f"{pages.__name__}.{one.name}") for one in pkgutil.iter_modules(pages.__path__)]

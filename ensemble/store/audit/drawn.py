@@ -14,6 +14,8 @@ from ensemble.types import RequestId
 _ALL = "SELECT DISTINCT request_id AS id FROM verdicts"
 _SOME = f"SELECT DISTINCT v.request_id AS id FROM verdicts v JOIN requests r ON r.id = v.request_id WHERE {ARRIVED}"  # noqa: S608
 _LABELLED = f"{_SOME} AND v.parent IS NULL AND v.complete = 1 AND v.phase <> 'rejudged'"
+Version = tuple[int | None, ...]
+"""Numbers that rise when a verdict, feedback, a check of anchors, or an erasure is added."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +51,10 @@ def _drawn(db: Database, sql: str, most: int, window: Window, what: str) -> Draw
     return Drawn(tuple(sorted(RequestId(id_) for (id_,) in rows)), of, what)
 
 
-def version(db: Database) -> tuple[int, int]:
-    """Numbers that rise whenever something is judged or said of an answer; figures of both stay while they do."""
+def version(db: Database) -> Version:
+    """What the figures that are made of samples depend on; cheap, and the same while nothing is judged or said."""
     found = db.execute(
-        "SELECT (SELECT coalesce(max(rowid), 0) FROM verdicts), (SELECT coalesce(max(rowid), 0) FROM feedback)"
-    ).fetchone()
-    return found[0], found[1]
+        "SELECT (SELECT max(rowid) FROM verdicts), (SELECT max(rowid) FROM feedback), "
+        "(SELECT max(rowid) FROM anchor_checks), (SELECT max(rowid) FROM tombstones)"
+    )
+    return tuple(found.fetchone())

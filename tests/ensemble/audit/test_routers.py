@@ -1,9 +1,6 @@
 """Figures of routers are those of `ensemble evaluate` on the same log."""
 
-import asyncio
 import json
-import shutil
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +12,7 @@ from ensemble.audit.shapes import Table, Window
 from ensemble.audit.trained import trained_table
 from ensemble.cli import main
 from ensemble.config import load
-from ensemble.server.pages.measuring import Measuring, measured
-from ensemble.store import Store, open_store
+from ensemble.server.pages.measuring import measured
 from ensemble.store.keeping.connect import reading
 from tests.ensemble.training.lessons import put_answers
 
@@ -74,17 +70,23 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def folder(made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(made)
-    return made
+@pytest.fixture(scope="module")
+def found(made: Path) -> Measured:
+    """What the page says of that log."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(made)
+        settings = load(Path("ensemble.toml"))
+        with reading(Path("ensemble.db")) as db:
+            held, sample = labels(db, Window())
+        return measured(held, sample, settings)
 
 
-def on_the_log() -> Measured:
-    settings = load(Path("ensemble.toml"))
-    with reading(Path("ensemble.db")) as db:
-        held, sample = labels(db, Window())
-    return measured(held, sample, settings)
+@pytest.fixture(scope="module")
+def said(made: Path) -> Any:
+    """What `ensemble evaluate` says of it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(made)
+        return json.loads(ran("evaluate", "only", "cheap", "--json"))
 
 
 def rounded(row: Any, name: str) -> dict[str, Any]:
@@ -102,11 +104,9 @@ def by_router(table: Table, router: str) -> list[Any]:
     return [row for row in table.rows if row["router"] == router]
 
 
-def test_every_figure_is_that_of_evaluate(folder: Path) -> None:
-    said = json.loads(ran("evaluate", "only", "cheap", "--json"))
-    found = on_the_log()
+def test_every_figure_is_that_of_evaluate(found: Measured, said: Any) -> None:
     tables = router_tables(found)
-    rows = tables["routers"].rows
+    rows = tables["measured"].rows
     assert [(row["router"], row["kind"]) for row in rows] == [(line["name"], line["kind"]) for line in said["lines"]]
     for row, line in zip(rows, said["lines"], strict=True):
         assert row["rows"] == line["rows"] > 0
@@ -122,13 +122,12 @@ def test_every_figure_is_that_of_evaluate(folder: Path) -> None:
             assert (row["labels_of"], row["n"], row["constant"]) == ("judges", one["rows"], one["constant"])
             for name in ("value", "constant_value", "margin"):
                 assert rounded(row, name) == one[name]
-    assert f"Measured on {said['rows']}" in tables["routers"].note
-    assert f"{said['seen']} left out, since a router was fitted on them" in tables["routers"].note
+    assert f"Measured on {said['rows']}" in tables["measured"].note
+    assert f"{said['seen']} left out, since a router was fitted on them" in tables["measured"].note
 
 
-def test_what_a_router_predicts_is_told(folder: Path) -> None:
-    (line,) = [one for one in json.loads(ran("evaluate", "only", "cheap", "--json"))["lines"] if one["name"] == "cheap"]
-    found = on_the_log()
+def test_what_a_router_predicts_is_told(found: Measured, said: Any) -> None:
+    (line,) = [one for one in said["lines"] if one["name"] == "cheap"]
     tables = router_tables(found)
     (_, *points) = by_router(tables["frontier"], "cheap")
     front = line["frontier"]
@@ -148,9 +147,9 @@ def test_what_a_router_predicts_is_told(folder: Path) -> None:
     assert found.left_out == {"asks": "it asks large, which `ensemble evaluate --call` does"}
 
 
-def test_what_training_measured_stands_beside(folder: Path) -> None:
-    metrics = json.loads((folder / "router" / "manifest.json").read_text())["metrics"]
-    rows = trained_table({"cheap": folder / "router", "broken": folder}).rows
+def test_what_training_measured_stands_beside(made: Path) -> None:
+    metrics = json.loads((made / "router" / "manifest.json").read_text())["metrics"]
+    rows = trained_table({"cheap": made / "router", "broken": made}).rows
     assert {row["figure"]: row["value"] for row in rows} == {
         name.replace("_", " "): one["point"] for name, one in metrics.items()
     }
@@ -158,63 +157,22 @@ def test_what_training_measured_stands_beside(folder: Path) -> None:
     assert all(row["learned"] and row["n"] for row in rows)
 
 
-def test_without_a_configuration_there_are_members_and_baselines(folder: Path) -> None:
-    with reading(folder / "ensemble.db") as db:
+def test_without_a_configuration_there_are_members_and_baselines(made: Path) -> None:
+    with reading(made / "ensemble.db") as db:
         found = without_routers(db, Window())
         nothing = without_routers(db, Window(until="2020-01-01"))
         some = without_routers(db, Window(), most=40)
-    kinds = [row["kind"] for row in router_tables(found)["routers"].rows]
+    kinds = [row["kind"] for row in router_tables(found)["measured"].rows]
     assert set(kinds) == {"baseline", "member"}
-    assert router_tables(found)["routers"].note.startswith("All 260 requests with a whole panel.")
-    assert router_tables(some)["routers"].note.startswith("40 of 260 requests with a whole panel, drawn evenly")
-    empty = router_tables(nothing)["routers"]
+    assert router_tables(found)["measured"].note.startswith("All 260 requests with a whole panel.")
+    assert router_tables(some)["measured"].note.startswith("40 of 260 requests with a whole panel, drawn evenly")
+    empty = router_tables(nothing)["measured"]
     assert empty.rows == []
     assert "routers need two" in empty.empty
 
 
-def test_every_cell_has_a_column(folder: Path) -> None:
-    tables = router_tables(on_the_log()) | {"trained": trained_table({"cheap": folder / "router"})}
+def test_every_cell_has_a_column(found: Measured, made: Path) -> None:
+    tables = router_tables(found) | {"trained": trained_table({"cheap": made / "router"})}
     for table in tables.values():
         for row in table.rows:
             assert set(row) == {column.name for column in table.columns}, table.name
-
-
-@pytest.fixture
-async def store(folder: Path, tmp_path: Path) -> AsyncIterator[Store]:
-    shutil.copy(folder / "ensemble.db", tmp_path / "ensemble.db")
-    opened = await open_store(tmp_path / "ensemble.db")
-    yield opened
-    await opened.close()
-
-
-async def test_a_measurement_is_kept_until_the_log_says_more(store: Store) -> None:
-    measuring = Measuring(store)
-    try:
-        first = await measuring.of(Window(), None, wait_s=60)
-        assert first.found is not None
-        assert first.found.report is not None
-        assert (await measuring.of(Window(), None)).found is first.found
-        other = await measuring.of(Window(until="2026-11-01"), None, wait_s=60)
-        assert other.found is not first.found
-        assert (await measuring.of(Window(), None)).found is first.found
-    finally:
-        await measuring.close()
-
-
-async def test_who_does_not_wait_is_told_and_others_still_get_it(store: Store) -> None:
-    measuring = Measuring(store)
-    try:
-        hurried = await measuring.of(Window(), None, wait_s=0)
-        assert (hurried.found, hurried.at, hurried.under_way) == (None, None, True)
-        async with asyncio.TaskGroup() as group:
-            both = [group.create_task(measuring.of(Window(), None, wait_s=60)) for _ in range(2)]
-        assert both[0].result().found is both[1].result().found is not None
-    finally:
-        await measuring.close()
-
-
-async def test_closing_ends_what_is_under_way(store: Store) -> None:
-    measuring = Measuring(store)
-    assert (await measuring.of(Window(), None, wait_s=0)).under_way
-    await measuring.close()
-    assert not [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
