@@ -9,12 +9,14 @@ from ensemble.audit.cells import known, money, spread, spread_money
 from ensemble.audit.router_shapes import SHOWN, TABLES
 from ensemble.audit.shapes import Cell, Table, Window
 from ensemble.errors import InvalidRequest
-from ensemble.store.audit.drawn import Drawn, labelled
+from ensemble.store.audit.drawn import Drawn
+from ensemble.store.audit.panels import whole_panels
 from ensemble.store.examples import examples_of
 from ensemble.training.accuracy import READINGS, Accuracy
 from ensemble.training.evaluate import evaluate, measurable
 from ensemble.training.held import Held, hold
 from ensemble.training.report import Line, Report
+from ensemble.types import RequestId
 
 MOST = 1000
 """Labels that routers are measured on: with more of them in the window, these are drawn."""
@@ -42,8 +44,9 @@ class Measured:
 
 def labels(db: Database, window: Window, most: int = MOST) -> tuple[Held, Drawn]:
     """The labels of whole panels in ``window``, ``most`` of them where there are more."""
-    sample = labelled(db, most, window)
-    return hold(one for one in examples_of(db, sample.ids) if one.label.complete), sample
+    ids, of = whole_panels(db, most, window)
+    held = hold(one for one in examples_of(db, ids) if one.label.complete)
+    return held, Drawn(tuple(map(RequestId, ids)), of, "requests with a whole panel")
 
 
 def without_routers(db: Database, window: Window, most: int = MOST) -> Measured:

@@ -13,7 +13,6 @@ from ensemble.types import RequestId
 
 _ALL = "SELECT DISTINCT request_id AS id FROM verdicts"
 _SOME = f"SELECT DISTINCT v.request_id AS id FROM verdicts v JOIN requests r ON r.id = v.request_id WHERE {ARRIVED}"  # noqa: S608
-_LABELLED = f"{_SOME} AND v.parent IS NULL AND v.complete = 1 AND v.phase <> 'rejudged'"
 Version = tuple[int | None, ...]
 """Numbers that rise when a verdict, feedback, a check of anchors, or an erasure is added."""
 
@@ -36,19 +35,11 @@ class Drawn:
 
 def drawn(db: Database, most: int, window: Window = EVERYTHING) -> Drawn:
     """At most ``most`` of the judged requests of ``window``."""
-    return _drawn(db, _ALL if window == EVERYTHING else _SOME, most, window, "judged requests")
-
-
-def labelled(db: Database, most: int, window: Window = EVERYTHING) -> Drawn:
-    """At most ``most`` of the requests of ``window`` of which every member of the plan was judged."""
-    return _drawn(db, _LABELLED, most, window, "requests with a whole panel")
-
-
-def _drawn(db: Database, sql: str, most: int, window: Window, what: str) -> Drawn:
+    sql = _ALL if window == EVERYTHING else _SOME
     (of,) = db.execute(f"SELECT count(*) FROM ({sql})", window.given).fetchone()  # noqa: S608
     order = f"SELECT id FROM ({sql}) ORDER BY substr(id, -12), id LIMIT :most"  # noqa: S608
     rows = db.execute(order, {**window.given, "most": most})
-    return Drawn(tuple(sorted(RequestId(id_) for (id_,) in rows)), of, what)
+    return Drawn(tuple(sorted(RequestId(id_) for (id_,) in rows)), of)
 
 
 def version(db: Database) -> Version:
