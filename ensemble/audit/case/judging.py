@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from ensemble.audit.case.texts import Text, Tree, shown
 from ensemble.audit.shapes import Cell, Column, Table
 from ensemble.store.content import logprobs_tree
+from judges.llm._render import LABELS
 from judges.llm._rubric import LEAST, MOST, stated_scores
 from judges.types import Completion
 
-Letters = Mapping[str, str]
-"""By the id of a candidate the letter under which a page shows it."""
+Names = Mapping[str, str]
+"""By the id of a candidate the name under which a page shows it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,14 +21,14 @@ class Ask:
     """One question to a judge model and its raw answer.
 
     Attributes:
-        shown: letters in the order on the page.
+        shown: names in the order on the page, with what the judge was to call each: "" for one alone.
         parsed: which reading of the answer was used; None if none fitted.
         nano_usd: None where the price is unknown.
     """
 
     prompt: str
     model: str
-    shown: tuple[str, ...]
+    shown: tuple[tuple[str, str], ...]
     text: Text
     parsed: str | None
     error: str | None
@@ -39,7 +40,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compared:
-    """One comparison: which letter stood first, and what came of it (a letter, ``tie`` or ``no verdict``).
+    """One comparison: which name stood first, and what came of it (a name, ``tie`` or ``no verdict``).
 
     ``flipped``: the same model, shown the two the other way round, preferred the other one. ``ask`` is the number of
     the question behind it, from 1.
@@ -57,7 +58,7 @@ class Compared:
 class Scored:
     """How a candidate fared in a finding; ``score`` in [0, 1], None where it was not scored."""
 
-    letter: str
+    name: str
     score: float | None
     winner: bool
     set_aside: str | None
@@ -70,8 +71,8 @@ class Finding:
     Attributes:
         title: the judge's name in the configuration, or the seat of a ballot.
         in_force: labels are made of it.
-        winners: letters.
-        chosen: the letter that it makes the answer.
+        winners: names.
+        chosen: the name that it makes the answer.
         facts: what else is known of it: ``overturned``, ``all_bad``, ...
         confidence: calibrated probability in [0, 1]; None if uncalibrated.
         seats: ballots that it was made of.
@@ -116,16 +117,16 @@ def in_force(verdicts: Sequence[Tree]) -> Tree | None:
     return max(verdicts, key=rank, default=None)
 
 
-def findings(verdicts: Sequence[Tree], letters: Letters) -> tuple[Finding, ...]:
+def findings(verdicts: Sequence[Tree], names: Names) -> tuple[Finding, ...]:
     """The verdicts of a record in the order in which they were found, with their ballots below them."""
     standing = in_force(verdicts)
     return tuple(
-        _finding(one, letters, f"judge {one['judge']}", f"verdicts/{one['id']}", standing=one is standing)
+        _finding(one, names, f"judge {one['judge']}", f"verdicts/{one['id']}", standing=one is standing)
         for one in verdicts
     )
 
 
-def criteria(verdicts: Sequence[Tree], letters: Letters) -> Table:
+def criteria(verdicts: Sequence[Tree], names: Names) -> Table:
     """What judges that rate each candidate alone said of it, criterion by criterion: means over their samples."""
     heard: dict[tuple[str, str], dict[str, list[float]]] = {}
     for verdict in every(verdicts):
@@ -135,15 +136,15 @@ def criteria(verdicts: Sequence[Tree], letters: Letters) -> Table:
             said = stated_scores(
                 Completion(text=one["text"], finish_reason="stop", logprobs=logprobs_tree(one["logprobs"]))
             )
-            key = (letters.get(one["shown"][0], "?"), one["model"])
-            for name, score in said.items():
-                heard.setdefault(key, defaultdict(list))[name].append(score)
-    names = list(dict.fromkeys(name for said in heard.values() for name in said))
+            key = (names.get(one["shown"][0], "?"), one["model"])
+            for criterion, score in said.items():
+                heard.setdefault(key, defaultdict(list))[criterion].append(score)
+    found = list(dict.fromkeys(one for said in heard.values() for one in said))
     rows = [
-        {"candidate": letter, "model": model, **{f"c{at}": _mean(said.get(name)) for at, name in enumerate(names)}}
-        for (letter, model), said in sorted(heard.items())
+        {"candidate": name, "model": model, **{f"c{at}": _mean(said.get(one)) for at, one in enumerate(found)}}
+        for (name, model), said in sorted(heard.items(), key=lambda one: (len(one[0][0]), one[0]))
     ]
-    columns = [Column(f"c{at}", name, "number") for at, name in enumerate(names)]
+    columns = [Column(f"c{at}", one, "number") for at, one in enumerate(found)]
     return Table(
         name="criteria",
         title="Scores by criterion",
@@ -154,7 +155,7 @@ def criteria(verdicts: Sequence[Tree], letters: Letters) -> Table:
     )
 
 
-def _finding(verdict: Tree, letters: Letters, title: str, at: str, *, standing: bool) -> Finding:
+def _finding(verdict: Tree, names: Names, title: str, at: str, *, standing: bool) -> Finding:
     facts = [name for name in ("overturned", "own_family", "all_bad") if verdict[name]]
     if verdict["parent"] is None:
         facts += [] if verdict["complete"] else ["not on the whole panel"]
@@ -168,45 +169,49 @@ def _finding(verdict: Tree, letters: Letters, title: str, at: str, *, standing: 
         stage=verdict["stage"],
         in_force=standing,
         outcome=verdict["outcome"],
-        winners=tuple(sorted(letters.get(one, "?") for one in verdict["winners"])),
-        chosen=letters.get(verdict["chosen"]) if verdict["chosen"] else None,
+        winners=tuple(sorted((names.get(one, "?") for one in verdict["winners"]), key=_in_order)),
+        chosen=names.get(verdict["chosen"]) if verdict["chosen"] else None,
         confidence=verdict["confidence"],
         facts=tuple(facts),
-        flags=tuple(_flag(one, letters) for one in verdict["flags"]),
+        flags=tuple(_flag(one, names) for one in verdict["flags"]),
         reason=shown(verdict["reason"], f"{at}/reason"),
         total_s=verdict["total_s"],
         nano_usd=verdict["nano_usd"],
-        scores=_scores(verdict, letters),
-        compared=_compared(verdict, letters),
-        asks=tuple(_ask(one, letters, f"{at}/exchanges/{number}") for number, one in enumerate(verdict["exchanges"])),
+        scores=_scores(verdict, names),
+        compared=_compared(verdict, names),
+        asks=tuple(_ask(one, names, f"{at}/exchanges/{number}") for number, one in enumerate(verdict["exchanges"])),
         # The store reads ballots in the order of their seats.
         seats=tuple(
-            _finding(one, letters, f"seat {number + 1}", f"{at}/ballots/{number}", standing=False)
+            _finding(one, names, f"seat {number + 1}", f"{at}/ballots/{number}", standing=False)
             for number, one in enumerate(verdict["ballots"])
         ),
     )
 
 
-def _flag(flag: str, letters: Letters) -> str:
-    """A flag with the letter of the candidate that it is about."""
+def _in_order(name: str) -> tuple[int, str]:
+    return len(name), name
+
+
+def _flag(flag: str, names: Names) -> str:
+    """A flag with the name of the candidate that it is about."""
     name, colon, about = flag.partition(":")
-    return f"{name}: {letters[about]}" if colon and about in letters else flag
+    return f"{name}: {names[about]}" if colon and about in names else flag
 
 
-def _scores(verdict: Tree, letters: Letters) -> tuple[Scored, ...]:
+def _scores(verdict: Tree, names: Names) -> tuple[Scored, ...]:
     found = [
         Scored(
-            letter=letters.get(one["candidate_id"], "?"),
+            name=names.get(one["candidate_id"], "?"),
             score=one["score"],
             winner=bool(one["winner"]),
             set_aside=one["set_aside"],
         )
         for one in verdict["scores"]
     ]
-    return tuple(sorted(found, key=lambda one: one.letter))
+    return tuple(sorted(found, key=lambda one: _in_order(one.name)))
 
 
-def _compared(verdict: Tree, letters: Letters) -> tuple[Compared, ...]:
+def _compared(verdict: Tree, names: Names) -> tuple[Compared, ...]:
     exchanges = verdict["exchanges"]
 
     def asked(one: Tree) -> tuple[frozenset[str], str]:
@@ -220,9 +225,9 @@ def _compared(verdict: Tree, letters: Letters) -> tuple[Compared, ...]:
             winners[asked(one)].add(one[f"shown_{one['outcome']}"])
     return tuple(
         Compared(
-            first=letters.get(one["shown_first"], "?"),
-            second=letters.get(one["shown_second"], "?"),
-            preferred=_preferred(one, letters),
+            first=names.get(one["shown_first"], "?"),
+            second=names.get(one["shown_second"], "?"),
+            preferred=_preferred(one, names),
             strength=one["strength"],
             flipped=len(winners[asked(one)]) > 1,
             ask=None if one["exchange"] is None else one["exchange"] + 1,
@@ -231,17 +236,20 @@ def _compared(verdict: Tree, letters: Letters) -> tuple[Compared, ...]:
     )
 
 
-def _preferred(one: Tree, letters: Letters) -> str:
+def _preferred(one: Tree, names: Names) -> str:
     if one["outcome"] in ("first", "second"):
-        return letters.get(one[f"shown_{one['outcome']}"], "?")
+        return names.get(one[f"shown_{one['outcome']}"], "?")
     return "tie" if one["outcome"] == "tie" else "no verdict"
 
 
-def _ask(one: Tree, letters: Letters, at: str) -> Ask:
+def _ask(one: Tree, names: Names, at: str) -> Ask:
     return Ask(
         prompt=one["prompt"],
         model=one["model"],
-        shown=tuple(letters.get(each, "?") for each in one["shown"]),
+        shown=tuple(
+            (names.get(each, "?"), LABELS[at] if len(one["shown"]) > 1 and at < len(LABELS) else "")
+            for at, each in enumerate(one["shown"])
+        ),
         text=shown(one["text"], f"{at}/text"),
         parsed=one["parsed"],
         error=one["error"],

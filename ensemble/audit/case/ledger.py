@@ -43,13 +43,13 @@ class Span:
     failed: bool = False
 
 
-def ledger(record: Tree, letters: Mapping[str, str]) -> Table:
+def ledger(record: Tree, names: Mapping[str, str]) -> Table:
     """Every attempt, in the order in which they started."""
     return Table(
         name="ledger",
         title="Ledger",
         columns=_LEDGER,
-        rows=[_line(call, record, letters) for call in record["calls"]],
+        rows=[_line(call, record, names) for call in record["calls"]],
         note="one line per attempt; an unknown cost is empty, never 0",
         empty="Nothing was called for this request: it was imported, or answered from what was stored.",
     )
@@ -111,6 +111,8 @@ def waterfall(record: Tree) -> tuple[Span, ...]:
         )
         for call in record["calls"]
     ]
+    if record["status"] == "answered":
+        spans.append(Span(label="the answer", kind="answer", start_s=0.0, total_s=record["answered_s"]))
     spans += [
         Span(
             label=f"verdict of {one['judge']} ({one['phase']})",
@@ -136,11 +138,11 @@ def paid(calls: Sequence[Tree]) -> int | None:
     return sum(known) if known and None not in known else None
 
 
-def _line(call: Tree, record: Tree, letters: Mapping[str, str]) -> dict[str, Cell]:
+def _line(call: Tree, record: Tree, names: Mapping[str, str]) -> dict[str, Cell]:
     own = {column.name: call[column.name] for column in _LEDGER if column.name in call}
     return own | {
         "at_s": _after(record, call["started_at"]),
-        "candidate": letters.get(call["candidate_id"] or "", ""),
+        "candidate": names.get(call["candidate_id"] or "", ""),
         "came": call["failure"] or call["finish_reason"] or "",
         "purpose": f"{call['purpose']}, hedge" if call["hedge"] else call["purpose"],
     }

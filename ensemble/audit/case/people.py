@@ -21,11 +21,11 @@ def best_of_people(said: Sequence[Tree], record: Tree) -> frozenset[str] | None:
     return None if told is None or told.split else told.best
 
 
-def said_table(said: Sequence[Tree], letters: Mapping[str, str]) -> Table:
+def said_table(said: Sequence[Tree], names: Mapping[str, str]) -> Table:
     """Every word, in the order in which they came in."""
 
     def row(one: Tree) -> dict[str, Cell]:
-        about = letters.get(one["candidate_id"] or "", "")
+        about = names.get(one["candidate_id"] or "", "")
         return {
             "at": one["created_at"],
             "by": one["given_by"],

@@ -19,9 +19,9 @@ _FACTS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unnamed:
-    """A candidate as a judge sees it. ``id`` is random and ``letter`` follows from its order: neither tells who."""
+    """A candidate as a judge sees it. ``id`` is random and ``name`` follows from its order: neither tells who."""
 
-    letter: str
+    name: str
     id: str
     text: Text
     calls: tuple[Block, ...]
@@ -82,7 +82,7 @@ class Case:
 
     Attributes:
         candidates: the best by the finding in force first, then by score.
-        base: letter of the candidate whose words the others are compared with; None where there is none.
+        base: name of the candidate whose words the others are compared with; None where there is none.
         facts: name and value of what else is known; values are hostile.
         tables: by name.
     """
@@ -100,14 +100,14 @@ class Case:
     tables: Mapping[str, Table]
 
 
-def letters(record: Tree) -> dict[str, str]:
-    """A letter for every candidate, in the order of their ids."""
-    return {id_: _letter(at) for at, id_ in enumerate(sorted(one["id"] for one in record["candidates"]))}
+def names_of(record: Tree) -> dict[str, str]:
+    """``#1``, ``#2``, ... for the candidates in the order of their ids."""
+    return {id_: f"#{number}" for number, id_ in enumerate(sorted(one["id"] for one in record["candidates"]), start=1)}
 
 
 def blind(record: Tree) -> Blind:
     """The part of ``record`` that says nothing of who wrote what and what was found of it."""
-    names = letters(record)
+    names = names_of(record)
     found = [_unnamed(one, names) for one in record["candidates"]]
     return Blind(asked=_asked(record), candidates=tuple(sorted(found, key=lambda one: one.id)))
 
@@ -115,10 +115,10 @@ def blind(record: Tree) -> Blind:
 def whole(record: Tree, said: Sequence[Tree] = (), *, against: str | None = None) -> Case:
     """All of ``record``, with what people have ``said`` of it.
 
-    ``against`` is the letter of the candidate to compare words with; the best one by the finding in force, where it is
-    None or no letter of this case.
+    ``against`` is the number of the candidate to compare words with; the best one by the finding in force, where it is
+    None or no number of this case.
     """
-    names = letters(record)
+    names = names_of(record)
     base = _base(record, names, against)
     entries = _entries(record, names, said, base)
     tables = (
@@ -144,11 +144,6 @@ def whole(record: Tree, said: Sequence[Tree] = (), *, against: str | None = None
     )
 
 
-def _letter(at: int) -> str:
-    turn, place = divmod(at, 26)
-    return chr(ord("A") + place) + (str(turn + 1) if turn else "")
-
-
 def _asked(record: Tree) -> Asked:
     options = record["options"]
     tools, form = options.get("tools"), options.get("response_format")
@@ -165,7 +160,7 @@ def _asked(record: Tree) -> Asked:
 def _unnamed(one: Tree, names: Mapping[str, str]) -> Unnamed:
     at = f"candidates/{one['id']}"
     return Unnamed(
-        letter=names[one["id"]],
+        name=names[one["id"]],
         id=one["id"],
         text=shown(one["text"], f"{at}/text"),
         calls=calls(one["tool_calls"], at),
@@ -177,7 +172,7 @@ def _base(record: Tree, names: Mapping[str, str], against: str | None) -> Tree |
     """The candidate to compare with: the one asked for, else the first winner, else the one that was served."""
     standing = in_force(record["verdicts"])
     winners = sorted(standing["winners"]) if standing else []
-    wanted = [id_ for id_, letter in names.items() if letter == against]
+    wanted = [id_ for id_, name in names.items() if name == f"#{against}"]
     by_id = {one["id"]: one for one in record["candidates"]}
     served = [record["chosen"]] if record["chosen"] in winners or not winners else []
     return next((by_id[id_] for id_ in (*wanted, *served, *winners) if id_ in by_id), None)
@@ -211,7 +206,9 @@ def _entries(record: Tree, names: Mapping[str, str], said: Sequence[Tree], base:
                 output_tokens=made["output_tokens"] if made else None,
             )
         )
-    return tuple(sorted(found, key=lambda one: (not one.winner, -(one.score or 0.0), one.seen.letter)))
+    return tuple(
+        sorted(found, key=lambda one: (not one.winner, -(one.score or 0.0), len(one.seen.name), one.seen.name))
+    )
 
 
 def _facts(record: Tree) -> list[tuple[str, str]]:
@@ -237,7 +234,7 @@ def _candidates(entries: Sequence[Entry]) -> Table:
             column.name: getattr(one, column.name) for column in _COLUMNS if hasattr(one, column.name)
         }
         return own | {
-            "letter": one.seen.letter, "shared": one.wording.shared, "characters": one.seen.text.characters,
+            "name": one.seen.name, "shared": one.wording.shared, "characters": one.seen.text.characters,
         }  # fmt: skip
 
     return Table(
@@ -250,7 +247,7 @@ def _candidates(entries: Sequence[Entry]) -> Table:
 
 
 _COLUMNS = (
-    Column("letter", "Candidate"),
+    Column("name", "Candidate"),
     Column("member", "Member"),
     Column("winner", "Best by the judge", "truth"),
     Column("people", "Best by people", "truth"),

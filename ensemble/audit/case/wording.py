@@ -52,7 +52,9 @@ def wording(text: str, against: str | None) -> Wording:
         return Wording(pieces=(Piece("same", text),) if text else ())
     old, _ = _units(against)
     new, rest = _units(text)
-    old_words, new_words = [one.strip() for one in old], [one.strip() for one in new]
+    # Numbers, since rapidfuzz takes the hash of a word, and the character of one that has a single one, for it.
+    known: dict[str, int] = {}
+    old_words, new_words = ([known.setdefault(one.strip(), len(known)) for one in units] for units in (old, new))
     shared = Indel.normalized_similarity(old_words, new_words)
     whole = not rest and sum(map(len, old)) == len(against)
     if shared < LEAST_SHARED:
@@ -74,7 +76,7 @@ def _units(text: str) -> tuple[list[str], str]:
 
 
 def _pieces(
-    old: Sequence[str], new: Sequence[str], old_words: Sequence[str], new_words: Sequence[str]
+    old: Sequence[str], new: Sequence[str], old_words: Sequence[int], new_words: Sequence[int]
 ) -> Iterator[Piece]:
     steps = Indel.opcodes(old_words, new_words)
     for equal, group in groupby(steps, key=lambda step: step.tag == "equal"):

@@ -1,7 +1,7 @@
 """Costs and times of one request."""
 
 from ensemble.audit.case.ledger import costs, ledger, part_of, waterfall
-from ensemble.audit.case.view import letters
+from ensemble.audit.case.view import names_of
 from judges.types import Usage
 from tests.ensemble.audit.case.conftest import Kept
 from tests.ensemble.store.builders import a_call, a_late, a_record, a_request
@@ -26,7 +26,7 @@ async def test_the_parts_of_the_cost_add_up_to_the_whole(kept: Kept) -> None:
         "panel": 5, "judge": 13, "router": 17, "retries": 81, "stragglers": 20_000, "shadow": 19, "together": 20_135,
     }  # fmt: skip
     assert rows["together"]["unpriced"] == 1
-    assert rows["together"]["calls"] == len(ledger(tree, letters(tree)).rows) == 8
+    assert rows["together"]["calls"] == len(ledger(tree, names_of(tree)).rows) == 8
 
 
 async def test_a_part_of_which_no_cost_is_known_costs_nothing_that_is_known(kept: Kept) -> None:
@@ -40,6 +40,7 @@ async def test_the_waterfall_tells_what_ran_when(kept: Kept) -> None:
     tree = await kept(a_record(("alpha", "beta")))
     spans = [(span.label, span.kind, span.start_s, span.total_s) for span in waterfall(tree)]
     assert spans == [
+        ("the answer", "answer", 0.0, 1.5),
         ("alpha (candidate)", "panel", 1.0, 0.5),
         ("beta (candidate)", "panel", 1.0, 0.5),
         ("referee (judge)", "judge", 1.0, 0.5),

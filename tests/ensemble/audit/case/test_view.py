@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from ensemble.audit.case.texts import found_at
-from ensemble.audit.case.view import blind, letters, whole
+from ensemble.audit.case.view import blind, names_of, whole
 from ensemble.store import Store
 from ensemble.store.anchors import candidates_for, freeze
 from ensemble.store.audit.reviewed import anchor_sets, said
@@ -22,7 +22,7 @@ async def test_the_best_by_the_finding_in_force_comes_first_and_is_compared_with
     case = whole(await kept(record, a_late(record, "slow", wins=True)))
     first, *others = case.candidates
     assert (first.member, first.winner, first.late, first.served) == ("slow", True, True, False)
-    assert case.base == first.seen.letter
+    assert case.base == first.seen.name
     assert first.wording.shared is None
     assert [one.wording.shared for one in others] == pytest.approx(
         [2 / 3, 2 / 3]
@@ -34,10 +34,10 @@ async def test_the_best_by_the_finding_in_force_comes_first_and_is_compared_with
 
 async def test_words_may_be_compared_with_those_of_any_candidate(kept: Kept) -> None:
     tree = await kept(a_record(("alpha", "beta")))
-    case = whole(tree, against="B")
-    assert case.base == "B"
-    assert next(one for one in case.candidates if one.seen.letter == "B").wording.shared is None
-    assert whole(tree, against="Z").base == next(one.seen.letter for one in case.candidates if one.winner)
+    case = whole(tree, against="2")
+    assert case.base == "#2"
+    assert next(one for one in case.candidates if one.seen.name == "#2").wording.shared is None
+    assert whole(tree, against="9").base == next(one.seen.name for one in case.candidates if one.winner)
 
 
 async def test_what_most_people_say_stands_beside_what_the_judge_says(kept: Kept, store: Store) -> None:
@@ -54,9 +54,9 @@ async def test_what_most_people_say_stands_beside_what_the_judge_says(kept: Kept
     assert {one.member: one.people for one in case.candidates} == {"alpha": False, "beta": True}
     told = case.tables["said"].rows
     assert [(row["by"], row["said"], row["text"]) for row in told] == [
-        ("ann", f"preferred {letters(tree)[other]}", "clearer"),
+        ("ann", f"preferred {names_of(tree)[other]}", "clearer"),
         ("bob", "tie", None),
-        ("bob", f"preferred {letters(tree)[other]}", None),
+        ("bob", f"preferred {names_of(tree)[other]}", None),
     ]
 
 
