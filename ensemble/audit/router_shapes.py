@@ -76,7 +76,7 @@ TABLES: Mapping[str, Table] = MappingProxyType(
                 empty=_LABEL,
             ),
             Table(
-                name="figures",
+                name="whole",
                 title="Figures of the whole frontier",
                 columns=(_ROUTER, Column(name="figure", title="Figure"), *ranged("value", "Value", "number")),
                 rows=(),

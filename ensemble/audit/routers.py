@@ -67,7 +67,7 @@ def router_tables(found: Measured) -> dict[str, Table]:
         "measured": list(map(_line, lines)),
         "accuracy": [row for line in lines if line.kind != "baseline" for row in _accuracy(line)],
         "frontier": [row for line in lines for row in _points(line)],
-        "figures": [row for line in lines for row in _figures(line)],
+        "whole": [row for line in lines for row in _figures(line)],
         "calibration": [row for line in routers for row in _calibration(line)],
         "curves": [
             {"router": name, "labels": round(n), "quality": quality}

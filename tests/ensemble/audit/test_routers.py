@@ -5,69 +5,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
 from ensemble.audit.routers import Measured, labels, router_tables, without_routers
 from ensemble.audit.shapes import Table, Window
 from ensemble.audit.trained import trained_table
-from ensemble.cli import main
 from ensemble.config import load
 from ensemble.server.pages.measuring import measured
 from ensemble.store.keeping.connect import reading
-from tests.ensemble.training.lessons import put_answers
+from tests.ensemble.audit.routed import FRESH, SEEN, make, ran
 
 pytestmark = pytest.mark.timeout(120)
-CONFIG = """
-[providers.nobody]
-use = "openai"
-base_url = "http://127.0.0.1:9"
-
-[members.small]
-provider = "nobody"
-model = "small"
-
-[members.large]
-provider = "nobody"
-model = "large"
-
-[routers.only]
-use = "single"
-member = "small"
-
-[routers.cheap]
-use = "learned"
-path = "router"
-
-[routers.asks]
-use = "llm"
-model = "large"
-members = { small = "quick", large = "careful" }
-default = "small"
-"""
 READINGS = ("ties_right", "informative", "cheapest_best")
-
-
-def ran(*arguments: str) -> str:
-    told = CliRunner().invoke(main, list(arguments))
-    assert told.exit_code == 0, told.output
-    return told.stdout
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A log of labels, most of them older than a router that was trained on those; ``small`` cannot do sums."""
-    folder = tmp_path_factory.mktemp("routers")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        config = Path("ensemble.toml")
-        config.write_text(CONFIG.partition("[routers.cheap]")[0])
-        for start, number in ((0, 200), (200, 60)):
-            put_answers(Path("answers.jsonl"), number=number, start=start, fails="at sums")
-            ran("import", "answers.jsonl", "--format", "candidates", "--name", "gold")
-            if not start:
-                ran("train", "--out", "router", "--kind", "linear")
-        config.write_text(CONFIG)
-    return folder
+    """The folder of such a log, made once."""
+    return make(tmp_path_factory.mktemp("routers"))
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +88,7 @@ def test_what_a_router_predicts_is_told(found: Measured, said: Any) -> None:
     assert [(one["nano_usd"], round(one["quality"], 6)) for one in points] == [
         (round(cost), quality) for cost, quality in front["points"]
     ]
-    figures = {row["figure"]: row for row in by_router(tables["figures"], "cheap")}
+    figures = {row["figure"]: row for row in by_router(tables["whole"], "cheap")}
     assert rounded(figures["APGR"], "value") == front["apgr"]
     assert rounded(figures["saved at 95% of the best single member's quality"], "value") == front["saved"]["0.95"]
     bins = [one for one in line["calibration"] if one["n"]]
@@ -164,8 +118,10 @@ def test_without_a_configuration_there_are_members_and_baselines(made: Path) -> 
         some = without_routers(db, Window(), most=40)
     kinds = [row["kind"] for row in router_tables(found)["measured"].rows]
     assert set(kinds) == {"baseline", "member"}
-    assert router_tables(found)["measured"].note.startswith("All 260 requests with a whole panel.")
-    assert router_tables(some)["measured"].note.startswith("40 of 260 requests with a whole panel, drawn evenly")
+    assert router_tables(found)["measured"].note.startswith(f"All {SEEN + FRESH} requests with a whole panel.")
+    assert router_tables(some)["measured"].note.startswith(
+        f"40 of {SEEN + FRESH} requests with a whole panel, drawn evenly"
+    )
     empty = router_tables(nothing)["measured"]
     assert empty.rows == []
     assert "routers need two" in empty.empty

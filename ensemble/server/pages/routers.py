@@ -1,0 +1,124 @@
+"""The page on routers: what each would have got on labels that it has not seen, and how those that serve hold."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from itertools import groupby
+from pathlib import Path
+
+from aiohttp import web
+from sqlite_utils import Database
+
+from ensemble.audit.routers import Measured, labels, router_tables, without_routers
+from ensemble.audit.shapes import Cell, Table, Window
+from ensemble.audit.trained import trained_table
+from ensemble.audit.watching import watch_tables
+from ensemble.config import Settings
+from ensemble.config.folders import readers
+from ensemble.server.pages.frame import LOG, SERVICE, read, window_of
+from ensemble.server.pages.keeping import Keeper, keep, kept_for
+from ensemble.server.pages.measuring import measured
+from ensemble.server.pages.registry import PAGES, Page
+
+KEEPER = web.AppKey("routers", Keeper[Measured])
+SAME = frozenset({"cheapest", "best single"})
+"""Baselines that are members under another name, whose mark would lie upon theirs."""
+Row = Mapping[str, Cell]
+
+
+def prepare(pages: web.Application) -> None:
+    """Keep what is measured on the application's log, as long as it lives."""
+    log = pages[LOG]
+
+    async def find(window: Window, settings: Settings | None) -> Measured:
+        if settings is None:
+            return await log.read(lambda db: without_routers(db, window))
+        held, sample = await log.read(lambda db: labels(db, window))
+        return await asyncio.to_thread(measured, held, sample, settings)
+
+    keep(pages, KEEPER, find)
+
+
+async def answers(request: web.Request) -> Mapping[str, object]:
+    """The routers of the service measured anew, and what the log and their folders tell of them."""
+    shown = await kept_for(request, KEEPER)
+    window, service = window_of(request), request.app[SERVICE]
+    watched = await read(request, lambda db: watch_tables(db, window))
+    trained = await asyncio.to_thread(trained_table, folders(service.settings) if service else {})
+    found = router_tables(shown.found) if shown.found else {}
+    return drawn(found, watched | {"trained": trained}) | {"at": shown.at, "under_way": shown.under_way}
+
+
+def figures(db: Database, window: Window, query: Mapping[str, str]) -> Mapping[str, object]:
+    """The figures of a report, which has no configuration: members and baselines alone."""
+    found = router_tables(without_routers(db, window))
+    return drawn(found, watch_tables(db, window) | {"trained": trained_table({})}) | {"at": None, "under_way": False}
+
+
+def folders(settings: Settings) -> dict[str, Path]:
+    """The folder that each router of the configuration reads, where it reads one."""
+    return {name: folder for name, router in settings.routers.items() for folder, _ in readers(router)}
+
+
+def drawn(found: Mapping[str, Table], more: Mapping[str, Table]) -> dict[str, object]:
+    """The tables by their names, those that were measured as ``found`` too, and what is drawn of them."""
+    shadow = [{"label": name, "points": points} for name, points in _series(more["shadow"].rows, "day", "kept")]
+    values: dict[str, object] = {**found, **more, "found": found, "shadows": shadow}
+    if not found:
+        return values
+    curves = _series(found["curves"].rows, "labels", "quality")
+    return values | {
+        "ratios": [_ratio(row) for row in found["measured"].rows if row["kind"] != "baseline"],
+        "marks": [_mark(row) for row in found["frontier"].rows if row["kind"] != "frontier" and _apart(row)],
+        "paths": list(_paths(found["frontier"].rows)),
+        "predicted": [_predicted(row) for row in found["calibration"].rows],
+        "learning": [{"label": name, "points": points} for name, points in curves],
+    }
+
+
+def _apart(row: Row) -> bool:
+    return row["router"] not in SAME or row["kind"] != "baseline"
+
+
+def _ratio(row: Row) -> Row:
+    return {
+        "label": f"always {row['router']}" if row["kind"] == "member" else row["router"],
+        "value": row["ratio"],
+        "low": row["ratio_low"],
+        "high": row["ratio_high"],
+    }
+
+
+def _mark(row: Row) -> dict[str, object]:
+    nano_usd = row["nano_usd"]
+    return {"label": row["router"], "x": nano_usd, "y": row["quality"], "group": row["kind"]}
+
+
+def _paths(rows: Iterable[Row]) -> Iterable[dict[str, object]]:
+    fronts = [row for row in rows if row["kind"] == "frontier"]
+    for name, points in groupby(fronts, key=lambda row: row["router"]):
+        yield {"label": f"frontier of {name}", "points": [(row["nano_usd"], row["quality"]) for row in points]}
+
+
+def _predicted(row: Row) -> dict[str, object]:
+    return {"label": f"n={row['n']}", "x": row["stated"], "y": row["right"], "group": row["router"]}
+
+
+def _series(rows: Iterable[Row], step: str, value: str) -> list[tuple[str, list[tuple[Cell, Cell]]]]:
+    """By router, its values in the order of the rows."""
+    found: dict[str, list[tuple[Cell, Cell]]] = {}
+    for row in rows:
+        found.setdefault(str(row["router"]), []).append((row[step], row[value]))
+    return list(found.items())
+
+
+PAGES.add(
+    Page(
+        name="routers",
+        title="Routers",
+        order=50,
+        told="What each router would have got on labels that it has not seen, beside every member; how it holds.",
+        figures=figures,
+        answers=answers,
+        template="routers.html",
+    )
+)
