@@ -28,6 +28,24 @@ def calls(db: Database, window: Window) -> Table:
     return replace(_CALLS, rows=[_call(row) for row in traffic.calls(db, "member", window)])
 
 
+def cost(db: Database, window: Window) -> Table:
+    """One row per purpose of calls, the dearest first."""
+    rows = {str(row["purpose"]): row for row in traffic.calls(db, "purpose", window)}
+    whole = sum(count(row, "nano_usd") for row in rows.values())
+    found = [
+        {
+            "purpose": told,
+            "calls": count(rows[name], "calls"),
+            "nano_usd": count(rows[name], "nano_usd"),
+            "part": count(rows[name], "nano_usd") / whole if whole else None,
+            "unpriced": count(rows[name], "unpriced"),
+        }
+        for name, told in _PURPOSES.items()
+        if name in rows
+    ]
+    return replace(_COST, rows=found)
+
+
 def _requests(row: Tree, name: str) -> Row:
     counts = {one: count(row, one) for one in _COUNTS}
     ended = counts["answered"] + counts["failed"] + counts["cancelled"]
@@ -75,6 +93,26 @@ _DAYS = Table(
     rows=(),
     note=_NOTE,
     empty=_EMPTY,
+)
+_PURPOSES = {
+    "candidate": "Members, for answers",
+    "shadow": "Members, for labels alone",
+    "judge": "Judging",
+    "router": "Routing",
+}
+_COST = Table(
+    name="cost",
+    title="Where the money went",
+    columns=(
+        Column(name="purpose", title="What for"),
+        Column(name="calls", title="Calls", kind="count"),
+        Column(name="nano_usd", title="Known cost", kind="usd"),
+        Column(name="part", title="Share", kind="share"),
+        Column(name="unpriced", title="Calls of unknown cost", kind="count"),
+    ),
+    rows=(),
+    note="Every attempt counts, retries and stragglers too.",
+    empty="No call here yet.",
 )
 _CALLS = Table(
     name="calls",

@@ -85,7 +85,6 @@ def _member(row: Tree) -> Row:
     return {
         **_won(row),
         "sole": count(row, "sole"),
-        "served": count(row, "served"),
         "score": known(number(row, "score_sum") / scored) if scored else None,
         "nano_usd": round(number(row, "nano_usd") / priced) if priced else None,
         "unpriced": unpriced,
@@ -106,7 +105,6 @@ _MEMBERS = Table(
         Column(name="member", title="Member"),
         *_WON,
         Column(name="sole", title="Won alone", kind="count"),
-        Column(name="served", title="Served", kind="count"),
         Column(name="score", title="Mean score", kind="number"),
         Column(name="nano_usd", title="Cost per answer", kind="usd"),
         Column(name="unpriced", title="Of unknown cost", kind="count"),

@@ -96,7 +96,8 @@ def interval(row: Mapping[str, Cell], column: Column) -> str:
     if low is None or high is None:
         return ""
     texts = cell(low, column.kind), cell(high, column.kind)
-    return f"{texts[0].removesuffix(' %')}–{texts[1]}" if column.kind == "share" else f"{texts[0]} – {texts[1]}"
+    between = " to " if "-" in "".join(texts) else "–" if column.kind == "share" else " – "
+    return f"{texts[0].removesuffix(' %') if column.kind == 'share' else texts[0]}{between}{texts[1]}"
 
 
 def _moment(text: str) -> str:

@@ -100,4 +100,5 @@ def _section(page: Page, values: Mapping[str, object], window: Window, about: st
             }
         )
     )
-    return _ELSEWHERE.sub(r"\1", html)
+    # Two pages may have a table of the same name.
+    return _ELSEWHERE.sub(r"\1", html).replace(' id="table-', f' id="{page.name}-table-')

@@ -10,7 +10,7 @@ from ensemble.store.queries import Tree
 
 
 def _sums(member: str, cases: int, won: float, **changes: object) -> Tree:
-    known: Tree = {"sole": int(won), "served": 0, "score_sum": 0.0, "scored": 0, "nano_usd": 0, "unpriced": 0}
+    known: Tree = {"sole": int(won), "score_sum": 0.0, "scored": 0, "nano_usd": 0, "unpriced": 0}
     return {"member": member, "cases": cases, "won": won, **known, **changes}
 
 

@@ -29,7 +29,7 @@ async def test_it_holds_the_tables_of_the_pages_and_nothing_that_acts(log: Path,
     for name, tables in figures.items():
         section = page.one("section", id=name)
         shown = {one.attrs["id"] for one in section.all("figure", class_="table")}
-        told_of = {f"table-{one.name}" for one in tables.values() if isinstance(one, Table) and one.rows}
+        told_of = {f"{name}-table-{one.name}" for one in tables.values() if isinstance(one, Table) and one.rows}
         assert told_of <= shown
     for tag in ("script", "form", "img", "iframe", "object", "link", "button", "input"):
         assert page.all(tag) == [], tag
