@@ -1,8 +1,10 @@
 """The whole product over real HTTP: simulated providers, a real log in a file, the server, clients."""
 
 import json
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,6 +71,9 @@ SERVER = """
 drain_s = 0.2
 """
 
+TRANSPORT: ContextVar[str | None] = ContextVar("transport", default=None)
+"""How providers are called that say nothing of it themselves; None for the product's own default."""
+
 
 @dataclass(frozen=True, slots=True)
 class Served:
@@ -121,6 +126,14 @@ def a_tool(name: str = "weather") -> dict[str, Any]:
     return {"type": "function", "function": {"name": name, "parameters": parameters}}
 
 
+def called(parts: str) -> str:
+    """``parts`` of a configuration with every provider called over ``TRANSPORT``."""
+    chosen = TRANSPORT.get()
+    if chosen is None:
+        return parts
+    return re.sub(r'^use = "(?:openai|anthropic)"$', rf'\g<0>\ntransport = "{chosen}"', parts, flags=re.MULTILINE)
+
+
 @asynccontextmanager
 async def serving(
     folder: Path, tables: str = PANEL + SERVER, *, parts: str = PARTS, simulated: SimulatorSettings | None = None
@@ -132,7 +145,7 @@ async def serving(
             simulator.script(name, [])  # a name that is told what to do joins the fleet
         file = folder / "ensemble.toml"
         urls = {"base_url": simulator.base_url, "anthropic_url": simulator.anthropic_url}
-        file.write_text(parts.format(**urls) + tables, encoding="utf-8")
+        file.write_text(called(parts.format(**urls)) + tables, encoding="utf-8")
         service = await stack.enter_async_context(open_service(file))
         app = make_app(service)
         server = await stack.enter_async_context(TestServer(app))

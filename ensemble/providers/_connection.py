@@ -200,7 +200,7 @@ def _event(data: bytes, reply: Reply, gathered: Gathering) -> Iterator[Delta]:
 
 def _checked(document: object, reply: Reply, *, streaming: bool) -> object:
     """``document``, unless it holds an error: those come under status 200 too."""
-    if isinstance(document, Mapping) and document.get("error"):
+    if isinstance(document, dict) and document.get("error"):
         raise failed_inside(told_in(document), reply.headers, reply.secrets, streaming=streaming)
     return document
 

@@ -106,6 +106,7 @@ BY_EXCEPTION: Mapping[str, Row] = {
     "ClientPayloadError": _CUT,
     "InvalidURL": Row("rejected", False, sent=False),
     "ClientResponseError": _BROKEN,
+    "ContentEncodingError": _BROKEN,
     "ClientConnectionError": _NOT_THERE,
     # httpx2
     "ConnectTimeout": _NOT_THERE,

@@ -89,8 +89,7 @@ class Gathered:
             if choice.get("delta") is not None:
                 yield from self.add_message(table(choice["delta"], "delta"))
             self.finish = text(choice.get("finish_reason"), "finish_reason") or self.finish
-            more = logprobs_of(choice.get("logprobs"))
-            if more:
+            if choice.get("logprobs") and (more := logprobs_of(choice["logprobs"])):
                 self.logprobs = (self.logprobs or []) + more
 
     def add_message(self, message: Mapping[str, object]) -> Iterator[Delta]:
@@ -114,9 +113,13 @@ class Gathered:
 
     def add_head(self, reply: Mapping[str, object]) -> None:
         """Take what stands around the message: model, fingerprint, id and usage."""
-        self.model = known(reply.get("model")) or self.model
-        self.fingerprint = known(reply.get("system_fingerprint")) or self.fingerprint
-        self.id = known(reply.get("id")) or self.id
+        # Every chunk says the same again, so comparing saves most of the work.
+        if (model := reply.get("model")) != self.model:
+            self.model = known(model) or self.model
+        if (fingerprint := reply.get("system_fingerprint")) != self.fingerprint:
+            self.fingerprint = known(fingerprint) or self.fingerprint
+        if (id_ := reply.get("id")) != self.id:
+            self.id = known(id_) or self.id
         if isinstance(usage := reply.get("usage"), Mapping):
             self.usage = usage_of(usage)
 

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 MOST = 10**15
 """A million dollars in nano-USD, or more tokens than were ever written: above it, a number is nonsense."""
 
+_OBJECT = (dict, Mapping)  # parsed JSON is a dict, which is told several times sooner than a Mapping
+
 
 class WrongShape(ValueError):
     """The reply is JSON, but not an answer."""
@@ -12,9 +14,9 @@ class WrongShape(ValueError):
 
 def table(value: object, name: str) -> Mapping[str, object]:
     """``value`` as an object. Raises WrongShape."""
-    if not isinstance(value, Mapping):
-        raise WrongShape(f"{name} is {_kind(value)}, not an object")
-    return value
+    if isinstance(value, _OBJECT):
+        return value
+    raise WrongShape(f"{name} is {_kind(value)}, not an object")
 
 
 def array(value: object, name: str) -> Sequence[object]:
@@ -33,7 +35,7 @@ def text(value: object, name: str) -> str | None:
 
 def mapping(value: object) -> Mapping[str, object]:
     """``value``, or an empty object in place of anything else."""
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, _OBJECT) else {}
 
 
 def known(value: object) -> str | None:

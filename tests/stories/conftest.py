@@ -1,15 +1,32 @@
 """Whole paths through the served API: simulated providers, real HTTP, a real log in a file."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
 from tests import messages
-from tests.served import PANEL, SERVER, Served, serving
+from tests.served import PANEL, SERVER, TRANSPORT, Served, serving
 
 Serve = Callable[..., Awaitable[Served]]
+
+_SERVING = frozenset({"serve", "served", "mixed"})
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A story that is served here is told twice: providers are called directly, and through their SDKs."""
+    if hasattr(metafunc.module, "serving") or not _SERVING.isdisjoint(metafunc.fixturenames):
+        metafunc.parametrize("transport", ["direct", "sdk"], indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def transport(request: pytest.FixtureRequest) -> Iterator[str | None]:
+    """How the providers of this story are called; None where it has a configuration of its own."""
+    chosen: str | None = getattr(request, "param", None)
+    before = TRANSPORT.set(chosen)
+    yield chosen
+    TRANSPORT.reset(before)
 
 
 @pytest.fixture

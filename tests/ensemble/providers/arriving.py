@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import parse_qsl
 
 from ensemble.providers.anthropic import Anthropic
@@ -42,10 +42,11 @@ class Arrived:
 
 @dataclass
 class Recorder:
-    """Keeps requests and answers each with ``reply``, a whole reply down to its head."""
+    """Keeps requests and answers each with ``reply``, a whole reply down to its head; then, if wanted, hangs up."""
 
     url: str = ""
     reply: bytes = b""
+    then: Literal["stay", "close", "reset"] = "stay"
     arrived: list[Arrived] = field(default_factory=list)
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -59,15 +60,24 @@ class Recorder:
                 self.arrived.append(Arrived(line, told, tuple(sorted(pairs)), body))
                 writer.write(self.reply)
                 await writer.drain()
-        except asyncio.IncompleteReadError:
+                if self.then == "reset":
+                    writer.transport.abort()
+                if self.then != "stay":
+                    return
+        except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
             writer.close()
 
-    def says(self, body: bytes, kind: str = "application/json", *further: str) -> None:
+    def says(self, body: bytes, kind: str = "application/json") -> None:
         """Answer with ``body`` under status 200."""
-        lines = ["HTTP/1.1 200 OK", f"content-type: {kind}", f"content-length: {len(body)}", *further]
-        self.reply = "\r\n".join([*lines, "", ""]).encode() + body
+        self.reply = replied(body, f"content-type: {kind}")
+
+
+def replied(body: bytes, *headers: str, status: str = "200 OK", length: int | None = None) -> bytes:
+    """A reply as it goes over the wire; ``length`` to tell a wrong one."""
+    told = len(body) if length is None else length
+    return "\r\n".join([f"HTTP/1.1 {status}", *headers, f"content-length: {told}", "", ""]).encode("latin-1") + body
 
 
 @asynccontextmanager

@@ -4,12 +4,15 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiohttp import web
 
 from ensemble.providers._http import Transport
+
+if TYPE_CHECKING:
+    from tests.ensemble.providers.arriving import Recorder
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -109,3 +112,14 @@ async def upstream(transport: Transport) -> AsyncIterator[Upstream]:
     server.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     yield server
     await runner.cleanup()
+
+
+@pytest.fixture
+async def recorder(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator["Recorder"]:
+    """A provider that keeps what arrives to the byte; it answers as OpenAI unless told otherwise."""
+    from tests.ensemble.providers.arriving import KEY, REPLIES, recording  # which stands on this module
+
+    monkeypatch.setenv("TEST_KEY", KEY)
+    async with recording() as opened:
+        opened.says(REPLIES["openai"][0])
+        yield opened

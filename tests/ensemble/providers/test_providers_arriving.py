@@ -4,7 +4,7 @@
 """
 
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -20,7 +20,6 @@ from tests.ensemble.providers.arriving import (
     asked,
     officially,
     provider,
-    recording,
 )
 
 ALLOWED: Mapping[str, str] = {
@@ -33,17 +32,6 @@ ALLOWED: Mapping[str, str] = {
     "x-stainless-*": "telemetry",
 }
 """Headers in which we may differ from the SDK, and why. Every other header is the same."""
-
-
-@pytest.fixture(autouse=True)
-def key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TEST_KEY", KEY)
-
-
-@pytest.fixture
-async def recorder() -> AsyncIterator[Recorder]:
-    async with recording() as opened:
-        yield opened
 
 
 @pytest.fixture(params=[False, True], ids=["whole", "streamed"])
