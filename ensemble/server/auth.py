@@ -10,7 +10,7 @@ from aiohttp.typedefs import Handler, Middleware
 from ensemble.errors import Forbidden, Unauthenticated
 from ensemble.keys.caller import ANYBODY, Caller
 from ensemble.keys.issuing import hash_of
-from ensemble.keys.reservations import Reservations, refusal
+from ensemble.keys.reservations import refusal
 from ensemble.server.quota import STANDINGS
 from ensemble.service import Service
 
@@ -39,11 +39,6 @@ class Gate:
     def __init__(self, service: Service) -> None:
         self._service = service
 
-    @property
-    def reservations(self) -> Reservations:
-        """Where limits of keys are kept."""
-        return self._service.reservations
-
     async def caller(self, request: web.Request) -> Caller:
         """Who asks.
 
@@ -61,7 +56,7 @@ class Gate:
             return ANYBODY
         found = await self._service.keyring.find(hash_)
         if found.key is not None and (why := found.key.ended(datetime.now(UTC))) is None:
-            return Caller(key=found.key, data_class=found.key.data_class, reservations=self.reservations)
+            return Caller(key=found.key, data_class=found.key.data_class, reservations=self._service.reservations)
         if found.key is not None:
             raise Unauthenticated(f"the API key has been {why}" if why == "revoked" else f"the API key has {why}")
         if operator is not None or found.any_key or self._service.settings.server.keys:
@@ -103,14 +98,24 @@ def guard(gate: Gate) -> Middleware:
             raise Forbidden(
                 f"the API key lacks the scope {scope!r}; make one with `ensemble keys create --scope {scope}`"
             )
-        if caller.key is not None and caller.key.limits and scope == "use" and request.method == "POST":
-            now = datetime.now(UTC)
-            full, request[STANDINGS] = await gate.reservations.begin(caller.key, now)
-            if full is not None:
-                raise refusal(full, now)
+        if scope == "use" and request.method == "POST":
+            await count(request, caller)
         return await handler(request)
 
     return guarded
+
+
+async def count(request: web.Request, caller: Caller) -> None:
+    """Count a request that asks for work against the limits of the caller's key.
+
+    Raises:
+        EnsembleError: they leave none, or nobody can know.
+    """
+    if caller.key is not None and caller.key.limits and caller.reservations is not None:
+        now = datetime.now(UTC)
+        full, request[STANDINGS] = await caller.reservations.begin(caller.key, now)
+        if full is not None:
+            raise refusal(full, now)
 
 
 def is_page(path: str) -> bool:

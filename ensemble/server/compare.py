@@ -1,13 +1,12 @@
 """All candidates side by side, with the verdict: for people who look into a request, and for pages."""
 
-import asyncio
-from contextlib import suppress
+from collections.abc import Iterator
 
 from aiohttp import web
 
 from ensemble.dialects import comparing, openai_chat
 from ensemble.dialects.dialect import problem_of
-from ensemble.events import Event
+from ensemble.events import Event, Listener
 from ensemble.server import sse
 from ensemble.server.answering import SERVICE, request_of
 from ensemble.server.auth import require_json
@@ -34,36 +33,16 @@ async def compare(request: web.Request) -> web.StreamResponse:
 
 async def _streamed(request: web.Request, ask: Request) -> web.StreamResponse:
     service = request.app[SERVICE]
-    response = web.StreamResponse(headers={**sse.HEADERS, **id_headers(request)})
-    news: asyncio.Queue[Event | None] = asyncio.Queue()  # no more than the plan has calls and verdicts
-    try:
-        await response.prepare(request)
-        await response.write(openai_chat.KEEP_ALIVE)
-    except ConnectionResetError:
-        return response  # the client has gone before anything was asked
-    async with asyncio.TaskGroup() as group:
-        group.create_task(_telling(response, news, service.settings.server.keepalive_s))
+
+    async def work(listen: Listener) -> bytes:
         try:
-            outcome = comparing.last(await service.answer(ask, on_event=news.put_nowait))
+            return comparing.last(await service.answer(ask, on_event=listen))
         except Exception as error:  # noqa: BLE001 - the status has been sent, so every error becomes an event
-            outcome = openai_chat.error_frame(problem_of(told(error, request)), ask.id)
-        news.put_nowait(None)
-    with suppress(ConnectionResetError):  # the client has gone; the answer is in the log
-        await response.write(outcome)
-        await response.write_eof()
-    return response
+            return openai_chat.error_frame(problem_of(told(error, request)), ask.id)
 
+    async def frames(event: Event) -> Iterator[bytes]:
+        return comparing.frames(event)
 
-async def _telling(response: web.StreamResponse, news: asyncio.Queue[Event | None], keepalive_s: float) -> None:
-    event: Event | None
-    while True:
-        try:
-            async with asyncio.timeout(keepalive_s):
-                event = await news.get()
-            if event is None:
-                return
-            await sse.send(response, comparing.frames(event))
-        except TimeoutError:
-            await response.write(openai_chat.KEEP_ALIVE)
-        except ConnectionResetError:
-            return  # the client has gone: aiohttp cancels the handler
+    return await sse.follow(
+        request, work, frames, headers=id_headers(request), keepalive_s=service.settings.server.keepalive_s
+    )

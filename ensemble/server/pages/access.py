@@ -3,7 +3,6 @@
 import hmac
 from contextlib import suppress
 from typing import Protocol
-from urllib.parse import urlsplit
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -113,7 +112,7 @@ async def _admit(request: web.Request) -> None:
         request[CALLER] = await _caller(request)
     if request.method not in SAFE:
         await require_own(request, request[CSRF])
-    page = next((one for one in PAGES if one.name == name), None)
+    page = PAGES.get(name)
     if page is not None:
         request[PAGE] = page
     scope = page.scope if page else "audit"
@@ -143,7 +142,7 @@ async def require_own(request: web.Request, token: str) -> None:
     """
     origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site", "same-origin")
     # The scheme is not compared: behind a proxy that speaks TLS it is another one here.
-    if site not in ("same-origin", "none") or (origin is not None and urlsplit(origin).netloc != request.host):
+    if site not in ("same-origin", "none") or (origin is not None and origin.partition("://")[2] != request.host):
         raise Forbidden("this form was sent by another site; open the page here and send it again")
     sent = request.headers.get("X-CSRF-Token") or (await request.post()).get("csrf", "")
     if not isinstance(sent, str) or not hmac.compare_digest(sent.encode("utf-8", "surrogateescape"), token.encode()):

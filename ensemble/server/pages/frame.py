@@ -83,7 +83,7 @@ async def reply(request: web.Request, template: str, values: Mapping[str, object
 def context(request: web.Request) -> dict[str, object]:
     """What every template has beside its own values."""
     caller = request.get(CALLER)
-    page = request.get(PAGE)
+    service = request.app[SERVICE]
     try:
         window = window_of(request)
     except InvalidRequest:
@@ -95,15 +95,17 @@ def context(request: web.Request) -> dict[str, object]:
         "writable": caller is not None and writer_of(request) is not None,
         "csrf": request.get(CSRF, ""),
         "about": request.app[ABOUT],
-        "page": page,
-        "pages": [one for one in PAGES if caller is not None and caller.may(one.scope)],
+        "page": request.get(PAGE),
+        "pages": [
+            one for one in PAGES if caller is not None and caller.may(one.scope) and not (one.asks and service is None)
+        ],
         "report": False,
         "query": dict(request.query),
         "here": request.path,
         "root": ROOT,
         "window": window,
         "periods": _periods(),
-        "routers": [*service.routers] if (service := request.app[SERVICE]) else [],
+        "routers": [*service.routers] if service else [],
         "static": lambda name: address(request.app[STATIC], name),
         "href": lambda path="", **changes: href(path or request.path, {**request.query, **changes}),
         "kept": lambda path: href(path, {name: request.query.get(name) for name in ("since", "until", "router")}),

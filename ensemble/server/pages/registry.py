@@ -37,6 +37,7 @@ class Page:
         answers: what a server asks instead of ``figures``, which then are those of a report.
         template: file in ``templates``, which gets the figures by their names, and all of them as ``figures``.
         windowed: whether the filters for period and router stand on top.
+        asks: whether it needs a service that answers; over a file alone there is no such page.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Page:
     template: str = "figures.html"
     scope: Scope = "audit"
     windowed: bool = True
+    asks: bool = False
 
 
 class Pages:
@@ -64,6 +66,10 @@ class Pages:
         """
         if self._pages.setdefault(page.name, page) is not page:
             raise ValueError(f"there are two pages called {page.name!r}")
+
+    def get(self, name: str) -> Page | None:
+        """The page with that name."""
+        return self._pages.get(name)
 
     def __iter__(self) -> Iterator[Page]:
         return iter(sorted(self._pages.values(), key=lambda page: (page.order, page.name)))

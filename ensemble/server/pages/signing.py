@@ -1,7 +1,5 @@
 """Signing in with an API key, and out again."""
 
-from urllib.parse import urlsplit
-
 from aiohttp import web
 
 from ensemble.errors import Forbidden, Unauthenticated
@@ -54,6 +52,5 @@ async def end(request: web.Request) -> web.Response:
 
 def _local(there: str) -> str:
     """``there`` if it is a page of ours, else the index: what is in an address may be anybody's."""
-    parts = urlsplit(there) if there.isprintable() and "\\" not in there else urlsplit("")
-    own = not parts.scheme and not parts.netloc and is_page(parts.path)
+    own = is_page(there.partition("?")[0]) and there.isprintable() and "\\" not in there
     return there if own else ROOT
