@@ -1,4 +1,4 @@
-"""What a service does to its log in the background: search indexes, texts that expire, spilled records."""
+"""What a service does to its log in the background: search indexes, facts, texts that expire, spilled records."""
 
 import asyncio
 import logging
@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from ensemble.errors import StoreError
 from ensemble.store import Store
+from ensemble.store.audit.facts import facts_of, replace_facts, stale
 from ensemble.store.keeping.erase import expire, old
 from ensemble.store.keeping.search import catch_up
 
@@ -16,7 +17,7 @@ log = logging.getLogger(__name__)
 EVERY_S = 30.0
 """Seconds between two rounds."""
 DAY_S = 86_400.0
-_INDEXED, _EXPIRED = 50, 100
+_INDEXED, _EXPIRED, _DERIVED = 50, 100, 100
 """Most rows of one step; each step is a change that the writer makes between two batches of records."""
 _REST_S = 0.05
 """Seconds between two steps, in which the writer is free."""
@@ -43,6 +44,7 @@ async def _rounds(store: Store, keep_for: timedelta | None) -> None:
                 await prune(store, datetime.now(UTC) - keep_for)
                 pruned = loop.time()
             await index(store)
+            await derive(store)
         except StoreError as error:
             log.warning("the upkeep of the log waits: %s", error)
         await asyncio.sleep(EVERY_S)
@@ -53,6 +55,14 @@ async def index(store: Store) -> None:
     more = 1
     while more:
         more = await store.change(lambda db: catch_up(db, _INDEXED))
+        await asyncio.sleep(_REST_S)
+
+
+async def derive(store: Store) -> None:
+    """Bring the facts for the audit up to date, in small steps; texts are compared by a reader, not by the writer."""
+    while done := await store.read(lambda db: stale(db, _DERIVED)):
+        found = await store.read(lambda db, done=done: facts_of(db, done.values()))  # type: ignore[misc]
+        await store.change(lambda db, found=found, done=done: replace_facts(db, found, done))  # type: ignore[misc]
         await asyncio.sleep(_REST_S)
 
 

@@ -23,6 +23,7 @@ from ensemble.store import (
     schema_13,
     schema_14,
     schema_15,
+    schema_16,
 )
 
 APPLICATION_ID = 0x454E534A
@@ -124,6 +125,12 @@ def draws(db: Database) -> None:
     """Cases drawn by lot for review, and second reviewers; nothing of an older log was drawn."""
     db.executescript(schema_15.ALTER)
     db.executescript(schema_15.TABLES)
+
+
+@MIGRATIONS(name="0016_audit")
+def audit(db: Database) -> None:
+    """Facts of judged requests and their daily sums; those of an older log are made in the background."""
+    db.executescript(schema_16.TABLES)
 
 
 def applied(db: Database) -> list[str]:

@@ -63,7 +63,7 @@ async def download(request: web.Request) -> web.Response:
 @routes.post(HERE + "/next")
 async def start(request: web.Request) -> web.Response:
     """Claim what is next for who asks, and go there."""
-    store, by = _writer(request), await told(request)
+    store, by = writer(request), await told(request)
     now = datetime.now(UTC)
     try:
         id_ = await store.read(partial(next_review, by=by, now=now, sight=None))
@@ -83,7 +83,7 @@ async def start(request: web.Request) -> web.Response:
 @routes.post(HERE + "/draw")
 async def lot(request: web.Request) -> web.Response:
     """Draw cases from what arrived since the last draw."""
-    store = _writer(request)
+    store = writer(request)
     text = str((await request.post()).get("cases", ""))
     if not (text.isascii() and text.isdigit() and len(text) < 5 and 0 < int(text) <= MOST):
         raise InvalidRequest(f"cases: must be a whole number from 1 to {MOST}", param="cases")
@@ -166,7 +166,12 @@ def _read(text: str) -> After:
         ) from None
 
 
-def _writer(request: web.Request) -> Store:
+def writer(request: web.Request) -> Store:
+    """What decisions are written to.
+
+    Raises:
+        Forbidden: the pages are read-only for who asks.
+    """
     store = writer_of(request)
     if store is None:
         raise Forbidden("nothing can be decided here: the log is read-only, or your key lacks the scope 'review'")

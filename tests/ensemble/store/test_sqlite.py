@@ -247,6 +247,7 @@ RELEASED = {
     11: "0012_ranking",
     12: "0013_reviews",
     14: "0015_draws",
+    15: "0016_audit",
 }
 """Schemas that were released, and the first step that each lacks."""
 
@@ -330,5 +331,5 @@ async def test_the_file_keeps_its_promises(store: Store, path: Path) -> None:
     db = sqlite3.connect(path)
     assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert db.execute("PRAGMA application_id").fetchone() == (0x454E534A,)
-    assert db.execute("PRAGMA user_version").fetchone() == (15,)
+    assert db.execute("PRAGMA user_version").fetchone() == (16,)
     db.close()

@@ -1,0 +1,217 @@
+"""Fills the facts of judged requests and their daily sums, a few at a time. Blocking.
+
+``stale`` and ``facts_of`` are for a reader, ``replace_facts`` is a quick change: so the writer is not held up while
+texts are compared. Sums are corrected by taking out what a case counted before, so that nothing is ever counted twice.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Any, cast
+
+from sqlite_utils import Database
+
+from ensemble.store.audit.sums import SUMS
+from ensemble.store.content import dumps, loads, messages_of, tool_calls_of, unbind
+from ensemble.store.label_rows import label_rows_of
+from ensemble.store.texts import KEPT
+from judges.disagreement import Disagreement, disagreement, told_by
+from judges.types import CandidateId, Completion, Preference
+
+Row = Mapping[str, Any]
+_CASES = """
+SELECT r.id, r.arrived_at, r.model, coalesce(r.domain, '') AS domain, r.source, r.member, r.messages, r.content,
+    r.answered_s, v.id AS verdict, v.judge, v.flags, v.all_bad, v.own_family, v.winners,
+    (
+        SELECT json_group_array(json_array(c.id, c.member, c.sample, c.text, c.tool_calls, c.finish_reason))
+        FROM candidates c WHERE c.request_id = r.id
+    ) AS candidates,
+    (
+        SELECT json_group_array(json_array(s.candidate_id, s.score, s.set_aside IS NOT NULL))
+        FROM scores s WHERE s.verdict_id = v.id
+    ) AS scores,
+    (
+        SELECT json_group_array(json_array(p.shown_first, p.shown_second, p.outcome, p.strength, p.exchange))
+        FROM preferences p WHERE p.verdict_id = v.id
+    ) AS preferences,
+    (
+        SELECT json_group_array(json_array(k.purpose, k.attempt, k.after_answer, k.nano_usd))
+        FROM calls k WHERE k.request_id = r.id
+    ) AS calls
+FROM requests r JOIN verdicts v ON v.id = (SELECT value FROM json_each(:verdicts) WHERE key = r.id)
+WHERE r.id IN (SELECT key FROM json_each(:verdicts))
+"""
+COLUMNS = (
+    "request_id", "arrived_at", "day", "router", "domain", "judge", "source", "candidates", "members", "winners",
+    "served", "disagreement", "spread", "similarity", "margin", "flips", "conflicts", "confidence", "flags",
+    "overturned", "fallback", "all_bad", "own_family", "complete", "cheapest_best", "nano_usd", "panel_nano_usd",
+    "judge_nano_usd", "straggler_nano_usd", "retry_nano_usd", "answered_s",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """The rows of one request: of ``audit_cases``, and, without its id, of ``audit_members`` and ``audit_pairs``."""
+
+    case: Mapping[str, object]
+    members: Sequence[tuple[str, float, float | None, int | None, float | None]]
+    pairs: Sequence[tuple[str, str, str, int]]
+
+
+def stale(db: Database, most: int) -> Mapping[int, str]:
+    """Up to ``most`` requests whose facts are to be made, by the numbers under which they were noted."""
+    return dict(db.execute("SELECT seq, request_id FROM audit_stale ORDER BY seq LIMIT ?", [most]).fetchall())
+
+
+def missing(db: Database) -> int:
+    """How many judged requests are not in the facts yet, or changed since."""
+    return int(db.execute("SELECT count(DISTINCT request_id) FROM audit_stale").fetchone()[0])
+
+
+def facts_of(db: Database, ids: Iterable[str]) -> list[Facts]:
+    """The facts of the requests ``ids`` that are judged."""
+    labels = {row["request_id"]: row for row in label_rows_of(db, set(ids))}
+    verdicts = dumps({id_: row["verdict_id"] for id_, row in labels.items()}).decode()
+    return [_facts(row, labels[row["id"]]) for row in db.query(_CASES, {"verdicts": verdicts})]
+
+
+def replace_facts(db: Database, found: Sequence[Facts], done: Mapping[int, str]) -> None:
+    """Put ``found`` in the place of what was known of the same requests, and strike off the numbers ``done``."""
+    ids = dumps(sorted(set(done.values()))).decode()
+    for sql in SUMS:
+        db.conn.execute(sql, {"ids": ids, "sign": -1})
+    for table in ("audit_pairs", "audit_members", "audit_cases"):
+        db.conn.execute(f"DELETE FROM {table} WHERE request_id IN (SELECT value FROM json_each(?))", [ids])  # noqa: S608
+    marks = ", ".join(f":{name}" for name in COLUMNS)
+    db.conn.executemany(f"INSERT INTO audit_cases ({', '.join(COLUMNS)}) VALUES ({marks})", [one.case for one in found])  # noqa: S608
+    db.conn.executemany(
+        "INSERT INTO audit_members (request_id, member, won, score, nano_usd, total_s) VALUES (?, ?, ?, ?, ?, ?)",
+        [(one.case["request_id"], *row) for one in found for row in one.members],
+    )
+    db.conn.executemany(
+        "INSERT INTO audit_pairs (request_id, a, b, outcome, agree) VALUES (?, ?, ?, ?, ?)",
+        [(one.case["request_id"], *row) for one in found for row in one.pairs],
+    )
+    for sql in SUMS:
+        db.conn.execute(sql, {"ids": ids, "sign": 1})
+    db.conn.executemany("DELETE FROM audit_stale WHERE seq = ?", [(seq,) for seq in done])
+
+
+def _facts(row: Row, label: Row) -> Facts:
+    written = cast("list[list[Any]]", loads(row["candidates"]))
+    said = {CandidateId(one[0]): _completion(one) for one in written}
+    authors = {CandidateId(one[0]): one[1] for one in written}
+    question = _question(row["messages"]) if row["content"] in KEPT else ""
+    signs = _signs(row, said, question)
+    if row["content"] not in KEPT:  # texts that have gone say nothing
+        signs = replace(signs, spread=None, similarity=None)
+    best = set(cast("list[str]", loads(label["best"])))
+    scores = cast("dict[str, float]", loads(label["scores"]))
+    costs = cast("dict[str, int | None]", loads(label["nano_usd"]))
+    seconds = cast("dict[str, float]", loads(label["total_s"]))
+    members = sorted(set(authors.values()))
+    case = {
+        "request_id": row["id"],
+        "arrived_at": row["arrived_at"],
+        "day": row["arrived_at"][:10],
+        "router": row["model"],
+        "domain": row["domain"],
+        "judge": row["judge"],
+        "source": row["source"],
+        "candidates": len(said),
+        "members": dumps(members).decode(),
+        "winners": dumps(sorted(best)).decode(),
+        "served": row["member"],
+        "disagreement": signs.index,
+        **{name: getattr(signs, name) for name in ("spread", "similarity", "margin", "flips", "conflicts")},
+        "confidence": label["confidence"],
+        "flags": row["flags"],
+        "overturned": label["overturned"],
+        "fallback": int(label["kind"] == "fallback"),
+        "all_bad": row["all_bad"],
+        "own_family": row["own_family"],
+        "complete": label["complete"],
+        "cheapest_best": _cheapest_best(members, costs, best),
+        "answered_s": row["answered_s"],
+        **_money(cast("list[list[Any]]", loads(row["calls"]))),
+    }
+    told = {member: _told(member, authors, said, question) for member in members}
+    return Facts(
+        case=case,
+        members=[
+            (one, 1 / len(best) if one in best else 0.0, scores.get(one), costs.get(one), seconds.get(one))
+            for one in members
+        ],
+        pairs=[(a, b, *_compared(a, b, best, scores, told)) for a, b in combinations(members, 2)],
+    )
+
+
+def _completion(one: Sequence[Any]) -> Completion:
+    return Completion(text=unbind(one[3]), tool_calls=tool_calls_of(one[4]), finish_reason=one[5])
+
+
+def _question(messages: str) -> str:
+    turns = messages_of(messages)
+    return turns[-1].text if turns else ""
+
+
+def _signs(row: Row, said: Mapping[CandidateId, Completion], question: str) -> Disagreement:
+    scored = cast("list[tuple[str, float | None, int]]", loads(row["scores"]))
+    shown = cast("list[list[Any]]", loads(row["preferences"]))
+    return disagreement(
+        said,
+        question,
+        winners=cast("list[CandidateId]", loads(row["winners"])),
+        scores={CandidateId(one): score for one, score, _ in scored if score is not None},
+        preferences=[
+            Preference(shown=(one, other), outcome=outcome, strength=strength, exchange=exchange)
+            for one, other, outcome, strength, exchange in shown
+        ],
+        set_aside=sum(aside for *_, aside in scored),
+    )
+
+
+def _told(
+    member: str, authors: Mapping[CandidateId, str], said: Mapping[CandidateId, Completion], question: str
+) -> tuple[str | None, str]:
+    """What the first answer of a member comes to, and its text."""
+    first = next(said[id_] for id_, author in authors.items() if author == member)
+    return told_by(first, question), first.text.strip()
+
+
+def _compared(
+    a: str, b: str, best: set[str], scores: Mapping[str, float], told: Mapping[str, tuple[str | None, str]]
+) -> tuple[str, int]:
+    """Who is better, and whether they agree."""
+    (one, text), (other, other_text) = told[a], told[b]
+    same = one == other if one is not None and other is not None else text == other_text != ""
+    if (a in best) != (b in best):
+        return ("a" if a in best else "b"), int(same)
+    ahead = 0.0 if a in best else scores.get(a, 0.0) - scores.get(b, 0.0)
+    return ("a" if ahead > 0 else "b" if ahead < 0 else "tie"), int(same or a in best)
+
+
+def _cheapest_best(members: Sequence[str], costs: Mapping[str, int | None], best: set[str]) -> int | None:
+    known = {one: cost for one in members if (cost := costs.get(one)) is not None}
+    if not best or not known or len(known) < len(members):
+        return None
+    least = min(known.values())
+    return int(any(known[one] == least for one in best if one in known))
+
+
+def _money(calls: Sequence[Sequence[Any]]) -> dict[str, int | None]:
+    """Cost of the whole and of its parts; None where one call of it is of unknown cost."""
+    parts: dict[str, list[int | None]] = {name: [] for name in ("panel", "judge", "straggler", "retry")}
+    for purpose, attempt, late, cost in calls:
+        if purpose == "judge":
+            parts["judge"].append(cost)
+        elif purpose in ("candidate", "shadow"):
+            parts["straggler" if late else "retry" if attempt > 1 else "panel"].append(cost)
+    return {"nano_usd": _sum([cost for *_, cost in calls])} | {
+        f"{name}_nano_usd": _sum(costs) for name, costs in parts.items()
+    }
+
+
+def _sum(costs: Sequence[int | None]) -> int | None:
+    known = [cost for cost in costs if cost is not None]
+    return sum(known) if len(known) == len(costs) else None

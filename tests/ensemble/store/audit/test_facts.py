@@ -1,0 +1,172 @@
+"""Facts follow what they are derived from, and daily sums always are the sums of the facts."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlite_utils import Database
+
+from ensemble.store import Store, open_store
+from ensemble.store.audit.facts import facts_of, missing, replace_facts, stale
+from ensemble.store.keeping.connect import reading, transaction
+from ensemble.store.migrations import MIGRATIONS
+from ensemble.store.rows import rows_of
+from ensemble.store.writer import write_rows
+from ensemble.types import Record
+from ensemble.upkeep import derive
+from judges.types import Usage
+from tests.ensemble.store.builders import NOON, a_call, a_late, a_record, a_request, said
+
+SAID = {"alpha": "The answer is 408.", "beta": "The answer is 408.", "gamma": "The answer is 12."}
+
+
+def asked(members: tuple[str, ...] = ("alpha", "beta", "gamma"), *, best: int = 0, **changes: Any) -> Record:
+    """A request that members answered as ``SAID`` tells; their costs rise with their places."""
+    request = changes.pop("request", None) or a_request("What is 17 x 24?")
+    calls = tuple(
+        a_call(request.id, name, completion=said(SAID[name], usage=Usage(nano_usd=1000 * (at + 1))))
+        for at, name in enumerate(members)
+    )
+    ids = [call.candidate for call in calls if call.candidate]
+    verdict = changes.pop("verdict", {})
+    known = {"winners": (ids[best],), "scores": {one: 0.9 if at == best else 0.4 for at, one in enumerate(ids)}}
+    return a_record(
+        members,
+        request=request,
+        calls=calls,
+        authors=dict(zip(ids, members, strict=True)),
+        chosen=ids[best],
+        verdict={**known, "preferences": (), "exchanges": (), **verdict},
+        **changes,
+    )
+
+
+async def rows(store: Store, sql: str) -> list[dict[str, Any]]:
+    return await store.read(lambda db: list(db.query(sql)))
+
+
+async def test_facts_of_a_case(store: Store) -> None:
+    record = asked(best=1, ruling={"complete": True})
+    await store.record(record)
+    assert await store.read(missing) == 1
+    await derive(store)
+    assert await store.read(missing) == 0
+    (case,) = await rows(store, "SELECT * FROM audit_cases")
+    assert (case["request_id"], case["day"], case["router"], case["judge"]) == (
+        record.request.id, "2026-11-23", "panel", "house",
+    )  # fmt: skip
+    assert (case["members"], case["winners"], case["served"]) == ('["alpha","beta","gamma"]', '["beta"]', "beta")
+    assert case["spread"] == pytest.approx(2 / 3)  # two of three pairs differ
+    assert case["margin"] == pytest.approx(0.5)
+    assert case["disagreement"] == pytest.approx((2 * 2 / 3 + 0.5) / 3)
+    assert (case["flips"], case["conflicts"], case["cheapest_best"]) == (None, None, 0)
+    assert (case["nano_usd"], case["panel_nano_usd"], case["judge_nano_usd"]) == (6000, 6000, 0)
+    members = {row["member"]: row for row in await rows(store, "SELECT * FROM audit_members")}
+    assert {name: row["won"] for name, row in members.items()} == {"alpha": 0, "beta": 1, "gamma": 0}
+    assert (members["gamma"]["nano_usd"], members["beta"]["score"]) == (3000, 0.9)
+    pairs = {
+        (row["a"], row["b"]): (row["outcome"], row["agree"]) for row in await rows(store, "SELECT * FROM audit_pairs")
+    }
+    assert pairs == {("alpha", "beta"): ("b", 1), ("alpha", "gamma"): ("tie", 0), ("beta", "gamma"): ("a", 0)}
+
+
+async def test_what_comes_late_takes_the_place_of_what_was_known(store: Store) -> None:
+    record = asked()
+    await store.record(record)
+    await derive(store)
+    assert (await rows(store, "SELECT winners FROM audit_cases"))[0]["winners"] == '["alpha"]'
+    await store.record_late(a_late(record, "slow", wins=True))
+    assert await store.read(missing) == 1
+    await derive(store)
+    (case,) = await rows(store, "SELECT * FROM audit_cases")
+    assert (case["winners"], case["overturned"], case["candidates"]) == ('["slow"]', 1, 4)
+    assert case["straggler_nano_usd"] == 20_000
+    (day,) = await rows(store, "SELECT * FROM audit_daily")
+    assert (day["cases"], day["overturned"], day["straggler_nano_usd"]) == (1, 1, 20_000)
+    wins = {row["member"]: row["won"] for row in await rows(store, "SELECT * FROM audit_daily_members")}
+    assert wins == {"alpha": 0, "beta": 0, "gamma": 0, "slow": 1}
+
+
+STRAIGHT = {
+    "audit_daily": (
+        "day, router, domain",
+        "count(*) AS cases, sum(c.overturned) AS overturned, sum(c.panel_nano_usd) AS panel_nano_usd",
+        "audit_cases c",
+    ),
+    "audit_daily_members": (
+        "day, router, domain, member",
+        "count(*) AS cases, sum(m.won) AS won, sum(m.nano_usd) AS nano_usd, sum(m.member = c.served) AS served",
+        "audit_cases c JOIN audit_members m USING (request_id)",
+    ),
+    "audit_daily_pairs": (
+        "day, router, domain, a, b",
+        "count(*) AS cases, sum(p.agree) AS agree, sum(p.outcome = 'a') AS a_wins, sum(p.outcome = 'tie') AS ties",
+        "audit_cases c JOIN audit_pairs p USING (request_id)",
+    ),
+}
+
+
+async def test_sums_are_the_sums_of_the_facts_whatever_happens(store: Store) -> None:
+    records = []
+    for at in range(12):
+        request = a_request("What is 17 x 24?", model="ab"[at % 2], arrived_at=NOON + timedelta(days=at % 4))
+        records.append(asked(best=at % 3, request=request))
+        await store.record(records[at])
+        if at % 3 == 0:
+            await derive(store)
+        if at % 2:
+            await store.record_late(a_late(records[at - 1], "slow", wins=at % 4 == 1))
+    await derive(store)
+    before = await sums(store)
+    for record in records:  # to make them once more changes nothing
+        done = {0: record.request.id}
+        await store.change(lambda db, done=done: replace_facts(db, facts_of(db, done.values()), done))  # type: ignore[misc]
+    assert await sums(store) == before
+
+
+async def sums(store: Store) -> list[Any]:
+    """What the tables of sums hold, which is checked against the facts."""
+    found: list[Any] = []
+    for table, (keys, figures, source) in STRAIGHT.items():
+        names = ", ".join((keys, *(figure.rpartition(" AS ")[2] for figure in figures.split(", "))))
+        kept = await rows(store, f"SELECT {names} FROM {table} WHERE cases > 0 ORDER BY {keys}")  # noqa: S608
+        assert kept == await rows(store, f"SELECT {keys}, {figures} FROM {source} GROUP BY {keys} ORDER BY {keys}")  # noqa: S608
+        found.append(kept)
+    return found
+
+
+async def test_an_older_log_is_caught_up_with(path: Path) -> None:
+    with Database(path) as db:
+        MIGRATIONS.apply(db, stop_before="0016_audit")
+        with transaction(db):
+            write_rows(db, [rows_of(asked()), rows_of(asked(best=2))])
+    store = await open_store(path)
+    assert await store.read(missing) == 2
+    await derive(store)
+    assert await store.read(missing) == 0
+    assert len(await rows(store, "SELECT * FROM audit_cases")) == 2
+    await store.close()
+    with reading(path) as db:
+        assert stale(db, 10) == {}
+
+
+async def test_texts_that_have_gone_say_nothing(store: Store) -> None:
+    record = asked()
+    await store.record(record)
+    await store.change(
+        lambda db: db.executescript("UPDATE requests SET content = 'erased'; UPDATE candidates SET text = ''")
+    )
+    await derive(store)
+    (case,) = await rows(store, "SELECT disagreement, similarity, margin FROM audit_cases")
+    assert (case["disagreement"], case["similarity"], case["margin"]) == (None, None, pytest.approx(0.5))
+    assert [row["agree"] for row in await rows(store, "SELECT agree FROM audit_pairs")] == [0, 0, 0]
+
+
+async def test_a_domain_that_is_named_later_counts_there(store: Store) -> None:
+    await store.record(asked())
+    await derive(store)
+    await store.change(lambda db: db.conn.execute("UPDATE requests SET domain = 'sums'"))
+    await derive(store)
+    found = await rows(store, "SELECT domain, cases FROM audit_daily ORDER BY domain")
+    assert {row["domain"]: row["cases"] for row in found} == {"": 0, "sums": 1}
