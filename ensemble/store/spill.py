@@ -162,7 +162,7 @@ def take(db: Database, lines: list[bytes], write: Callable[[Database, Rows], obj
     for line in lines:
         try:
             rows = _rows(line)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             spill.keep_aside(line, f"it is no whole record ({type(error).__name__})")
             taken.aside += 1
             continue
@@ -198,7 +198,11 @@ def _plain(rows: Rows) -> dict[str, object]:
 
 
 def _rows(line: bytes) -> Rows:
-    """The record of a line, whose columns may be fewer than those of today. Raises ValueError, KeyError, TypeError."""
+    """The record of a line, whose columns may be fewer than those of today.
+
+    Raises:
+        ValueError, KeyError, TypeError, AttributeError, RecursionError: it is no whole record.
+    """
     tree: dict[str, Any] = json.loads(line)
     if tree["v"] != 1:
         raise ValueError("a newer version of this program wrote it")

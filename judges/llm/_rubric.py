@@ -12,6 +12,9 @@ from judges.types import Completion, TokenLogprob
 LEAST, MOST = 1, 9
 """The scale: one digit, hence one token, so that the alternatives of that token are the other scores."""
 
+_TRIES = 256
+"""Braces that may open no object before a reply is given up: each costs a look at all that stands before it."""
+
 
 def read_scores(reply: Completion, criteria: Sequence[str]) -> tuple[dict[str, float], str] | None:
     """A score from LEAST to MOST per criterion, and how it was read; None where one is missing or off the scale.
@@ -57,12 +60,12 @@ def _written(text: str, criteria: Sequence[str]) -> dict[str, tuple[int, int]] |
 
 def _objects(text: str) -> Iterator[tuple[int, Mapping[str, object]]]:
     """The ``scores`` of every JSON object in ``text``, whatever stands around it."""
-    decoder, place = json.JSONDecoder(object_pairs_hook=told_once), 0
-    while (place := text.find("{", place)) >= 0:
+    decoder, place, tries = json.JSONDecoder(object_pairs_hook=told_once), 0, 0
+    while tries < _TRIES and (place := text.find("{", place)) >= 0:
         try:
             said, end = decoder.raw_decode(text, place)
         except (ValueError, RecursionError):
-            place += 1
+            place, tries = place + 1, tries + 1
             continue
         if isinstance(said.get("scores"), Mapping):
             yield place, said["scores"]
