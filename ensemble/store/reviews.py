@@ -38,9 +38,11 @@ FROM reviews v JOIN requests r ON r.id = v.request_id
 """
 SEEN = "(:all OR r.key_id = :key OR r.tenant = :tenant)"
 """A condition on ``requests r``, with the parameters ``given_by``."""
+_PLACE = "(1 - {0}.overturned, {0}.created_at, coalesce({0}.place, -1), {0}.request_id)"
 _NEXT = f"""
 SELECT v.request_id FROM reviews v JOIN requests r ON r.id = v.request_id
-WHERE v.status <> 'decided' AND v.request_id <> :skip AND {SEEN}
+LEFT JOIN reviews here ON here.request_id = :here
+WHERE v.status <> 'decided' AND v.request_id <> :here AND {SEEN}
     AND CASE v.blind WHEN 0 THEN v.claimed_by IS NULL OR v.claimed_until <= :now OR v.claimed_by = :by
     ELSE
         NOT EXISTS (SELECT 1 FROM review_seats s WHERE s.request_id = v.request_id AND s.decided_by = :by)
@@ -49,7 +51,8 @@ WHERE v.status <> 'decided' AND v.request_id <> :skip AND {SEEN}
                 AND (s.claimed_by IS NULL OR s.claimed_until <= :now OR s.claimed_by = :by)
         )
     END
-ORDER BY v.overturned DESC, v.created_at, v.place, v.request_id LIMIT 1
+ORDER BY here.request_id IS NULL OR {_PLACE.format("v")} > {_PLACE.format("here")} DESC,
+    v.overturned DESC, v.created_at, v.place, v.request_id LIMIT 1
 """  # noqa: S608 - own text
 
 
@@ -113,9 +116,9 @@ def claim(db: Database, id_: str, by: str, now: datetime) -> Review | Refused:
     return {**row, "status": "claimed", "claimed_by": by, "claimed_until": stamp(until)}
 
 
-def next_review(db: Database, by: str, now: datetime, sight: Sight | None, skip: str = "") -> str | None:
-    """Id of what ``by`` is to look at next, other than ``skip``: the first that is free, or his already."""
-    given = {"now": stamp(now), "by": bind(by), "skip": skip}
+def next_review(db: Database, by: str, now: datetime, sight: Sight | None, here: str = "") -> str | None:
+    """Id of what ``by`` is to look at after ``here``: the first that is free, or his; after the last one the first."""
+    given = {"now": stamp(now), "by": bind(by), "here": here}
     found = db.execute(_NEXT, given | given_by(sight)).fetchone()
     return None if found is None else str(found[0])
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -16,15 +17,15 @@ from ensemble.feedback import FINDINGS, bare, parse
 from ensemble.reviewing import keep_as_test, overrule
 from ensemble.server.auth import CALLER, PAGES
 from ensemble.server.pages.downloads import table_of
-from ensemble.server.pages.frame import WRITER, href, read, show, writer_of
+from ensemble.server.pages.frame import WRITER, href, read, show, window_of, writer_of
 from ensemble.server.pages.reviewer import remember, reviewer_of, told
-from ensemble.server.pages.trail import TRAILS
+from ensemble.server.pages.trail import TRAILS, Place
 from ensemble.store import Store
 from ensemble.store.audit.reviewed import anchor_sets, said
 from ensemble.store.queries import Tree
 from ensemble.store.queries import request as record_of
 from ensemble.store.review_seats import seats
-from ensemble.store.reviews import Review, review
+from ensemble.store.reviews import Review, claim, review
 from ensemble.types import RequestId
 
 routes = web.RouteTableDef()
@@ -82,12 +83,6 @@ async def page(request: web.Request) -> web.Response:
     return await show(
         request, "request.html", **common, review=held.review, waits=waits, sets=held.sets, spans=_bars(case)
     )
-
-
-@routes.get(ONE + "/next")
-async def following(request: web.Request) -> web.Response:
-    """On to the next case where one came from."""
-    raise web.HTTPSeeOther(await _following(request))
 
 
 @routes.get(ONE + "/text")
@@ -167,13 +162,18 @@ async def _say(request: web.Request, store: Store, body: dict[str, object], by: 
 
 
 async def _following(request: web.Request) -> str:
-    """The address of the next case, or of this one where there is none."""
+    """The address of the next case, or of this one where there is no other. What comes from the queue is claimed."""
     query, by = request.query, reviewer_of(request)
+    at = Place(here=_id(request), by=by, window=window_of(request), query=query)
     trail = TRAILS.get(query.get("from", ""))
-    found = await read(request, lambda db: trail(db, _id(request), by, query)) if trail else None
+    found = await read(request, lambda db: trail(db, at)) if trail else None
     kept = {name: value for name, value in query.items() if name not in STALE}
     if found is None:
-        return href(f"{PAGES}/requests/{_id(request)}", {**kept, "done": "last"})
+        return href(request.path, {**kept, "done": "last"})
+    store = writer_of(request)
+    if store is not None and by and query["from"] == "queue":
+        # Where somebody was faster, it can be looked at all the same.
+        await store.change(partial(claim, id_=found, by=by, now=datetime.now(UTC)))
     return href(f"{PAGES}/requests/{found}", kept)
 
 

@@ -1,20 +1,28 @@
 """From case to case: where a reviewer came from stands in the address (``from``), so the next one can be told."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sqlite_utils import Database
 
-from ensemble.store.audit.following import next_review
-from ensemble.types import RequestId
-
-Following = Callable[[Database, str, str, Mapping[str, str]], RequestId | None]
-"""The case after one, by its id, for a reviewer, with the query of the address."""
+from ensemble.audit.shapes import Window
+from ensemble.store.reviews import next_review
 
 
-def _queued(db: Database, here: str, by: str, query: Mapping[str, str]) -> RequestId | None:
-    return next_review(db, here, by, datetime.now(UTC))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a reviewer is: on the case ``here``, with the filters in its address."""
+
+    here: str
+    by: str
+    window: Window
+    query: Mapping[str, str]
 
 
-TRAILS: Mapping[str, Following] = {"queue": _queued}
-"""By what ``from`` says."""
+def _queued(db: Database, at: Place) -> str | None:
+    return next_review(db, at.by, datetime.now(UTC), None, at.here)
+
+
+TRAILS: Mapping[str, Callable[[Database, Place], str | None]] = {"queue": _queued}
+"""What finds the next case, by what ``from`` says; None where there is no other."""

@@ -80,7 +80,7 @@ async def test_who_is_at_it_is_told(log: ReviewedLog) -> None:
     step = partial(next_review, now=NOW, sight=None)
     assert await log.store.read(partial(step, by="bob")) == b
     assert await log.store.read(partial(step, by="ann")) == a
-    assert await log.store.read(partial(step, by="ann", skip=a)) == b
+    assert await log.store.read(partial(step, by="ann", here=a)) == b
     await log.decide(b, TIE)
     assert await log.store.read(partial(step, by="bob")) is None
 

@@ -213,17 +213,20 @@ async def test_a_choice_that_is_none_is_refused_without_naming_anybody(served: S
 
 async def test_next_goes_through_the_queue_and_round(served: Served, browser: Browser) -> None:
     first, second, third = [await asked(served, question=f"Why {number}?") for number in range(3)]
-    there = (await browser.get(address(first, "/next?from=queue&blind=1&done=decided"))).headers["Location"]
-    assert there == address(second, "?from=queue&blind=1")
-    assert (await say(browser, there, act="next"))[1] == address(third, "?from=queue&blind=1")
-    assert (await browser.get(address(third, "/next?from=queue"))).headers["Location"] == address(first, "?from=queue")
-    assert (await say(browser, address(second), act="decide", finding="tie"))[0] == 303
-    assert (await browser.get(address(first, "/next?from=queue"))).headers["Location"] == address(third, "?from=queue")
-    for one in (first, third):
-        assert (await say(browser, address(one), act="decide", finding="tie"))[0] == 303
-    last = (await browser.get(address(second, "/next?from=queue"))).headers["Location"]
-    assert last == address(second, "?from=queue&done=last")
-    assert "no other case" in (await browser.get(last)).page.one("p", class_="done").text
+    here, there, last = (address(one, "?from=queue&blind=1") for one in (first, second, third))
+    assert (await say(browser, f"{here}&done=decided&against=1", act="next")) == (303, there)
+    assert (await say(browser, there, act="next"))[1] == last
+    assert (await say(browser, last, act="next"))[1] == here
+    assert (await say(browser, there, act="decide", finding="tie"))[0] == 303
+    assert (await say(browser, here, act="next"))[1] == last
+    row = await served.service.store.read(partial(review, id_=third["id"], now=datetime.now(UTC)))
+    assert row is not None
+    assert (row["status"], row["claimed_by"]) == ("claimed", "ann")  # so that nobody else is sent there
+    for one in (here, last):
+        assert (await say(browser, one, act="decide", finding="tie"))[0] == 303
+    end = (await say(browser, last, act="next"))[1]
+    assert end == f"{last}&done=last"
+    assert "no other case" in (await browser.get(end)).page.one("p", class_="done").text
 
 
 async def test_tags_comments_and_test_sets(served: Served, browser: Browser) -> None:
