@@ -75,6 +75,7 @@ async def page(request: web.Request) -> web.Response:
 
     held, case = await read(request, ask)
     common: dict[str, Any] = {"case": case, "by": by, "trail": query.get("from") in TRAILS}
+    common["formatted"] = query.get("view") == "markdown"
     common["done"] = DONE.get(query.get("done", ""), "")
     if held.sealed:
         # Names of members may stand in filters that an address keeps.
@@ -109,10 +110,16 @@ async def download(request: web.Request) -> web.Response:
 
 @routes.post(ONE)
 async def say(request: web.Request) -> web.Response:
-    """What a reviewer says: a finding, tags or a test set; ``act`` tells which. Or he goes on to the next case."""
+    """What a reviewer says: a finding, tags or a test set; ``act`` tells which. Or he goes on, or has texts formatted.
+
+    Such a button needs no address, and so none of the filters stands in a page that is blind.
+    """
     sent = {name: value.strip() for name, value in (await request.post()).items() if isinstance(value, str)}
     if sent.get("act") == "next":
         raise web.HTTPSeeOther(await _following(request))
+    if sent.get("act") == "format":
+        view = "" if request.query.get("view") == "markdown" else "markdown"
+        raise web.HTTPSeeOther(href(request.path, {**request.query, "view": view, "done": ""}))
     store = writer_of(request)
     if store is None:
         raise Forbidden("nothing can be decided here: the log is read-only, or your key lacks the scope 'review'")
@@ -126,7 +133,7 @@ async def say(request: web.Request) -> web.Response:
         await _decide(request, store, sent, by)
         done = "decided"
     else:
-        raise InvalidRequest("act: must be decide, tag, keep or next", param="act")
+        raise InvalidRequest("act: must be decide, tag, keep, next or format", param="act")
     response = web.Response(status=303, headers={"Location": href(request.path, {**request.query, "done": done})})
     if request[CALLER].key is None:
         remember(response, by)

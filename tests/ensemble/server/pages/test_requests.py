@@ -270,6 +270,18 @@ async def test_hostile_texts_are_shown_inert(served: Served, browser: Browser) -
         assert "script-src 'self'" in got.headers["Content-Security-Policy"]
 
 
+async def test_markdown_is_formatted_where_that_is_asked_for(served: Served, browser: Browser) -> None:
+    record = await asked(served, ("*a*", "**b**", "**long** ![x](https://example.org/x.png) <b>no</b>"))
+    for start in ("?blind=1", ""):
+        path = address(record, start)
+        assert (await browser.get(path)).page.one("main").all("strong") == []
+        formatted = (await say(browser, path, act="format"))[1]
+        main = (await browser.get(formatted)).page.one("main")
+        assert {one.text for one in main.all("strong")} == {"b", "long"}
+        assert main.all("img") == main.all("b") == []
+        assert (await say(browser, formatted, act="format"))[1] == path
+
+
 async def test_large_outputs_are_cut_and_found_whole(served: Served, browser: Browser) -> None:
     large = "word " * 400_000
     record = await asked(served, (large + "a", large + "b", large + "long"))
