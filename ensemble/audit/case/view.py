@@ -239,7 +239,7 @@ def _candidates(entries: Sequence[Entry]) -> Table:
 
     return Table(
         name="candidates",
-        title="Candidates",
+        title="Candidates in figures",
         columns=_COLUMNS,
         rows=[row(one) for one in entries],
         empty="No candidate came: see the ledger for what each call ended with.",

@@ -11,7 +11,7 @@ from rapidfuzz.distance import Indel
 Mark = Literal["same", "added", "removed", "rest"]
 MOST_WORDS = 3_000
 """Words of either text that are compared, since the time grows with the product: 3 ms for two texts of that many."""
-LEAST_SHARED = 0.25
+LEAST_SHARED = 0.5
 """Share of words in common below which marks would only make both texts hard to read."""
 _ALONE = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
 """Characters of scripts that put no space between words: each counts as one."""
@@ -40,6 +40,11 @@ class Wording:
     pieces: tuple[Piece, ...]
     shared: float | None = None
     whole: bool = True
+
+    @property
+    def marked(self) -> bool:
+        """Whether differences, if there are any, are marked: that was worth it."""
+        return self.shared is not None and self.shared >= LEAST_SHARED
 
 
 def wording(text: str, against: str | None) -> Wording:

@@ -29,7 +29,11 @@ from tests.served import PANEL, SERVER, Served, a_question, serving
 
 DOUBT = PANEL + '[routers.panel.trust]\nmin_confidence = 0.9\non_low = "review"\n'
 """Every answer waits for a person: the judge of this panel knows no confidence."""
-TEXTS = ("The sky is blue.", "The sky looks blue, mostly.", "The sky is blue because of Rayleigh scattering of light.")
+TEXTS = (
+    "The sky is blue because of scattering of light.",
+    "The sky looks blue because of scattering, mostly.",
+    "The sky is blue because of Rayleigh scattering of light.",
+)
 """By alpha, beta and gamma; the judge goes by length, so gamma's is best."""
 
 
@@ -81,7 +85,7 @@ async def test_the_whole_case_is_on_one_page(served: Served, browser: Browser) -
     assert {tag.text for tag in first.all("span", class_="tag")} == {"best", "served"}
     shown = {card.one("h3").text.split()[1]: card for card in others}
     assert [one.text for one in shown["beta"].all("ins")] == ["looks", ", mostly"]
-    assert "because of Rayleigh" in shown["beta"].all("del")[1].text
+    assert [one.text for one in shown["beta"].all("del")] == ["is", "Rayleigh", "of light"]
     for wanted in ("Why?", "Judge longest", "waits for a person", record["config"], record["prompt_hash"]):
         assert wanted in page.text
     assert len(page.one("figure", id="table-ledger").all("tr")) == 1 + len(record["calls"])
@@ -278,7 +282,8 @@ async def test_markdown_is_formatted_where_that_is_asked_for(served: Served, bro
         formatted = (await say(browser, path, act="format"))[1]
         main = (await browser.get(formatted)).page.one("main")
         assert {one.text for one in main.all("strong")} == {"b", "long"}
-        assert main.all("img") == main.all("b") == []
+        assert main.all("img") == []
+        assert "no" not in [one.text for one in main.all("b")]
         assert (await say(browser, formatted, act="format"))[1] == path
 
 
