@@ -7,83 +7,107 @@ from sqlite_utils import Database
 
 from ensemble.audit import traffic
 from ensemble.audit.cells import count, number, ranged, share
-from ensemble.audit.counting import Counted, counted
 from ensemble.audit.drift import drift
-from ensemble.audit.recent import Recent
 from ensemble.audit.shapes import Cell, Column, Table, Window
 from ensemble.audit.winning import domains_table, members_table, strengths_table
-from ensemble.store.audit.drawn import drawn
-from ensemble.store.audit.panels import version
-from ensemble.store.label_rows import label_rows_of
-from ensemble.store.queries import label_of
+from ensemble.store.audit import rollups
+from ensemble.store.queries import Tree
 
-MOST = 2000
-"""Judged requests that are counted; with more in the window, these are drawn."""
+COMPARISONS = 2000
+"""Newest requests by which it is told how much the comparisons of one request resemble one another."""
 Row = Mapping[str, Cell]
-_RECENT = Recent[tuple[Counted, str]](32)
 
 
 def overview(db: Database, window: Window, query: Mapping[str, str]) -> dict[str, Table]:
-    """Every table of the overview: traffic from daily sums, who wins from the labels."""
-    found, sample = _RECENT.get((version(db), window), lambda: _judged(db, window))
+    """Every table of the overview: a few queries of daily sums, however large the log."""
+    judged = rollups.cases(db, window)
     by_router, called = traffic.routers(db, window), traffic.calls(db, window)
     return {
-        "summary": _summary(by_router.rows, called.rows, found),
+        "summary": _summary(by_router.rows, called.rows, judged),
         "by_router": by_router,
         "days": traffic.days(db, window),
+        "parts": _parts(judged),
         "cost": traffic.cost(db, window),
         "calls": called,
-        "members": _told(members_table(found.members), sample),
-        "domains": _told(domains_table(found.domains), sample),
-        "strengths": _told(strengths_table(found.pairs, found.comparisons), sample),
+        "members": members_table(rollups.members(db, window)),
+        "domains": domains_table(rollups.members(db, window, by_domain=True)),
+        "strengths": strengths_table(rollups.pairs(db, window), rollups.compared(db, COMPARISONS, window)),
         "drift": drift(db, window),
     }
 
 
-def _judged(db: Database, window: Window) -> tuple[Counted, str]:
-    sample = drawn(db, MOST, window)
-    return counted(map(label_of, label_rows_of(db, sample.ids))), sample.note
-
-
-def _told(table: Table, sample: str) -> Table:
-    return replace(table, note=f"{sample} {table.note}")
-
-
-def _summary(routers: Sequence[Row], called: Sequence[Row], found: Counted) -> Table:
+def _summary(routers: Sequence[Row], called: Sequence[Row], judged: Tree) -> Table:
     total = {name: sum(count(row, name) for row in routers) for name in _COUNTS}
     ended = total["answered"] + total["failed"] + total["cancelled"]
     waited = sum(
         number(row, "mean_s") * (count(row, "answered") + count(row, "failed") + count(row, "cancelled"))
         for row in routers
     )
+    decided = count(judged, "cases") - count(judged, "fallback")
     row: Row = {
         "requests": total["requests"],
         **share("answered", total["answered"], ended),
         "mean_s": waited / ended if ended else None,
         "nano_usd": sum(count(one, "nano_usd") for one in called),
         "unpriced": sum(count(one, "unpriced") for one in called),
+        "judged": decided,
         **share("overturned", total["overturned"], total["answered"]),
-        "cases": found.cases,
-        **share("ties", found.ties, found.cases),
-        **share("all_bad", found.all_bad, found.cases),
+        **share("ties", count(judged, "ties"), decided),
+        **share("all_bad", count(judged, "all_bad"), decided),
+        **share("cheapest_best", count(judged, "cheapest_best"), count(judged, "cheapest_known")),
     }
     return replace(_SUMMARY, rows=[row] if total["requests"] else [])
 
 
+def _parts(judged: Tree) -> Table:
+    cases = count(judged, "cases")
+    rows: list[Row] = []
+    for name, told in _PARTS.items():
+        known = cases - count(judged, f"{name}_unknown")
+        spent = count(judged, f"{name}_nano_usd")
+        rows.append({
+            "part": told,
+            "nano_usd": spent,
+            "per_request": round(spent / known) if known else None,
+            "unknown": cases - known,
+        })  # fmt: skip
+    return replace(_COST, rows=rows if cases else [])
+
+
+_PARTS = {
+    "panel": "First attempts of members",
+    "retry": "Further attempts",
+    "straggler": "Stragglers, after the answer",
+    "judge": "Judging",
+}
+_COST = Table(
+    name="parts",
+    title="What a judged request costs",
+    columns=(
+        Column(name="part", title="What for"),
+        Column(name="nano_usd", title="Known cost", kind="usd"),
+        Column(name="per_request", title="Per request", kind="usd"),
+        Column(name="unknown", title="Requests of unknown cost", kind="count"),
+    ),
+    rows=(),
+    note="Means are over the judged requests of which that part is known. Calls for labels alone stand below.",
+    empty="Nothing was judged here yet.",
+)
 _COUNTS = ("requests", "answered", "failed", "cancelled", "overturned")
 _SUMMARY = Table(
     name="summary",
     title="At a glance",
     columns=(
         Column(name="requests", title="Requests", kind="count"),
-        *ranged("answered", "Answered", "share"),
+        *ranged("answered", "Answered by the deadline", "share"),
         Column(name="mean_s", title="Mean seconds", kind="seconds"),
         Column(name="nano_usd", title="Known cost", kind="usd"),
         Column(name="unpriced", title="Calls of unknown cost", kind="count"),
         *ranged("overturned", "Overturned", "share"),
-        Column(name="cases", title="Judged requests counted", kind="count"),
+        Column(name="judged", title="Judged", kind="count"),
         *ranged("ties", "Ties", "share"),
         *ranged("all_bad", "All bad", "share"),
+        *ranged("cheapest_best", "Cheapest answer among the best", "share"),
     ),
     rows=(),
     note="95 % intervals by Wilson, requests taken for independent. An answer leaves by its deadline or not at all.",

@@ -50,8 +50,9 @@ def strengths_table(pairs: Sequence[Tree], sample: Sequence[tuple[str, str, str,
         a, b = str(row["a"]), str(row["b"])
         for one, other, won in ((a, b, number(row, "a_wins")), (b, a, number(row, "b_wins"))):
             wins[place[one], place[other]] = won + number(row, "ties") / 2
-        met[a] += count(row, "cases")
-        met[b] += count(row, "cases")
+        compared = count(row, "a_wins") + count(row, "b_wins") + count(row, "ties")
+        met[a] += compared
+        met[b] += compared
     found = bradley_terry(len(names), wins)
     errors = _errors(found.error, errors_by_case(found, _numbered(sample, place)), len(sample), sum(met.values()) / 2)
     rows: list[Row] = [
@@ -84,8 +85,9 @@ def _member(row: Tree) -> Row:
     priced = cases - unpriced
     return {
         **_won(row),
-        "sole": count(row, "sole"),
-        "score": known(number(row, "score_sum") / scored) if scored else None,
+        "sole_wins": count(row, "sole_wins"),
+        "served": count(row, "served"),
+        "score": known(number(row, "score") / scored) if scored else None,
         "nano_usd": round(number(row, "nano_usd") / priced) if priced else None,
         "unpriced": unpriced,
     }
@@ -104,7 +106,8 @@ _MEMBERS = Table(
     columns=(
         Column(name="member", title="Member"),
         *_WON,
-        Column(name="sole", title="Won alone", kind="count"),
+        Column(name="sole_wins", title="Won alone", kind="count"),
+        Column(name="served", title="Served", kind="count"),
         Column(name="score", title="Mean score", kind="number"),
         Column(name="nano_usd", title="Cost per answer", kind="usd"),
         Column(name="unpriced", title="Of unknown cost", kind="count"),

@@ -11,6 +11,7 @@ import pytest
 
 from ensemble.store import Store, open_store
 from ensemble.types import Call, Late, Record, Request
+from ensemble.upkeep import derive
 from judges.types import Usage, Verdict
 from tests.ensemble.store.builders import (
     MEMBERS,
@@ -136,5 +137,6 @@ async def log(tmp_path: Path) -> Path:
     path = tmp_path / "log.db"
     store = await open_store(path)
     await fill(store)
+    await derive(store)
     await store.close()
     return path

@@ -10,13 +10,13 @@ from ensemble.store.queries import Tree
 
 
 def _sums(member: str, cases: int, won: float, **changes: object) -> Tree:
-    known: Tree = {"sole": int(won), "score_sum": 0.0, "scored": 0, "nano_usd": 0, "unpriced": 0}
+    known: Tree = {"sole_wins": int(won), "served": 0, "score": 0.0, "scored": 0, "nano_usd": 0, "unpriced": 0}
     return {"member": member, "cases": cases, "won": won, **known, **changes}
 
 
 def test_win_rates_have_wilsons_interval_and_unknown_cost_is_left_out() -> None:
     rows = members_table([
-        _sums("small", 10, 2.5, nano_usd=40, unpriced=2, score_sum=3.0, scored=6),
+        _sums("small", 10, 2.5, nano_usd=40, unpriced=2, score=3.0, scored=6),
         _sums("large", 10, 7.5, unpriced=10),
         _sums("idle", 0, 0.0),
     ]).rows  # fmt: skip

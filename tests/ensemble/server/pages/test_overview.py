@@ -21,7 +21,7 @@ async def test_it_shows_who_wins_and_what_it_cost(log: Path, browse: Browse) -> 
     page = (await (await browse()).get("/ui/overview")).page
     tiles = {tile.one("dt").text: tile.one("dd").text for tile in page.one("dl", class_="figures").all("div")}
     assert tiles["Requests"] == "61"
-    assert tiles["Judged requests counted"] == "60"
+    assert tiles["Judged"] == "60"
     assert "and 1 calls of unknown cost" in tiles["Known cost"]
     members = _rows(page, "members")
     assert [row[0] for row in members] == ["large", "medium", "small"]

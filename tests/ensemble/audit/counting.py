@@ -73,8 +73,8 @@ def _add(sums: dict[str, float], label: Label, member: str) -> None:
     score, cost = label.scores.get(member), label.nano_usd.get(member)
     sums["cases"] += 1
     sums["won"] += 1 / len(label.best) if won else 0
-    sums["sole"] += won and len(label.best) == 1
-    sums["score_sum"] += score or 0.0
+    sums["sole_wins"] += won and len(label.best) == 1
+    sums["score"] += score or 0.0
     sums["scored"] += score is not None
     sums["nano_usd"] += cost or 0
     sums["unpriced"] += cost is None
@@ -102,4 +102,4 @@ def _pairs(comparisons: Iterable[tuple[str, str, str, float]]) -> list[Tree]:
     return [{"a": a, "b": b, **sums} for (a, b), sums in sorted(found.items())]
 
 
-_SUMS = ("cases", "won", "sole", "score_sum", "scored", "nano_usd", "unpriced")
+_SUMS = ("cases", "won", "sole_wins", "score", "scored", "nano_usd", "unpriced")
