@@ -33,7 +33,7 @@ CREATE TABLE audit_cases ( -- Facts of each judged request, derived from the oth
     nano_usd INTEGER, -- of the whole request; NULL where a part is unknown, here and below
     panel_nano_usd INTEGER, -- first attempts at candidates, before the answer
     judge_nano_usd INTEGER, -- the judge's calls
-    straggler_nano_usd INTEGER, -- candidates that came after the answer
+    straggler_nano_usd INTEGER, -- candidates that came after the answer; calls for labels alone are in no part
     retry_nano_usd INTEGER, -- further attempts, before the answer
     answered_s REAL NOT NULL -- seconds to the answer
 ) STRICT, WITHOUT ROWID;
@@ -42,7 +42,7 @@ CREATE INDEX audit_cases_ranked ON audit_cases (disagreement DESC, request_id DE
 CREATE TABLE audit_members ( -- How each member fared in a judged request.
     request_id TEXT NOT NULL REFERENCES audit_cases (request_id) ON DELETE CASCADE, -- which one
     member TEXT NOT NULL, -- who
-    won REAL NOT NULL, -- 1 by the number of winners; 0 for the others
+    won REAL, -- 1 by the number of winners; 0 for the others; NULL where it was not judged, or nobody decided
     score REAL, -- mean over its samples
     nano_usd INTEGER, -- of all its attempts; NULL where unknown
     total_s REAL, -- of its slowest sample
@@ -54,7 +54,7 @@ CREATE TABLE audit_pairs ( -- How every two members of a judged request compare.
     request_id TEXT NOT NULL REFERENCES audit_cases (request_id) ON DELETE CASCADE, -- which one
     a TEXT NOT NULL, -- member; before b in the alphabet
     b TEXT NOT NULL, -- member
-    outcome TEXT NOT NULL, -- a, b or tie, by the label, then by scores
+    outcome TEXT NOT NULL, -- a, b or tie, by the label, then by scores; none where neither tells
     agree INTEGER NOT NULL, -- 1 if they give the same answer, or both are among the best
     PRIMARY KEY (request_id, a, b)
 ) STRICT, WITHOUT ROWID;
@@ -89,7 +89,7 @@ CREATE TABLE audit_daily_members ( -- Sums over audit_members.
     router TEXT NOT NULL, -- requests.model
     domain TEXT NOT NULL, -- '' for none
     member TEXT NOT NULL, -- who
-    cases INTEGER NOT NULL, -- in which it answered
+    cases INTEGER NOT NULL, -- in which it was judged, as all that follows
     won REAL NOT NULL, -- a win that is shared counts in part
     sole_wins INTEGER NOT NULL, -- wins that are not shared
     score REAL NOT NULL, -- sum

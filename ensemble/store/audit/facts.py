@@ -21,9 +21,11 @@ from judges.types import CandidateId, Completion, Preference
 Row = Mapping[str, Any]
 _CASES = """
 SELECT r.id, r.arrived_at, r.model, coalesce(r.domain, '') AS domain, r.source, r.member, r.messages, r.content,
-    r.answered_s, v.id AS verdict, v.judge, v.flags, v.all_bad, v.own_family, v.winners,
+    r.answered_s, v.id AS verdict, v.panel, v.stage, v.phase, v.judge, v.flags, v.all_bad, v.own_family, v.winners,
     (
-        SELECT json_group_array(json_array(c.id, c.member, c.sample, c.text, c.tool_calls, c.finish_reason))
+        SELECT json_group_array(
+            json_array(c.id, c.member, c.sample, c.text, c.tool_calls, c.finish_reason, c.stage, c.after_answer)
+        )
         FROM candidates c WHERE c.request_id = r.id
     ) AS candidates,
     (
@@ -54,7 +56,7 @@ class Facts:
     """The rows of one request: of ``audit_cases``, and, without its id, of ``audit_members`` and ``audit_pairs``."""
 
     case: Mapping[str, object]
-    members: Sequence[tuple[str, float, float | None, int | None, float | None]]
+    members: Sequence[tuple[str, float | None, float | None, int | None, float | None]]
     pairs: Sequence[tuple[str, str, str, int]]
 
 
@@ -135,14 +137,12 @@ def _facts(row: Row, label: Row) -> Facts:
         "answered_s": row["answered_s"],
         **_money(cast("list[list[Any]]", loads(row["calls"]))),
     }
+    judged = set[str]() if label["kind"] == "fallback" else _judged(row, written)
     told = {member: _told(member, authors, said, question) for member in members}
     return Facts(
         case=case,
-        members=[
-            (one, 1 / len(best) if one in best else 0.0, scores.get(one), costs.get(one), seconds.get(one))
-            for one in members
-        ],
-        pairs=[(a, b, *_compared(a, b, best, scores, told)) for a, b in combinations(members, 2)],
+        members=[(one, _won(one, best, judged), scores.get(one), costs.get(one), seconds.get(one)) for one in members],
+        pairs=[(a, b, *_compared(a, b, best, judged, scores, told)) for a, b in combinations(members, 2)],
     )
 
 
@@ -179,16 +179,44 @@ def _told(
     return told_by(first, question), first.text.strip()
 
 
+def _judged(row: Row, written: Sequence[Sequence[Any]]) -> set[str]:
+    """Members of the candidates that the verdict is about; nobody where that is a single one."""
+    panel = None if row["panel"] is None else set(cast("list[str]", loads(row["panel"])))
+    found = {
+        member
+        for id_, member, *_, stage, late in written
+        if (id_ in panel if panel is not None else stage == row["stage"] and (row["phase"] == "full" or not late))
+    }
+    return found if len(found) > 1 else set()
+
+
+def _won(member: str, best: set[str], judged: set[str]) -> float | None:
+    if member not in judged:
+        return None
+    return 1 / len(best) if member in best else 0.0
+
+
 def _compared(
-    a: str, b: str, best: set[str], scores: Mapping[str, float], told: Mapping[str, tuple[str | None, str]]
+    a: str,
+    b: str,
+    best: set[str],
+    judged: set[str],
+    scores: Mapping[str, float],
+    told: Mapping[str, tuple[str | None, str]],
 ) -> tuple[str, int]:
     """Who is better, and whether they agree."""
     (one, text), (other, other_text) = told[a], told[b]
     same = one == other if one is not None and other is not None else text == other_text != ""
+    if not {a, b} <= judged:
+        return "none", int(same)
     if (a in best) != (b in best):
         return ("a" if a in best else "b"), int(same)
-    ahead = 0.0 if a in best else scores.get(a, 0.0) - scores.get(b, 0.0)
-    return ("a" if ahead > 0 else "b" if ahead < 0 else "tie"), int(same or a in best)
+    if a in best:
+        return "tie", 1
+    if a not in scores or b not in scores:
+        return "none", int(same)
+    ahead = scores[a] - scores[b]
+    return ("a" if ahead > 0 else "b" if ahead < 0 else "tie"), int(same)
 
 
 def _cheapest_best(members: Sequence[str], costs: Mapping[str, int | None], best: set[str]) -> int | None:
@@ -205,7 +233,7 @@ def _money(calls: Sequence[Sequence[Any]]) -> dict[str, int | None]:
     for purpose, attempt, late, cost in calls:
         if purpose == "judge":
             parts["judge"].append(cost)
-        elif purpose in ("candidate", "shadow"):
+        elif purpose == "candidate":
             parts["straggler" if late else "retry" if attempt > 1 else "panel"].append(cost)
     return {"nano_usd": _sum([cost for *_, cost in calls])} | {
         f"{name}_nano_usd": _sum(costs) for name, costs in parts.items()

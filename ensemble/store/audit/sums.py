@@ -48,7 +48,7 @@ SUMS: tuple[str, ...] = (
             "unpriced": "m.nano_usd IS NULL",
             "served": "m.member = c.served",
         },
-        "audit_cases c JOIN audit_members m ON m.request_id = c.request_id",
+        "audit_cases c JOIN audit_members m ON m.request_id = c.request_id AND m.won IS NOT NULL",
     ),
     _step(
         "audit_daily_pairs",

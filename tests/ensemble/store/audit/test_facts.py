@@ -1,5 +1,6 @@
 """Facts follow what they are derived from, and daily sums always are the sums of the facts."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from ensemble.store.keeping.connect import reading, transaction
 from ensemble.store.migrations import MIGRATIONS
 from ensemble.store.rows import rows_of
 from ensemble.store.writer import write_rows
-from ensemble.types import Record
+from ensemble.types import Late, Record
 from ensemble.upkeep import derive
 from judges.types import Usage
 from tests.ensemble.store.builders import NOON, a_call, a_late, a_record, a_request, said
@@ -170,3 +171,44 @@ async def test_a_domain_that_is_named_later_counts_there(store: Store) -> None:
     await derive(store)
     found = await rows(store, "SELECT domain, cases FROM audit_daily ORDER BY domain")
     assert {row["domain"]: row["cases"] for row in found} == {"": 0, "sums": 1}
+
+
+async def test_who_was_not_judged_neither_won_nor_lost(store: Store) -> None:
+    """A straggler that no verdict is about; and of two who lost without scores nobody says which is better."""
+    record = asked(verdict={"scores": {}}, ruling={"complete": False})
+    await store.record(record)
+    late = replace(a_late(record, "slow"), ruling=None)
+    await store.record_late(replace(late, calls=late.calls[:1]))
+    await derive(store)
+    members = {row["member"]: row["won"] for row in await rows(store, "SELECT * FROM audit_members")}
+    assert members == {"alpha": 1, "beta": 0, "gamma": 0, "slow": None}
+    pairs = {(row["a"], row["b"]): row["outcome"] for row in await rows(store, "SELECT * FROM audit_pairs")}
+    assert pairs == {
+        ("alpha", "beta"): "a",
+        ("alpha", "gamma"): "a",
+        ("beta", "gamma"): "none",
+        **dict.fromkeys((("alpha", "slow"), ("beta", "slow"), ("gamma", "slow")), "none"),
+    }
+    sums = {row["member"]: row["cases"] for row in await rows(store, "SELECT * FROM audit_daily_members")}
+    assert sums == {"alpha": 1, "beta": 1, "gamma": 1}
+    (case,) = await rows(store, "SELECT * FROM audit_cases")
+    assert case["straggler_nano_usd"] == 20_000
+
+
+async def test_what_was_called_for_labels_alone_is_no_straggler(store: Store) -> None:
+    record = asked()
+    await store.record(record)
+    shadow = a_call(record.request.id, "slow", purpose="shadow", after_answer=True)
+    assert shadow.candidate is not None
+    await store.record_late(Late(request=record.request.id, calls=(shadow,), authors={shadow.candidate: "slow"}))
+    await derive(store)
+    (case,) = await rows(store, "SELECT * FROM audit_cases")
+    assert (case["straggler_nano_usd"], case["panel_nano_usd"], case["nano_usd"]) == (0, 6000, 26_000)
+
+
+async def test_a_fallback_decides_nothing(store: Store) -> None:
+    await store.record(asked(ruling={"fallback": "member_order", "usable": False}))
+    await derive(store)
+    assert {row["won"] for row in await rows(store, "SELECT won FROM audit_members")} == {None}
+    assert {row["outcome"] for row in await rows(store, "SELECT outcome FROM audit_pairs")} == {"none"}
+    assert await rows(store, "SELECT * FROM audit_daily_members") == []
