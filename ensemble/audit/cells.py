@@ -67,3 +67,8 @@ def normal(point: float, error: float) -> Interval:
 
 
 NONE = Interval(point=float("nan"), low=float("nan"), high=float("nan"))
+
+
+def short(digest: str) -> str:
+    """Enough of a digest to know it by, as the commands print it."""
+    return digest[:12]

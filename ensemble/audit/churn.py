@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from operator import attrgetter
 
-from ensemble.audit.cells import known
+from ensemble.audit.cells import known, short
 from ensemble.audit.estimates import estimated, told
 from ensemble.audit.shapes import Cell, Column, Table
 from ensemble.rejudging.churn import Churn
@@ -47,7 +47,7 @@ def _churned(churn: Mapping[tuple[str, str], Churn], read: int) -> Table:
         rows=[
             {
                 "judge": judge,
-                "digest": digest,
+                "digest": short(digest),
                 "cases": one.cases,
                 **told("changed", one.changed),
                 "undecided": one.undecided,
@@ -65,7 +65,7 @@ def _moved(churn: Mapping[tuple[str, str], Churn]) -> Table:
     rows: list[Mapping[str, Cell]] = [
         {
             "judge": judge,
-            "digest": digest,
+            "digest": short(digest),
             "before": "+".join(move.before),
             "after": "+".join(move.after),
             "cases": move.cases,
@@ -110,7 +110,7 @@ def _anchors(checked: Sequence[Checked]) -> Table:
             {
                 "anchor_set": one.anchor_set,
                 "judge": one.judge,
-                "digest": one.digest,
+                "digest": short(one.digest),
                 "checked_at": one.at,
                 "agreement": one.agreed / one.cases if one.cases else None,
                 "agreement_low": one.low,

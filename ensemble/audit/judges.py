@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from sqlite_utils import Database
 
-from ensemble.audit.cells import known, money, ranged
+from ensemble.audit.cells import known, money, ranged, short
 from ensemble.audit.churn import churn_tables
 from ensemble.audit.estimates import estimated, told
 from ensemble.audit.shapes import Cell, Column, Table, Window
@@ -126,13 +126,13 @@ def _judge(one: JudgeReport, sure: Certainty | None) -> dict[str, Cell]:
 
 
 def _who(one: JudgeReport) -> dict[str, Cell]:
-    return {"judge": one.judge, "seat": one.seat, "digest": one.digest}
+    return {"judge": one.judge, "seat": one.seat, "digest": short(one.digest)}
 
 
 def _biases(found: Found) -> Table:
     """One row per judge and figure, as ``ensemble judges report`` prints them."""
     rows: list[Mapping[str, Cell]] = [
-        _who(one) | {"figure": name, "means": TITLES[name], **told("value", one.rates[name])}
+        _who(one) | {"figure": TITLES[name], **told("value", one.rates[name])}
         for one in found.reports
         for name in RATES
         if one.rates[name].n
@@ -143,7 +143,6 @@ def _biases(found: Found) -> Table:
         columns=(
             *_WHO,
             Column(name="figure", title="Figure"),
-            Column(name="means", title="What it says"),
             *estimated("value", "Share"),
         ),
         rows=rows,
@@ -193,7 +192,7 @@ def _juries(found: Found) -> Table:
         rows=[
             {
                 "jury": one.name,
-                "digest": one.digest,
+                "digest": short(one.digest),
                 "seats": one.seats,
                 **told("votes", one.votes),
                 **told("fleiss", one.fleiss),
@@ -211,7 +210,7 @@ def _certainty(found: Found) -> Table:
     rows: list[Mapping[str, Cell]] = [
         {
             "judge": one.name,
-            "digest": one.digest,
+            "digest": short(one.digest),
             "from": each.low,
             "to": each.high,
             "n": each.n,

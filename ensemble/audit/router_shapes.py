@@ -8,9 +8,9 @@ from ensemble.audit.shapes import Column, Table
 from ensemble.training.accuracy import READINGS, Reading
 
 SHOWN: Mapping[Reading, str] = {
-    "ties_right": "Any of the best is right",
-    "informative": "The same, where not all are equal",
-    "cheapest_best": "The cheapest of the best is right",
+    "ties_right": "Any of the best",
+    "informative": "Any of the best, where not all are",
+    "cheapest_best": "The cheapest of the best",
 }
 _LABEL = (
     "These figures need requests of which every member was judged. A router of kind parallel with a judge makes them; "
@@ -40,6 +40,7 @@ TABLES: Mapping[str, Table] = MappingProxyType(
                     Column(name="calibration_error", title="Calibration error", kind="number"),
                     Column(name="without_plan", title="Without a plan", kind="count"),
                     Column(name="judged", title="Judge asked", kind="count"),
+                    Column(name="digest", title="Digest"),
                 ),
                 rows=(),
                 empty=_LABEL,
@@ -50,8 +51,7 @@ TABLES: Mapping[str, Table] = MappingProxyType(
                 columns=(
                     _ROUTER,
                     Column(name="labels_of", title="Labels of"),
-                    Column(name="reading", title="Reading"),
-                    Column(name="means", title="What counts"),
+                    Column(name="reading", title="Right is"),
                     Column(name="n", title="n", kind="count"),
                     *ranged("value", "Right", "share"),
                     Column(name="constant", title="Best constant"),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from sqlite_utils import Database
 
-from ensemble.audit.cells import known, money, spread, spread_money
+from ensemble.audit.cells import known, money, short, spread, spread_money
 from ensemble.audit.router_shapes import SHOWN, TABLES
 from ensemble.audit.shapes import Cell, Table, Window
 from ensemble.errors import InvalidRequest
@@ -105,7 +105,7 @@ def note(found: Measured) -> str:
 
 
 def _line(one: Line) -> Row:
-    row: dict[str, Cell] = {"router": one.name, "kind": one.kind, "digest": one.digest, "rows": one.rows}
+    row: dict[str, Cell] = {"router": one.name, "kind": one.kind, "rows": one.rows}
     for reading in READINGS:
         row |= spread(reading, one.accuracy[reading].value)
     return row | {
@@ -118,6 +118,7 @@ def _line(one: Line) -> Row:
         "calibration_error": known(one.ece),
         "without_plan": one.without_plan,
         "judged": one.judged,
+        "digest": short(one.digest),
     }
 
 
@@ -129,8 +130,7 @@ def _accuracy(one: Line) -> Iterator[Row]:
 
 def _beside(one: Accuracy) -> dict[str, Cell]:
     return {
-        "reading": one.reading,
-        "means": SHOWN[one.reading],
+        "reading": SHOWN[one.reading],
         "n": one.rows,
         **spread("value", one.value),
         "constant": one.constant,

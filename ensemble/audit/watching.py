@@ -5,7 +5,7 @@ from math import sqrt
 
 from sqlite_utils import Database
 
-from ensemble.audit.cells import normal, ranged, share, spread
+from ensemble.audit.cells import normal, ranged, share, short, spread
 from ensemble.audit.drift import drift
 from ensemble.audit.shapes import Cell, Column, Table, Window
 from ensemble.store.audit.watched import Day, Decision, days, decisions
@@ -27,7 +27,14 @@ def _days(seen: Iterable[Day]) -> Table:
     for one in seen:
         found.setdefault((one.router, one.digest, one.judge, one.day), {})[one.event] = one
     rows: list[Mapping[str, Cell]] = [
-        {"router": router, "digest": digest, "judge": judge, "day": day, **_kept(by.get("label")), **_agreed(by)}
+        {
+            "router": router,
+            "digest": short(digest),
+            "judge": short(judge),
+            "day": day,
+            **_kept(by.get("label")),
+            **_agreed(by),
+        }
         for (router, digest, judge, day), by in sorted(found.items(), key=lambda item: (item[0][0], item[0][3]))
     ]
     return Table(
@@ -76,7 +83,7 @@ def _decisions(found: Iterable[Decision]) -> Table:
             Column(name="why", title="Why"),
         ),
         rows=[
-            {"router": one.router, "digest": one.digest, "at": one.at, "event": one.event, "why": one.why}
+            {"router": one.router, "digest": short(one.digest), "at": one.at, "event": one.event, "why": one.why}
             for one in found
         ],
         note=f"The latest {MOST}.",

@@ -65,7 +65,7 @@ def _trusted(row: Row) -> Row:
 
 
 def _sure(row: Row) -> Row:
-    return {"label": f"n={row['n']}", "x": row["stated"], "y": row["right"], "group": row["judge"]}
+    return {"label": f"{row['judge']}, n={row['n']}", "x": row["stated"], "y": row["right"], "group": row["judge"]}
 
 
 def _matrix(rows: Sequence[Row]) -> dict[str, object]:

@@ -89,18 +89,25 @@ def _ratio(row: Row) -> Row:
 
 
 def _mark(row: Row) -> dict[str, object]:
-    nano_usd = row["nano_usd"]
-    return {"label": row["router"], "x": nano_usd, "y": row["quality"], "group": row["kind"]}
+    return {"label": row["router"], "x": _thousand(row["nano_usd"]), "y": row["quality"], "group": row["kind"]}
+
+
+def _thousand(nano_usd: Cell) -> int | None:
+    """Of so many requests, since one costs too little to read."""
+    return 1000 * nano_usd if isinstance(nano_usd, int) else None
 
 
 def _paths(rows: Iterable[Row]) -> Iterable[dict[str, object]]:
     fronts = [row for row in rows if row["kind"] == "frontier"]
     for name, points in groupby(fronts, key=lambda row: row["router"]):
-        yield {"label": f"frontier of {name}", "points": [(row["nano_usd"], row["quality"]) for row in points]}
+        yield {
+            "label": f"frontier of {name}",
+            "points": [(_thousand(row["nano_usd"]), row["quality"]) for row in points],
+        }
 
 
 def _predicted(row: Row) -> dict[str, object]:
-    return {"label": f"n={row['n']}", "x": row["stated"], "y": row["right"], "group": row["router"]}
+    return {"label": f"{row['router']}, n={row['n']}", "x": row["stated"], "y": row["right"], "group": row["router"]}
 
 
 def _series(rows: Iterable[Row], step: str, value: str) -> list[tuple[str, list[tuple[Cell, Cell]]]]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from ensemble.audit.judges import judge_tables
+from ensemble.audit.judges import TITLES, judge_tables
 from ensemble.audit.shapes import Table, Window
 from ensemble.cli import main
 from ensemble.config import load
@@ -57,7 +57,7 @@ def test_judges_are_those_of_the_report(log: tuple[Path, Outcome], monkeypatch: 
     assert len(said) == 4  # the jury, its seats, and the judge that judged again
     rows = tables["judges"].rows
     assert [(row["judge"], row["seat"], row["digest"]) for row in rows] == [
-        (one["judge"], one["seat"], one["digest"]) for one in said
+        (one["judge"], one["seat"], one["digest"][:12]) for one in said
     ]
     biases = {(row["judge"], row["seat"], row["figure"]): row for row in tables["biases"].rows}
     for row, one in zip(rows, said, strict=True):
@@ -67,7 +67,7 @@ def test_judges_are_those_of_the_report(log: tuple[Path, Outcome], monkeypatch: 
         for name in ("accuracy", "null"):
             assert same(row, name, one["rates"][name])
         for name, rate in one["rates"].items():
-            key = (one["judge"], one["seat"], name)
+            key = (one["judge"], one["seat"], TITLES[name])
             assert same(biases[key], "value", rate) if rate["n"] else key not in biases
     assert all(row["accuracy_n"] for row in rows)
 

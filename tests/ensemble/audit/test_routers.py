@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from ensemble.audit.router_shapes import SHOWN
 from ensemble.audit.routers import Measured, labels, router_tables, without_routers
 from ensemble.audit.shapes import Table, Window
 from ensemble.audit.trained import trained_table
@@ -15,7 +16,7 @@ from ensemble.store.keeping.connect import reading
 from tests.ensemble.audit.routed import FRESH, SEEN, make, ran
 
 pytestmark = pytest.mark.timeout(120)
-READINGS = ("ties_right", "informative", "cheapest_best")
+READINGS = {told: reading for reading, told in SHOWN.items()}
 
 
 @pytest.fixture(scope="module")
@@ -67,12 +68,12 @@ def test_every_figure_is_that_of_evaluate(found: Measured, said: Any) -> None:
         for name in ("quality", "ratio", "saved", "regret", "seconds"):
             assert rounded(row, name) == line[name], (row["router"], name)
         assert rounded(row, "nano_usd") == whole(line["nano_usd"])
-        for how in READINGS:
+        for how in SHOWN:
             assert rounded(row, how) == line["accuracy"][how]["value"]
         assert row["calibration_error"] == (None if line["ece"] is None else pytest.approx(line["ece"], abs=1e-6))
     for line in said["lines"][:2]:
         for row in by_router(tables["accuracy"], line["name"]):
-            one = line["accuracy"][row["reading"]]
+            one = line["accuracy"][READINGS[row["reading"]]]
             assert (row["labels_of"], row["n"], row["constant"]) == ("judges", one["rows"], one["constant"])
             for name in ("value", "constant_value", "margin"):
                 assert rounded(row, name) == one[name]
