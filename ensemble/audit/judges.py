@@ -32,6 +32,8 @@ TITLES: Mapping[str, str] = {
     "own": "Picks its own family",
     "own_right": "Own family is right there",
 }
+BIASES = tuple(name for name in RATES if name not in ("accuracy", "null"))
+"""Those of a table of their own."""
 _WHO = (
     Column(name="judge", title="Judge"),
     Column(name="seat", title="Seat"),
@@ -105,7 +107,8 @@ def _judges(found: Found) -> Table:
         ),
         rows=[_judge(one, sure.get(one.digest)) for one in found.reports],
         note=f"{found.drawn.note} A judge that was changed has a row for each digest; what a seat costs is part "
-        "of what its judge costs.",
+        "of what its judge costs. People tell of the answers that they choose to: the review queue draws some by lot, "
+        "and its figures stand for all.",
         empty="No verdict yet: a router with a judge makes them.",
     )
 
@@ -134,7 +137,7 @@ def _biases(found: Found) -> Table:
     rows: list[Mapping[str, Cell]] = [
         _who(one) | {"figure": TITLES[name], **told("value", one.rates[name])}
         for one in found.reports
-        for name in RATES
+        for name in BIASES
         if one.rates[name].n
     ]
     return Table(

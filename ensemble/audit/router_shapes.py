@@ -28,7 +28,6 @@ TABLES: Mapping[str, Table] = MappingProxyType(
                 columns=(
                     _ROUTER,
                     Column(name="kind", title="Kind"),
-                    Column(name="digest", title="Digest"),
                     Column(name="rows", title="Requests", kind="count"),
                     *(column for reading in READINGS for column in ranged(reading, SHOWN[reading], "share")),
                     *ranged("quality", "Quality", "number"),

@@ -4,9 +4,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-WIDTH, HEIGHT = 480.0, 280.0
-LEFT, RIGHT, TOP, BOTTOM = 56.0, 16.0, 14.0, 40.0
+WIDTH, HEIGHT = 480.0, 290.0
+LEFT, RIGHT, TOP, BOTTOM = 56.0, 16.0, 28.0, 40.0
 """Room for the labels around the plot."""
+LINE, GLYPH = 13.0, 6.5
+"""Height of a line of text and width of a letter."""
 STEPS = 10
 """Shades of a heat map above the empty one."""
 
@@ -35,6 +37,7 @@ class Plot:
     """Two axes, and the rows of what is drawn with the positions ``px`` and ``py`` beside their values.
 
     Attributes:
+        points: with ``ty`` too, the height of the label, and ``end``, whether it stands before its mark.
         paths: label and ``d`` of each line through the plot.
     """
 
@@ -89,7 +92,7 @@ def scatter(points: Sequence[Mapping[str, object]], paths: Sequence[Mapping[str,
     across = axis([x for x, _ in places], LEFT, WIDTH - RIGHT)
     up = axis([y for _, y in places], HEIGHT - BOTTOM, TOP)
     told = [(label, _path([(across.at(x), up.at(y)) for x, y in through])) for label, through in drawn if through]
-    return Plot(across, up, [{**row, "px": across.at(x), "py": up.at(y)} for row, x, y in known], told)
+    return Plot(across, up, _labelled([{**row, "px": across.at(x), "py": up.at(y)} for row, x, y in known]), told)
 
 
 def lines(series: Sequence[Mapping[str, object]]) -> Lines:
@@ -136,6 +139,26 @@ def _number(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if math.isfinite(value) else None
+
+
+def _labelled(points: Sequence[Mapping[str, object]]) -> list[Mapping[str, object]]:
+    """``points`` with the places of their labels: beside the mark, or as near as no other label is in the way."""
+    taken = list[tuple[float, float, float]]()
+    told = list[Mapping[str, object]]()
+    for row in points:
+        x, y = _number(row["px"]) or 0.0, (_number(row["py"]) or 0.0) + 4
+        wide, end = GLYPH * len(str(row.get("label", ""))), x > WIDTH * 0.7
+        left = x - 8 - wide if end else x + 8
+        steps = (step * LINE for near in range(len(points) + 1) for step in (near, -near))
+        height = next((y + by for by in steps if _free(taken, left, left + wide, y + by)), y)
+        taken.append((left, left + wide, height))
+        told.append({**row, "ty": round(height, 2), "end": end})
+    return told
+
+
+def _free(taken: Sequence[tuple[float, float, float]], left: float, right: float, height: float) -> bool:
+    inside = LINE <= height <= HEIGHT - BOTTOM
+    return inside and all(right <= a or b <= left or abs(height - at) >= LINE - 1 for a, b, at in taken)
 
 
 def _place(x: object, y: object) -> tuple[float, float] | None:
