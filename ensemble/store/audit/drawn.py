@@ -12,7 +12,9 @@ from ensemble.store.audit.window import ARRIVED, EVERYTHING, Window
 from ensemble.types import RequestId
 
 _ALL = "SELECT DISTINCT request_id AS id FROM verdicts"
-_SOME = f"SELECT DISTINCT v.request_id AS id FROM verdicts v JOIN requests r ON r.id = v.request_id WHERE {ARRIVED}"  # noqa: S608
+_SOME = f"""
+SELECT r.id FROM requests r WHERE {ARRIVED} AND EXISTS (SELECT 1 FROM verdicts v WHERE v.request_id = r.id)
+"""  # noqa: S608 - our own text
 Version = tuple[int | None, ...]
 """Numbers that rise when a verdict, feedback, a check of anchors, or an erasure is added."""
 

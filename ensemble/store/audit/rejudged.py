@@ -11,10 +11,11 @@ from ensemble.store.rejudging import Finding, Standing, finding, standing
 from ensemble.types import RequestId
 from judges.types import CandidateId
 
+# Findings of judging again are few among many, so the table is read in its order and not by an index.
 _AGAIN = f"""
+WITH again AS MATERIALIZED (SELECT * FROM verdicts NOT INDEXED WHERE phase = 'rejudged' AND parent IS NULL)
 SELECT v.request_id, v.judge, v.judge_digest, v.outcome, v.winners, v.confidence, v.all_bad, max(v.id) AS latest
-FROM verdicts v JOIN requests r ON r.id = v.request_id
-WHERE v.phase = 'rejudged' AND v.parent IS NULL AND {ARRIVED}
+FROM again v JOIN requests r ON r.id = v.request_id WHERE {ARRIVED}
 GROUP BY v.request_id, v.judge_digest ORDER BY latest DESC LIMIT :most
 """  # noqa: S608 - our own text
 _AUTHORS = "SELECT request_id, id, member FROM candidates WHERE request_id IN (SELECT value FROM json_each(?))"
