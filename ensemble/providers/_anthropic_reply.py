@@ -102,8 +102,10 @@ class Gathered:
             case _:
                 pass
 
-    def completion(self, *, partial: bool = False) -> Completion:
-        """What has come so far, as an answer."""
+    def completion(
+        self, *, partial: bool = False, request_id: str | None = None, dropped: tuple[str, ...] = ()
+    ) -> Completion:
+        """As ``Gathering.completion``."""
         said, calls, reasoning = [], [], []
         for block in (self._blocks[index] for index in sorted(self._blocks)):
             whole = block.whole()
@@ -123,7 +125,8 @@ class Gathered:
             tool_calls=tuple(calls),
             usage=usage_of(self._usage),
             model=self._model,
-            provider_request_id=self._id,
+            provider_request_id=request_id or self._id,
+            dropped=dropped,
             stop_sequence=self._stopped_by,
             reasoning=tuple(reasoning),
             partial=partial,

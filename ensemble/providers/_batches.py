@@ -3,7 +3,7 @@
 import asyncio
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing
+from contextlib import aclosing
 from datetime import datetime
 from typing import Any, ClassVar
 from urllib.parse import quote
@@ -11,7 +11,7 @@ from urllib.parse import quote
 from ensemble.batch import BatchLimits, BatchResult, BatchState, Found
 from ensemble.errors import CallFailed
 from ensemble.providers._connection import Format, HttpConnection, encoded
-from ensemble.providers._http import Reply, Wire
+from ensemble.providers._http import Exchange, Wire
 from ensemble.providers._sdk import BySdk
 from ensemble.providers._shapes import WrongShape, known, table
 from ensemble.providers._text import NotJson, from_json
@@ -66,7 +66,7 @@ class BatchingConnection(HttpConnection):
     async def _document(self, path: str, **given: Any) -> Mapping[str, object]:
         """The reply to one request as an object. Raises CallFailed."""
         wire, ask = await self._by_sdk()
-        return await object_of(wire.receive(lambda: ask(path, **given)))
+        return await object_of(Exchange(wire, lambda: ask(path, **given)))
 
     async def _id(self, path: str, **given: Any) -> str:
         """The id of what one request has made. Raises CallFailed."""
@@ -78,7 +78,7 @@ class BatchingConnection(HttpConnection):
     async def _rows(self, path: str) -> AsyncGenerator[Mapping[str, object], None]:
         """The objects of a file of JSON lines; what is none is left out. Raises CallFailed."""
         wire, ask = await self._by_sdk()
-        async with wire.receive(lambda: ask(path)) as reply, aclosing(reply.lines()) as lines:
+        async with Exchange(wire, lambda: ask(path)) as reply, aclosing(reply.lines()) as lines:
             async for line in lines:
                 try:
                     yield table(from_json(line), "the line")
@@ -86,7 +86,7 @@ class BatchingConnection(HttpConnection):
                     continue
 
 
-async def object_of(exchange: AbstractAsyncContextManager[Reply]) -> Mapping[str, object]:
+async def object_of(exchange: Exchange) -> Mapping[str, object]:
     """The reply of an exchange as an object. Raises CallFailed."""
     try:
         async with asyncio.timeout(PATIENCE_S), exchange as reply:

@@ -46,8 +46,10 @@ class Gathering(Protocol):
         """Take one event of a stream and tell what is new in it. Raises WrongShape."""
         ...
 
-    def completion(self, *, partial: bool = False) -> Completion:
-        """What has come so far, as an answer."""
+    def completion(
+        self, *, partial: bool = False, request_id: str | None = None, dropped: tuple[str, ...] = ()
+    ) -> Completion:
+        """What has come so far, as an answer; ``request_id`` counts for more than the answer's own."""
         ...
 
 
@@ -210,11 +212,10 @@ def _answer(gathered: Gathering, reply: Reply, left_out: tuple[str, ...]) -> Com
 
     A text that the model itself left empty is an answer, and loses to others; a reply without any answer is a failure.
     """
-    said = gathered.completion()
-    signed = replace(said, provider_request_id=request_id(reply.headers) or said.provider_request_id, dropped=left_out)
+    said = gathered.completion(request_id=request_id(reply.headers), dropped=left_out)
     if gathered.answered or said.finish_reason in ("length", "refusal"):
-        return signed
-    raise reply.bad("the reply holds no answer", failure="empty", partial=signed)
+        return said
+    raise reply.bad("the reply holds no answer", failure="empty", partial=said)
 
 
 def refusal(filtered: Filtered, left_out: tuple[str, ...]) -> Completion:

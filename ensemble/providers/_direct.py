@@ -156,7 +156,8 @@ class Heads(Mapping[str, str]):
         self._held = held
 
     def __getitem__(self, name: str) -> str:
-        text = ", ".join(self._held.getall(name))
+        values = self._held.getall(name)
+        text = values[0] if len(values) == 1 else ", ".join(values)
         return text if text.isascii() else _decoded(text)
 
     def __iter__(self) -> Iterator[str]:

@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NoReturn, Protocol
 
 from ensemble.errors import CallFailed
 from ensemble.providers._events import ServerSent
@@ -64,7 +64,7 @@ def idle_s(base_url: str) -> float:
     return _HTTPS_IDLE_S if base_url.startswith("https:") else _HTTP_IDLE_S
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reply:
     """A reply under status 200 whose body has not been read."""
 
@@ -81,7 +81,8 @@ class Reply:
     @property
     def is_json(self) -> bool:
         """JSON by its type, or of no type at all."""
-        return self.kind in ("", "application/json") or self.kind.endswith("+json")
+        kind = self.kind
+        return kind in ("", "application/json") or kind.endswith("+json")
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The body as it arrives.
@@ -189,29 +190,43 @@ class Wire:
     max_bytes: int
     errors: tuple[type[Exception], ...]
 
-    def exchange(self, path: str, body: bytes) -> AbstractAsyncContextManager[Reply]:
-        """Send ``body`` to ``path`` and give the reply, as ``receive`` does."""
-        return self.receive(lambda: self.post(path, body))
+    def exchange(self, path: str, body: bytes) -> "Exchange":
+        """Send ``body`` to ``path`` and give the reply."""
+        return Exchange(self, lambda: self.post(path, body))
 
-    @asynccontextmanager
-    async def receive(self, send: Callable[[], Awaitable[Incoming]]) -> AsyncIterator[Reply]:
-        """Call ``send`` and give the reply; unless it was read whole, its connection is closed with the block.
 
-        Raises:
-            CallFailed: whatever the transport or the SDK raised, and every status but 200.
-        """
-        headers: Mapping[str, str] | None = None
+class Exchange:
+    """A request and its reply, as a context; unless it was read whole, its connection is closed with the block.
+
+    Raises:
+        CallFailed: whatever the transport or the SDK raised, and every status but 200.
+    """
+
+    __slots__ = ("_incoming", "_send", "_wire")
+
+    def __init__(self, wire: Wire, send: Callable[[], Awaitable[Incoming]]) -> None:
+        self._wire = wire
+        self._send = send
+
+    async def __aenter__(self) -> Reply:
         try:
-            incoming = await send()
-            headers = incoming.headers
-            try:
-                yield Reply(headers, incoming.secrets, self.max_bytes, incoming.more)
-            finally:
-                await incoming.close()
-        except self.errors as error:
-            if told := earlier(error):
-                raise told from None
-            raise failed_transport(error, self.secrets, headers) from error
+            self._incoming = incoming = await self._send()
+        except self._wire.errors as error:
+            self._fail(error, None)
+        return Reply(incoming.headers, incoming.secrets, self._wire.max_bytes, incoming.more)
+
+    async def __aexit__(self, kind: object, raised: BaseException | None, trace: object) -> None:
+        try:
+            await self._incoming.close()
+        except self._wire.errors as error:
+            self._fail(error, self._incoming.headers)
+        if isinstance(raised, self._wire.errors):
+            self._fail(raised, self._incoming.headers)
+
+    def _fail(self, error: Exception, headers: Mapping[str, str] | None) -> NoReturn:
+        if told := earlier(error):
+            raise told from None
+        raise failed_transport(error, self._wire.secrets, headers) from error
 
 
 async def beginning(more: Callable[[], Awaitable[bytes]], errors: tuple[type[Exception], ...]) -> bytes:

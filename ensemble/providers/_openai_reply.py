@@ -123,8 +123,10 @@ class Gathered:
         if isinstance(usage := reply.get("usage"), Mapping):
             self.usage = usage_of(usage)
 
-    def completion(self, *, partial: bool = False) -> Completion:
-        """What has come so far, as an answer."""
+    def completion(
+        self, *, partial: bool = False, request_id: str | None = None, dropped: tuple[str, ...] = ()
+    ) -> Completion:
+        """As ``Gathering.completion``."""
         calls = tuple(ToolCall(id=call.id, name=call.name, arguments="".join(call.arguments)) for call in self._calls)
         finish = FINISH.get((self.finish or "").lower(), "other")
         if self._refusal:
@@ -139,7 +141,8 @@ class Gathered:
             usage=self.usage,
             model=self.model,
             system_fingerprint=self.fingerprint,
-            provider_request_id=self.id,
+            provider_request_id=request_id or self.id,
+            dropped=dropped,
             reasoning=self._reasoning(),
             partial=partial,
         )
