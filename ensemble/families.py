@@ -20,6 +20,8 @@ def recused(judge: Judge, case: Case, fleet: Fleet) -> frozenset[str]:
     A seat is a judge inside ``judge`` that asks a model; one that asks none is no replacement. Where every seat is of a
     candidate's family, nobody stands aside.
     """
+    if not case.groups:  # of no candidate's author the family is known
+        return frozenset()
     seats = [models for models in map(frozenset, _seats(judge, fleet)) if models]
     own = [seat & _relatives(seat, case, fleet) for seat in seats]
     return frozenset().union(*own) if not all(own) else frozenset()
@@ -33,6 +35,8 @@ def marked(verdict: Verdict, case: Case, fleet: Fleet, asked: Collection[str] = 
     ballots = tuple(marked(ballot, case, fleet) for ballot in verdict.ballots)
     models = {exchange.model for exchange in verdict.exchanges} | set(asked)
     own = verdict.own_family or any(ballot.own_family for ballot in ballots) or bool(_relatives(models, case, fleet))
+    if own == verdict.own_family and ballots == verdict.ballots:
+        return verdict
     return replace(verdict, own_family=own, ballots=ballots)
 
 
@@ -43,6 +47,8 @@ def asked_by(judge: Judge, fleet: Fleet) -> set[str]:
 
 def _relatives(models: Collection[str], case: Case, fleet: Fleet) -> set[str]:
     written = set(case.groups.values())
+    if not written:
+        return set()
     families = {name: fleet[name].settings.family for name in models if name in fleet}
     return {name for name, family in families.items() if family and token(case.seed, family) in written}
 

@@ -38,15 +38,20 @@ def estimate_tokens(prompt: Prompt) -> int:
     It reserves a share of the rate limit, keeps hopeless requests from being sent and says what an answer will cost; no
     cost in the ledger is computed from it.
     """
-    size = sum(len(message.text.encode("utf-8", "replace")) for message in prompt.messages)
-    size += sum(len(call.arguments) for message in prompt.messages for call in message.tool_calls)
+    size = 0
+    for message in prompt.messages:
+        text = message.text
+        size += len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
+        for call in message.tool_calls:
+            size += len(call.arguments)
     size += len(json.dumps(list(prompt.tools), default=str)) if prompt.tools else 0
     return size // 4 + 4 * len(prompt.messages)
 
 
 def is_text(prompt: Prompt) -> bool:
     """Whether ``prompt`` is text alone, so that its size tells its tokens: images and files are billed otherwise."""
-    return not needs(prompt) & {"images", "files"}
+    contents = (message.content for message in prompt.messages if not isinstance(message.content, str))
+    return not any(isinstance(part, ImagePart | FilePart) for content in contents for part in content)
 
 
 def needs(prompt: Prompt) -> set[Capability]:

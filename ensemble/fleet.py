@@ -20,7 +20,7 @@ from ensemble.money import Price, price_on
 from ensemble.provider import Connection, EmbeddingConnection, Vectors
 from ensemble.reuse import TRANSPORT, once
 from ensemble.spending import set_aside, used_of
-from ensemble.tracing import attempt
+from ensemble.tracing import CURRENT, attempt
 from ensemble.types import Call, Purpose, Request
 from judges.errors import ModelError
 from judges.types import Completion, Message, Prompt, Usage
@@ -108,8 +108,7 @@ class Member:
         if missing:
             return Unfit("skipped", f"{self.name} cannot do {', '.join(missing)}, which the request needs")
         room = self.settings.context_tokens
-        least = estimate_tokens(prompt) + (prompt.max_output_tokens or 0)
-        if room is not None and least > room:
+        if room is not None and (least := estimate_tokens(prompt) + (prompt.max_output_tokens or 0)) > room:
             return Unfit("too_long", f"the request needs about {least} tokens, {self.name} has room for {room}")
         return not_taken(self.connection, prompt, self.name) if strict else None
 
@@ -221,6 +220,8 @@ class Member:
         return min((done.result() for done in ended), key=lambda tried: tried[1] is not None)
 
     async def _attempt(self, task: "_Task", *, hedge: bool = False) -> "_Tried":
+        if CURRENT.get() is None:
+            return await self._made(task, hedge=hedge)
         with attempt(self.name, self.settings.provider, self.settings.model, task.aim) as told:
             tried = await self._made(task, hedge=hedge)
             told(tried[0])
@@ -278,7 +279,7 @@ class Member:
     async def _send(self, task: "_Task", sent: list[bool]) -> Completion:
         """Wait for a place at the provider and make the call; ``sent`` is filled once it may have gone out."""
         prompt = task.prompt
-        reserved = estimate_tokens(prompt) + (prompt.max_output_tokens or 0)
+        reserved = task.tokens() + (prompt.max_output_tokens or 0)
         async with self.limiter.slot(reserved) as slot:
             sent.append(True)
             try:
@@ -297,10 +298,12 @@ class Member:
 
     def _learn(self, task: "_Task", usage: Usage, seconds: float) -> None:
         if task.aim.purpose in ("candidate", "shadow"):
-            self.habits.add(estimate_tokens(task.prompt) if is_text(task.prompt) else None, usage, seconds)
+            self.habits.add(task.tokens() if is_text(task.prompt) else None, usage, seconds)
 
     def own(self, completion: Completion, removed: tuple[str, ...]) -> Completion:
         """Sign provider state as this member's, tell tool calls apart, and add what was left out on the way in."""
+        if not (completion.reasoning or completion.tool_calls or removed):
+            return completion
         reasoning = tuple(replace(part, origin=self.name) for part in completion.reasoning)
         calls = told_apart(completion.tool_calls)
         return replace(completion, reasoning=reasoning, tool_calls=calls, dropped=(*completion.dropped, *removed))
@@ -333,6 +336,13 @@ class _Task:
     until: float
     send: Send
     attempts: int = 0
+    estimated: int | None = None
+
+    def tokens(self) -> int:
+        """What ``estimate_tokens`` says of the prompt, found out once."""
+        if self.estimated is None:
+            self.estimated = estimate_tokens(self.prompt)
+        return self.estimated
 
 
 _Tried = tuple[Call, CallFailed | None]

@@ -78,7 +78,8 @@ def line(
     cost = price.cost(usage, batch=batch is not None) if price else None
     if cost is None and error is not None and unbilled(error):
         cost = 0
-    usage = replace(usage, nano_usd=cost)
+    if usage.nano_usd != cost:
+        usage = replace(usage, nano_usd=cost)
     return Call(
         id=CallId(str(uuid7())),
         request=request,
@@ -91,7 +92,7 @@ def line(
         seat=aim.seat,
         sample=aim.sample,
         stage=aim.stage,
-        completion=replace(said, usage=usage) if said else None,
+        completion=said if said is None or said.usage is usage else replace(said, usage=usage),
         failure=error.failure if error else None,
         usage=usage,
         member_digest=digest,

@@ -8,8 +8,6 @@ itself (80 % of a core for 1,000 of them, and a quarter of the grants out of ord
 import asyncio
 import math
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 from asyncio_throttle.throttler import Throttler
 
@@ -94,12 +92,14 @@ class Limiter:
         """Most calls at once for now; infinite where nothing limits them."""
         return self._allowed
 
-    @asynccontextmanager
-    async def slot(self, tokens: int) -> AsyncIterator[Slot]:
+    def slot(self, tokens: int) -> "_Place":
         """Wait for the turn of a call that needs about ``tokens`` tokens; the call ends with the block.
 
         A waiter that is cancelled leaves the queue and takes nothing with it.
         """
+        return _Place(self, tokens)
+
+    async def _enter(self, tokens: int) -> Slot:
         self._waiting += 1
         try:
             async with self._turn:
@@ -107,14 +107,13 @@ class Limiter:
                 spent = self._tokens.spend(_now(), tokens) if self._tokens is not None else None
                 self._in_flight += 1
                 self._started += 1
-                slot = Slot(self, self._started, spent)
+                return Slot(self, self._started, spent)
         finally:
             self._waiting -= 1
-        try:
-            yield slot
-        finally:
-            self._in_flight -= 1
-            self._changed.set()
+
+    def _leave(self) -> None:
+        self._in_flight -= 1
+        self._changed.set()
 
     def pause(self, seconds: float) -> None:
         """Let nobody start for ``seconds`` from now (Retry-After); a longer pause that is in force stays."""
@@ -167,6 +166,21 @@ class Limiter:
         if self._allowed < self._most and self._in_flight >= math.floor(self._allowed):
             self._allowed = min(self._most, self._allowed + 1 / self._allowed)
             self._changed.set()
+
+
+class _Place:
+    """The block of one call; a class of its own, since a generator costs several times as much per call."""
+
+    __slots__ = ("_limiter", "_tokens")
+
+    def __init__(self, limiter: Limiter, tokens: int) -> None:
+        self._limiter, self._tokens = limiter, tokens
+
+    async def __aenter__(self) -> Slot:
+        return await self._limiter._enter(self._tokens)
+
+    async def __aexit__(self, *error: object) -> None:
+        self._limiter._leave()
 
 
 class _Spent:

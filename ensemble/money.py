@@ -2,8 +2,9 @@
 
 import hashlib
 from collections.abc import Iterable
-from datetime import UTC, date, datetime, time
-from decimal import ROUND_HALF_EVEN, Decimal
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from functools import cached_property, lru_cache
 from typing import Annotated, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -11,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from judges.types import Usage
 
 NANO = 1_000_000_000
+_MILLION = 1_000_000
 
 
 def _exact(value: Decimal) -> Decimal:
@@ -46,7 +48,7 @@ class Price(BaseModel):
     batch_output: Usd | None = None
     valid_from: date = date.min
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 over the row, 64 hex digits; stored with every call that it priced."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
@@ -66,19 +68,31 @@ class Price(BaseModel):
             (written, held if batch else self.cache_write),
             (usage.output_tokens, self.batch_output if batch else self.output),
         )
-        total = Decimal(0)
+        total = 0
         for tokens, usd in rows:
             if tokens == 0 or usd == 0:
                 continue
             if tokens is None or usd is None:
                 return None
-            total += tokens * usd
-        return int((total * 1000).to_integral_value(ROUND_HALF_EVEN))
+            total += tokens * _nano(usd)
+        return _half_even(total)
+
+
+@lru_cache(maxsize=1024)
+def _nano(usd: Decimal) -> int:
+    """Nano-USD, exact since a price has at most 9 decimals."""
+    return int(usd * NANO)
+
+
+def _half_even(per_million: int) -> int:
+    whole, rest = divmod(per_million, _MILLION)
+    return whole + (rest * 2 > _MILLION or (rest * 2 == _MILLION and whole % 2))
 
 
 def price_on(prices: Iterable[Price], moment: datetime) -> Price | None:
     """The row in force at ``moment`` (an aware time), or None where there is none."""
-    held = [price for price in prices if datetime.combine(price.valid_from, time(), UTC) <= moment]
+    day = moment.astimezone(UTC).date()
+    held = [price for price in prices if price.valid_from <= day]
     return max(held, key=lambda price: price.valid_from, default=None)
 
 

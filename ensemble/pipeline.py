@@ -263,7 +263,8 @@ class Pipeline:
             index=index,
             seen=run.heard,
             until=until,
-            enough=enough if lead is None else None,  # nobody waits behind a leader
+            # Nobody waits behind a leader, and most judges cannot tell before the last candidate.
+            enough=enough if lead is None and judge is not None and judge.settles else None,
             done=done,
             sender=sender,
         )

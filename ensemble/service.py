@@ -114,6 +114,8 @@ class Service:
         idempotency_key: str | None = None,
         repeats: RequestId | None = None,
         cache: Literal["use", "refresh", "off"] = "use",
+        tags: Mapping[str, str] | None = None,
+        n: int = 1,
     ) -> Request:
         """A request that arrives now and is answered in ``deadline_s`` seconds, the router's default where it is None.
 
@@ -141,6 +143,8 @@ class Service:
             repeats=repeats,
             kept=None if cache == "off" else self._kept(name, caller, fresh=cache == "refresh"),
             allowance=caller.allowance(id_, seconds),
+            tags=tags or {},
+            n=n,
         )
 
     def _kept(self, name: str, caller: Caller, *, fresh: bool) -> LogAnswers | None:

@@ -106,6 +106,11 @@ class Judge(Calibrated):
         matter: shuffle by ``case.seed`` whatever is shown to a model.
         """
 
+    @property
+    def settles(self) -> bool:
+        """Whether ``settled`` is ever worth asking."""
+        return type(self).settled is not Judge.settled
+
     def settled(self, case: Case, outstanding: int) -> bool:
         """Whether ``outstanding`` further candidates, whatever they say, could not change the finding on ``case``.
 

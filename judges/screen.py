@@ -70,6 +70,9 @@ def _state(candidate: Candidate, form: Form) -> State:
 def only(case: Case, ids: list[CandidateId]) -> Case:
     """``case`` with the candidates ``ids`` alone, in the order of the case."""
     kept = frozenset(ids)
+    known = case.groups.keys() | case.priors.keys() | case.comparable
+    if len(kept) == len(case.candidates) and known <= kept:
+        return case
     return replace(
         case,
         candidates=tuple(candidate for candidate in case.candidates if candidate.id in kept),

@@ -208,7 +208,8 @@ class Patient(Protocol):
 
 def patient(model: Model) -> bool:
     """Whether whoever asks ``model`` has to wait for as long as it takes."""
-    return isinstance(model, Patient) and model.patient
+    # By name, since `isinstance` of a protocol looks at every attribute, and this is asked for every call.
+    return bool(getattr(model, "patient", False))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,16 +5,17 @@ from collections.abc import Iterable
 
 from judges.types import Usage
 
-NOTHING = Usage(**{field.name: 0 for field in dataclasses.fields(Usage)})
+_FIGURES = tuple(field.name for field in dataclasses.fields(Usage))
+NOTHING = Usage(**dict.fromkeys(_FIGURES, 0))
 """What asking no model costs: known to be zero, which ``Usage()`` (all unknown) is not."""
 
 
 def total(spent: Iterable[Usage]) -> Usage:
     """The sum, figure by figure; of nothing at all it is ``NOTHING``. A figure unknown in one is unknown in the sum."""
     figures = list(spent)
-    return Usage(
-        **{field.name: _sum(getattr(one, field.name) for one in figures) for field in dataclasses.fields(Usage)}
-    )
+    if len(figures) == 1:
+        return figures[0]
+    return Usage(**{name: _sum(getattr(one, name) for one in figures) for name in _FIGURES})
 
 
 def _sum(values: Iterable[int | None]) -> int | None:

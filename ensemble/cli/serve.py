@@ -1,7 +1,9 @@
 """Serve the configuration as an OpenAI-compatible API."""
 
 import asyncio
+import gc
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +15,9 @@ from ensemble.config import ServerSettings, Settings, load
 from ensemble.server.app import run
 from ensemble.server.logs import to_stderr
 from ensemble.service import open_service
+
+GARBAGE = 20_000
+"""New objects after which the garbage collector looks at them."""
 
 
 @click.command(epilog="Example: ensemble serve --port 8080")
@@ -29,7 +34,17 @@ def command(config: Path, *, host: str | None, port: int | None, quiet: bool) ->
     settings = load(config)
     server = _server(settings.server, host, port)
     to_stderr(logging.WARNING if quiet else logging.INFO, server.log)
-    asyncio.run(_serve(replace(settings, server=server)))
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_serve(replace(settings, server=server)))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """The faster event loop, where the extra ``fast`` is installed."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
 
 
 def _server(server: ServerSettings, host: str | None, port: int | None) -> ServerSettings:
@@ -40,8 +55,20 @@ def _server(server: ServerSettings, host: str | None, port: int | None) -> Serve
         raise click.UsageError(error.errors()[0]["msg"].removeprefix("Value error, ")) from error
 
 
+def _spare_the_collector() -> None:
+    """Let the garbage collector look at what requests leave behind, rarely, and never again at what was there before.
+
+    Almost nothing of a request is a cycle, while the modules are some hundred thousand objects: walking over them as
+    often as Python does by itself took a seventh of the CPU of a request.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE, 20, 20)
+
+
 async def _serve(settings: Settings) -> None:
     async with open_service(settings) as service:
+        _spare_the_collector()
 
         def started(address: str) -> None:
             routers = ", ".join(settings.routers) or "none"

@@ -6,6 +6,7 @@ wrote. Names follow https://prometheus.io/docs/practices/naming/: base units, ``
 
 from datetime import timedelta
 from itertools import groupby
+from typing import Any, TypeVar, cast
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
@@ -13,6 +14,7 @@ from ensemble.money import NANO
 from ensemble.types import Call, Late, Record, Ruling
 from judges.types import Preference
 
+M = TypeVar("M", Counter, Histogram)
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 60, 120)
 COMMIT = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
 OVERHEAD = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)
@@ -96,18 +98,28 @@ class Instruments:
             "ensemble_commit_failures", "Records that the log did not take.", registry=registry
         )
 
+        self._children: dict[tuple[object, ...], Any] = {}
+
+    def _of(self, metric: M, *labels: str) -> M:
+        """``metric`` with ``labels``: as ``metric.labels``, which checks, converts and locks each time."""
+        key = (metric, *labels)
+        child = self._children.get(key)
+        if child is None:
+            child = self._children[key] = metric.labels(*labels)
+        return cast("M", child)
+
     def recorded(self, record: Record) -> None:
         """Count one request and all that belongs to it."""
         request = record.request
         router = request.model
-        self.requests.labels(router, request.dialect, record.status).inc()
+        self._of(self.requests, router, request.dialect, record.status).inc()
         if record.error is not None:
-            self.errors.labels(router, record.error).inc()
+            self._of(self.errors, router, record.error).inc()
         if record.status == "answered":
-            self.latency.labels(router).observe(record.answered_s)
-            self.overhead.labels(router).observe(_overhead_s(record))
+            self._of(self.latency, router).observe(record.answered_s)
+            self._of(self.overhead, router).observe(_overhead_s(record))
         if record.fallback is not None:
-            self.fallbacks.labels(router, record.fallback).inc()
+            self._of(self.fallbacks, router, record.fallback).inc()
         self._count(record.calls, record.rulings, router)
 
     def came_late(self, late: Late, router: str) -> None:
@@ -118,33 +130,33 @@ class Instruments:
         for call in calls:
             self._call(call)
         for ruling in rulings:
-            self.verdicts.labels(ruling.judge, ruling.phase, ruling.verdict.outcome).inc()
+            self._of(self.verdicts, ruling.judge, ruling.phase, ruling.verdict.outcome).inc()
             if ruling.overturned:
-                self.overturned.labels(router).inc()
+                self._of(self.overturned, router).inc()
             self._pages(ruling)
 
     def _call(self, call: Call) -> None:
         who = call.member, call.purpose
-        self.calls.labels(*who, call.failure or ("cached" if call.transport == "cache" else "ok")).inc()
+        self._of(self.calls, *who, call.failure or ("cached" if call.transport == "cache" else "ok")).inc()
         if call.total_s is not None and call.attempt:
-            self.call_latency.labels(*who).observe(call.total_s)
+            self._of(self.call_latency, *who).observe(call.total_s)
         for direction, count in (("input", call.usage.input_tokens), ("output", call.usage.output_tokens)):
             if count:
-                self.tokens.labels(*who, direction).inc(count)
+                self._of(self.tokens, *who, direction).inc(count)
         if call.usage.nano_usd is None:
-            self.unpriced.labels(*who).inc()
+            self._of(self.unpriced, *who).inc()
         else:
-            self.cost.labels(*who).inc(call.usage.nano_usd / NANO)
+            self._of(self.cost, *who).inc(call.usage.nano_usd / NANO)
 
     def _pages(self, ruling: Ruling) -> None:
         verdict = ruling.verdict
         pages = [page for one in (verdict, *verdict.ballots) for page in one.preferences]
         for page in pages:
-            self.pages.labels(ruling.judge, "none" if page.outcome == "none" else "given").inc()
+            self._of(self.pages, ruling.judge, "none" if page.outcome == "none" else "given").inc()
         for _, same in groupby(sorted(pages, key=_pair), key=_pair):
             result = _flipped(list(same))
             if result is not None:
-                self.pairs.labels(ruling.judge, result).inc()
+                self._of(self.pairs, ruling.judge, result).inc()
 
 
 def _pair(page: Preference) -> tuple[str, ...]:

@@ -1,6 +1,5 @@
 """One question in any dialect: from the body to the last byte of the answer."""
 
-from dataclasses import replace
 from typing import Literal
 
 from aiohttp import web
@@ -53,8 +52,9 @@ def request_of(request: web.Request, asked: Asked, dialect: str) -> Request:
         idempotency_key=request.headers.get(IDEMPOTENCY_KEY),
         repeats=request.get(REPEATS),
         cache=_cache(request),
+        tags=asked.tags,
+        n=asked.n,
     )
-    ask = replace(ask, tags=asked.tags, n=asked.n)
     request[REQUEST_ID] = ask.repeats or ask.id
     return ask
 

@@ -3,6 +3,7 @@
 import hmac
 import ipaddress
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -147,6 +148,7 @@ def secret_of(request: web.Request) -> str:
     return secret if kind.lower() == "bearer" else request.headers.get("x-api-key", "")
 
 
+@lru_cache(maxsize=64)
 def is_loopback(host: str) -> bool:
     """Whether ``host``, with or without a port, is a name or an address of this machine alone."""
     name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host

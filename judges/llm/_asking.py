@@ -1,7 +1,7 @@
 """What every judge that asks a model shares: its options, one question with its retry, and the record of both."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, Literal, TypeVar
 
@@ -15,6 +15,7 @@ from judges.types import CandidateId, Completion, Exchange, Message, Model, Prom
 from judges.usage import NOTHING
 
 R = TypeVar("R")
+T = TypeVar("T")
 Problem = Literal["failed", "too_long", "unreadable"]
 Parser = Callable[[Completion], tuple[R, str] | None]
 """Makes of a reply what it says and by which rule it was read, or None."""
@@ -66,15 +67,14 @@ class AskingJudge(Judge):
         """Ask ``model``, or ``of``, about ``page``. Whatever it does is recorded; only cancellation escapes."""
         name = of or self.model
         blank = Exchange(prompt=prompt.reference, model=name, shown=shown, text="")
-        unasked = replace(blank, usage=NOTHING)
         model = models.get(name)
         if model is None:
-            return _gave_up(unasked, "failed", f"there is no model {name!r} to ask")
+            return _gave_up(replace(blank, usage=NOTHING), "failed", f"there is no model {name!r} to ask")
         messages = prompt.messages(page)
         room = _room(messages, model.context_tokens)
         if room is not None and room < LEAST_ROOM:
             told = f"the page does not fit into the {model.context_tokens} tokens of {name!r}"
-            return _gave_up(unasked, "too_long", told)
+            return _gave_up(replace(blank, usage=NOTHING), "too_long", told)
 
         def prompt_of(attempt: int) -> Prompt:
             wanted = self.max_output_tokens * (self.retry_factor if attempt > 1 else 1)
@@ -102,16 +102,30 @@ class AskingJudge(Judge):
             return _gave_up(blank, "failed", f"{blank.model!r} did not answer within {self.timeout_s:g} s")
         except ModelError as error:
             return _gave_up(blank, "failed", f"{blank.model!r} failed: {error}")
-        exchange = replace(
-            blank, text=reply.text, finish_reason=reply.finish_reason, logprobs=reply.logprobs, usage=reply.usage
-        )
         cut = reply.finish_reason == "length" or reply.partial
         read = None if cut else parse(reply)
+        told = _unusable(reply, cut=cut) if read is None else None
+        exchange = replace(
+            blank,
+            text=reply.text,
+            finish_reason=reply.finish_reason,
+            logprobs=reply.logprobs,
+            usage=reply.usage,
+            parsed=None if read is None else read[1],
+            error=told,
+        )
         if read is None:
-            told = _unusable(reply, cut=cut)
-            return Asked(said=None, problem="unreadable", exchanges=(replace(exchange, error=told),), reason=told)
-        said, path = read
-        return Asked(said=said, problem=None, exchanges=(replace(exchange, parsed=path),), reason=reply.text.strip())
+            return Asked(said=None, problem="unreadable", exchanges=(exchange,), reason=told or "")
+        return Asked(said=read[0], problem=None, exchanges=(exchange,), reason=reply.text.strip())
+
+
+async def together(asking: Sequence[Coroutine[object, object, T]]) -> list[T]:
+    """What each of ``asking`` brings, in their order, all at once; a task is made only where there are several."""
+    if len(asking) == 1:
+        return [await asking[0]]
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(one) for one in asking]
+    return [task.result() for task in tasks]
 
 
 def _gave_up(blank: Exchange, problem: Problem, told: str) -> Asked[R]:

@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from pydantic import Field, PositiveInt
 
 from judges.judge import JUDGES
-from judges.llm._asking import BYTES_PER_TOKEN, LEAST_ROOM, Problem, size_of
+from judges.llm._asking import BYTES_PER_TOKEN, LEAST_ROOM, Problem, size_of, together
 from judges.llm._field import Field as Entered
 from judges.llm._field import all_bad, field_of
 from judges.llm._referring import Briefed, ReferringJudge
@@ -69,8 +69,7 @@ class Listwise(ReferringJudge):
             return entered.unasked(self.digest, case)
         briefed = await self.brief(case, models)
         screened = await self._screen(briefed, entered.entrants, models)
-        verdict = self._verdict(case, entered, briefed, screened)
-        return replace(verdict, flags=verdict.flags + await marked(case))
+        return self._verdict(case, entered, briefed, screened, await marked(case))
 
     async def _screen(
         self, briefed: Briefed, entrants: tuple[Candidate, ...], models: Mapping[str, Model]
@@ -85,9 +84,7 @@ class Listwise(ReferringJudge):
                 return so_far
             # A group that is no larger than what is kept rests, unless all are: then each drops its last.
             least = min(self.keep, max(map(len, groups)) - 1)
-            async with asyncio.TaskGroup() as tasks:
-                asked = [tasks.create_task(self._sheet(briefed, group, models, least)) for group in groups]
-            sheets = [task.result() for task in asked]
+            sheets = await together([self._sheet(briefed, group, models, least) for group in groups])
             so_far.sheets.extend(sheets)
             if any(sheet.asked and not sheet.scores() for sheet in sheets):
                 return so_far
@@ -121,14 +118,13 @@ class Listwise(ReferringJudge):
             return Ranked(tiers=read[0], acceptable=acceptable), read[1]
 
         orders = rotations(group, self.rotations)
-        async with asyncio.TaskGroup() as tasks:
-            asked = [
-                tasks.create_task(
-                    self.ask(models, prompt, render(briefed.case, shown, show_reference=True), shown, parse)
-                )
+        asked = await together(
+            [
+                self.ask(models, prompt, render(briefed.case, shown, show_reference=True), shown, parse)
                 for shown in orders
             ]
-        return Sheet(group=group, shown=orders, asked=tuple(task.result() for task in asked))
+        )
+        return Sheet(group=group, shown=orders, asked=tuple(asked))
 
     async def _sizes(
         self, briefed: Briefed, entrants: tuple[Candidate, ...], context: int | None
@@ -150,7 +146,9 @@ class Listwise(ReferringJudge):
         sizes = {one: size_of(page) - size_of(bare) for one, page in alone.items()}
         return (context - reserved) * BYTES_PER_TOKEN - taken, sizes
 
-    def _verdict(self, case: Case, entered: Entered, briefed: Briefed, screened: _Screening) -> Verdict:
+    def _verdict(
+        self, case: Case, entered: Entered, briefed: Briefed, screened: _Screening, suspicious: tuple[str, ...]
+    ) -> Verdict:
         best, scores = self._found(screened)
         outcome, winners = entered.outcome(case, best)
         problems = screened.problems()
@@ -171,7 +169,7 @@ class Listwise(ReferringJudge):
             winners=winners,
             scores=entered.shared(case, scores),
             exchanges=exchanges,
-            flags=briefed.flags + tuple(flag for flag, up in raised.items() if up),
+            flags=(*briefed.flags, *(flag for flag, up in raised.items() if up), *suspicious),
             all_bad=bool(winners) and all(said) and all_bad(entered.entrants, said),
             reason=self._reason(screened),
             usage=total(exchange.usage for exchange in exchanges),

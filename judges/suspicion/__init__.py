@@ -6,7 +6,6 @@ itself, padding and gibberish: in the text as it is, and as it reads once a disg
 """
 
 import asyncio
-import base64
 import binascii
 import codecs
 import html
@@ -46,8 +45,13 @@ _SIGNS = frozenset("=+-*/<>^&·×÷≤≥≠≡→⊃∨∧~")  # what a formula
 _VOWELS = frozenset("aeiouyäöüéèêáàâóòôíìîúùûåæø")
 _CONSONANTS = re.compile(r"[bcdfghjklmnpqrstvwxz]{5}")
 _WINDOW, _LEAST_WORDS, _LEAST_MARKS = 60, 15, 6  # words, words, kinds of marks
-_EVERY = tuple((kind, pattern) for kind, patterns in PATTERNS.items() for pattern in patterns)
-_LIKELY = Likely([pattern for _, pattern in _EVERY])
+# A pattern for the beginning of a text need not be tried at every place of it.
+_EVERY = tuple(
+    (kind, pattern.match if pattern.pattern.startswith(r"\A") else pattern.search)
+    for kind, patterns in PATTERNS.items()
+    for pattern in patterns
+)
+_LIKELY = Likely([pattern for patterns in PATTERNS.values() for pattern in patterns])
 
 
 def suspicions(text: str) -> tuple[str, ...]:
@@ -85,8 +89,8 @@ async def marked(case: Case) -> tuple[str, ...]:
 def _kinds(text: str) -> set[str]:
     kinds: set[str] = set()
     for at in _LIKELY.among(text):
-        kind, pattern = _EVERY[at]
-        if kind not in kinds and pattern.search(text):
+        kind, found_in = _EVERY[at]
+        if kind not in kinds and found_in(text):
             kinds.add(kind)
     return kinds
 
@@ -119,7 +123,7 @@ def _undisguised(text: str) -> Iterator[str]:
 
 def _from_base64(token: str) -> str | None:
     try:
-        decoded = base64.b64decode(token + "=" * (-len(token) % 4), validate=True).decode()
+        decoded = binascii.a2b_base64(token + "=" * (-len(token) % 4), strict_mode=True).decode()
     except (binascii.Error, UnicodeDecodeError):
         return None
     return decoded if decoded.replace("\n", " ").isprintable() else None

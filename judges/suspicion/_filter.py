@@ -14,6 +14,8 @@ from typing import Any
 _LOOKS = re.compile(r"\(\?<?[=!]")
 _CLASS = re.compile(r"\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
 # What `re` takes for equal to i, s, k and о where case is ignored, though lower() does not make it so.
+_SIGNS = ("[", "<", ">", "end_of")
+"""What a pattern needs in which RE2's filter finds no word to look for, unless it looks at the beginning alone."""
 _FOLDED = str.maketrans({0x130: "i", 0x131: "i", 0x17F: "s", 0x212A: "k", 0x1C82: "о"})
 
 
@@ -22,6 +24,12 @@ class Likely:
 
     def __init__(self, patterns: Sequence[re.Pattern[str]]) -> None:
         self._patterns = patterns
+
+    @cached_property
+    def _signed(self) -> frozenset[int]:
+        """Places of the patterns that need a sign."""
+        wordless = self._filter.Match(b"", True) or ()
+        return frozenset(at for at in wordless if not self._patterns[at].pattern.startswith(r"\A"))
 
     @cached_property
     def _filter(self) -> Any:
@@ -40,7 +48,10 @@ class Likely:
         """Places of the patterns that may match ``text``, in order."""
         lowered = (text if text.isascii() else text.translate(_FOLDED)).lower()
         # No pattern asks for a lone surrogate, which UTF-8 cannot say.
-        return sorted(self._filter.Match(lowered.encode(errors="replace"), True) or ())
+        likely = sorted(self._filter.Match(lowered.encode(errors="replace"), True) or ())
+        if any(sign in lowered for sign in _SIGNS):
+            return likely
+        return [at for at in likely if at not in self._signed]
 
 
 def wider(pattern: str) -> str:
