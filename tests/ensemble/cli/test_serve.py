@@ -71,6 +71,8 @@ async def _refusing(url: str) -> None:
                 _, writer = await asyncio.open_connection(host, int(port))
             except ConnectionRefusedError:
                 return
+            except ConnectionResetError:
+                continue  # it was in the queue when the queue was closed
             writer.close()
             await writer.wait_closed()
             await asyncio.sleep(0.01)
