@@ -70,19 +70,24 @@ def last_winner(db: Database, asked: Request) -> str | None:
     return unbind(row[0]) if row else None
 
 
-def request(db: Database, id_: RequestId) -> Tree | None:
-    """Everything about one request as a tree; None if there is none of that id."""
+def request(db: Database, id_: RequestId, *, logprobs: bool = True) -> Tree | None:
+    """Everything about one request as a tree; None if there is none of that id.
+
+    ``logprobs=False`` reads those of candidates and calls as None: they take longer than all else together.
+    """
     found = _rows(db, "SELECT * FROM requests WHERE id = ?", id_)
     if not found:
         return None
     tree = found[0]
     plans = _rows(db, "SELECT * FROM plans WHERE request_id = ?", id_)
-    calls = _rows(db, "SELECT * FROM calls WHERE request_id = ? ORDER BY started_at, id", id_)
+    leave = frozenset() if logprobs else frozenset({"logprobs"})
+    calls = _rows(db, "SELECT * FROM calls WHERE request_id = ? ORDER BY started_at, id", id_, leave=leave)
     costs = [cast("int | None", call["nano_usd"]) for call in calls]
     tree["cost"] = {"nano_usd": sum(c for c in costs if c is not None), "unpriced": costs.count(None)}
     tree["plan"] = plans[0] if plans else None
     tree["calls"] = calls
-    tree["candidates"] = _rows(db, "SELECT * FROM candidates WHERE request_id = ? ORDER BY call_id", id_)
+    candidates = "SELECT * FROM candidates WHERE request_id = ? ORDER BY call_id"
+    tree["candidates"] = _rows(db, candidates, id_, leave=leave)
     tree["verdicts"] = _verdicts(db, id_)
     return tree
 
@@ -121,8 +126,11 @@ def _list(tree: Tree, name: str) -> list[Tree]:
     return cast("list[Tree]", tree[name])
 
 
-def _rows(db: Database, sql: str, *parameters: str) -> list[Tree]:
-    return [{name: _value(name, value) for name, value in row.items()} for row in db.query(sql, parameters)]
+def _rows(db: Database, sql: str, *parameters: str, leave: frozenset[str] = frozenset()) -> list[Tree]:
+    return [
+        {name: None if name in leave else _value(name, value) for name, value in row.items()}
+        for row in db.query(sql, parameters)
+    ]
 
 
 def _value(name: str, value: object) -> object:

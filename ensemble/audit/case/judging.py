@@ -15,6 +15,9 @@ from judges.types import Completion
 Names = Mapping[str, str]
 """By the id of a candidate the name under which a page shows it."""
 
+MOST_SAID = 4_000
+"""Characters of one answer of a judge on a page, where there may be a hundred of them."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
@@ -174,7 +177,7 @@ def _finding(verdict: Tree, names: Names, title: str, at: str, *, standing: bool
         confidence=verdict["confidence"],
         facts=tuple(facts),
         flags=tuple(_flag(one, names) for one in verdict["flags"]),
-        reason=shown(verdict["reason"], f"{at}/reason"),
+        reason=shown(verdict["reason"], f"{at}/reason", MOST_SAID),
         total_s=verdict["total_s"],
         nano_usd=verdict["nano_usd"],
         scores=_scores(verdict, names),
@@ -250,7 +253,7 @@ def _ask(one: Tree, names: Names, at: str) -> Ask:
             (names.get(each, "?"), LABELS[at] if len(one["shown"]) > 1 and at < len(LABELS) else "")
             for at, each in enumerate(one["shown"])
         ),
-        text=shown(one["text"], f"{at}/text"),
+        text=shown(one["text"], f"{at}/text", MOST_SAID),
         parsed=one["parsed"],
         error=one["error"],
         attempt=one["attempt"],

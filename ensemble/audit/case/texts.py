@@ -9,6 +9,9 @@ from typing import Any, Literal
 Tree = Mapping[str, Any]
 MOST = 20_000
 """Characters of one text on a page; what is longer is cut, and its page links to the whole of it."""
+MOST_TALK = 200_000
+"""Characters of all turns of a conversation together; the latest come first, and each keeps ``LEAST`` of every text."""
+LEAST = 200
 MOST_JSON = 100_000
 """Characters up to which a text is looked at for JSON."""
 
@@ -91,36 +94,45 @@ def _id(one: object) -> object:
 
 def turns(messages: Sequence[Tree]) -> tuple[Turn, ...]:
     """The conversation of a record. Images and files are told of by text alone; a provider's state is hidden."""
-    return tuple(
-        Turn(
-            role=message["role"],
-            blocks=(
-                *_blocks(message["content"], f"messages/{number}/content"),
-                *calls(message.get("tool_calls", ()), f"messages/{number}"),
-            ),
-            name=message.get("name") or "",
-            failed=bool(message.get("failed")),
+    found, left = list[Turn](), MOST_TALK
+    for number in range(len(messages) - 1, -1, -1):
+        message, most = messages[number], max(LEAST, min(MOST, left))
+        blocks = (
+            *_blocks(message["content"], f"messages/{number}/content", most),
+            *calls(message.get("tool_calls", ()), f"messages/{number}", most),
         )
-        for number, message in enumerate(messages)
-    )
+        left -= sum(len(block.text.text) for block in blocks if block.text)
+        found.append(
+            Turn(
+                role=message["role"],
+                blocks=blocks,
+                name=message.get("name") or "",
+                failed=bool(message.get("failed")),
+            )
+        )
+    return tuple(reversed(found))
 
 
-def calls(written: Sequence[Tree] | None, at: str) -> tuple[Block, ...]:
+def calls(written: Sequence[Tree] | None, at: str, most: int = MOST) -> tuple[Block, ...]:
     """Calls of tools. Their ids are left out, since the form of an id tells which provider made it."""
     return tuple(
-        Block(kind="call", title=call["name"], text=shown(call["arguments"], f"{at}/tool_calls/{number}/arguments"))
+        Block(
+            kind="call",
+            title=call["name"],
+            text=shown(call["arguments"], f"{at}/tool_calls/{number}/arguments", most),
+        )
         for number, call in enumerate(written or ())
     )
 
 
-def _blocks(content: str | Sequence[Tree], at: str) -> Iterator[Block]:
+def _blocks(content: str | Sequence[Tree], at: str, most: int) -> Iterator[Block]:
     if isinstance(content, str):
         if content:
-            yield Block(kind="text", text=shown(content, at))
+            yield Block(kind="text", text=shown(content, at, most))
         return
     for number, part in enumerate(content):
         if part["type"] == "text":
-            yield Block(kind="text", text=shown(part["text"], f"{at}/{number}/text"))
+            yield Block(kind="text", text=shown(part["text"], f"{at}/{number}/text", most))
         else:
             yield Block(kind="told", title=_told(part))
 
@@ -140,8 +152,8 @@ def _laid_out(text: str, most: int) -> str | None:
 
     Only white space differs, so a key that stands there twice and the digits of numbers are as they were written.
     """
-    bare = text.strip()
-    if len(text) > MOST_JSON or bare[:1] + bare[-1:] not in ("{}", "[]"):
+    bare = text.strip() if len(text) <= MOST_JSON else ""
+    if bare[:1] + bare[-1:] not in ("{}", "[]"):
         return None
     try:
         json.loads(bare)

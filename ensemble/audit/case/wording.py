@@ -9,7 +9,7 @@ from typing import Literal
 from rapidfuzz.distance import Indel
 
 Mark = Literal["same", "added", "removed", "rest"]
-MOST_WORDS = 3_000
+MOST_WORDS = 2_000
 """Words of either text that are compared, since the time grows with the product: 3 ms for two texts of that many."""
 LEAST_SHARED = 0.5
 """Share of words in common below which marks would only make both texts hard to read."""

@@ -142,7 +142,7 @@ async def say(request: web.Request) -> web.Response:
 
 async def _decide(request: web.Request, store: Store, sent: Mapping[str, str], by: str) -> None:
     finding = sent.get("finding", "")
-    held = await read(request, lambda db: record_of(db, _id(request)))
+    held = await read(request, lambda db: record_of(db, _id(request), logprobs=False))
     written: Any = (held or {}).get("candidates", ())
     known = [str(one["id"]) for one in written]
     if finding not in (*known, *FINDINGS):
@@ -213,7 +213,7 @@ def _held(db: Database, request: web.Request, *, wished: bool = False) -> Held:
         NotFound: there is no such request.
     """
     id_, by = _id(request), reviewer_of(request)
-    record = record_of(db, id_)
+    record = record_of(db, id_, logprobs=False)
     if record is None:
         raise NotFound(f"the log has no request {id_!r}", param="id")
     words, waits = said(db, id_), review(db, id_, datetime.now(UTC))

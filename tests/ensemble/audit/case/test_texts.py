@@ -63,3 +63,14 @@ def test_calls_of_tools_are_laid_out_without_their_ids() -> None:
     (broken,) = calls([{"id": "1", "name": "weather", "arguments": '{"city":'}], "candidates/c")
     assert broken.text is not None
     assert broken.text.text == '{"city":'
+
+
+def test_a_conversation_of_any_length_is_shown_from_its_end() -> None:
+    messages = [{"role": "user", "content": "x" * 50_000} for _ in range(100)]
+    found = turns(messages)
+    sizes = [len(turn.blocks[0].text.text) for turn in found if turn.blocks[0].text]
+    assert sizes == [200] * 90 + [20_000] * 10
+    assert [turn.blocks[0].text and turn.blocks[0].text.at for turn in found[:2]] == [
+        "messages/0/content",
+        "messages/1/content",
+    ]
