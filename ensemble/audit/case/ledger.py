@@ -86,7 +86,10 @@ def costs(record: Tree) -> Table:
 
 
 def part_of(call: Tree) -> Part:
-    """The part of the cost that an attempt belongs to; a retry of a straggler counts as a straggler."""
+    """The part of the cost that an attempt belongs to, as ``store.audit.facts`` sums them over requests.
+
+    A retry of a straggler counts as a straggler, and a second attempt beside a slow one as one of the panel.
+    """
     purpose: str = call["purpose"]
     if purpose == "judge":
         return "judge"
@@ -96,7 +99,7 @@ def part_of(call: Tree) -> Part:
         return "shadow"
     if call["after_answer"]:
         return "stragglers"
-    return "retries" if call["attempt"] > 1 or call["hedge"] else "panel"
+    return "retries" if call["attempt"] > 1 else "panel"
 
 
 def waterfall(record: Tree) -> tuple[Span, ...]:

@@ -21,9 +21,9 @@ async def test_the_parts_of_the_cost_add_up_to_the_whole(kept: Kept) -> None:
     record = a_record(("alpha",), request=request, calls=calls, authors={}, rulings=(), chosen=None)
     tree = await kept(record, a_late(record, ruling=None, calls=(a_call(request.id, "slow", after_answer=True),)))
     rows = {row["part"]: row for row in costs(tree).rows}
-    assert rows["panel"] == {"part": "panel", "calls": 2, "nano_usd": 5, "unpriced": 1}
+    assert rows["panel"] == {"part": "panel", "calls": 3, "nano_usd": 16, "unpriced": 1}
     assert {part: row["nano_usd"] for part, row in rows.items()} == {
-        "panel": 5, "judge": 13, "router": 17, "retries": 81, "stragglers": 20_000, "shadow": 19, "together": 20_135,
+        "panel": 16, "judge": 13, "router": 17, "retries": 70, "stragglers": 20_000, "shadow": 19, "together": 20_135,
     }  # fmt: skip
     assert rows["together"]["unpriced"] == 1
     assert rows["together"]["calls"] == len(ledger(tree, names_of(tree)).rows) == 8
