@@ -1,5 +1,6 @@
 """``ensemble audit report``."""
 
+import asyncio
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -8,7 +9,7 @@ import click
 
 from ensemble.audit.shapes import Window
 from ensemble.cli._log_shared import moment
-from ensemble.store.keeping.connect import reading
+from ensemble.store.reading import open_log
 
 
 @click.command(epilog="Example: ensemble audit report ensemble.db --html --out report.html")
@@ -26,10 +27,14 @@ def command(
 
     days = ["" if one is None else one.date().isoformat() for one in (since, until)]
     window = Window(since=days[0], until=days[1], router=router)
-    with reading(file) as db:
-        told = report.figures(db, window)
+
+    async def figures() -> report.Told:
+        async with open_log(file) as log:
+            return await log.read(lambda db: report.figures(db, window))
+
+    told = asyncio.run(figures())
     body = (
-        report.as_html(told, window, about=file.name).encode()
+        report.as_html(told, window, about=file.name).encode(errors="replace")
         if html
         else report.as_json(told, window, about=file.name)
     )

@@ -11,6 +11,7 @@ from typing import TypeVar
 from sqlite_utils import Database
 
 from ensemble.errors import StoreError
+from ensemble.store.audit.shadow import Shadow
 from ensemble.store.faults import explain
 from ensemble.store.sqlite import open_reader
 
@@ -24,6 +25,7 @@ class LogReader:
         self._path = path
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="ensemble-log-reader")
         self._db: Database | None = None
+        self._facts: Shadow | None = None
 
     async def read(self, question: Callable[[Database], R]) -> R:
         """Answer ``question`` from one snapshot. Raises StoreError."""
@@ -36,9 +38,11 @@ class LogReader:
             self._db.close()
 
     def _ask(self, question: Callable[[Database], R]) -> R:
-        if self._db is None:
+        if self._db is None or self._facts is None:
             self._db = open_reader(self._path)
+            self._facts = Shadow(self._db)
         try:
+            self._facts.refresh()
             self._db.begin()
             try:
                 return question(self._db)

@@ -1,5 +1,6 @@
 """The report: every page's tables in one file that loads nothing and does nothing."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -14,13 +15,14 @@ from ensemble.store.keeping.connect import reading
 from tests.ensemble.server.pages.browser import parsed
 
 
-def _run(*arguments: str) -> Result:
-    return CliRunner().invoke(main, ["audit", "report", *arguments])
+async def _run(*arguments: str) -> Result:
+    """The command, which needs an event loop of its own."""
+    return await asyncio.to_thread(CliRunner().invoke, main, ["audit", "report", *arguments])
 
 
 async def test_it_holds_the_tables_of_the_pages_and_nothing_that_acts(log: Path, tmp_path: Path) -> None:
     out = tmp_path / "report.html"
-    told = _run(str(log), "--out", str(out))
+    told = await _run(str(log), "--out", str(out))
     assert told.exit_code == 0, told.output
     html = out.read_text(encoding="utf-8")
     page = parsed(html)
@@ -40,7 +42,7 @@ async def test_it_holds_the_tables_of_the_pages_and_nothing_that_acts(log: Path,
 
 
 async def test_json_has_the_same_figures(log: Path) -> None:
-    told = _run(str(log), "--json", "--since", "2026-11-24", "--router", "panel")
+    told = await _run(str(log), "--json", "--since", "2026-11-24", "--router", "panel")
     assert told.exit_code == 0, told.output
     tree = json.loads(told.stdout)
     window = Window(since="2026-11-24", router="panel")
@@ -61,12 +63,12 @@ async def test_names_are_escaped_and_shown(tmp_path: Path) -> None:
     store = await open_store(path)
     await store.record(a_failure(a_request(model="<script>alert(1)</script>\u202e")))
     await store.close()
-    html = _run(str(path)).stdout
+    html = (await _run(str(path))).stdout
     assert "<script" not in html
     assert "&lt;script&gt;alert(1)&lt;/script&gt;⟨U+202E⟩" in html
 
 
 @pytest.mark.parametrize("arguments", [["nothing.db"], ["nothing.db", "--json"]])
-def test_a_log_that_is_not_there_is_one_sentence(arguments: list[str]) -> None:
-    told = _run(*arguments)
+async def test_a_log_that_is_not_there_is_one_sentence(arguments: list[str]) -> None:
+    told = await _run(*arguments)
     assert (told.exit_code, "nothing.db: there is no log" in told.output) == (1, True)
