@@ -3,7 +3,7 @@
 import asyncio
 import re
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,9 +25,17 @@ class Running:
 
 @asynccontextmanager
 async def running(config: Path, *options: str) -> AsyncIterator[Running]:
+    """``ensemble serve`` on a free port."""
+    async with started(config.parent, "serve", "--port", "0", *options) as server:
+        yield server
+
+
+@asynccontextmanager
+async def started(folder: Path, *args: str, env: Mapping[str, str] | None = None) -> AsyncIterator[Running]:
+    """A command of ``ensemble`` that says on its first line which address it serves."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", "from ensemble.cli import main; main()", "serve", "--port", "0", *options,
-        cwd=config.parent, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        sys.executable, "-c", "from ensemble.cli import main; main()", *args,
+        cwd=folder, env=env, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     try:
         assert process.stdout is not None

@@ -51,12 +51,14 @@ def cell(value: Cell, kind: Kind = "text") -> str:
 
 
 def number(value: float) -> str:
-    """Three digits that count; large ones as whole numbers."""
+    """Three digits that count; large ones as whole numbers, and what only rounding leaves as 0."""
     if not math.isfinite(value):
         return UNKNOWN
     if abs(value) >= 100:
         return f"{value:,.0f}"
-    return f"{value:.3g}" if abs(value) >= 0.001 or not value else f"{value:.1e}"
+    if abs(value) < 1e-12:
+        return "0"
+    return f"{value:.3g}" if abs(value) >= 0.001 else f"{value:.1e}"
 
 
 def share(value: float) -> str:

@@ -23,6 +23,7 @@ from ensemble.server.pages.rendering import cell, environment
         (0.12345, "number", "0.123"),
         (0.00001234, "number", "1.2e-05"),
         (0.0, "number", "0"),
+        (-3.7e-17, "number", "0"),
         (0.0421, "seconds", "42 ms"),
         (12.345, "seconds", "12.3 s"),
         (3600, "seconds", "60 min"),
