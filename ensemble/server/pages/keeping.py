@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Generic, TypeVar
 
 from aiohttp import web
@@ -65,6 +66,7 @@ class Keeper(Generic[T]):
         self._log, self._find, self._rest = log, find, rest
         self._kept: dict[Window, _Kept[T]] = {}
         self._tasks: dict[Window, asyncio.Task[_Kept[T]]] = {}
+        self._failed: dict[Window, BaseException] = {}
         self._one = asyncio.Lock()
 
     async def of(self, window: Window, settings: Settings | None, wait_s: float = WAIT_S) -> Shown[T]:
@@ -77,13 +79,17 @@ class Keeper(Generic[T]):
         kept = self._kept.get(window)
         if kept is not None and kept.holds(await self._log.read(version), settings, self._rest):
             return Shown(found=kept.found, at=kept.at, under_way=False)
+        if (failed := self._failed.pop(window, None)) is not None:
+            raise failed
         task = self._tasks.get(window)
         if task is None:
             task = asyncio.get_running_loop().create_task(self._look(window, settings))
+            task.add_done_callback(partial(self._ended, window))
             self._tasks[window] = task
         # Not awaited itself: who leaves the page must not end what others wait for.
         done, _ = await asyncio.wait({task}, timeout=wait_s)
         if done:
+            self._failed.pop(window, None)
             kept = task.result()
         return Shown(found=kept.found if kept else None, at=kept.at if kept else None, under_way=not done)
 
@@ -94,6 +100,11 @@ class Keeper(Generic[T]):
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+
+    def _ended(self, window: Window, task: asyncio.Task[_Kept[T]]) -> None:
+        """Keep what went wrong for who asks next, in case nobody waits for it."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._failed[window] = error
 
     async def _look(self, window: Window, settings: Settings | None) -> _Kept[T]:
         try:

@@ -96,6 +96,17 @@ async def test_what_goes_wrong_is_told_and_tried_again(store: Store) -> None:
         assert len(finder.asked) == 2
 
 
+async def test_what_goes_wrong_behind_nobody_is_told_to_who_asks_next(store: Store) -> None:
+    finder, wrong = Finder(), Window(router="wrong")
+    async with keeping(store, finder) as keeper:
+        assert (await keeper.of(wrong, None, 0)).under_way
+        finder.may.set()
+        await asyncio.wait({task for task in asyncio.all_tasks() if task is not asyncio.current_task()})
+        with pytest.raises(InvalidRequest, match="router: is wrong"):
+            await keeper.of(wrong, None, 0)
+        assert (await keeper.of(wrong, None, 0)).under_way  # tried again
+
+
 async def test_closing_ends_what_is_under_way(store: Store) -> None:
     async with keeping(store, Finder()) as keeper:
         await keeper.of(Window(), None, 0)

@@ -4,6 +4,9 @@ import asyncio
 import csv
 import io
 import json
+import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ from tests.ensemble.server.pages.browser import Browser
 from tests.ensemble.server.pages.conftest import Browse
 
 pytestmark = pytest.mark.timeout(120)
+ATTACK = "=1+1<script>alert(1)</script>\u202e"
 MEASURED = ("measured", "accuracy", "whole", "misroutes", "picks", "calibration", "curves", "frontier")
 ALWAYS = ("trained", "drift", "shadow", "decisions")
 
@@ -33,11 +37,21 @@ def rows(body: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(body)))
 
 
-async def test_a_service_measures_its_routers(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(made)
+@pytest.fixture
+def hostile(made: Path, tmp_path: Path) -> Path:
+    """A copy of that log in which what was asked is an attack on whoever reads it."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    with closing(sqlite3.connect(tmp_path / "ensemble.db")) as db:
+        db.execute("UPDATE requests SET messages = replace(messages, 'Prove that', ?)", [ATTACK])
+        db.commit()
+    return tmp_path
+
+
+async def test_a_service_measures_its_routers(hostile: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(hostile)
     said: Any = json.loads(await asyncio.to_thread(ran, "evaluate", "only", "cheap", "--json"))
     async with (
-        open_service(made / "ensemble.toml") as service,
+        open_service(hostile / "ensemble.toml") as service,
         TestServer(make_app(service)) as server,
         aiohttp.ClientSession() as http,
     ):
@@ -58,7 +72,10 @@ async def test_a_service_measures_its_routers(made: Path, monkeypatch: pytest.Mo
     assert shown == {f"table-{name}" for name in (*MEASURED, *ALWAYS)}
     assert "Not measured: asks" in page.one("figure", id="table-measured").text
     assert len(page.all("figure", class_="plot")) == 3  # frontier, predictions, learning curve
-    assert page.all("a", class_="id")  # misroutes lead to their requests
+    misroutes = page.one("figure", id="table-misroutes")
+    assert misroutes.all("a", class_="id")
+    assert "=1+1<script>alert(1)</script>⟨U+202E⟩" in misroutes.text
+    assert [one for one in page.all("script") if "src" not in one.attrs] == []
 
 
 async def test_a_file_alone_shows_members_and_baselines(made: Path) -> None:
