@@ -16,8 +16,8 @@ from ensemble.errors import Forbidden, InvalidRequest, StoreError, StoreUnavaila
 from ensemble.feedback import accepted
 from ensemble.server.auth import CALLER
 from ensemble.server.auth import PAGES as ROOT
-from ensemble.server.pages.downloads import figures_for, table_of
-from ensemble.server.pages.frame import SERVICE, href, reply, writer_of
+from ensemble.server.pages.downloads import figures_for
+from ensemble.server.pages.frame import SERVICE, href, writer_of
 from ensemble.server.pages.registry import PAGES, Page
 from ensemble.server.pages.reviewer import remember, reviewer_of, told
 from ensemble.store import Store
@@ -33,31 +33,15 @@ DONE = {
     "empty": "Nothing was drawn: every judged request with two candidates is part of an earlier draw, or too fresh.",
 }
 """What the page says after a form, by ``done`` in its address; "drawn-N" tells how many were drawn."""
-PAGES.add(
-    Page(
-        name="reviews",
-        title="Review queue",
-        order=60,
-        told="What waits for a person, and what people's findings say of the judges for all traffic.",
-    )
-)
 
 
-@routes.get(HERE)
-async def page(request: web.Request) -> web.Response:
-    """The page."""
-    found = await figures_for(request, figures)
+async def answers(request: web.Request) -> Mapping[str, object]:
+    """The figures, who asks, and what a form came to."""
     done = request.query.get("done", "")
     count = done.removeprefix("drawn-")
     said = f"{count} cases were drawn and wait now." if count.isdecimal() else DONE.get(done, "")
-    values = {"by": reviewer_of(request), "done": said, "most": MOST, **found}
-    return await reply(request, "reviews.html", {"figures": found, **values})
-
-
-@routes.get(HERE + "/{table}.{kind:csv|json}")
-async def download(request: web.Request) -> web.Response:
-    """One of its tables, as a file."""
-    return await table_of(request, await figures_for(request, figures))
+    found = await figures_for(request, figures)
+    return {**found, "by": reviewer_of(request), "done": said, "most": MOST}
 
 
 @routes.post(HERE + "/next")
@@ -176,3 +160,16 @@ def writer(request: web.Request) -> Store:
     if store is None:
         raise Forbidden("nothing can be decided here: the log is read-only, or your key lacks the scope 'review'")
     return store
+
+
+PAGES.add(
+    Page(
+        name="reviews",
+        title="Review queue",
+        order=60,
+        told="What waits for a person, and what people's findings say of the judges for all traffic.",
+        figures=figures,
+        answers=answers,
+        template="reviews.html",
+    )
+)

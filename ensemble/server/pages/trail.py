@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from sqlite_utils import Database
 
 from ensemble.audit.shapes import Window
+from ensemble.server.pages.disagreement import filters_of
+from ensemble.store.audit.disagreement import cases, place
 from ensemble.store.reviews import next_review
 
 
@@ -24,5 +26,11 @@ def _queued(db: Database, at: Place) -> str | None:
     return next_review(db, at.by, datetime.now(UTC), None, at.here)
 
 
-TRAILS: Mapping[str, Callable[[Database, Place], str | None]] = {"queue": _queued}
+def _ranked(db: Database, at: Place) -> str | None:
+    after = place(db, at.here)
+    found = cases(db, filters_of(at.window, at.query), after, 1) if after else []
+    return str(found[0]["request_id"]) if found else None
+
+
+TRAILS: Mapping[str, Callable[[Database, Place], str | None]] = {"queue": _queued, "disagreement": _ranked}
 """What finds the next case, by what ``from`` says; None where there is no other."""
