@@ -8,6 +8,7 @@ from typing import Any
 from ensemble.fleet import Fleet, Member, Seen, Send
 from ensemble.ledger import Aim
 from ensemble.types import Call, Purpose, Request, Stage
+from judges.quick import quick
 from judges.types import CandidateId, Prompt
 
 Enough = Callable[[Sequence[Call], int], bool]
@@ -16,6 +17,7 @@ PARTING_S = 0.25
 """Most seconds that an answer waits for the end of calls that it has cancelled."""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seat:
     """One place of a panel: a member, the number of its sample, and the candidate that it is to make."""

@@ -8,6 +8,7 @@ from uuid_utils import uuid7
 from ensemble.errors import CallFailed
 from ensemble.money import Price
 from ensemble.types import Call, CallId, Failure, Purpose, RequestId
+from judges.quick import quick
 from judges.types import CandidateId, Completion, Usage
 
 UNBILLED: frozenset[Failure] = frozenset(
@@ -35,6 +36,7 @@ def unbilled(error: CallFailed) -> bool:
 _NOTHING = Completion(text="", finish_reason="other")
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aim:
     """What a call is for: the columns of the ledger that the caller knows and the member does not.

@@ -7,6 +7,7 @@ from typing import Literal, NewType
 
 from ensemble.allowance import Allowance
 from ensemble.answers import Kept
+from judges.quick import quick
 from judges.types import Candidate, CandidateId, Completion, Message, Prompt, Usage, Verdict
 
 RequestId = NewType("RequestId", str)
@@ -40,6 +41,7 @@ Purpose = Literal["candidate", "shadow", "judge", "router"]
 Fallback = Literal["member_order", "heuristic"]
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """What a client asked, free of the dialect it asked in.
@@ -77,6 +79,7 @@ class Request:
     n: int = 1
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
     """One fan-out and the rule for being content with it.
@@ -121,6 +124,7 @@ class Stage:
                 yield member, sample
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What a router decided.
@@ -149,6 +153,7 @@ class Plan:
     warnings: tuple[str, ...] = ()
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """One attempt at one member: a line of the ledger, whatever came of it.
@@ -211,6 +216,7 @@ class Call:
         return bool(said.text.strip() or said.tool_calls)
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ruling:
     """A verdict with the circumstances that a judge may not know: a row of ``verdicts``.
@@ -247,6 +253,7 @@ class Ruling:
     panel: tuple[CandidateId, ...] = ()
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What is served, and everything that led to it.
@@ -292,6 +299,7 @@ class Answer:
 Status = Literal["answered", "failed", "cancelled", "stored", "streaming"]
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """Everything about one request that is committed before its answer leaves, good or bad.
@@ -329,6 +337,7 @@ class Record:
     review: str | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Late:
     """What came after the answer: more lines of the ledger, more candidates, at most one more ruling.
@@ -345,6 +354,7 @@ class Late:
     asked: tuple[Call, ...] = ()
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Label:
     """Which members answered one request best: one training example.

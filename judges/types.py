@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import Literal, NewType, Protocol, runtime_checkable
 
+from judges.quick import quick
+
 CandidateId = NewType("CandidateId", str)
 """Identity of one candidate inside one case; opaque, and never derived from the name of the model that wrote it."""
 
@@ -17,6 +19,7 @@ Role = Literal["system", "developer", "user", "assistant", "tool"]
 FinishReason = Literal["stop", "length", "tool_calls", "refusal", "other"]
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextPart:
     """A piece of text inside a message."""
@@ -25,6 +28,7 @@ class TextPart:
     type: Literal["text"] = "text"
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImagePart:
     """An image by address: ``https:`` or ``data:``; ``detail`` as the client sent it."""
@@ -34,6 +38,7 @@ class ImagePart:
     type: Literal["image"] = "image"
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilePart:
     """A file exactly as the client sent it, in the client's own wire shape."""
@@ -42,6 +47,7 @@ class FilePart:
     type: Literal["file"] = "file"
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpaquePart:
     """Provider state (a thinking block, a reasoning item) that only ``origin``, the member that made it, can read."""
@@ -54,6 +60,7 @@ class OpaquePart:
 Part = TextPart | ImagePart | FilePart | OpaquePart
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolCall:
     """A call that a model asks for. ``arguments`` is JSON text as the model wrote it, valid or not."""
@@ -63,6 +70,7 @@ class ToolCall:
     arguments: str
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """One turn of a conversation.
@@ -88,6 +96,7 @@ class Message:
         return "\n".join(part.text for part in self.content if isinstance(part, TextPart))
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResponseFormat:
     """The form that the client demands of the answer; ``schema`` is a JSON Schema, None for "any JSON object"."""
@@ -98,6 +107,7 @@ class ResponseFormat:
     strict: bool | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
     """What is asked of a model.
@@ -121,6 +131,7 @@ class Prompt:
     options: Mapping[str, object] = field(default_factory=dict)
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
     """Tokens and money of one model call, as the provider reported them.
@@ -139,6 +150,7 @@ class Usage:
     provider_nano_usd: int | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenLogprob:
     """One output token with its natural logarithm of probability, and the alternatives ``top`` (token, logprob)."""
@@ -148,6 +160,7 @@ class TokenLogprob:
     top: tuple[tuple[str, float], ...] = ()
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completion:
     """What a model answered.
@@ -212,6 +225,7 @@ def patient(model: Model) -> bool:
     return bool(getattr(model, "patient", False))
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """One model's output, stripped of provenance: a judge cannot favour a name that it was never given.
@@ -235,6 +249,7 @@ class Candidate:
         object.__setattr__(self, "completion", blind)
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """What a judge decides on: a conversation and the candidates that would continue it.
@@ -268,6 +283,7 @@ class Case:
             raise ValueError("Case.candidates: two candidates have the same id; give each its own")
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
     """One question to a judge model and its raw answer, as they were.
@@ -294,6 +310,7 @@ class Exchange:
     usage: Usage = Usage()
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preference:
     """One comparison with the order on the page: ``shown[0]`` stood first.
@@ -315,6 +332,7 @@ class Preference:
         return self.shown[1] if self.outcome == "second" else None
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """The finding of one judge, or of a jury, on one case.

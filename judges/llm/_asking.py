@@ -10,6 +10,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from judges.errors import ModelError
 from judges.judge import Judge
 from judges.llm._prompts import PromptFile
+from judges.quick import quick
 from judges.registry import ModelName
 from judges.types import CandidateId, Completion, Exchange, Message, Model, Prompt, ResponseFormat, patient
 from judges.usage import NOTHING
@@ -24,6 +25,7 @@ LEAST_ROOM = 128  # tokens; no reason and label fit into less
 BYTES_PER_TOKEN = 3  # fewer than any common tokenizer needs for prose, so a page is rather refused than cut
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked(Generic[R]):
     """What came of one question: what the model said, or the problem; and every attempt as it was."""

@@ -1,0 +1,46 @@
+import dataclasses
+import inspect
+from collections.abc import Mapping
+
+import pytest
+
+from judges.quick import quick
+
+
+@quick
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Thing:
+    name: str
+    size: int = 3
+    about: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            raise ValueError("name: is empty")
+
+
+def test_it_is_what_it_would_be() -> None:
+    one = Thing(name="a")
+    assert (one.name, one.size, one.about) == ("a", 3, {})
+    assert one == Thing(name="a", size=3, about={})
+    assert dataclasses.replace(one, size=4) == Thing(name="a", size=4)
+    assert repr(one) == "Thing(name='a', size=3, about={})".replace("Thing", Thing.__qualname__)
+
+
+def test_each_has_a_default_of_its_own() -> None:
+    assert Thing(name="a").about is not Thing(name="a").about
+
+
+def test_it_is_still_checked_and_frozen() -> None:
+    with pytest.raises(ValueError, match="is empty"):
+        Thing(name="")
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Thing(name="a").size = 4  # type: ignore[misc]
+
+
+def test_what_is_missing_or_unknown_is_refused() -> None:
+    with pytest.raises(TypeError, match="name"):
+        Thing()  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="colour"):
+        Thing(name="a", colour=1)  # type: ignore[call-arg]
+    assert list(inspect.signature(Thing).parameters) == ["name", "size", "about"]
