@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import parse_qsl
 
+from ensemble.native import DETAILS
 from ensemble.providers.anthropic import Anthropic
 from ensemble.providers.openai import OpenAI
 from judges.types import (
@@ -114,6 +115,15 @@ _TALK = (
 )
 _FILE = FilePart(data={"type": "file", "file": {"file_id": "f"}})
 _PDF = FilePart(data={"type": "file", "file": {"file_data": "data:application/pdf;base64,AA=="}})
+_SOUND = FilePart(data={"type": "input_audio", "input_audio": {"data": "AA==", "format": "wav"}})
+_SAID = TextPart(text="Paris.")
+_DETAILS = OpaquePart(origin="m", data={"type": DETAILS, "details": [{"type": "reasoning.text", "text": "hm"}]})
+_MARKED_TOOL = {**TOOL, "anthropic": {"cache_control": {"type": "ephemeral"}}}
+_FAILED = (
+    ASKED,
+    Message(role="assistant", tool_calls=CALLS),
+    Message(role="tool", tool_call_id="call_1", content="broken", failed=True, cache_control={"type": "ephemeral"}),
+)
 _THOUGHT = OpaquePart(
     origin="m", data={"type": "anthropic", "block": {"type": "thinking", "thinking": "hm", "signature": "s"}}
 )
@@ -136,6 +146,10 @@ SHAPES: Mapping[str, Mapping[str, Prompt]] = {
         "logprobs": asked(top_logprobs=3, options={"logit_bias": {"50256": -100}}),
         "of a lookalike": asked(options={"top_k": 5, "repetition_penalty": 1.1, "provider": {"only": ["a"]}}),
         "file": asked(messages=(Message(role="user", content=(_FILE,)),)),
+        "sound": asked(messages=(Message(role="user", content=(_SOUND,)),)),
+        "thoughts of others": asked(messages=(ASKED, Message(role="assistant", content=(_DETAILS, _SAID)), ASKED)),
+        "as at home": asked(messages=_TALK, seed=1, options={"verbosity": "low", "store": False}),
+        "as at Azure": asked(),
     },
     "anthropic": {
         **COMMON,
@@ -154,11 +168,23 @@ SHAPES: Mapping[str, Mapping[str, Prompt]] = {
                 ASKED,
             ),
         ),
+        "of an older version": asked(options={"temperature": 0.5, "top_k": 5}),
+        "failed tools": asked(messages=_FAILED, tools=(_MARKED_TOOL,), tool_choice="none"),
         "own words": asked(options={"anthropic": {"service_tier": "auto", "context_management": {"edits": []}}}),
         "document": asked(messages=(Message(role="user", content=(_PDF,)),)),
     },
 }
 """Every shape of a request that goes without the SDK, by wire format. A shape that stands not here has no claim to."""
+
+MANNERS: Mapping[str, Mapping[str, Any]] = {
+    "as at home": {"token_parameter": "max_completion_tokens"},
+    "as at Azure": {
+        "token_parameter": "max_completion_tokens",
+        "headers_env": {"Api-Key": "TEST_KEY", "X-Team": "TEST_KEY"},
+    },
+    "of an older version": {"api_version": "2023-06-01"},
+}
+"""Options of the provider for some of the shapes."""
 
 REPLIES: Mapping[str, tuple[bytes, bytes]] = {
     "openai": (
@@ -184,20 +210,16 @@ def provider(wire: str, recorder: Recorder, **options: Any) -> OpenAI | Anthropi
     return Anthropic.model_validate({"base_url": recorder.url, "api_key_env": "TEST_KEY", **options})
 
 
-async def officially(wire: str, recorder: Recorder, document: Mapping[str, Any], query: Mapping[str, str]) -> None:
-    """Send ``document`` as the official SDK does when it is used as its own manual says."""
+async def officially(wire: str, recorder: Recorder, document: Mapping[str, Any], **options: Any) -> None:
+    """Send ``document`` as the official SDK does when it is used as its own manual says; ``options`` of its client."""
     import anthropic
     import openai
 
     if wire == "openai":
-        async with openai.AsyncOpenAI(
-            api_key=KEY, base_url=f"{recorder.url}/v1", max_retries=0, default_query=dict(query)
-        ) as client:
+        async with openai.AsyncOpenAI(api_key=KEY, base_url=f"{recorder.url}/v1", max_retries=0, **options) as client:
             await _call(client.chat.completions.create, document)
     else:
-        async with anthropic.AsyncAnthropic(
-            api_key=KEY, base_url=recorder.url, max_retries=0, default_query=dict(query)
-        ) as client:
+        async with anthropic.AsyncAnthropic(api_key=KEY, base_url=recorder.url, max_retries=0, **options) as client:
             await _call(client.messages.create, document)
 
 

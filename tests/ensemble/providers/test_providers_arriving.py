@@ -13,6 +13,7 @@ from ensemble.provider import EmbeddingConnection, TokenCounter
 from judges.types import Prompt
 from tests.ensemble.providers.arriving import (
     KEY,
+    MANNERS,
     REPLIES,
     SHAPES,
     Arrived,
@@ -70,17 +71,18 @@ def compared(one: Arrived) -> tuple[object, ...]:
 async def test_over_our_two_transports_the_same_bytes_arrive(
     recorder: Recorder, wire: str, shape: str, streaming: bool
 ) -> None:
-    prompt = SHAPES[wire][shape]
-    direct = await ask(recorder, wire, prompt, streaming, query=QUERY, transport="direct")
-    assert direct == await ask(recorder, wire, prompt, streaming, query=QUERY, transport="sdk")
+    prompt, options = SHAPES[wire][shape], {"query": QUERY, **MANNERS.get(shape, {})}
+    direct = await ask(recorder, wire, prompt, streaming, **options, transport="direct")
+    assert direct == await ask(recorder, wire, prompt, streaming, **options, transport="sdk")
 
 
 @each
 async def test_the_official_sdk_sends_the_same(recorder: Recorder, wire: str, shape: str, streaming: bool) -> None:
-    prompt = SHAPES[wire][shape]
-    ours = await ask(recorder, wire, prompt, streaming, query=QUERY)
-    document = provider(wire, recorder).format().body("m", prompt, stream=streaming)[0]
-    await officially(wire, recorder, document, QUERY)
+    prompt, manner = SHAPES[wire][shape], MANNERS.get(shape, {})
+    ours = await ask(recorder, wire, prompt, streaming, query=QUERY, **manner)
+    document = provider(wire, recorder, **manner).format().body("m", prompt, stream=streaming)[0]
+    further = {name: KEY for name in manner.get("headers_env", ())}
+    await officially(wire, recorder, document, default_query=QUERY, default_headers=further)
     theirs = recorder.arrived.pop()
     assert compared(ours) == compared(theirs)
 
