@@ -11,8 +11,15 @@ from ensemble.store.content import dumps, loads, unbind
 from ensemble.types import RequestId
 
 _WHOLE = """
-FROM (SELECT id, substr(arrived_at, 1, 10) AS day, model AS router FROM requests) AS r WHERE {where}
-AND EXISTS (SELECT 1 FROM verdicts v WHERE v.request_id = r.id AND v.parent IS NULL AND v.complete = 1)
+FROM (
+    SELECT request_id, day, router FROM audit_cases WHERE complete = 1
+    UNION ALL
+    -- Those whose facts are still to be made.
+    SELECT r.id, substr(r.arrived_at, 1, 10), r.model FROM requests r
+    WHERE r.id IN (SELECT request_id FROM audit_stale)
+        AND NOT EXISTS (SELECT 1 FROM audit_cases c WHERE c.request_id = r.id AND c.complete = 1)
+        AND EXISTS (SELECT 1 FROM verdicts v WHERE v.request_id = r.id AND v.parent IS NULL AND v.complete = 1)
+)
 """
 _SERVED = """
 SELECT r.id, r.model, r.member,
@@ -50,9 +57,9 @@ def whole_panels(db: Database, most: int, window: Window = EVERYTHING) -> tuple[
     The lot is the random end of the id, so the same log gives the same sample.
     """
     given = {**window.given, "most": most}
-    whole = _WHOLE.format(where=WHERE)
-    (total,) = db.execute(f"SELECT count(*) {whole}", given).fetchone()
-    drawn = db.execute(f"SELECT id {whole} ORDER BY substr(id, -12), id LIMIT :most", given)
+    (total,) = db.execute(f"SELECT count(*) {_WHOLE} WHERE {WHERE}", given).fetchone()
+    lot = "ORDER BY substr(request_id, -12), request_id LIMIT :most"
+    drawn = db.execute(f"SELECT request_id {_WHOLE} WHERE {WHERE} {lot}", given)
     return [row[0] for row in drawn], int(total)
 
 
@@ -74,6 +81,8 @@ def version(db: Database) -> tuple[str, str, int]:
     Small logs change with every verdict, large ones with every hundredth part or so.
     """
     (file,) = (row[2] for row in db.execute("PRAGMA database_list") if row[1] == "main")
-    first, last = db.execute("SELECT min(id), max(rowid) FROM verdicts").fetchone()
+    first, last = db.execute(
+        "SELECT (SELECT min(id) FROM verdicts), (SELECT max(rowid) FROM verdicts)"  # apart, each is one look-up
+    ).fetchone()
     step = int(10 ** max(0, len(str(last or 0)) - 3))
     return file, first or "", (last or 0) // step
