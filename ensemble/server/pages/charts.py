@@ -9,6 +9,8 @@ LEFT, RIGHT, TOP, BOTTOM = 56.0, 16.0, 28.0, 40.0
 """Room for the labels around the plot."""
 LINE, GLYPH = 13.0, 6.5
 """Height of a line of text and width of a letter."""
+NAMED = 4
+"""Steps that are named below lines, the first and the last among them."""
 STEPS = 10
 """Shades of a heat map above the empty one."""
 
@@ -102,7 +104,8 @@ def lines(series: Sequence[Mapping[str, object]]) -> Lines:
     room = (WIDTH - RIGHT - LEFT) / max(1, len(steps) - 1)
     at = {step: round(LEFT + room * n, 2) for n, step in enumerate(steps)}
     up = axis([y for points in rows.values() for _, y in points if y is not None], HEIGHT - BOTTOM, TOP)
-    every = max(1, math.ceil(len(steps) / 5))
+    last = len(steps) - 1
+    named = sorted({round(last * n / (NAMED - 1)) for n in range(NAMED)}) if steps else []
     drawn = []
     for label, points in rows.items():
         path, pen = list[str](), "M"
@@ -112,7 +115,7 @@ def lines(series: Sequence[Mapping[str, object]]) -> Lines:
             pen = "M" if y is None else "L"
         dots = [(at[step], up.at(y), step, y) for step, y in points if y is not None]
         drawn.append(Line(label, "".join(path), dots))
-    return Lines(up, [(at[step], step) for step in steps[::every]], drawn)
+    return Lines(up, [(at[steps[n]], steps[n]) for n in named], drawn)
 
 
 def axis(values: Sequence[float], start: float, end: float) -> Axis:

@@ -20,6 +20,7 @@ from ensemble.server.pages.sessions import COOKIE, CSRF, SESSIONS
 from ensemble.server.pages.static import STATIC, address
 from ensemble.service import Service
 from ensemble.store import Store
+from ensemble.store.audit.window import routers
 
 T = TypeVar("T")
 
@@ -76,7 +77,10 @@ async def show(request: web.Request, template: str, *, status: int = 200, **valu
 
 async def reply(request: web.Request, template: str, values: Mapping[str, object], status: int = 200) -> web.Response:
     """As ``show``, for values of any names."""
-    html = await asyncio.to_thread(render, template, **{**context(request), **values})
+    known = context(request)
+    if (page := request.get(PAGE)) is not None and page.windowed and status < 400:
+        known["router_names"] = await read(request, routers)
+    html = await asyncio.to_thread(render, template, **{**known, **values})
     return web.Response(text=html, status=status, content_type="text/html", charset="utf-8")
 
 
@@ -105,7 +109,7 @@ def context(request: web.Request) -> dict[str, object]:
         "root": ROOT,
         "window": window,
         "periods": _periods(),
-        "routers": [*service.routers] if service else [],
+        "router_names": [],
         "static": lambda name: address(request.app[STATIC], name),
         "href": lambda path="", **changes: href(path or request.path, {**request.query, **changes}),
         "kept": lambda path: href(path, {name: request.query.get(name) for name in ("since", "until", "router")}),

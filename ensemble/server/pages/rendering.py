@@ -45,7 +45,7 @@ def cell(value: Cell, kind: Kind = "text") -> str:
         case "seconds":
             return seconds(float(value))
         case "count":
-            return f"{value:,}"
+            return f"{value:,.0f}" if float(value).is_integer() else number(value)
         case _:
             return f"{value:,}" if isinstance(value, int) else number(value)
 

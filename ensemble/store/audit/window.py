@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
-from ensemble.store.content import bind_optional
+from sqlite_utils import Database
+
+from ensemble.store.content import bind_optional, unbind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,3 +34,8 @@ r.arrived_at >= :since AND (:until = '' OR r.arrived_at < :until || 'U') AND (:r
 """
 """The same on ``requests r``. A day is how its moments begin, and U comes after the T that follows it."""
 EVERYTHING = Window()
+
+
+def routers(db: Database) -> list[str]:
+    """Names that requests went to, those that are in no configuration any more included, in their order."""
+    return [unbind(name) for (name,) in db.execute("SELECT DISTINCT router FROM daily_requests ORDER BY router")]

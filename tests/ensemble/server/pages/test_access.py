@@ -217,3 +217,13 @@ async def test_the_key_of_a_file_is_the_only_one(browse: Browse) -> None:
     open_ = await browse()
     assert (await open_.get("/ui", Host="audit.example.org")).status == 403
     assert "read-only" in (await open_.get("/ui")).page.one("footer").text
+
+
+async def test_the_filter_offers_the_routers_of_the_log(served: Served, browser: Browser) -> None:
+    await served.post()
+    await served.post({"model": "alpha", "messages": [{"role": "user", "content": "Why?"}]})
+    await served.service.idle()
+    for query, selected in (("", []), ("?router=alpha", ["alpha"]), ("?router=%3Cb%3E", ["<b>"])):
+        options = (await browser.get("/ui/overview" + query)).page.one("select", name="router").all("option")
+        assert [one.text for one in options][:3] == ["all", "alpha", "panel"]
+        assert [one.attrs["value"] for one in options if "selected" in one.attrs] == selected

@@ -114,6 +114,13 @@ async def test_answers_are_inert(served: Served, browser: Browser) -> None:
         assert all(a.attrs["href"].startswith(("http", "mailto")) for a in answer.all("a"))
 
 
+async def test_two_megabytes_are_cut(served: Served, browser: Browser) -> None:
+    served.simulator.script("alpha", [reply(hostile.LONG)])
+    asked = await browser.post("/ui/playground", await fields(browser, model="alpha"))
+    assert len(asked.body) < 60_000
+    assert "more characters are not shown here" in candidates(asked.page)["alpha"]
+
+
 @pytest.mark.parametrize(
     ("changes", "code", "told"),
     [
