@@ -71,34 +71,29 @@ def pi(pairs: Sequence[tuple[Hashable, Hashable]], seen: Sequence[Seen]) -> Rate
     """
     import numpy as np
 
-    value = _pi([one.weight for one in seen], pairs)
-    if value is None:
-        return Rate(value=None, low=None, high=None, n=len(pairs))
-    groups = _groups(seen)
+    if not pairs:
+        return Rate(value=None, low=None, high=None, n=0)
+    place = {label: at for at, label in enumerate(dict.fromkeys(label for pair in pairs for label in pair))}
+    sides = np.array([[place[one], place[other]] for one, other in pairs])
+    said = np.eye(len(place))[sides].mean(axis=1)  # half a vote for what each of the two says, cases by labels
+    same = (sides[:, 0] == sides[:, 1]).astype(float)
+    by = np.array([one.weight for one in seen])
     lot = np.random.default_rng(0)
-    found = []
-    for _ in range(_RESAMPLES):
-        places = [at for group in groups for at in lot.choice(group, len(group))]
-        again = _pi([seen[at].weight for at in places], [pairs[at] for at in places])
-        if again is not None:
-            found.append(again)
-    if not found:
+    times = np.zeros((_RESAMPLES + 1, len(pairs)))  # how often each resample has each case; the first has each once
+    times[0] = 1
+    for group in _groups(seen):
+        times[1:, group] = lot.multinomial(len(group), np.full(len(group), 1 / len(group)), size=_RESAMPLES)
+    parts = times * by / (times * by).sum(axis=1, keepdims=True)
+    chance = ((parts @ said) ** 2).sum(axis=1)
+    told = chance < 1 - 1e-12
+    found = np.where(told, (parts @ same - chance) / np.where(told, 1 - chance, 1), np.nan)
+    if not told[0]:
+        return Rate(value=None, low=None, high=None, n=len(pairs))
+    value, drawn = float(found[0]), found[1:][told[1:]]
+    if not len(drawn):
         return Rate(value=value, low=None, high=None, n=len(pairs))
-    low, high = np.quantile(found, (0.025, 0.975))
+    low, high = np.quantile(drawn, (0.025, 0.975))
     return Rate(value=value, low=float(low), high=float(high), n=len(pairs))
-
-
-def _pi(by: Sequence[float], pairs: Sequence[tuple[Hashable, Hashable]]) -> float | None:
-    total = fsum(by)
-    if not total:
-        return None
-    same = fsum(weight for weight, (one, other) in zip(by, pairs, strict=True) if one == other) / total
-    said: dict[Hashable, float] = {}
-    for weight, pair in zip(by, pairs, strict=True):
-        for label in pair:
-            said[label] = said.get(label, 0.0) + weight / (2 * total)
-    chance = fsum(part * part for part in said.values())
-    return None if chance > 1 - 1e-12 else (same - chance) / (1 - chance)
 
 
 def _mean(seen: Sequence[Seen]) -> float:

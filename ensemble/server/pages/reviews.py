@@ -12,12 +12,14 @@ from ensemble.audit.drawing import ReviewSettings, draw
 from ensemble.audit.queue import TITLES, Asked, decided_list, waiting_list, why_counts
 from ensemble.audit.reviewed import reviewed_tables
 from ensemble.audit.shapes import Cell, Table, Window
+from ensemble.config import Settings
 from ensemble.errors import Forbidden, InvalidRequest, StoreError, StoreUnavailable
 from ensemble.feedback import accepted
 from ensemble.server.auth import CALLER
 from ensemble.server.auth import PAGES as ROOT
 from ensemble.server.pages.downloads import figures_for
-from ensemble.server.pages.frame import SERVICE, href, writer_of
+from ensemble.server.pages.frame import LOG, SERVICE, href, writer_of
+from ensemble.server.pages.keeping import Keeper, keep, kept_for
 from ensemble.server.pages.registry import PAGES, Page
 from ensemble.server.pages.reviewer import remember, reviewer_of, told
 from ensemble.store import Store
@@ -25,6 +27,7 @@ from ensemble.store.audit.queue import FIRST, WHYS, After
 from ensemble.store.reviews import claim, next_review
 
 routes = web.RouteTableDef()
+KEEPER = web.AppKey("reviews", Keeper[Mapping[str, Table]])
 HERE = "/reviews"
 MOST = 1000
 """Most cases of a draw that somebody asks for."""
@@ -35,13 +38,24 @@ DONE = {
 """What the page says after a form, by ``done`` in its address; "drawn-N" tells how many were drawn."""
 
 
+def prepare(pages: web.Application) -> None:
+    """Keep the weighted figures of the log: a thousand cases take half a second."""
+    log = pages[LOG]
+
+    async def find(window: Window, _: Settings | None) -> Mapping[str, Table]:
+        return await log.read(lambda db: reviewed_tables(db, window))
+
+    keep(pages, KEEPER, find)
+
+
 async def answers(request: web.Request) -> Mapping[str, object]:
     """The figures, who asks, and what a form came to."""
     done = request.query.get("done", "")
     count = done.removeprefix("drawn-")
     said = f"{count} cases were drawn and wait now." if count.isdecimal() else DONE.get(done, "")
-    found = await figures_for(request, figures)
-    return {**found, "by": reviewer_of(request), "done": said, "most": MOST}
+    found, shown = await figures_for(request, lists), await kept_for(request, KEEPER)
+    kept = {**drawn(shown.found or {}), "at": shown.at, "under_way": shown.under_way}
+    return {**found, **kept, "by": reviewer_of(request), "done": said, "most": MOST}
 
 
 @routes.post(HERE + "/next")
@@ -82,7 +96,19 @@ async def lot(request: web.Request) -> web.Response:
 
 
 def figures(db: Database, window: Window, query: Mapping[str, str]) -> Mapping[str, object]:
-    """What the page shows: a list of what waits or was decided, how much waits, and the weighted tables.
+    """The figures of a report. Raises as ``lists`` does."""
+    return {**lists(db, window, query), **drawn(reviewed_tables(db, window)), "at": None, "under_way": False}
+
+
+def drawn(tables: Mapping[str, Table]) -> dict[str, object]:
+    """The weighted tables by their names, and what is drawn of them; nothing while they are first worked out."""
+    if not tables:
+        return {"known": False}
+    return {**tables, "known": True, "bars": {name: _bars(tables["trust"], name) for name in ("agrees", "errs")}}
+
+
+def lists(db: Database, window: Window, query: Mapping[str, str]) -> Mapping[str, object]:
+    """What waits or was decided, and how much waits.
 
     Raises:
         InvalidRequest: a filter makes no sense.
@@ -92,15 +118,12 @@ def figures(db: Database, window: Window, query: Mapping[str, str]) -> Mapping[s
     if show not in ("waiting", "decided"):
         raise InvalidRequest("show: must be waiting or decided", param="show")
     listed = waiting_list(db, asked, datetime.now(UTC)) if show == "waiting" else decided_list(db, asked)
-    tables = reviewed_tables(db, window)
     return {
         "listed": _linked(listed.table, show),
         "following": None if listed.after is None else written(listed.after),
         "show": show,
         "counts": why_counts(db, asked),
         "why": asked.why or "",
-        "bars": {name: _bars(tables["trust"], name) for name in ("agrees", "errs")},
-        **tables,
     }
 
 

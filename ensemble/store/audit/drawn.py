@@ -48,6 +48,7 @@ def version(db: Database) -> Version:
     """What the figures that are made of samples depend on; cheap, and the same while nothing is judged or said."""
     found = db.execute(
         "SELECT (SELECT max(rowid) FROM verdicts), (SELECT max(rowid) FROM feedback), "
-        "(SELECT max(rowid) FROM anchor_checks), (SELECT max(rowid) FROM tombstones)"
+        "(SELECT max(rowid) FROM anchor_checks), (SELECT max(rowid) FROM tombstones), "
+        "(SELECT max(rowid) FROM review_draws)"
     )
     return tuple(found.fetchone())
