@@ -1,6 +1,7 @@
 """Figures of routers are those of `ensemble evaluate` on the same log."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ from ensemble.audit.shapes import Table, Window
 from ensemble.audit.trained import trained_table
 from ensemble.config import load
 from ensemble.server.pages.measuring import measured
+from ensemble.store import open_store
 from ensemble.store.keeping.connect import reading
 from tests.ensemble.audit.routed import FRESH, SEEN, make, ran
+from tests.ensemble.store.builders import a_record, a_ruling, a_verdict
 
 pytestmark = pytest.mark.timeout(120)
 READINGS = {told: reading for reading, told in SHOWN.items()}
@@ -126,6 +129,28 @@ def test_without_a_configuration_there_are_members_and_baselines(made: Path) -> 
     empty = router_tables(nothing)["measured"]
     assert empty.rows == []
     assert "routers need two" in empty.empty
+
+
+async def test_a_label_of_a_part_of_the_panel_is_none(tmp_path: Path) -> None:
+    """Its served verdict is on everybody, the fuller one, from which the label is made, not."""
+    record = a_record()
+    best, *others = record.authors
+    store = await open_store(tmp_path / "log.db")
+    await store.record(
+        replace(
+            record,
+            rulings=(
+                a_ruling(a_verdict([best], others), complete=True),
+                a_ruling(a_verdict([best], others), complete=False, phase="full"),
+            ),
+        )
+    )
+    whole = a_record()
+    await store.record(whole)
+    await store.close()
+    with reading(tmp_path / "log.db") as db:
+        held, sample = labels(db, Window())
+    assert (held.table.ids, sample.of) == ((whole.request.id,), 2)
 
 
 def test_every_cell_has_a_column(found: Measured, made: Path) -> None:
