@@ -118,7 +118,7 @@ def context(request: web.Request) -> dict[str, object]:
 
 def href(path: str, query: Mapping[str, object]) -> str:
     """``path`` with what of ``query`` is neither None nor empty."""
-    told = urlencode({name: value for name, value in query.items() if value not in (None, "")})
+    told = urlencode({name: value for name, value in query.items() if value not in (None, "")}, errors="replace")
     return f"{path}?{told}" if told else path
 
 

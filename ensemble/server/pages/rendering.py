@@ -4,10 +4,12 @@ Nothing here knows of requests, so that a report renders the same templates with
 """
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -20,6 +22,7 @@ from ensemble.server.pages.visible import visible
 
 HOME = Path(__file__).parent
 UNKNOWN = "–"
+_CODE = re.compile("`([^`]+)`")
 
 
 def shown(value: object) -> object:
@@ -86,6 +89,17 @@ def seconds(value: float) -> str:
     return f"{value:.1f} s" if abs(value) < 120 else f"{value / 60:,.0f} min"
 
 
+def prose(text: str) -> Markup:
+    """A sentence of ours, in which `this` is set as code; escaped, since names of members and the like stand in it."""
+    parts = _CODE.split(visible(text))
+    return Markup("").join(Markup("<code>{}</code>").format(one) if n % 2 else one for n, one in enumerate(parts))
+
+
+def step(text: str) -> str:
+    """``text`` as one step of a path; halves of characters, of which no address is made, as question marks."""
+    return quote(text, safe="", errors="replace")
+
+
 def columns_of(columns: Sequence[Column]) -> list[Column]:
     """Columns that get a place of their own: ends of intervals stand beside what they are about."""
     ends = {end for column in columns for end in (column.low, column.high) if end}
@@ -123,7 +137,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= {"cell": cell, "share": share, "usd": usd, "seconds": seconds, "number": number}
-    made.filters |= {"markdown": rendered, "plain": plain}
+    made.filters |= {"markdown": rendered, "plain": plain, "prose": prose, "step": step}
     made.globals |= {"columns_of": columns_of, "interval": interval, "charts": charts}
     return made
 

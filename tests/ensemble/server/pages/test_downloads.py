@@ -9,6 +9,8 @@ from sqlite_utils import Database
 from ensemble.audit.shapes import Cell, Column, Table, Window
 from ensemble.errors import InvalidRequest
 from ensemble.server.pages.registry import Page
+from ensemble.server.pages.visible import visible
+from tests import hostile
 from tests.ensemble.server.pages.conftest import Browse
 
 ROWS: list[dict[str, Cell]] = [
@@ -107,3 +109,24 @@ async def test_an_address_that_makes_no_sense_is_a_page_that_says_so(
     reply = await browser.get(path)
     assert reply.status == status
     assert told in reply.page.one(role="alert").text
+
+
+async def test_hostile_texts_are_inert_in_tables_and_files(browse: Browse) -> None:
+    text, id_ = Column(name="text", title="Text"), Column(name="id", title="Request", kind="request")
+    rows = [{"text": one, "id": one} for one in hostile.TEXTS]
+    told = Table(name="hostile", title=hostile.SCRIPTS[0], columns=(text, id_), rows=rows, note=hostile.SCRIPTS[0])
+    browser = await browse(Page(name="hostile", title="Hostile", order=1, figures=lambda *_: {"hostile": told}))
+    reply = await browser.get("/ui/hostile")
+    table = reply.page.one("figure", id="table-hostile")
+    assert {one.tag for one in table.all()} == {
+        "div", "table", "caption", "thead", "tbody", "tr", "th", "td", "a", "figcaption", "span",
+    }  # fmt: skip
+    assert [one.text for one in table.all("th", scope="row")] == [
+        " ".join(visible(str(row["text"])).split()) for row in rows
+    ]
+    assert all(a.attrs["href"].startswith("/ui/requests/") for a in table.all("a", class_="id"))
+    assert all("?" not in a.attrs["href"] and a.attrs["href"].count("/") == 3 for a in table.all("a", class_="id"))
+    cells = list(csv.reader(io.StringIO((await browser.get("/ui/hostile/hostile.csv")).body, newline="")))[1:]
+    assert len(cells) == len(rows)
+    assert not [cell for row in cells for cell in row if cell[:1] in ("=", "+", "-", "@", "\t", "\r")]
+    assert json.loads((await browser.get("/ui/hostile/hostile.json")).body)["rows"] == rows

@@ -1,7 +1,7 @@
 import pytest
 
 from ensemble.audit.shapes import Cell, Kind
-from ensemble.server.pages.rendering import cell, environment
+from ensemble.server.pages.rendering import cell, environment, prose
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,11 @@ def test_a_template_escapes_names_the_unseen_and_leaves_no_none() -> None:
     made = environment().from_string("<p title='{{ a }}'>{{ a }}|{{ b }}|{{ c }}</p>")
     told = made.render(a="'<\u202e\ud800", b=None, c=0)
     assert told == "<p title='&#39;&lt;⟨U+202E⟩⟨U+D800⟩'>&#39;&lt;⟨U+202E⟩⟨U+D800⟩|–|0</p>"
+
+
+def test_our_own_sentences_may_hold_code_and_nothing_else() -> None:
+    assert prose("Run `ensemble <x>` & see `") == "Run <code>ensemble &lt;x&gt;</code> &amp; see `"
+    assert prose("\u202e") == "⟨U+202E⟩"
 
 
 def test_a_misspelt_name_is_an_error() -> None:
