@@ -34,11 +34,8 @@ TITLES: Mapping[str, str] = {
 }
 BIASES = tuple(name for name in RATES if name not in ("accuracy", "null"))
 """Those of a table of their own."""
-_WHO = (
-    Column(name="judge", title="Judge"),
-    Column(name="seat", title="Seat"),
-    Column(name="digest", title="Digest"),
-)
+_WHO = (Column(name="judge", title="Judge"), Column(name="seat", title="Seat"))
+_DIGEST = Column(name="digest", title="Digest")
 _LABEL = "Say what is best where you know it: the page of a request takes it, and so does `ensemble feedback`."
 _JURY = "Figures of seats need a judge of kind jury, and the configuration that names it."
 
@@ -104,6 +101,7 @@ def _judges(found: Found) -> Table:
             *ranged("nano_usd", "Cost per verdict", "usd"),
             Column(name="cost", title="Cost in all", kind="usd"),
             Column(name="unpriced", title="Verdicts of unknown cost", kind="count"),
+            _DIGEST,
         ),
         rows=[_judge(one, sure.get(one.digest)) for one in found.reports],
         note=f"{found.drawn.note} A judge that was changed has a row for each digest; what a seat costs is part "
@@ -147,6 +145,7 @@ def _biases(found: Found) -> Table:
             *_WHO,
             Column(name="figure", title="Figure"),
             *estimated("value", "Share"),
+            _DIGEST,
         ),
         rows=rows,
         note=f"{found.drawn.note} n counts comparisons, verdicts or pages. Where a judge asks in both orders, picking "
@@ -186,7 +185,7 @@ def _juries(found: Found) -> Table:
         title="Juries",
         columns=(
             Column(name="jury", title="Jury"),
-            Column(name="digest", title="Digest"),
+            _DIGEST,
             Column(name="seats", title="Seats", kind="count"),
             *estimated("votes", "Effective votes", "number"),
             *estimated("fleiss", "Fleiss' kappa", "number"),
@@ -229,7 +228,7 @@ def _certainty(found: Found) -> Table:
         title="Reliability: stated against found",
         columns=(
             Column(name="judge", title="Judge"),
-            Column(name="digest", title="Digest"),
+            _DIGEST,
             Column(name="from", title="Confidence from", kind="share"),
             Column(name="to", title="to", kind="share"),
             Column(name="n", title="n", kind="count"),
