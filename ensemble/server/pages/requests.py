@@ -21,7 +21,7 @@ from ensemble.server.pages.frame import WRITER, href, read, show, window_of, wri
 from ensemble.server.pages.reviewer import remember, reviewer_of, told
 from ensemble.server.pages.trail import TRAILS, Place
 from ensemble.store import Store
-from ensemble.store.audit.reviewed import anchor_sets, said
+from ensemble.store.audit.reviewed import anchor_sets, said, signs
 from ensemble.store.queries import Tree
 from ensemble.store.queries import request as record_of
 from ensemble.store.review_seats import seats
@@ -54,6 +54,7 @@ class Held:
     Attributes:
         sealed: names and findings are hidden from who asks, since he has not chosen yet.
         sets: names of test sets, and whether the request is in each.
+        signs: of disagreement; None while they are not made.
     """
 
     record: Tree
@@ -61,6 +62,7 @@ class Held:
     review: Review | None
     sealed: bool
     sets: Mapping[str, bool]
+    signs: Tree | None
 
 
 @routes.get(ONE)
@@ -81,9 +83,8 @@ async def page(request: web.Request) -> web.Response:
         # Names of members may stand in filters that an address keeps.
         return await show(request, "request_blind.html", **common, query={}, routers=[], kept=lambda path: path)
     waits = held.review is not None and held.review["status"] != "decided"
-    return await show(
-        request, "request.html", **common, review=held.review, waits=waits, sets=held.sets, spans=_bars(case)
-    )
+    more: dict[str, Any] = {"review": held.review, "waits": waits, "sets": held.sets, "signs": held.signs}
+    return await show(request, "request.html", **common, **more, spans=_bars(case))
 
 
 @routes.get(ONE + "/text")
@@ -223,4 +224,4 @@ def _held(db: Database, request: web.Request, *, wished: bool = False) -> Held:
         sealed = all(seat.decided_by != by for seat in seats(db, id_))
     else:
         sealed = wished and not any(one["given_by"] == by and one["kind"] in ("preferred", *FINDINGS) for one in words)
-    return Held(record=record, said=words, review=waits, sealed=sealed, sets=anchor_sets(db, id_))
+    return Held(record=record, said=words, review=waits, sealed=sealed, sets=anchor_sets(db, id_), signs=signs(db, id_))

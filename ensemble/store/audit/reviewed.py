@@ -1,4 +1,4 @@
-"""What people have said of one request, and the test sets that it is in. Blocking."""
+"""What people have said of one request, the test sets that it is in, and how far its candidates differ. Blocking."""
 
 from collections.abc import Mapping
 
@@ -11,6 +11,12 @@ _SAID = """
 SELECT id, created_at, given_by, source, kind, candidate_id, name, value, text, probability
 FROM feedback WHERE request_id = ? ORDER BY created_at, length(id), id
 """
+_SIGNS = "SELECT disagreement, spread, similarity, margin, flips, conflicts FROM audit_cases WHERE request_id = ?"
+
+
+def signs(db: Database, request: str) -> Tree | None:
+    """The disagreement index of ``request`` and the signs behind it; None while its facts are not made yet."""
+    return next(iter(db.query(_SIGNS, [request])), None)
 
 
 def said(db: Database, request: str) -> list[Tree]:

@@ -1,7 +1,11 @@
 """Costs and times of one request."""
 
+from dataclasses import replace
+
 from ensemble.audit.case.ledger import costs, ledger, part_of, waterfall
 from ensemble.audit.case.view import names_of
+from ensemble.store import Store
+from ensemble.store.audit.facts import facts_of
 from judges.types import Usage
 from tests.ensemble.audit.case.conftest import Kept
 from tests.ensemble.store.builders import a_call, a_late, a_record, a_request
@@ -47,3 +51,19 @@ async def test_the_waterfall_tells_what_ran_when(kept: Kept) -> None:
         ("verdict of house (served)", "verdict", 2.0, 0.25),
     ]
     assert {part_of(call) for call in tree["calls"]} == {"panel", "judge"}
+
+
+async def test_the_parts_are_those_that_the_overview_sums(kept: Kept, store: Store) -> None:
+    record = a_record(("alpha", "beta"))
+    first, *others = record.calls
+    late = a_call(record.request.id, "slow", after_answer=True, usage=Usage(nano_usd=3))
+    again = a_call(record.request.id, "alpha", attempt=2, usage=Usage(nano_usd=5), candidate=first.candidate)
+    beside = a_call(record.request.id, "beta", hedge=True, usage=Usage(nano_usd=7))
+    tree = await kept(replace(record, calls=(first, again, beside, late, *others)))
+    (facts,) = await store.read(lambda db: facts_of(db, [record.request.id]))
+    rows = {row["part"]: row["nano_usd"] for row in costs(tree).rows}
+    parts = {"panel": "panel", "judge": "judge", "stragglers": "straggler", "retries": "retry"}
+    assert {name: rows[part] for part, name in parts.items()} == {
+        name: facts.case[f"{name}_nano_usd"] for name in parts.values()
+    }
+    assert rows["together"] == facts.case["nano_usd"]

@@ -16,10 +16,12 @@ from sqlite_utils import Database
 from ensemble.keys.issuing import a_key, create
 from ensemble.server.pages.access import FileGate
 from ensemble.server.pages.app import make_pages
+from ensemble.server.pages.rendering import number
 from ensemble.server.shape import shaped
 from ensemble.simulator import reply
 from ensemble.simulator.talk import ToolUse
 from ensemble.store.anchors import anchors
+from ensemble.store.audit.facts import facts_of, replace_facts, stale
 from ensemble.store.audit.reviewed import said
 from ensemble.store.reading import open_log
 from ensemble.store.review_seats import provide
@@ -94,6 +96,21 @@ async def test_the_whole_case_is_on_one_page(served: Served, browser: Browser) -
     }  # fmt: skip
 
 
+async def test_the_signs_of_disagreement_stand_with_the_case_once_they_are_made(
+    served: Served, browser: Browser
+) -> None:
+    record = await asked(served)
+    store = served.service.store
+    (made,) = await store.read(partial(facts_of, ids=[record["id"]]))
+    await store.change(lambda db: replace_facts(db, [made], stale(db, 100)))
+    told = {
+        item.one("dt").text: item.one("dd").text
+        for item in (await browser.get(address(record))).page.one("dl", class_="figures").all("div")
+    }
+    assert told["Disagreement"].startswith(number(float(str(made.case["disagreement"]))))
+    assert "texts alike" in told["Disagreement"]
+
+
 async def test_words_are_compared_with_any_candidate(served: Served, browser: Browser) -> None:
     record = await asked(served)
     page = (await browser.get(address(record))).page
@@ -162,6 +179,8 @@ async def test_once_chosen_all_is_shown_and_the_review_is_decided(served: Served
     row = await store.read(partial(review, id_=record["id"], now=datetime.now(UTC)))
     assert row is not None
     assert (row["status"], row["decided_by"]) == ("decided", "ann")
+    browser.http.cookie_jar.clear()
+    assert "alpha" not in (await browser.get(path)).body  # somebody else has not chosen yet
 
 
 @pytest.mark.parametrize(("finding", "kind"), [("tie", "tie"), ("all_bad", "all_bad"), ("cannot_tell", "cannot_tell")])
