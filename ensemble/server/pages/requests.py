@@ -19,7 +19,7 @@ from ensemble.server.auth import CALLER, PAGES
 from ensemble.server.pages.downloads import table_of
 from ensemble.server.pages.frame import WRITER, href, read, show, window_of, writer_of
 from ensemble.server.pages.reviewer import remember, reviewer_of, told
-from ensemble.server.pages.trail import TRAILS, Place
+from ensemble.server.pages.trail import LISTS, TRAILS, Place
 from ensemble.store import Store
 from ensemble.store.audit.reviewed import anchor_sets, said, signs
 from ensemble.store.queries import Tree
@@ -45,6 +45,8 @@ DONE = {
 """What a page says after a form, by ``done`` in its address."""
 STALE = ("done", "against")
 """What of an address is about one case alone."""
+OWN = (*STALE, "from", "blind", "view")
+"""What of an address is about this page alone; the rest is of the list where one came from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,11 +118,8 @@ async def say(request: web.Request) -> web.Response:
     Such a button needs no address, and so none of the filters stands in a page that is blind.
     """
     sent = {name: value.strip() for name, value in (await request.post()).items() if isinstance(value, str)}
-    if sent.get("act") == "next":
-        raise web.HTTPSeeOther(await _following(request))
-    if sent.get("act") == "format":
-        view = "" if request.query.get("view") == "markdown" else "markdown"
-        raise web.HTTPSeeOther(href(request.path, {**request.query, "view": view, "done": ""}))
+    if sent.get("act") in ("next", "back", "format"):
+        raise web.HTTPSeeOther(await _away(request, sent["act"]))
     store = writer_of(request)
     if store is None:
         raise Forbidden("nothing can be decided here: the log is read-only, or your key lacks the scope 'review'")
@@ -134,7 +133,7 @@ async def say(request: web.Request) -> web.Response:
         await _decide(request, store, sent, by)
         done = "decided"
     else:
-        raise InvalidRequest("act: must be decide, tag, keep, next or format", param="act")
+        raise InvalidRequest("act: must be decide, tag, keep, next, back or format", param="act")
     response = web.Response(status=303, headers={"Location": href(request.path, {**request.query, "done": done})})
     if request[CALLER].key is None:
         remember(response, by)
@@ -167,6 +166,18 @@ async def _say(request: web.Request, store: Store, body: dict[str, object], by: 
     said = parse({**body, "request_id": _id(request), "given_by": by})
     key_id = caller.key.id if caller.key else None
     await overrule(store, said, key_id=key_id, sees=lambda row: caller.may("audit") or caller.sees(row))
+
+
+async def _away(request: web.Request, act: str) -> str:
+    """Where one comes with a button that says nothing of the case."""
+    query = request.query
+    if act == "format":
+        view = "" if query.get("view") == "markdown" else "markdown"
+        return href(request.path, {**query, "view": view, "done": ""})
+    if act == "back":
+        page = LISTS.get(query.get("from", ""), "")
+        return href(f"{PAGES}/{page}".rstrip("/"), {name: value for name, value in query.items() if name not in OWN})
+    return await _following(request)
 
 
 async def _following(request: web.Request) -> str:

@@ -34,3 +34,5 @@ def _ranked(db: Database, at: Place) -> str | None:
 
 TRAILS: Mapping[str, Callable[[Database, Place], str | None]] = {"queue": _queued, "disagreement": _ranked}
 """What finds the next case, by what ``from`` says; None where there is no other."""
+LISTS: Mapping[str, str] = {"queue": "reviews", "disagreement": "disagreement"}
+"""The page that lists the cases of each."""

@@ -252,6 +252,19 @@ async def test_next_goes_through_the_queue_and_round(served: Served, browser: Br
     assert "no other case" in (await browser.get(end)).page.one("p", class_="done").text
 
 
+@pytest.mark.parametrize(
+    ("query", "there"),
+    [
+        ("?from=queue&blind=1&why=flagged&view=markdown", "/ui/reviews?why=flagged"),
+        ("?members=alpha%2Cbeta&from=disagreement&against=2", "/ui/disagreement?members=alpha,beta"),
+        ("?from=elsewhere", "/ui"),
+    ],
+)
+async def test_back_to_the_list_with_its_filters(served: Served, browser: Browser, query: str, there: str) -> None:
+    record = await asked(served)
+    assert (await say(browser, address(record, query), act="back")) == (303, there)
+
+
 async def test_tags_comments_and_test_sets(served: Served, browser: Browser) -> None:
     record = await asked(served)
     path = address(record)
