@@ -34,9 +34,8 @@ def allowed() -> Iterator[Requirement]:
             yield requirement
 
 
-def versions(requirement: Requirement) -> list[Version]:
-    """The versions that can be had and are allowed, in order."""
-    told = _pip("index", "versions", requirement.name)
+def versions(requirement: Requirement, told: str) -> list[Version]:
+    """The versions that are allowed, in order, of those that pip has ``told`` of."""
     line = next(line for line in told.splitlines() if line.startswith("Available versions:"))
     found = map(Version, line.partition(":")[2].replace(",", " ").split())
     return sorted(version for version in found if version in requirement.specifier)
@@ -67,7 +66,7 @@ def main() -> int:
     )
     parser.add_argument("--only", choices=("lowest", "newest"), help="one end of the range (default: both)")
     given, more = parser.parse_known_args()
-    found = {requirement.name: versions(requirement) for requirement in allowed()}
+    found = {sdk.name: versions(sdk, _pip("index", "versions", sdk.name)) for sdk in allowed()}
     ends = {"lowest": 0, "newest": -1}
     fine = True
     for end in [given.only] if given.only else list(ends):

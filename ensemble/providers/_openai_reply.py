@@ -196,7 +196,7 @@ def usage_of(wire: Mapping[str, object]) -> Usage:
 
 def nano_usd_of(cost: object) -> int | None:
     """A cost in dollars as the wire has it (OpenRouter), as nano-USD; None where it is no sum of money."""
-    if isinstance(cost, bool) or not isinstance(cost, int | float | str):
+    if cost is None or isinstance(cost, bool) or not isinstance(cost, int | float | str):
         return None
     try:
         # The shortest text of a float is what the wire said, so nothing is lost on the way through it.

@@ -35,7 +35,7 @@ def text(value: object, name: str) -> str | None:
 
 def mapping(value: object) -> Mapping[str, object]:
     """``value``, or an empty object in place of anything else."""
-    return value if isinstance(value, _OBJECT) else {}
+    return value if value is not None and isinstance(value, _OBJECT) else {}
 
 
 def known(value: object) -> str | None:
@@ -45,6 +45,8 @@ def known(value: object) -> str | None:
 
 def count(value: object) -> int | None:
     """A number of tokens, None in place of anything else."""
+    if value is None:
+        return None
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST else None
