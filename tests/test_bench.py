@@ -11,6 +11,10 @@ from pathlib import Path
 import pytest
 
 from ensemble.config import load
+from ensemble.store.audit.facts import missing
+from ensemble.store.keeping.connect import reading
+from ensemble.store.keeping.search import behind, search
+from scripts.bench._audit_log import make
 from scripts.bench._systems import configuration, transports
 from scripts.bench._upstream import FANS, candidate, ranking, stream
 
@@ -53,3 +57,15 @@ def test_interrupted_it_leaves_nothing_running() -> None:
     for child in children:
         with pytest.raises(ProcessLookupError):
             os.kill(child, 0)
+
+
+async def test_the_log_of_the_audit_pages_is_whole_however_it_was_made(tmp_path: Path) -> None:
+    path = tmp_path / "audit.db"
+    await make(path, 60, made=20)
+    with reading(path) as db:
+        assert (missing(db), behind(db)) == (0, 0)
+        assert len(search(db, "multiply", 1000, ("candidates",))) == 180
+        for table, cases in (("audit_daily", 60), ("audit_daily_members", 180), ("audit_daily_pairs", 180)):
+            found = db.execute(f"SELECT sum(cases), count(DISTINCT day) FROM {table}").fetchone()  # noqa: S608 - own
+            assert found == (cases, 3)
+        assert db.execute("SELECT count(*) FROM pragma_foreign_key_check").fetchone() == (0,)

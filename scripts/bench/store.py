@@ -173,12 +173,15 @@ _SHIFTED = {
 """Columns that are others in a copy of the log as it was some days ago."""
 
 
-def fill(path: Path, copies: int) -> None:
-    """Put ``copies`` of everything in the file before it, one per day, the oldest first, without going over Python."""
+def fill(path: Path, copies: int, more: Sequence[str] = ()) -> None:
+    """Put ``copies`` of everything in the file before it, one per day, the oldest first, without going over Python.
+
+    ``more`` names tables beside those that a request is written to.
+    """
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         base = int(db.execute("SELECT min(id) FROM requests").fetchone()[0][:8], 16)
         newest = [*COLUMNS.items()]
-        for table in ("daily_requests", "daily_calls"):
+        for table in ("daily_requests", "daily_calls", *more):
             newest.append((table, tuple(row[1] for row in db.execute(f"PRAGMA table_info({table})"))))
         for table, _ in newest:
             db.execute(f"CREATE TEMP TABLE first_{table} AS SELECT * FROM {table}")  # noqa: S608 - own names
