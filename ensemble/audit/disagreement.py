@@ -8,7 +8,7 @@ from sqlite_utils import Database
 from ensemble.audit.cells import share
 from ensemble.audit.estimates import estimated
 from ensemble.audit.shapes import Cell, Column, Table
-from ensemble.store.audit.disagreement import After, Filters, Row, cases, pairs
+from ensemble.store.audit.disagreement import FOUND, After, Filters, Row, cases, pairs, widespread
 
 PAGE = 50
 """Cases of one page."""
@@ -25,6 +25,7 @@ class Ranked:
 def ranked(db: Database, filters: Filters, after: After | None, limit: int) -> Ranked:
     """Cases that ``filters`` let through, those that differ most first. Raises StoreError as ``cases`` does."""
     rows = cases(db, filters, after, limit + 1)
+    left_out = bool(filters.text) and widespread(db, filters.text)
     table = Table(
         name="cases",
         title="Cases, those that differ most first",
@@ -51,7 +52,8 @@ def ranked(db: Database, filters: Filters, after: After | None, limit: int) -> R
         rows=[_case(row) for row in rows[:limit]],
         note="The index lies between 0, all say the same, and 1. It is the mean of what is known of a case: final "
         "answers that differ (or unlike texts, where no answer can be told), counted twice, the judge's margin, flips "
-        "of its finding with the order, and conflicts of verifiers. The files have each part.",
+        "of its finding with the order, and conflicts of verifiers. The files have each part."
+        + (f" Of the newest {FOUND:,} prompts and answers with these words; more words find older ones." * left_out),
         empty="No case fits. Take a filter away; where there is none at all, a router with a judge and two members or "
         "more makes them.",
     )

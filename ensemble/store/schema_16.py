@@ -37,7 +37,12 @@ CREATE TABLE audit_cases ( -- Facts of each judged request, derived from the oth
     retry_nano_usd INTEGER, -- further attempts, before the answer
     answered_s REAL NOT NULL -- seconds to the answer
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX audit_cases_ranked ON audit_cases (disagreement DESC, request_id DESC, day, router, domain);
+CREATE INDEX audit_cases_ranked ON audit_cases ( -- all that cases are filtered by: a scan of it reads no table
+    disagreement DESC, request_id DESC, overturned, fallback, all_bad, own_family, complete, answered_s, confidence,
+    margin, nano_usd, day, router, domain, judge, members, flags
+);
+CREATE INDEX audit_cases_overturned ON audit_cases (disagreement DESC, request_id DESC) WHERE overturned = 1;
+CREATE INDEX audit_cases_all_bad ON audit_cases (disagreement DESC, request_id DESC) WHERE all_bad = 1;
 
 CREATE TABLE audit_members ( -- How each member fared in a judged request.
     request_id TEXT NOT NULL REFERENCES audit_cases (request_id) ON DELETE CASCADE, -- which one
@@ -56,9 +61,10 @@ CREATE TABLE audit_pairs ( -- How every two members of a judged request compare.
     b TEXT NOT NULL, -- member
     outcome TEXT NOT NULL, -- a, b or tie, by the label, then by scores; none where neither tells
     agree INTEGER NOT NULL, -- 1 if they give the same answer, or both are among the best
+    disagreement REAL, -- as in audit_cases
     PRIMARY KEY (request_id, a, b)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX audit_pairs_members ON audit_pairs (a, b, agree, request_id);
+CREATE INDEX audit_pairs_ranked ON audit_pairs (a, b, disagreement DESC, request_id DESC, outcome, agree);
 
 CREATE TABLE audit_daily ( -- Sums over audit_cases.
     day TEXT NOT NULL, -- UTC day of arrival

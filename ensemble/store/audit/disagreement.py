@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -9,7 +10,7 @@ from sqlite_utils import Database
 
 from ensemble.errors import StoreError
 from ensemble.store.audit.window import EVERYTHING, WHERE, Window
-from ensemble.store.content import bind, loads, messages_of, unbind
+from ensemble.store.content import bind, dumps, loads, messages_of, unbind
 from ensemble.store.keeping.search import behind
 
 Outcome = Literal["differ", "agree", "a", "b", "tie"]
@@ -43,12 +44,30 @@ _PAIRED: Mapping[Outcome, str] = {
     "b": "p.outcome = 'b'",
     "tie": "p.outcome = 'tie'",
 }
-_FOUND = """
-c.request_id IN (
-    SELECT r.id FROM search_requests s JOIN requests r ON r.rowid = s.rowid WHERE search_requests MATCH :text
-    UNION SELECT d.request_id FROM search_candidates s JOIN candidates d ON d.rowid = s.rowid
-    WHERE search_candidates MATCH :text
-)
+FOUND = 5000
+"""Newest prompts, and newest answers, that hold a text: of more, the older ones are left out."""
+_TEXTS = """
+SELECT r.id AS request_id
+FROM (SELECT rowid FROM search_requests WHERE search_requests MATCH :text ORDER BY rowid DESC LIMIT :found) s
+CROSS JOIN requests r ON r.rowid = s.rowid
+UNION
+SELECT d.request_id
+FROM (SELECT rowid FROM search_candidates WHERE search_candidates MATCH :text ORDER BY rowid DESC LIMIT :found) s
+CROSS JOIN candidates d ON d.rowid = s.rowid
+"""
+_SOURCES = {
+    # The index holds every column that is asked for here, so that even where no case fits a million take a moment.
+    "cases": ("audit_cases c", "c"),
+    # The pairs of two members, in their order; their cases are looked up.
+    "pairs": ("audit_pairs p CROSS JOIN audit_cases c ON c.request_id = p.request_id", "p"),
+    "texts": (f"({_TEXTS}) f CROSS JOIN audit_cases c ON c.request_id = f.request_id", "c"),
+}
+"""Where cases are looked for, and whose columns are their order."""
+_PICKED = """
+SELECT {columns} FROM (
+    SELECT {order}.request_id FROM {source} WHERE {conditions}
+    ORDER BY {order}.disagreement DESC, {order}.request_id DESC LIMIT :limit
+) k CROSS JOIN audit_cases c ON c.request_id = k.request_id ORDER BY c.disagreement DESC, c.request_id DESC
 """
 _PAIRS = f"""
 SELECT a, b, sum(cases) AS cases, sum(agree) AS agree, sum(a_wins) AS a_wins, sum(b_wins) AS b_wins, sum(ties) AS ties
@@ -79,6 +98,12 @@ class Filters:
     between: Mapping[Number, tuple[float | None, float | None]] = field(default_factory=dict)
     text: str = ""
 
+    @property
+    def rare(self) -> bool:
+        """Whether few cases may pass, so that all are better looked at than those of a pair one by one."""
+        ends = (end for ends in self.between.values() for end in ends)
+        return bool(self.text or self.flag is not None or self.marks or any(end is not None for end in ends))
+
 
 class After(NamedTuple):
     """The last case of the page before."""
@@ -93,21 +118,45 @@ def cases(db: Database, filters: Filters, after: After | None, limit: int) -> li
     Raises:
         StoreError: ``text`` is no query; the sentence says what to write instead.
     """
-    conditions, given = _where(filters)
+    if not all(_answered(db, member) for member in (*filters.members, *(filters.pair or ())[:2])):
+        return []
+    by_pair = filters.pair is not None and not filters.rare
+    source, order = _SOURCES["texts" if filters.text else "pairs" if by_pair else "cases"]
+    conditions, given = _where(filters, by_pair=by_pair)
     if after is not None:
-        conditions.append("(c.disagreement, c.request_id) < (:last, :last_id)")
+        conditions.append(f"({order}.disagreement, {order}.request_id) < (:last, :last_id)")
         given |= {"last": after.disagreement, "last_id": after.id}
-    sql = (
-        f"SELECT {_COLUMNS} FROM audit_cases c WHERE {' AND '.join(conditions)} "  # noqa: S608 - own text
-        "ORDER BY c.disagreement DESC, c.request_id DESC LIMIT :limit"
-    )
-    try:
+    sql = _PICKED.format(columns=_COLUMNS, source=source, order=order, conditions=" AND ".join(conditions))
+    with _searching(filters.text):
         return [_told(row) for row in db.query(sql, given | {"limit": limit})]
+
+
+def widespread(db: Database, text: str) -> bool:
+    """Whether more texts hold ``text`` than are looked at. Raises as ``cases``."""
+    sql = "SELECT count(*) FROM (SELECT 1 FROM {0} WHERE {0} MATCH :text LIMIT :most)"
+    given = {"text": bind(text), "most": FOUND + 1}
+    with _searching(text):
+        counts = [
+            db.execute(sql.format(table), given).fetchone()[0] for table in ("search_requests", "search_candidates")
+        ]
+    return int(max(counts)) > FOUND
+
+
+def _answered(db: Database, member: str) -> bool:
+    """Whether it ever did; if not, no case has to be looked at."""
+    sql = "SELECT EXISTS (SELECT 1 FROM audit_members WHERE member = ?)"
+    return bool(db.execute(sql, [bind(member)]).fetchone()[0])
+
+
+@contextmanager
+def _searching(text: str) -> Iterator[None]:
+    try:
+        yield
     except sqlite3.OperationalError as error:
-        if not filters.text or "disk" in str(error) or "locked" in str(error):
+        if not text or "disk" in str(error) or "locked" in str(error):
             raise
         told = "put words with signs in double quotes, such as '\"gpt-4.1\" AND price*'"
-        raise StoreError(f"{filters.text!r} is no query; {told}") from error
+        raise StoreError(f"{text!r} is no query; {told}") from error
 
 
 def place(db: Database, id_: str) -> After | None:
@@ -133,9 +182,10 @@ def unindexed(db: Database) -> int:
     return behind(db)
 
 
-def _where(filters: Filters) -> tuple[list[str], dict[str, object]]:
+def _where(filters: Filters, *, by_pair: bool) -> tuple[list[str], dict[str, object]]:
+    """Conditions and their parameters. SQLite looks into other tables last, for what the rest has let through."""
     window, given = filters.window.given, dict[str, object]()
-    conditions = ["c.disagreement IS NOT NULL"]
+    conditions = [f"{'p' if by_pair else 'c'}.disagreement IS NOT NULL"]
     for name, condition in (
         ("since", "c.day >= :since"),
         ("until", "c.day <= :until"),
@@ -144,23 +194,34 @@ def _where(filters: Filters) -> tuple[list[str], dict[str, object]]:
         if window[name]:
             conditions.append(condition)
             given[name] = window[name]
-    for condition, more in (*_of_members(filters), *_of_case(filters)):
+    for condition, more in (*_of_members(filters, by_pair=by_pair), *_of_case(filters)):
         conditions.append(condition)
         given |= more
     return conditions, given
 
 
-def _of_members(filters: Filters) -> Iterator[tuple[str, dict[str, object]]]:
+def _of_members(filters: Filters, *, by_pair: bool) -> Iterator[tuple[str, dict[str, object]]]:
     for at, member in enumerate(filters.members):
-        one = f"EXISTS (SELECT 1 FROM audit_members m WHERE m.request_id = c.request_id AND m.member = :member{at})"  # noqa: S608
-        yield one, {f"member{at}": bind(member)}
-    if filters.pair is not None:
-        first, second, outcome = filters.pair
-        two = (
-            "EXISTS (SELECT 1 FROM audit_pairs p WHERE p.request_id = c.request_id AND p.a = :a AND p.b = :b "  # noqa: S608
-            f"AND {_PAIRED[outcome]})"
-        )
+        yield _has(f"member{at}"), _named(f"member{at}", member)
+    if filters.pair is None:
+        return
+    first, second, outcome = filters.pair
+    two = f"p.a = :a AND p.b = :b AND {_PAIRED[outcome]}"
+    if by_pair:
         yield two, {"a": bind(first), "b": bind(second)}
+        return
+    yield f"{_has('a')} AND {_has('b')}", _named("a", first) | _named("b", second)
+    yield f"EXISTS (SELECT 1 FROM audit_pairs p WHERE p.request_id = c.request_id AND {two})", {}  # noqa: S608
+
+
+def _has(name: str) -> str:
+    """That a member answered. The first half leaves few for the second, which alone is exact."""
+    exact = f"EXISTS (SELECT 1 FROM audit_members m WHERE m.request_id = c.request_id AND m.member = :{name})"  # noqa: S608
+    return f"instr(c.members, :{name}_quoted) AND {exact}"
+
+
+def _named(name: str, member: str) -> dict[str, object]:
+    return {name: bind(member), f"{name}_quoted": dumps(bind(member)).decode()}
 
 
 def _of_case(filters: Filters) -> Iterator[tuple[str, dict[str, object]]]:
@@ -171,7 +232,8 @@ def _of_case(filters: Filters) -> Iterator[tuple[str, dict[str, object]]]:
     if filters.flag is not None:
         # "suspicious:<candidate>" is of the flag "suspicious".
         flagged = (
-            "EXISTS (SELECT 1 FROM json_each(c.flags) f WHERE f.value = :flag OR f.value LIKE :flag_of ESCAPE '\\')"
+            "c.flags <> '[]' "
+            "AND EXISTS (SELECT 1 FROM json_each(c.flags) f WHERE f.value = :flag OR f.value LIKE :flag_of ESCAPE '\\')"
         )
         escaped = filters.flag.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
         yield flagged, {"flag": bind(filters.flag), "flag_of": bind(f"{escaped}:%")}
@@ -183,7 +245,7 @@ def _of_case(filters: Filters) -> Iterator[tuple[str, dict[str, object]]]:
         if most is not None:
             yield f"{NUMBERS[number]} <= :{number}_most", {f"{number}_most": most}
     if filters.text:
-        yield _FOUND, {"text": bind(filters.text)}
+        yield "1", {"text": bind(filters.text), "found": FOUND}
 
 
 def _told(row: Row) -> Row:

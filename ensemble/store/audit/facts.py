@@ -91,8 +91,8 @@ def replace_facts(db: Database, found: Sequence[Facts], done: Mapping[int, str])
         [(one.case["request_id"], *row) for one in found for row in one.members],
     )
     db.conn.executemany(
-        "INSERT INTO audit_pairs (request_id, a, b, outcome, agree) VALUES (?, ?, ?, ?, ?)",
-        [(one.case["request_id"], *row) for one in found for row in one.pairs],
+        "INSERT INTO audit_pairs (request_id, disagreement, a, b, outcome, agree) VALUES (?, ?, ?, ?, ?, ?)",
+        [(one.case["request_id"], one.case["disagreement"], *row) for one in found for row in one.pairs],
     )
     for sql in SUMS:
         db.conn.execute(sql, {"ids": ids, "sign": 1})
