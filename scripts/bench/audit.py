@@ -23,12 +23,15 @@ from pathlib import Path
 import aiohttp
 
 from scripts.bench._audit_log import RARE_DOMAIN, RARE_FLAG, RARE_WORD, make
+from scripts.bench._processes import BenchFailed
 from scripts.bench.store import percentile
 
 TARGETS_MS = {"/ui/overview": 300, "/ui/disagreement": 300, "/ui/requests": 50}
 CASES: Mapping[str, str] = {
     "all": "",
+    "deep in the ranking": "after=0.3~z",
     "a week": "since={week}",
+    "a past week": "since={since}&until={until}",
     "one router": "router=panel",
     "one domain": "domain=maths",
     "a rare domain": f"domain={RARE_DOMAIN}",
@@ -51,7 +54,7 @@ CASES: Mapping[str, str] = {
     "member, domain, judge, confidence": "members=small&domain=law&judge=jury&confidence_to=0.02",
     "nothing at all": "members=nobody&confidence_to=0.5",
 }
-"""Filters of the page on disagreement, each as it stands in the address."""
+"""Filters of the page on disagreement, each as it stands in the address; the first few hold for the overview, too."""
 EMPTY = frozenset({"overturned: none", "nothing at all"})
 """Those that no case passes: the whole log has to be looked at."""
 
@@ -85,17 +88,14 @@ def pages(path: Path) -> Iterator[Page]:
     """Every page to ask for."""
     with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db:
         (last,) = db.execute("SELECT max(day) FROM audit_cases").fetchone()
-        (week,) = db.execute("SELECT date(?, '-6 days')", [last]).fetchone()
+        days = db.execute("SELECT date(?1, '-6 days'), date(?1, '-46 days'), date(?1, '-40 days')", [last]).fetchone()
         ids = [row[0] for row in db.execute("SELECT id FROM requests WHERE rowid % 4999 = 0 LIMIT 20")]
         ids = ids or [db.execute("SELECT max(id) FROM requests").fetchone()[0]]
-    for name, query in (
-        ("overview", ""),
-        ("overview, a week", f"?since={week}"),
-        ("overview, a router", "?router=panel"),
-    ):
-        yield Page(name=name, address=f"/ui/overview{query}", holds="medium")
+    given = dict(zip(("week", "since", "until"), days, strict=True))
+    for name in ("all", "a week", "a past week", "one router"):
+        yield Page(name=f"overview: {name}", address=f"/ui/overview?{CASES[name].format(**given)}", holds="medium")
     for name, query in CASES.items():
-        told = query.format(week=week)
+        told = query.format(**given)
         holds = "No case fits" if name in EMPTY else "/ui/requests/"
         yield Page(name=f"disagreement: {name}", address=f"/ui/disagreement?{told}", holds=holds)
     for number, id_ in enumerate(ids[:5], 1):
@@ -104,9 +104,9 @@ def pages(path: Path) -> Iterator[Page]:
 
 @asynccontextmanager
 async def serving(path: Path) -> AsyncIterator[str]:
-    """``ensemble audit serve`` on the log, as a process of its own; yields its address."""
+    """``ensemble audit serve`` on the log, as a process of its own; yields its address. Raises BenchFailed."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "ensemble", "audit", "serve", str(path), "--port", "0",
+        str(Path(sys.executable).with_name("ensemble")), "audit", "serve", str(path), "--port", "0",
         stdout=asyncio.subprocess.PIPE,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )  # fmt: skip
@@ -114,6 +114,8 @@ async def serving(path: Path) -> AsyncIterator[str]:
     try:
         async with asyncio.timeout(60):
             line = (await process.stdout.readline()).decode()
+        if not line:
+            raise BenchFailed(f"ensemble audit serve did not start: exit code {await process.wait()}")
         yield line.rpartition(" ")[2].strip().removesuffix("/ui")
     finally:
         if process.returncode is None:
