@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from functools import cache
 
 from jinja2 import Environment, FileSystemLoader
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from sqlite_utils import Database
 
 from ensemble.audit.shapes import Table, Window
@@ -101,4 +101,6 @@ def _section(page: Page, values: Mapping[str, object], window: Window, about: st
         )
     )
     # Two pages may have a table of the same name.
-    return _ELSEWHERE.sub(r"\1", html).replace(' id="table-', f' id="{page.name}-table-')
+    html = html.replace(' id="table-', f' id="{page.name}-table-')
+    html = html.replace(' role="region" aria-label="', f' role="region" aria-label="{escape(page.title)}: ')
+    return _ELSEWHERE.sub(r"\1", html)
