@@ -1,0 +1,175 @@
+"""Requests that attack the server itself: every one is answered as documented, and others are served meanwhile."""
+
+import asyncio
+import gzip
+import json
+import re
+import resource
+import zlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from tests import served
+from tests.served import PANEL, SERVER, Served, a_question
+
+DEEP = 30_000
+PATHS = ("/v1/chat/completions", "/v1/responses", "/v1/messages", "/v1/ensemble/compare", "/v1/ensemble/feedback")
+HOSTILE: dict[str, bytes] = {
+    "deep arrays": b'{"model":"panel","messages":' + b"[" * DEEP + b"]" * DEEP + b"}",
+    "deep objects": b'{"a":' * DEEP + b"1" + b"}" * DEEP,
+    "no end": b'{"model":"panel","messages":' + b"[" * DEEP,
+    "a number of a million digits": b'{"model":"panel","max_tokens":' + b"9" * 1_000_000 + b"}",
+    "infinity": b'{"model":"panel","temperature":1e999,"messages":[{"role":"user","content":"a"}]}',
+    "NaN": b'{"model":"panel","temperature":NaN,"messages":[{"role":"user","content":"a"}]}',
+    "no UTF-8": b'{"model":"panel","messages":[{"role":"user","content":"\xff\xfe"}]}',
+    "a byte order mark": b"\xef\xbb\xbf{}",
+    "nothing": b"",
+    "null": b"null",
+    "a list": b"[]",
+    "half a surrogate pair": b'{"model":"panel","messages":[{"role":"user","content":"\\ud800"}]}',
+    "zeros": b"\0" * 1000,
+}
+"""Bodies that are no request."""
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Served]:
+    """The panel; how its providers are called makes no difference here."""
+    async with served.serving(tmp_path, PANEL + SERVER) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_what_is_no_request_is_refused_by_name(server: Served, path: str) -> None:
+    for name, body in HOSTILE.items():
+        async with server.http.post(
+            server.root + path, data=body, headers={"Content-Type": "application/json"}
+        ) as said:
+            told = await said.json()
+        assert said.status in (400, 404, 422), (name, told)
+        assert told["error"]["message"], name
+        assert len(json.dumps(told)) < 5_000, f"{name}: the body is told back"
+    assert len(server.simulator.served) == 0
+
+
+@pytest.mark.parametrize("text", ["a\\u0000b", "\\u202e", "\\uffff", "x" * 200_000])
+async def test_strange_texts_are_asked_and_kept(server: Served, text: str) -> None:
+    body = json.dumps(a_question("TEXT")).replace("TEXT", text).encode()
+    status, said, headers = await server.post(data=body)
+    assert status == 200, said
+    record = await server.record(headers["x-ensemble-request-id"])
+    assert record["messages"][0]["content"] == json.loads(f'"{text}"')
+
+
+async def test_the_last_of_two_equal_keys_holds_or_the_body_is_refused(server: Served) -> None:
+    body = json.dumps(a_question()).encode()[:-1] + b',"model":"nobody"}'
+    status, said, _ = await server.post(data=body)
+    assert (status, said["error"]["code"]) == (404, "model_not_found")
+
+
+async def test_a_body_of_fifty_megabytes_is_refused_before_it_is_read(server: Served) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    sent = 0
+
+    async def pieces() -> AsyncIterator[bytes]:
+        nonlocal sent
+        while sent < 50_000_000:
+            sent += 100_000
+            yield b"x" * 100_000
+
+    async with server.http.post(
+        server.root + PATHS[0], data=pieces(), headers={"Content-Type": "application/json"}
+    ) as said:
+        told = await said.json()
+    assert (said.status, told["error"]["code"]) == (413, "request_too_large")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 1024
+
+
+def deflated(data: bytes) -> bytes:
+    return zlib.compress(data, 9)
+
+
+@pytest.mark.parametrize(("name", "pack"), [("gzip", gzip.compress), ("deflate", deflated)])
+async def test_a_decompression_bomb_is_refused(server: Served, name: str, pack: Callable[[bytes], bytes]) -> None:
+    bomb = await asyncio.to_thread(pack, b" " * 60_000_000)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    headers = {"Content-Type": "application/json", "Content-Encoding": name}
+    async with server.http.post(server.root + PATHS[0], data=bomb, headers=headers) as said:
+        assert said.status in (400, 413, 415), await said.text()
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 1024
+
+
+HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+SMUGGLED = b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n"
+SHAPES: dict[str, bytes] = {
+    "two lengths": HEAD + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello!" + SMUGGLED,
+    "length and chunks": HEAD + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + SMUGGLED,
+    "chunked twice": HEAD + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n" + SMUGGLED,
+    "a sign before the length": HEAD + b"Content-Length: +5\r\n\r\nhello" + SMUGGLED,
+    "a blank before the colon": HEAD + b"Content-Length : 5\r\n\r\nhello" + SMUGGLED,
+    "a bad chunk": HEAD + b"Transfer-Encoding: chunked\r\n\r\nZZ\r\nhello\r\n0\r\n\r\n" + SMUGGLED,
+    "a folded header": HEAD + b"X-A: b\r\n c: d\r\nContent-Length: 0\r\n\r\n" + SMUGGLED,
+    "a NUL in a header": HEAD + b"X-A: b\0c\r\nContent-Length: 0\r\n\r\n" + SMUGGLED,
+    "a huge header": HEAD + b"X-A: " + b"b" * 100_000 + b"\r\n\r\n",
+    "no HTTP": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 no http at all\r\n\r\n",
+}
+"""Shapes by which one request is taken for two, or two for one (RFC 9112, section 11.2)."""
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+async def test_no_second_request_is_smuggled(server: Served, shape: str) -> None:
+    said = await spoken(server, SHAPES[shape])
+    assert re.match(rb"HTTP/1\.[01] 4\d\d ", said), said[:200]
+    assert len(re.findall(rb"HTTP/1\.[01] \d\d\d ", said)) == 1, said[:600]
+    assert len(server.simulator.served) == 0
+
+
+async def spoken(server: Served, data: bytes) -> bytes:
+    """What the server says to raw bytes, until it hangs up or says no more."""
+    host, _, port = server.root.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    said = b""
+    try:
+        writer.write(data)
+        async with asyncio.timeout(1.0):
+            while piece := await reader.read(65536):
+                said += piece
+    except (TimeoutError, ConnectionError):
+        pass  # it waits for more, or has hung up
+    finally:
+        writer.transport.abort()
+    return said
+
+
+async def test_slow_clients_keep_nobody_else_waiting(server: Served) -> None:
+    host, _, port = server.root.removeprefix("http://").partition(":")
+    slow = [await asyncio.open_connection(host, int(port)) for _ in range(200)]
+    try:
+        for at, (_, writer) in enumerate(slow):
+            writer.write(HEAD if at % 2 else HEAD + b"Content-Length: 1000\r\n\r\n{")
+        async with asyncio.timeout(5):
+            status, *_ = await server.post()
+        assert status == 200
+    finally:
+        for _, writer in slow:
+            writer.transport.abort()
+
+
+async def test_the_event_loop_is_not_held_up(server: Served) -> None:
+    longest, over, loop = 0.0, asyncio.Event(), asyncio.get_running_loop()
+
+    async def watch() -> None:
+        nonlocal longest
+        while not over.is_set():
+            begin = loop.time()
+            await asyncio.sleep(0.001)
+            longest = max(longest, loop.time() - begin)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(watch())
+        for body in HOSTILE.values():
+            await server.post(data=body or b" ")
+        over.set()
+    assert longest < 0.5, "100 ms where the machine has nothing else to do"
