@@ -33,7 +33,8 @@ PAGES = ("", "/overview", "/worth", "/disagreement", "/judges", "/routers", "/re
 
 BEYOND = """() => document.documentElement.scrollWidth <= window.innerWidth ? [] :
   [`${document.documentElement.scrollWidth} px`, ...[...document.querySelectorAll("body *")]
-    .filter(one => !one.closest(".wide, pre, nav") && one.getBoundingClientRect().left + one.scrollWidth > window.innerWidth + 1)
+    .filter(one => !one.closest(".wide, pre, nav"))
+    .filter(one => one.getBoundingClientRect().left + one.scrollWidth > window.innerWidth + 1)
     .map(one => `${one.tagName}.${one.className}: ${one.textContent.slice(0, 60)}`).slice(0, 20)]"""
 """What stands out of a page that is wider than the window."""
 
