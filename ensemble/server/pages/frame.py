@@ -105,13 +105,13 @@ def context(request: web.Request) -> dict[str, object]:
         ],
         "report": False,
         "query": dict(request.query),
-        "here": request.path,
+        "here": request.rel_url.raw_path,
         "root": ROOT,
         "window": window,
         "periods": _periods(),
         "router_names": [],
         "static": lambda name: address(request.app[STATIC], name),
-        "href": lambda path="", **changes: href(path or request.path, {**request.query, **changes}),
+        "href": lambda path="", **changes: href(path or request.rel_url.raw_path, {**request.query, **changes}),
         "kept": lambda path: href(path, {name: request.query.get(name) for name in ("since", "until", "router")}),
     }
 

@@ -227,3 +227,35 @@ async def test_the_filter_offers_the_routers_of_the_log(served: Served, browser:
         options = (await browser.get("/ui/overview" + query)).page.one("select", name="router").all("option")
         assert [one.text for one in options][:3] == ["all", "alpha", "panel"]
         assert [one.attrs["value"] for one in options if "selected" in one.attrs] == selected
+
+
+async def test_who_may_look_may_not_decide(served: Served, browser: Browser) -> None:
+    """Found by walking the router, so that a form that is added is here too."""
+    await served.post()
+    await served.service.idle()
+    before = await served.service.store.counts()
+    (id_,) = await served.service.store.read(lambda db: [row["id"] for row in db["requests"].rows])
+    secret = await key(served, "ada", "audit", "read", "metrics")
+    assert await sign_in(browser, secret) == 303
+    csrf = (await browser.get("/ui")).csrf
+    walked = 0
+    for route in served.app.router.routes():
+        assert route.resource is not None
+        path = route.resource.canonical
+        if route.method != "POST" or not is_page(path) or path in ("/ui/sign-in", "/ui/sign-out"):
+            continue
+        reply = await browser.post(path.replace("{id}", str(id_)), {"csrf": csrf, "question": "Why?", "finding": "tie"})
+        assert reply.status == 403, path
+        walked += 1
+    assert walked >= 4
+    after = await served.service.store.counts()
+    changed = {name for name in after if after[name] != before.get(name) and not name.startswith("audit_")}
+    assert changed == {"api_keys"}
+
+
+async def test_a_form_that_is_too_large_is_refused_as_a_page(tmp_path: Path) -> None:
+    async with serving(tmp_path, PANEL + SERVER + "max_body_bytes = 5_000\n") as small:
+        browser = Browser(small.http, small.root)
+        csrf = (await browser.get("/ui/sign-in")).csrf
+        reply = await browser.post("/ui/playground", {"csrf": csrf, "question": "a" * 5_001})
+    assert (reply.status, reply.page.one("h1").text) == (413, "Too large")
