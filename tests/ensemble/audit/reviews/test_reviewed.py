@@ -6,6 +6,7 @@ import pytest
 
 from ensemble.audit.reviewed import reviewed_tables
 from ensemble.audit.shapes import Table, Window
+from ensemble.upkeep import derive
 from tests.ensemble.audit.reviews.conftest import ALPHA, BAD, BETA, TIE, UNSURE, ReviewedLog
 
 
@@ -98,3 +99,11 @@ async def test_an_empty_log_says_what_to_do(log: ReviewedLog) -> None:
     told = await tables(log)
     assert all(not table.rows and table.empty for table in told.values())
     assert told["trust"].note.startswith("Nothing was drawn yet.")
+
+
+async def test_strata_follow_the_disagreement(log: ReviewedLog) -> None:
+    await log.ask("panel", 12)  # "answer of alpha" against "answer of beta", and a judge that is clear
+    await derive(log.store)
+    await log.draw(6)
+    strata = {row["stratum"]: row["drawn"] for row in (await tables(log))["strata"].rows}
+    assert strata == {"panel: high disagreement": 6}
