@@ -19,7 +19,7 @@ from ensemble.errors import CallFailed
 from ensemble.provider import PROVIDERS
 from ensemble.providers._http import Transport
 from ensemble.providers.openai import OpenAI
-from tests.ensemble.providers.arriving import REPLIES, Arrived, Recorder, asked, provider, replied
+from tests.ensemble.providers.arriving import REPLIES, Arrived, Recorder, asked, replied
 from tests.ensemble.providers.conftest import Upstream
 from tests.ensemble.providers.openai_upstream import a_prompt, a_provider, a_reply
 
@@ -69,7 +69,8 @@ async def test_connections_are_used_again(upstream: Upstream) -> None:
 async def test_no_cookie_is_kept(recorder: Recorder) -> None:
     """The SDKs give them back; here they would tie the calls of all tenants together."""
     recorder.reply = replied(REPLIES["openai"][0], "content-type: application/json", "set-cookie: who=you; Path=/")
-    async with provider("openai", recorder).connect() as connection:
+    named = f"{recorder.url.replace('127.0.0.1', 'localhost')}/v1"  # aiohttp's jar takes none from bare addresses
+    async with OpenAI(base_url=named).connect() as connection:
         for _ in range(2):
             await connection.complete("m", asked())
     assert [dict(one.headers).get("cookie") for one in recorder.arrived] == [None, None]
