@@ -14,6 +14,8 @@ from ensemble.store.content import stamp
 
 LATE = timedelta(minutes=2)
 """A service has made the facts of a request by then."""
+SMALL = 20_000
+"""Judged requests up to which each is to be seen; of more, a hundredth may be missing rather than all be copied."""
 _STEP = 500
 _TABLES = (
     "audit_cases", "audit_members", "audit_pairs", "audit_daily", "audit_daily_members", "audit_daily_pairs",
@@ -43,7 +45,7 @@ class Shadow:
         if self._made_of is not None:
             self._change(self._drop)
             self._made_of = None
-        if last and self._late():
+        if last and self._late() and self._many():
             self._change(self._make)
             self._made_of = last
 
@@ -54,6 +56,12 @@ class Shadow:
     def _late(self) -> bool:
         oldest = self._db.execute(_OLDEST).fetchone()
         return oldest is not None and oldest[0] < stamp(datetime.now(UTC) - LATE)
+
+    def _many(self) -> bool:
+        stale, known = self._db.execute(
+            "SELECT (SELECT count(*) FROM main.audit_stale), (SELECT coalesce(sum(cases), 0) FROM main.audit_daily)"
+        ).fetchone()
+        return bool(known <= SMALL or stale * 100 >= known)
 
     def _change(self, change: Callable[[sqlite3.Connection], None]) -> None:
         """Run ``change``, which touches temporary tables alone, on a connection that may not write otherwise."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ensemble.store import Store, open_store
-from ensemble.store.audit import rollups
+from ensemble.store.audit import rollups, shadow
 from ensemble.store.audit.facts import missing
 from ensemble.store.audit.shadow import Shadow
 from ensemble.store.reading import open_log
@@ -53,6 +53,22 @@ async def test_more_that_comes_is_made_too_until_a_service_does_it(writer: Store
         assert await log.read(lambda db: rollups.cases(db)["cases"]) == 4
         beside = "SELECT name FROM temp.sqlite_master WHERE name LIKE 'audit%'"
         assert await log.read(lambda db: db.execute(beside).fetchall()) == []
+
+
+async def test_a_large_log_is_not_copied_for_a_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shadow, "SMALL", 10)
+    store = await open_store(tmp_path / "log.db")
+    for _ in range(101):
+        await store.record(a_record())
+    await derive(store)
+    await store.record(a_record())
+    with closing(open_reader(tmp_path / "log.db")) as db:
+        Shadow(db).refresh()
+        assert rollups.cases(db)["cases"] == 101
+        await store.record(a_record())
+        Shadow(db).refresh()
+        assert rollups.cases(db)["cases"] == 103
+    await store.close()
 
 
 async def test_a_service_is_given_time(tmp_path: Path) -> None:
