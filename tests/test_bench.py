@@ -15,13 +15,13 @@ from ensemble.store.audit.facts import missing
 from ensemble.store.keeping.connect import reading
 from ensemble.store.keeping.search import behind, search
 from scripts.bench._audit_log import make
-from scripts.bench._systems import configuration, transports
+from scripts.bench._systems import TRANSPORTS, configuration
 from scripts.bench._upstream import FANS, candidate, ranking, stream
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-@pytest.mark.parametrize("transport", transports())
+@pytest.mark.parametrize("transport", TRANSPORTS)
 def test_its_configuration_is_one_of_the_service(tmp_path: Path, transport: str) -> None:
     file = tmp_path / "ensemble.toml"
     file.write_text(configuration("http://127.0.0.1:1/0", tmp_path / "log.db", transport), encoding="utf-8")

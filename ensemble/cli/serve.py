@@ -34,11 +34,11 @@ def command(config: Path, *, host: str | None, port: int | None, quiet: bool) ->
     settings = load(config)
     server = _server(settings.server, host, port)
     to_stderr(logging.WARNING if quiet else logging.INFO, server.log)
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(_serve(replace(settings, server=server)))
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     """The faster event loop, where the extra ``fast`` is installed."""
     try:
         import uvloop

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from scripts._runs import table
 from scripts.bench._processes import BenchFailed, cpu_s, quiet, resident_mb
-from scripts.bench._systems import FLOOR, LOGGED, System, floor, kept, service, transports
+from scripts.bench._systems import FLOOR, LOGGED, TRANSPORTS, System, floor, kept, service
 from scripts.bench._upstream import DELAYS_MS, Upstream
 from scripts.bench._wrk import Load, load
 
@@ -20,6 +20,8 @@ CLIENTS = (1, 16, 64, 256)
 MANY = 64
 CLIENTS_OF = {"service, sdk": (1, MANY)}
 """Where not all of them: the slowest takes the time that the others need."""
+TARGETS = {"service, direct": 1.6, "service, sdk": 6.0}
+"""Most CPU per request, in that of the floor with a log."""
 ENOUGH_S = {"upstream 0 ms": 180.0, "shapes": 290.0, "upstream 50 ms": 420.0}
 """Seconds from the start after which no further round begins, so that eight minutes are enough."""
 HOPS = 2
@@ -106,7 +108,7 @@ class Bench:
     def _systems(self, stack: ExitStack, delay: int) -> list[System]:
         where = self._folder, self._mock
         raw = [stack.enter_context(floor(*where, delay, self._measured, logged=logged)) for logged in (False, True)]
-        own = [stack.enter_context(service(*where, str(delay), self._measured, one)) for one in transports()]
+        own = [stack.enter_context(service(*where, str(delay), self._measured, one)) for one in TRANSPORTS]
         for one in (*raw, *own):
             self._measure(one, PLAIN, 1, 1)  # imports, connections and caches are no part of a request's cost
         return [*raw, *own]
@@ -151,7 +153,12 @@ class Bench:
                 own = found[one.name, clients]
                 against = [_spread(_over(own, found[name, clients])) for name in (LOGGED, FLOOR)]
                 rows.append([one.name, str(clients), *against])
-        print(table(["system", "clients", "against floor + log", "against floor"], rows), "\n", flush=True)
+        print(table(["system", "clients", "against floor + log", "against floor"], rows), "\n")
+        for name, most in TARGETS.items():
+            ratio = statistics.median(_over(found[name, MANY], found[LOGGED, MANY]))
+            how = "met" if ratio <= most else "missed"
+            print(f"{name}, {MANY} clients: {ratio:.2f} of floor + log; the target is at most {most:g}: {how}.")
+        print(flush=True)
 
     def _first(self, systems: Sequence[System], found: dict[tuple[str, int], list[Figure]], delay: int) -> None:
         print(f"Upstream {delay} ms; medians of {len(found[FLOOR, MANY])} rounds\n")

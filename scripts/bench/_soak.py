@@ -13,7 +13,7 @@ from pathlib import Path
 from scripts._runs import table
 from scripts.bench._measure import PLAIN
 from scripts.bench._processes import open_files, quiet, resident_mb
-from scripts.bench._systems import System, service, transports
+from scripts.bench._systems import TRANSPORTS, System, service
 from scripts.bench._upstream import Upstream
 from scripts.bench._wrk import load
 
@@ -47,7 +47,7 @@ def soak(folder: Path, mock: Upstream, measured: set[int], others: set[int], min
     """Load for ``minutes``; print the table; the promises that were broken."""
     watch = folder / "watched.json"
     program = (sys.executable, "-m", "scripts.bench._watched", str(watch))
-    with service(folder, mock, "faults/0", measured, transports()[0], program=program) as system:
+    with service(folder, mock, "faults/0", measured, TRANSPORTS[0], program=program) as system:
         looks = list(_looks(system, folder, watch, others, minutes))
         answered = _answered(system)
     head = ["minute", "MB", "files", "tasks", "longest stall ms", "answered", "no good answer"]

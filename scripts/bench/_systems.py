@@ -12,16 +12,13 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ensemble.providers.openai import OpenAI
 from scripts.bench._processes import BenchFailed, line_of, running
 from scripts.bench._upstream import FANS, Upstream
 
 FLOOR, LOGGED = "floor", "floor + log"
-
-
-def transports() -> tuple[str, ...]:
-    """Those that the service has."""
-    return ("direct", "sdk") if "transport" in OpenAI.model_fields else ("sdk",)
+TRANSPORTS = ("direct", "sdk")
+_START = "import sys; sys.modules['pandas'] = None; from ensemble.cli import main; main()"
+"""As where only the package is installed: sqlite-utils loads pandas where it finds it, for nothing used here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +68,7 @@ def service(
     config, database, log = folder / f"{name}.toml", folder / f"{name}.db", folder / f"{name}.log"
     config.write_text(configuration(f"{mock.url}/{place}", database, transport), encoding="utf-8")
     command = [
-        *(program or (str(Path(sys.executable).with_name("ensemble")), "serve", "--quiet")),
+        *(program or (sys.executable, "-P", "-c", _START, "serve", "--quiet")),
         "--config",
         str(config),
     ]
@@ -90,7 +87,7 @@ def configuration(url: str, database: Path, transport: str) -> str:
         lines += [
             f"[providers.{json.dumps(place)}]",
             'use = "openai"',
-            *([f"transport = {json.dumps(transport)}"] if len(transports()) > 1 else []),
+            f"transport = {json.dumps(transport)}",
             f"base_url = {json.dumps(f'{url}/{place}/v1')}",
             "max_in_flight = 4096",
         ]

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+from ensemble.cli.serve import loop_factory
 from ensemble.config import load
 from ensemble.server.app import run
 from ensemble.server.logs import to_stderr
@@ -41,4 +42,5 @@ async def main(watch: Path, config: Path) -> None:
 
 if __name__ == "__main__":
     to_stderr(logging.ERROR, "json")
-    asyncio.run(main(Path(sys.argv[1]), Path(sys.argv[3])))
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        runner.run(main(Path(sys.argv[1]), Path(sys.argv[3])))
