@@ -96,7 +96,7 @@ def configuration(url: str, database: Path, transport: str) -> str:
             lines += [f"[members.{prefix}{at}]", f'provider = "{place}"', 'model = "mock"', _PRICE]
     for fan in FANS:
         lines += [f"[members.judge{fan}]", f'provider = "{fan}"', 'model = "mock"', _PRICE]
-        lines += [f"[judges.house{fan}]", 'use = "listwise"', f'model = "judge{fan}"']
+        lines += [f"[judges.house{fan}]", 'use = "listwise"', f'model = "judge{fan}"', f"per_page = {fan}"]
         lines += _panel(f"panel{fan}", "m", fan)
     lines += [*_panel("leader", "s", 3), 'streaming = "leader"']
     lines += ["[store]", f"path = {json.dumps(str(database))}"]
