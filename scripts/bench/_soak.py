@@ -20,9 +20,10 @@ from scripts.bench._wrk import load
 CLIENTS = 64
 WINDOWS = 30
 SLACK_MB = 25.0
-SLACK = 20
-"""How many more files or tasks than at the start are no leak but a matter of the moment."""
-LAG_MS = 100.0
+SLACK = {"files": CLIENTS, "tasks": 20}
+"""How many more than before are no leak but a matter of the moment: connections to the mock come and go with faults."""
+LAG_MS = 250.0
+"""How much longer the longest stall may be: on a core shared with other work much of it is theirs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +89,7 @@ def _grown(looks: Sequence[Look]) -> list[str]:
     early, late = looks[quarter : 2 * quarter], looks[-quarter:]
 
     broken = []
-    for name, slack in (("megabytes", SLACK_MB), ("files", SLACK), ("tasks", SLACK), ("lag_ms", LAG_MS)):
+    for name, slack in (("megabytes", SLACK_MB), *SLACK.items(), ("lag_ms", LAG_MS)):
         before, after = (statistics.median(getattr(at, name) for at in part) for part in (early, late))
         print(f"{name}: {before:.0f} in the second quarter, {after:.0f} in the last")
         if after > before + slack:
