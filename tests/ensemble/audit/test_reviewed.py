@@ -7,7 +7,8 @@ import pytest
 from ensemble.audit.reviewed import reviewed_tables
 from ensemble.audit.shapes import Table, Window
 from ensemble.upkeep import derive
-from tests.ensemble.audit.reviews.conftest import ALPHA, BAD, BETA, TIE, UNSURE, ReviewedLog
+from tests.ensemble.audit.reviewing import ALPHA, BAD, BETA, TIE, UNSURE, ReviewedLog
+from tests.ensemble.audit.reviewing import log as log
 
 
 async def tables(log: ReviewedLog, **window: Any) -> dict[str, Table]:

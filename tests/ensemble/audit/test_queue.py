@@ -10,7 +10,8 @@ from ensemble.audit.queue import Asked, decided_list, waiting_list, why_counts
 from ensemble.audit.shapes import Window
 from ensemble.store.audit.queue import FIRST, After
 from ensemble.store.reviews import claim, flag, next_review
-from tests.ensemble.audit.reviews.conftest import ALPHA, BETA, TIE, ReviewedLog
+from tests.ensemble.audit.reviewing import ALPHA, BETA, TIE, ReviewedLog
+from tests.ensemble.audit.reviewing import log as log
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
