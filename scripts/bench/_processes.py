@@ -14,6 +14,7 @@ STOP_S = 30.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
+_STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
 class BenchFailed(Exception):
@@ -36,10 +37,13 @@ def running(
     """
 
     def settle() -> None:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
         os.sched_setaffinity(0, on)
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
-    with log.open("ab") as errors:
+    # Who is stopped between the start of a program and the `try` below would leave it running.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
+    with log.open("ab") as errors, _stopping_again_after_a_failure():
         # A session of its own: Ctrl-C is for this process, which then ends the other.
         process = subprocess.Popen(
             command,
@@ -50,6 +54,7 @@ def running(
             start_new_session=True,
         )
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
         yield process
     finally:
         process.terminate()
@@ -60,6 +65,15 @@ def running(
             process.wait()
         if process.stdout is not None:
             process.stdout.close()
+
+
+@contextmanager
+def _stopping_again_after_a_failure() -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
+        raise
 
 
 def line_of(process: subprocess.Popen[bytes], log: Path, seconds: float = 60.0) -> str:
