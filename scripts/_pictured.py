@@ -22,6 +22,8 @@ FLAGS = (
 PRICES = {"small": (0.15, 0.60), "balanced": (1.10, 4.40), "large": (5, 20), "judge": (2, 8)}
 PANEL = ("large", "balanced", "small")
 TABLES = """
+[judging]
+shrink = "off"
 [judges.house]
 use = "pairwise"
 model = "judge"
@@ -33,12 +35,15 @@ use = "parallel"
 members = ["large", "balanced", "small"]
 judge = "house"
 [routers.careful.trust]
-min_confidence = 0.6
+min_panel = 3
 on_low = "review"
 [routers.frugal]
 use = "cascade"
 judge = "points"
 tiers = [{ members = ["small"], accept_score = 0.8 }, { members = ["large"] }]
+[routers.frugal.trust]
+min_score = 0.3
+on_low = "review"
 [routers.rules]
 use = "rules"
 small = "small"

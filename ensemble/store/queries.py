@@ -46,7 +46,11 @@ def place(db: Database, request: RequestId) -> tuple[str, str, str]:
 
 def counts(db: Database) -> Mapping[str, int]:
     """Rows per table, tables in alphabetical order."""
-    return {name: db.table(name).count for name in sorted(db.table_names()) if not name.startswith(("_", "search_"))}
+    return {
+        name: db.table(name).count
+        for name in sorted(db.table_names())
+        if not name.startswith(("_", "search_", "sqlite_"))
+    }
 
 
 def ledger_total(db: Database) -> Total:

@@ -18,7 +18,7 @@ from playwright.async_api import Browser, Page
 from ensemble.server.app import make_app
 from ensemble.service import open_service
 from ensemble.simulator import Simulator, SimulatorSettings, reply
-from scripts import _runs
+from scripts import _runs, screenshots
 from scripts._pictured import browsing, chromium, disagreeing, look_after
 from tests.served import PANEL, SERVER, a_question, serving
 
@@ -307,3 +307,12 @@ def _number(cell: str) -> Any:
         return bool(cell) and float(cell) == float(cell)
     except ValueError:
         return cell == ""
+
+
+async def test_the_readme_shows_what_the_script_makes(tmp_path: Path) -> None:
+    made = {path.name for path in await screenshots.run(30, 1, tmp_path)}
+    kept = {path.name for path in screenshots.FOLDER.iterdir()}
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    assert made == kept
+    assert [name for name in sorted(made) if f"ensemble/server/pages/pictures/{name}" not in readme] == []
+    assert all((tmp_path / name).read_bytes().startswith(b"\x89PNG") for name in made)
