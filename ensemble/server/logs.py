@@ -42,11 +42,18 @@ class TextLines(logging.Formatter):
     """Writes the same for people, as one line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line: a line break in a message is shown as such, so that nobody forges another one."""
+        """One line: breaks, controls and marks that turn text are shown as escapes, so that nobody forges another."""
         at = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%S")
         beside = " ".join(f"{name}={value}" for name, value in _fields(record).items())
         line = f"{at} {record.levelname.lower()} {record.name}: {record.getMessage()} {beside}"
-        return line.rstrip().replace("\n", "\\n")
+        return shown(line.rstrip())
+
+
+def shown(text: str) -> str:
+    """``text`` with all that a terminal would obey, or not show, as escapes."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
 
 
 def frames(error: BaseException) -> list[str]:

@@ -2,6 +2,9 @@ import json
 import logging
 import sys
 
+from hypothesis import example, given
+from hypothesis import strategies as st
+
 from ensemble.server.logs import WHOSE, JsonLines, TextLines
 
 
@@ -53,3 +56,14 @@ def test_a_line_for_people_is_one_line() -> None:
     record.fields = {"request_id": "r1", "status": 502}
     line = TextLines().format(record)
     assert line.endswith(" warning ensemble.x: lost\\nand forged request_id=r1 status=502")
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=())), st.sampled_from([JsonLines, TextLines]))
+@example("a\r12:00:00 info ensemble.x: forged", TextLines)
+@example("\x1b]0;title\x07\x1b[2J\u202e\u2028\x85\ud800", TextLines)
+def test_whatever_is_logged_is_one_line_that_no_terminal_obeys(text: str, form: type[logging.Formatter]) -> None:
+    record = logging.LogRecord("ensemble.x", logging.WARNING, "x.py", 1, "%s", (text,), None)
+    record.fields = {"model": text}
+    line = form().format(record)
+    assert line.isprintable()
+    line.encode()
