@@ -31,7 +31,7 @@ def quick(cls: type[T]) -> type[T]:
     if hasattr(cls, "__post_init__"):
         lines.append("self.__post_init__()")
     head = f"def __init__(self, *, {', '.join(arguments)}):"
-    exec("\n    ".join((head, *lines)), held)  # noqa: S102 - from the names of our own fields, as `dataclass` does it
+    exec("\n    ".join((head, *lines)), held)  # nosec B102 # noqa: S102 - from the names of our own fields, as `dataclass` does it
     made: Callable[..., None] = held["__init__"]  # type: ignore[assignment]
     type.__setattr__(cls, "__init__", update_wrapper(made, cls.__init__))
     return cls

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from scripts import audit
+
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = ROOT / "scripts"
 PYTHONS = ("python3.13", "python3.12", "python3.11", "python3")
@@ -164,3 +166,15 @@ def test_the_lock_names_versions_and_no_place_to_get_them_from() -> None:
     lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
     pin = re.compile(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+( ; [a-z_]+ [!=<>]+ \"[A-Za-z0-9.]+\")?")
     assert [line for line in lines if not line.startswith("# ") and not pin.fullmatch(line)] == []
+
+
+def test_an_audit_tells_an_advisory_from_a_service_that_is_out_of_reach() -> None:
+    sound = {"name": "a", "version": "1", "vulns": []}
+    unknown = {"name": "b", "skip_reason": "not found"}
+    holed = {"name": "c", "version": "2", "vulns": [{"id": "PYSEC-1", "fix_versions": ["3"]}]}
+    assert audit.told([sound, unknown])[1] is False
+    lines, bad = audit.told([sound, holed])
+    assert (bad, lines[0]) == (True, "c 2: PYSEC-1, mended in ['3']")
+    for nothing in ([], [unknown]):
+        lines, bad = audit.told(nothing)
+        assert (bad, "SKIPPED" in lines[0]) == (False, True)

@@ -292,10 +292,10 @@ def _become(order: Mapping[str, Any]) -> None:
     if order["expressions"]:
         answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
         os.dup2(2, 1)  # what it prints is not its answer
-        exec(_PRELUDE, module.__dict__)  # noqa: S102  what the sites that set such tasks import
-    exec(compile(order["code"], "solution.py", "exec"), module.__dict__)  # noqa: S102  it is what this jail is for
+        exec(_PRELUDE, module.__dict__)  # nosec B102 # noqa: S102  what the sites that set such tasks import
+    exec(compile(order["code"], "solution.py", "exec"), module.__dict__)  # nosec B102 # noqa: S102  it is what this jail is for
     for expression in order["expressions"]:
-        value = eval(compile(expression, "example", "eval"), module.__dict__)  # noqa: S307
+        value = eval(compile(expression, "example", "eval"), module.__dict__)  # nosec B307 # noqa: S307
         print(json.dumps(_plain(value)), file=answers, flush=True)
 
 
