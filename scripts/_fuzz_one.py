@@ -127,6 +127,15 @@ def known(target: Target, trial: Trial) -> None:
             raise
 
 
+def peak_mib() -> float:
+    """Most memory that this program has had; ``ru_maxrss`` would count that of the process that started it as well."""
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        return float(status.partition("VmHWM:")[2].split()[0]) / 1024
+    except (OSError, IndexError):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
 def tell(target: Target, trial: Trial, data: bytes | None = None, error: BaseException | None = None) -> None:
     """The result as a line of JSON."""
     frames = traceback.extract_tb(error.__traceback__) if error else ()
@@ -137,7 +146,7 @@ def tell(target: Target, trial: Trial, data: bytes | None = None, error: BaseExc
                 "target": target.name,
                 "tried": trial.tried,
                 "slowest_s": trial.slowest_s,
-                "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+                "peak_mib": peak_mib(),
                 "finding": None if error is None else f"{type(error).__name__}: {error}"[:300] + where,
                 "input": None if data is None else repr(data[:400]),
             }
