@@ -152,7 +152,8 @@ async def test_filters_stay_in_the_address_and_hold(browser: Browser, site: Site
     await tab.click("nav >> text=Judges")
     await tab.wait_for_url("**/judges?*router=nobody*")
     await go(tab, f"{site.root}/ui/overview?router={_runs.PANEL}")
-    assert str(ASKED) in await tab.inner_text("main")
+    shown = await tab.inner_text("main")
+    assert str(ASKED) in shown or str(ASKED + 1) in shown, "the playground asks one more, before this or after"
     await tab.close()
 
 
@@ -168,8 +169,11 @@ async def test_every_case_is_found_page_by_page(browser: Browser, site: Site) ->
             break
         await following.first.click()
         await tab.wait_for_load_state("networkidle")
-    assert len(found) == len(set(found)) == ASKED
-    assert [one.rpartition("/")[2] for one in found[:5]] == list(site.cases[:5])
+    ids = [one.rpartition("/")[2] for one in found]
+    assert len(ids) == len(set(ids))
+    assert set(site.cases) <= set(ids)
+    assert len(ids) in (ASKED, ASKED + 1), "the playground asks one more, before this or after"
+    assert [one for one in ids if one in site.cases][:5] == list(site.cases[:5])
     await tab.close()
 
 

@@ -103,12 +103,22 @@ async def test_what_failed_or_was_cut_off_is_not_taken_again(serve: Serve) -> No
     assert (await told(served))[1] == 2
 
 
+async def all_under_way(served: Served, count: int) -> None:
+    """Wait until so many requests are under way and have looked into the log."""
+    async with asyncio.timeout(5):
+        while served.service.under_way < count:
+            await served.service.store.counts()
+    for _ in range(10):  # behind theirs
+        await served.service.store.counts()
+
+
 async def test_equal_calls_at_the_same_moment_are_made_once(serve: Serve) -> None:
     served = await serve(TABLES)
     gate = served.simulator.hold("alpha", "One answer for all who asked, at some length.")
     async with asyncio.TaskGroup() as group:
         asked = [group.create_task(served.post()) for _ in range(5)]
-        await served.simulator.until(in_flight=1)
+        await served.simulator.until(n_requests=2, in_flight=1)
+        await all_under_way(served, 5)
         gate.set()
     assert {task.result()[0] for task in asked} == {200}
     assert len({task.result()[1]["id"] for task in asked}) == 5
