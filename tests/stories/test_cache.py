@@ -10,7 +10,7 @@ from ensemble.store.keeping.connect import writing
 from ensemble.store.keeping.erase import Scope, erase
 from tests.served import Served, a_question, a_tool
 from tests.stories.conftest import Serve
-from tests.stories.test_singleflight import not_in_single_file
+from tests.stories.test_singleflight import all_under_way, not_in_single_file
 
 TABLES = """
 [routers.panel]
@@ -103,15 +103,6 @@ async def test_what_failed_or_was_cut_off_is_not_taken_again(serve: Serve) -> No
     assert (await told(served))[1] == 2
 
 
-async def all_under_way(served: Served, count: int) -> None:
-    """Wait until so many requests are under way and have looked into the log."""
-    async with asyncio.timeout(5):
-        while served.service.under_way < count:
-            await served.service.store.counts()
-    for _ in range(10):  # behind theirs
-        await served.service.store.counts()
-
-
 async def test_equal_calls_at_the_same_moment_are_made_once(serve: Serve) -> None:
     served = await serve(TABLES)
     gate = served.simulator.hold("alpha", "One answer for all who asked, at some length.")
@@ -137,7 +128,7 @@ async def test_a_refresh_waits_for_nothing_that_may_come_from_before(serve: Serv
 
 
 async def test_those_who_waited_for_a_failure_do_not_wait_for_each_other(serve: Serve) -> None:
-    await not_in_single_file(await serve(TABLES))
+    await not_in_single_file(await serve(TABLES), under_way=3)
 
 
 async def test_texts_that_are_gone_are_asked_for_anew(serve: Serve, tmp_path: Path) -> None:

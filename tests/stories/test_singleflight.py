@@ -45,6 +45,7 @@ async def together(served: Served, *, headers: list[dict[str, str]], first: str 
     async with asyncio.TaskGroup() as group:
         asked = [group.create_task(ask(with_)) for with_ in headers]
         await served.simulator.until(in_flight=1)
+        await all_under_way(served, 1)
         gate.set()
     return [task.result() for task in asked]
 
@@ -88,7 +89,16 @@ async def test_those_who_waited_for_a_failure_do_not_wait_for_each_other(served:
     await not_in_single_file(served)
 
 
-async def not_in_single_file(served: Served, **changes: Any) -> None:
+async def all_under_way(served: Served, count: int) -> None:
+    """Wait until so many requests are under way and have looked into the log."""
+    async with asyncio.timeout(5):
+        while served.service.under_way < count:
+            await served.service.store.counts()
+    for _ in range(10):  # behind theirs
+        await served.service.store.counts()
+
+
+async def not_in_single_file(served: Served, under_way: int = 1, **changes: Any) -> None:
     """Three at once, the first of whom fails: the other two are then at work at the same moment."""
     failing = asyncio.Event()
     served.simulator.script("alpha", [replace(status(500), gate=failing)])
@@ -96,6 +106,7 @@ async def not_in_single_file(served: Served, **changes: Any) -> None:
     async with asyncio.TaskGroup() as group:
         asked = [group.create_task(served.post(a_question(**changes))) for _ in range(3)]
         await served.simulator.until(in_flight=1)
+        await all_under_way(served, under_way)
         gates = [served.simulator.hold("alpha", "A whole answer."), served.simulator.hold("alpha", "A whole answer.")]
         failing.set()
         await served.simulator.until(in_flight=2)
