@@ -83,6 +83,19 @@ async def test_a_fault_is_answered_through_and_the_rows_come_in_after_it(
     assert rows == [("answered",)] * 3
 
 
+async def test_a_locked_log_is_refused_by_the_deadline_and_not_after_it(serve: Serve, tmp_path: Path) -> None:
+    served = await serve(PANEL)
+    assert (await asked(served))[0] == 200
+    with closing(sqlite3.connect(tmp_path / "ensemble.db", isolation_level=None)) as holder:
+        holder.execute("BEGIN IMMEDIATE")
+        async with asyncio.timeout(3):  # the lock itself is waited for five seconds
+            code, said, _ = await served.post(headers={"x-ensemble-deadline-ms": "500"})
+        holder.execute("ROLLBACK")
+    assert (code, said["error"]["code"]) == (503, "store_unavailable")
+    assert "before the deadline" in said["error"]["message"]
+    assert (await asked(served))[0] == 200
+
+
 async def test_a_log_that_cannot_be_opened_keeps_the_service_from_starting(serve: Serve, tmp_path: Path) -> None:
     await serve(SPILL)
     config = (tmp_path / "ensemble.toml").read_text().replace("[store]\n", '[store]\npath = "bad.db"\n')
