@@ -78,6 +78,7 @@ def unchangeable(written: Settings, before: Settings) -> list[str]:
         ("server", written.server, before.server, FIXED),
         ("store", written.store, before.store, None),
         ("telemetry", written.telemetry, before.telemetry, None),
+        ("shared", written.shared, before.shared, None),
     )
     differing = [
         f"[{table}] {key}"

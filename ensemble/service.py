@@ -35,6 +35,7 @@ from ensemble.pipeline import Pipeline
 from ensemble.recalling import recalled
 from ensemble.reloading import TRIED, Standing, successor, try_out, unchangeable
 from ensemble.router import Router
+from ensemble.shared.link import Shared, open_shared
 from ensemble.store import Store, open_store
 from ensemble.store.queries import recent_prompts
 from ensemble.timing import decided_by
@@ -68,6 +69,7 @@ class Service:
     telemetry: Telemetry | None
     keyring: Keyring
     reservations: LogReservations
+    shared: Shared | None = None
     key: SecretStr | None = None
     flying: Flying = field(default_factory=Flying)
     draining: bool = False
@@ -350,6 +352,7 @@ async def open_service(source: str | Path | Settings) -> AsyncIterator[Service]:
         keyring, reservations = Keyring(store), LogReservations(store)
         await stack.enter_async_context(keeping(keyring, reservations))
         means, stragglers = await means_of(settings, store), Stragglers()
+        shared = await stack.enter_async_context(open_shared(settings.shared))
         links = await connect(settings.providers)
         fleet = fleet_of(settings, links)
         try:
@@ -370,6 +373,7 @@ async def open_service(source: str | Path | Settings) -> AsyncIterator[Service]:
             telemetry=telemetry,
             keyring=keyring,
             reservations=reservations,
+            shared=shared,
             _written=settings,
         )
         stack.push_async_callback(service.hang_up)

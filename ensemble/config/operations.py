@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from ensemble.config.environment import beside, missing
 from ensemble.errors import ConfigError
 from ensemble.observing.telemetry import TelemetrySettings
+from ensemble.shared.settings import SharedSettings
 
 
 class ServerSettings(BaseModel):
@@ -114,6 +115,7 @@ class Operations(BaseSettings):
     server: ServerSettings = Field(default_factory=ServerSettings)
     store: StoreSettings = Field(default_factory=StoreSettings)
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
+    shared: SharedSettings = Field(default_factory=SharedSettings)
 
     @classmethod
     def settings_customise_sources(

@@ -25,6 +25,7 @@ from ensemble.means import JudgingSettings
 from ensemble.observing.telemetry import TelemetrySettings
 from ensemble.provider import PROVIDERS, Provider
 from ensemble.router import ROUTERS, Router
+from ensemble.shared.settings import SharedSettings
 from ensemble.webhooks.settings import WebhookSettings
 from judges.errors import InvalidOptions, UnknownPlugin
 from judges.judge import JUDGES
@@ -36,7 +37,7 @@ Known = Mapping[str, tuple[str, ...]]
 
 TABLES = (
     "providers", "members", "judges", "routers", "judging", "labelling", "reviews", "store", "server", "telemetry",
-    "webhooks",
+    "shared", "webhooks",
 )  # fmt: skip
 REQUIRED: Mapping[str, str] = {"max_output_tokens": "add the most tokens of an answer, such as 4096"}
 """How to mend the lack of a key that a provider requires."""
@@ -70,6 +71,7 @@ class Reader:
             store=operations.store,
             server=operations.server,
             telemetry=operations.telemetry,
+            shared=operations.shared,
             labelling=self._table("labelling", LabellingSettings, tables),
             judging=judging,
             reviews=self._table("reviews", ReviewSettings, tables),
@@ -194,7 +196,7 @@ class Reader:
         return settings
 
     def _operations(self, tables: Mapping[str, Any]) -> Operations:
-        written = {name: tables[name] for name in ("server", "store", "telemetry") if name in tables}
+        written = {name: tables[name] for name in ("server", "store", "telemetry", "shared") if name in tables}
         try:
             return Operations(**written).relative_to(self.path.parent)
         except ValidationError as error:
@@ -208,7 +210,9 @@ class Reader:
         except SettingsError as error:
             self._tell(f"environment variable ENSEMBLE_SERVER or ENSEMBLE_STORE: {error}")
         store = StoreSettings(path=beside(StoreSettings().path, self.path.parent))
-        return Operations.model_construct(server=ServerSettings(), store=store, telemetry=TelemetrySettings())
+        return Operations.model_construct(
+            server=ServerSettings(), store=store, telemetry=TelemetrySettings(), shared=SharedSettings()
+        )
 
     def _check_references(self, settings: Settings, tables: Mapping[str, Any]) -> None:
         # What a broken part would have been is unknown, so its name counts as known: one cause, one line.

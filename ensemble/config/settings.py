@@ -12,6 +12,7 @@ from ensemble.means import JudgingSettings
 from ensemble.observing.telemetry import TelemetrySettings
 from ensemble.provider import Provider
 from ensemble.router import Router
+from ensemble.shared.settings import SharedSettings
 from ensemble.webhooks.settings import WebhookSettings
 from judges.judge import Judge
 
@@ -36,6 +37,7 @@ class Settings:
     store: StoreSettings
     server: ServerSettings
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
+    shared: SharedSettings = field(default_factory=SharedSettings)
     judging: JudgingSettings = field(default_factory=JudgingSettings)
     labelling: LabellingSettings = field(default_factory=LabellingSettings)
     reviews: ReviewSettings = field(default_factory=ReviewSettings)

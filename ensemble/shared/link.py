@@ -1,0 +1,160 @@
+"""The connection to the Redis that replicas share, behind a circuit: one that is gone or hangs costs one timeout.
+
+After the first failure nobody asks again until a probe in the background has had an answer, so each user of it falls
+back at once. The probe writes, since a Redis that is full or a read-only copy answers a PING and serves for nothing.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ensemble.errors import ConfigError
+from ensemble.shared.settings import SharedSettings
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+PROBE_S = 0.5
+"""Seconds between two probes of a Redis that is gone."""
+MOST_CONNECTIONS = 64
+
+
+class SharedLost(Exception):
+    """The shared Redis did not answer, or not in time: whoever asked goes on by what it does without."""
+
+
+class Shared:
+    """One Redis, shared with other replicas; open it with ``open_shared``."""
+
+    def __init__(self, client: "Redis", settings: SharedSettings) -> None:
+        self._client, self.settings = client, settings
+        self._scripts: dict[str, Callable[..., Awaitable[Any]]] = {}
+        self._lost: str | None = None
+        self._stir = asyncio.Event()
+        self.losses = 0
+        """How often it was lost so far."""
+
+    @property
+    def replicas(self) -> int:
+        """Services that share it, as configured."""
+        return self.settings.replicas or 1
+
+    @property
+    def lost(self) -> str | None:
+        """Why nobody asks it at the moment, without any secret; None while it answers."""
+        return self._lost
+
+    def key(self, kind: str, name: str) -> str:
+        """The name of a key; the braces keep all keys of one thing on one node of a cluster."""
+        return f"{self.settings.prefix}:{kind}:{{{name}}}"
+
+    async def ask(self, make: Callable[["Redis"], Awaitable[T]]) -> T:
+        """What the Redis says to ``make``.
+
+        Raises:
+            SharedLost: it is gone; it may have done all the same what it was asked.
+        """
+        if self._lost is not None:
+            raise SharedLost(self._lost)
+        try:
+            return await self._in_time(make)
+        except SharedLost as error:
+            self._lose(str(error))
+            raise
+
+    async def run(self, script: str, keys: Sequence[str], args: Sequence[str | int | float]) -> Any:
+        """What ``script``, in Lua, returns; it runs as one step, with nothing in between. Raises as ``ask``."""
+        made = self._scripts.get(script)
+        if made is None:
+            made = self._scripts[script] = self._client.register_script(script)
+        call = made
+        return await self.ask(lambda _: call(keys=keys, args=args))
+
+    async def _in_time(self, make: Callable[["Redis"], Awaitable[T]]) -> T:
+        from redis.exceptions import RedisError
+
+        try:
+            async with asyncio.timeout(self.settings.timeout_s):
+                return await make(self._client)
+        except TimeoutError:
+            raise SharedLost(f"no answer within {self.settings.timeout_s:g} s") from None
+        except (RedisError, OSError) as error:
+            # Only its kind and first words: they name host and port, and never the password.
+            raise SharedLost(f"{type(error).__name__}: {str(error)[:200]}") from None
+
+    def _lose(self, why: str) -> None:
+        if self._lost is None:
+            self._lost = why
+            self.losses += 1
+            self._stir.set()
+            log.error("the shared Redis is gone, each replica takes its own part of the limits: %s", why)
+
+    async def probe(self) -> None:
+        """Find out whether it answers, whatever is known of it."""
+        try:
+            await self._in_time(lambda client: client.set(f"{self.settings.prefix}:probe", "1", px=10_000))
+        except SharedLost as error:
+            self._lose(str(error))
+            self._lost = str(error)
+        else:
+            if self._lost is not None:
+                self._lost = None
+                log.warning("the shared Redis is back")
+
+    async def watch(self) -> None:
+        """Probe it while it is gone, for ever; ``open_shared`` owns the task."""
+        while True:
+            await self._stir.wait()
+            while self._lost is not None:
+                await asyncio.sleep(PROBE_S)
+                await self.probe()
+            self._stir.clear()
+
+
+@asynccontextmanager
+async def open_shared(settings: SharedSettings) -> AsyncIterator[Shared | None]:
+    """Connect to the Redis of ``settings``, None where none is named; one that is gone is waited for by nobody.
+
+    Raises:
+        ConfigError: the installation lacks the extra ``redis``.
+    """
+    if settings.url is None:
+        yield None
+        return
+    shared = Shared(_client(settings), settings)
+    await shared.probe()
+    task = asyncio.get_running_loop().create_task(shared.watch())
+    try:
+        yield shared
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+        await shared._client.aclose()
+
+
+def _client(settings: SharedSettings) -> "Redis":
+    try:
+        from redis.asyncio import BlockingConnectionPool, Redis
+        from redis.asyncio.retry import Retry
+        from redis.backoff import NoBackoff
+    except ImportError as error:
+        raise ConfigError(
+            "[shared] url: the library for Redis is not installed; `pip install 'ensemble-judges[redis]'`"
+        ) from error
+    if settings.url is None:
+        raise ValueError("there is no URL to connect to")
+    pool = BlockingConnectionPool.from_url(
+        settings.url.get_secret_value(),
+        max_connections=MOST_CONNECTIONS,
+        timeout=settings.timeout_s,
+        socket_timeout=settings.timeout_s,
+        socket_connect_timeout=settings.timeout_s,
+        retry=Retry(NoBackoff(), 0),  # a retry would make several timeouts of one
+        decode_responses=True,
+    )
+    return Redis.from_pool(pool)  # which closes it as well
