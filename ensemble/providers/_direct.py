@@ -20,6 +20,7 @@ from ensemble import tracing
 from ensemble.providers._failures import failed_status
 from ensemble.providers._http import Incoming, Transport, Wire, beginning, idle_s
 from ensemble.providers._options import Address
+from ensemble.providers._posting import MOST_BYTES, Posted, Way, understood, way_of
 from ensemble.providers._sdk import SdkProvider
 from ensemble.providers._text import Secrets
 
@@ -99,17 +100,24 @@ class _Sender:
         self._session = session
         self._address = address
         self._secrets = secrets
-        self._urls: dict[str, URL] = {}
+        self._plain = understood() and not address.proxy
+        self._loop = asyncio.get_running_loop()
+        self._urls: dict[str, tuple[URL, Way | None]] = {}
 
     async def post(self, path: str, body: bytes) -> Incoming:
         """As ``Post``."""
-        response = await self._session.post(
-            self._urls.get(path) or self._url(path),
-            data=body if len(body) <= _AT_ONCE_BYTES else BytesIO(body),
-            headers=tracing.headers(),
-            allow_redirects=False,
-            **self._address.proxy,
-        )
+        url, way = self._urls.get(path) or self._reached(path)
+        response: Posted | aiohttp.ClientResponse
+        if way is not None and len(body) <= MOST_BYTES:
+            response = await way.post(body, tracing.headers())
+        else:
+            response = await self._session.post(
+                url,
+                data=body if len(body) <= _AT_ONCE_BYTES else BytesIO(body),
+                headers=tracing.headers(),
+                allow_redirects=False,
+                **self._address.proxy,
+            )
         received = Received(response, self._secrets)
         if response.status == 200:
             return received
@@ -119,13 +127,15 @@ class _Sender:
         finally:
             await received.close()
 
-    def _url(self, path: str) -> URL:
+    def _reached(self, path: str) -> tuple[URL, Way | None]:
         try:
             url = URL(self._address.base_url + path)
         except ValueError as error:
             raise aiohttp.InvalidURL(self._address.base_url, str(error)) from error
-        self._urls[path] = url = url.update_query(self._address.query) if self._address.query else url
-        return url
+        url = url.update_query(self._address.query) if self._address.query else url
+        way = way_of(self._session, url, self._address.headers, self._loop) if self._plain else None
+        self._urls[path] = url, way
+        return url, way
 
 
 class Received:
@@ -133,7 +143,7 @@ class Received:
 
     __slots__ = ("_response", "headers", "secrets")
 
-    def __init__(self, response: aiohttp.ClientResponse, secrets: Secrets) -> None:
+    def __init__(self, response: aiohttp.ClientResponse | Posted, secrets: Secrets) -> None:
         self._response = response
         self.headers: Mapping[str, str] = Heads(response.headers)
         self.secrets = secrets

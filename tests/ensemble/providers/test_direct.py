@@ -9,7 +9,9 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
+import aiohttp
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -18,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from ensemble.errors import CallFailed
 from ensemble.provider import PROVIDERS
 from ensemble.providers._http import Transport
+from ensemble.providers._posting import MOST_BYTES
 from ensemble.providers.openai import OpenAI
 from tests.ensemble.providers.arriving import REPLIES, Arrived, Recorder, asked, replied
 from tests.ensemble.providers.conftest import Upstream
@@ -74,6 +77,31 @@ async def test_no_cookie_is_kept(recorder: Recorder) -> None:
         for _ in range(2):
             await connection.complete("m", asked())
     assert [dict(one.headers).get("cookie") for one in recorder.arrived] == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("length", "known", "through"),
+    [(10, True, 0), (MOST_BYTES, True, 1), (10, False, 1)],
+    ids=["plain", "long", "of another aiohttp"],
+)
+async def test_only_what_is_not_plain_goes_through_the_session(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch, length: int, known: bool, through: int
+) -> None:
+    """The same arrives on either way; the short one stands on methods that aiohttp does not document."""
+    posted: list[object] = []
+    post = aiohttp.ClientSession.post
+
+    def counted(session: aiohttp.ClientSession, *args: Any, **options: Any) -> object:
+        posted.append(args)
+        return post(session, *args, **options)
+
+    monkeypatch.setattr(aiohttp.ClientSession, "post", counted)
+    if not known:
+        monkeypatch.setattr("ensemble.providers._direct.understood", lambda: False)
+    async with OpenAI(base_url=f"{recorder.url}/v1").connect() as connection:
+        said = await connection.complete("m", a_prompt("x" * length))
+    assert (said.text, len(posted)) == ("Paris.", through)
+    assert recorder.arrived[0].document["messages"][0]["content"] == "x" * length
 
 
 class TestProxy:
