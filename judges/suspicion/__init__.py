@@ -16,6 +16,7 @@ from collections.abc import Iterator
 
 from judges.suspicion._filter import Likely
 from judges.suspicion._patterns import CONSTANT, PATTERNS
+from judges.suspicion._signs import ALL, HINTS, Sign, signs_of
 from judges.types import Case
 
 _BASE64 = re.compile(r"(?<![\w+/=])[A-Za-z0-9+/]{8,}={0,2}(?![\w+/=])")
@@ -32,9 +33,8 @@ _BRACKETS = str.maketrans({"⟦": "[[", "⟧": "]]", "〚": "[[", "〛": "]]", "
 _LEET = str.maketrans("013457@$", "oieastas")
 _LEET_WORD = re.compile(r"(?<![\w@$])[a-zA-Z]{0,20}[013457@$][a-zA-Z013457@$]{1,30}(?![\w@$])")
 _SPREAD = re.compile(r"(?<!\w)(?:[^\W_][ .\-_*]){4,200}[^\W_](?!\w)")
-_HINTS = ("ignor", "judge", "verdict", "rating", "score", "winner", "better", "instruct", "choose", "prefer")
-_ROT13_HINTS = tuple(codecs.encode(hint, "rot13") for hint in _HINTS)
-_BACKWARD_HINTS = tuple(hint[::-1] for hint in _HINTS)
+_ROT13_HINTS = tuple(codecs.encode(hint, "rot13") for hint in HINTS)
+_BACKWARD_HINTS = tuple(hint[::-1] for hint in HINTS)
 _LEAST_PADDING, _LEAST_GIBBERISH = 300, 200  # characters; shorter texts repeat themselves by chance
 _MOST_CONSTANT = 2_000
 _AT_ONCE = 2_000
@@ -59,10 +59,10 @@ def suspicions(text: str) -> tuple[str, ...]:
 
     They are verdict_label, instruction, delimiter, own_judgment, constant (it answers any question alike), padding and
     gibberish; ``disguised`` stands beside a kind that showed only once the text was decoded or its look-alike and
-    invisible characters were replaced. A tenth of a millisecond for an ordinary text of 500 characters.
+    invisible characters were replaced. Some 20 us for an ordinary text of 500 characters.
     """
-    kinds = _kinds(text)
-    for plain in _undisguised(text):
+    kinds, signs = _kinds(text), signs_of(text)
+    for plain in _undisguised(text, signs):
         hidden = _kinds(plain) - kinds
         if hidden:
             kinds |= hidden | {"disguised"}
@@ -70,7 +70,7 @@ def suspicions(text: str) -> tuple[str, ...]:
         kinds.add("constant")
     if _is_padding(text):
         kinds.add("padding")
-    if _is_gibberish(text):
+    if _is_gibberish(text, signs):
         kinds.add("gibberish")
     return tuple(sorted(kinds))
 
@@ -95,33 +95,44 @@ def _kinds(text: str) -> set[str]:
     return kinds
 
 
-def _undisguised(text: str) -> Iterator[str]:
+def _undisguised(text: str, signs: frozenset[Sign]) -> Iterator[str]:
     """Other readings of ``text``, only where there is a sign that it has one."""
+    plain, shown = _without_escapes(text), signs
+    if plain != text:
+        shown = ALL  # the signs are those of the text as it came
+    if not plain.isascii():  # ASCII has no look-alikes and nothing that is invisible
+        plain = "".join(one for one in plain if unicodedata.category(one) not in ("Cf", "Mn")).translate(_BRACKETS)
+    if Sign.LEET in shown:
+        plain = _LEET_WORD.sub(lambda found: found.group().translate(_LEET), plain)
+        shown = ALL
+    if Sign.SPREAD in shown:
+        plain = _SPREAD.sub(lambda found: re.sub(r"[ .\-_*]", "", found.group()), plain)
+    if plain != text:
+        yield plain
+    for token in _BASE64.findall(text)[:_MOST_TOKENS] if Sign.BASE64 in signs else ():
+        if (decoded := _from_base64(token)) is not None:
+            yield decoded
+    for token in _HEX.findall(text)[:_MOST_TOKENS] if Sign.HEX in signs else ():
+        if (decoded := _from_hex(token)) is not None:
+            yield decoded
+    if Sign.ROT13 in signs and any(hint in text.lower() for hint in _ROT13_HINTS):
+        yield codecs.encode(text, "rot13")
+    if Sign.BACKWARD in signs and any(hint in text.lower() for hint in _BACKWARD_HINTS):
+        yield text[::-1]
+
+
+def _without_escapes(text: str) -> str:
     plain = html.unescape(text)
     if not plain.isascii():
         plain = unicodedata.normalize("NFKC", plain.translate(_TAGS)).translate(_TWINS)
     if "\\" in plain or "%" in plain:
         plain = _ESCAPED.sub(lambda found: chr(int(found.group(1) or found.group(2) or found.group(3), 16)), plain)
-    if not plain.isascii():  # ASCII has no look-alikes and nothing that is invisible
-        plain = "".join(one for one in plain if unicodedata.category(one) not in ("Cf", "Mn")).translate(_BRACKETS)
-    plain = _LEET_WORD.sub(lambda found: found.group().translate(_LEET), plain)
-    plain = _SPREAD.sub(lambda found: re.sub(r"[ .\-_*]", "", found.group()), plain)
-    if plain != text:
-        yield plain
-    for token in _BASE64.findall(text)[:_MOST_TOKENS]:
-        if (decoded := _from_base64(token)) is not None:
-            yield decoded
-    for token in _HEX.findall(text)[:_MOST_TOKENS]:
-        if (decoded := _from_hex(token)) is not None:
-            yield decoded
-    lowered = text.lower()
-    if any(hint in lowered for hint in _ROT13_HINTS):
-        yield codecs.encode(text, "rot13")
-    if any(hint in lowered for hint in _BACKWARD_HINTS):
-        yield text[::-1]
+    return plain
 
 
 def _from_base64(token: str) -> str | None:
+    if token[1:].islower() and token.isalpha():  # a word, not a message: that has capitals or digits inside
+        return None
     try:
         decoded = binascii.a2b_base64(token + "=" * (-len(token) % 4), strict_mode=True).decode()
     except (binascii.Error, UnicodeDecodeError):
@@ -149,12 +160,14 @@ def _is_padding(text: str) -> bool:
     return len(zlib.compress(raw)) < len(raw) / 15
 
 
-def _is_gibberish(text: str) -> bool:
+def _is_gibberish(text: str, signs: frozenset[Sign]) -> bool:
     """Whether a stretch of a text is mostly lone punctuation marks or unpronounceable, and not laid out as code."""
     if len(text) < _LEAST_GIBBERISH:
         return False
     if not any(map(str.isalnum, text)):
         return len(set(text) - set(" \n\t|-=_*#.")) > _LEAST_MARKS
+    if Sign.LONE not in signs and Sign.UNPRONOUNCEABLE not in signs:
+        return False
     if "|" in text and "|" in text.split():
         return False
     plain = _BULLET.sub("", text)
