@@ -32,6 +32,10 @@ class Sheet:
     shown: tuple[tuple[CandidateId, ...], ...] = ()
     asked: tuple[Asked[Ranked], ...] = ()
 
+    def heard(self) -> bool:
+        """Whether a page has a verdict."""
+        return any(asked.said is not None for asked in self.asked)
+
     def scores(self) -> Mapping[CandidateId, float]:
         """Borda: the share of the others that each beats, half of a share for an equal, as a mean over the pages.
 
@@ -57,9 +61,8 @@ class Sheet:
         by_lot = bool(dropped) and scores[kept[-1].id] - scores[dropped[0].id] < _SAME
         return tuple(one for one in self.group if one in kept), by_lot
 
-    def winners(self, most: int) -> tuple[Candidate, ...]:
-        """The ``most`` best of the group and whoever equals the last of them."""
-        scores = self.scores()
+    def winners(self, most: int, scores: Mapping[CandidateId, float]) -> tuple[Candidate, ...]:
+        """The ``most`` best of the group by its ``scores``, and whoever equals the last of them."""
         least = sorted(scores.values(), reverse=True)[:most][-1]
         return tuple(one for one in self.group if scores[one.id] >= least - _SAME)
 

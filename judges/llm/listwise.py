@@ -86,7 +86,7 @@ class Listwise(ReferringJudge):
             least = min(self.keep, max(map(len, groups)) - 1)
             sheets = await together([self._sheet(briefed, group, models, least) for group in groups])
             so_far.sheets.extend(sheets)
-            if any(sheet.asked and not sheet.scores() for sheet in sheets):
+            if any(sheet.asked and not sheet.heard() for sheet in sheets):
                 return so_far
             if len(sheets) == 1:
                 so_far.final = sheets[0]
@@ -177,7 +177,8 @@ class Listwise(ReferringJudge):
 
     def _found(self, screened: _Screening) -> tuple[tuple[Candidate, ...], dict[CandidateId, float]]:
         if screened.final is not None:
-            return screened.final.winners(self.keep), standing(screened.final.scores(), screened.dropped)
+            scores = screened.final.scores()
+            return screened.final.winners(self.keep, scores), standing(scores, screened.dropped)
         if len(screened.left) > self.keep:
             return (), {}
         # The rounds left no more than are wanted; nobody has ranked them against each other.

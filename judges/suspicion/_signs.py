@@ -27,12 +27,13 @@ class Sign(IntEnum):
 ALL = frozenset(Sign)
 HINTS = ("ignor", "judge", "verdict", "rating", "score", "winner", "better", "instruct", "choose", "prefer")
 _ROT13 = str.maketrans("abcdefghijklmnopqrstuvwxyz", "nopqrstuvwxyzabcdefghijklm")
+_IN_64 = "[A-Za-z0-9+/]"
 _CONSONANT = "[bcdfghjklmnpqrstvwxz]"
 _PATTERNS = {
     Sign.LEET: r"(?:^|[^\w@$])[a-zA-Z]*[013457@$][a-zA-Z013457@$]+(?:[^\w@$]|$)",
     Sign.SPREAD: r"(?:^|\W)(?:[A-Za-z0-9][ .\-_*]){4}[A-Za-z0-9]",
-    # A word of small letters alone, or one that begins with a capital, says nothing in base64.
-    Sign.BASE64: r"[A-Za-z0-9+/][A-Z0-9+/]",
+    # Eight in a row, not all of them small letters behind the first: such a word says nothing in base64.
+    Sign.BASE64: "|".join(f"{_IN_64}{{{at}}}[A-Z0-9+/]{_IN_64}{{{7 - at}}}" for at in range(1, 8)),
     Sign.HEX: r"(?:^|\W)(?:[0-9a-fA-F]{2}[ ,:]?){5}",
     Sign.ROT13: "(?i)" + "|".join(hint.translate(_ROT13) for hint in HINTS),
     Sign.BACKWARD: "(?i)" + "|".join(hint[::-1] for hint in HINTS),
