@@ -165,7 +165,13 @@ def _around(settings: Settings) -> Iterator[str]:
         settings.server.api_key()
     except ConfigError as error:
         yield f"{settings.path}: {error}"
-    log = settings.store.path
+    try:
+        log = settings.store.address.file
+    except ConfigError as error:
+        yield f"{settings.path}: {error}"
+        return
+    if log is None:
+        return
     place = log if log.exists() else log.parent
     if not os.access(place, os.W_OK):
         yield f"{settings.path}: [store] path: {place} {'cannot be written' if place.exists() else 'does not exist'}"
@@ -174,7 +180,7 @@ def _around(settings: Settings) -> Iterator[str]:
 def _of_keys(settings: Settings, moment: datetime) -> Iterator[str]:
     server = settings.server
     needed = server.keys and server.api_key_env is None and server.api_key_file is None
-    yield from advise_keys(settings.store.path, settings.members, moment, needed=needed)
+    yield from advise_keys(settings.store.address, settings.members, moment, needed=needed)
 
 
 def advise(settings: Settings, moment: datetime) -> Iterator[str]:

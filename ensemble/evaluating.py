@@ -21,6 +21,7 @@ from ensemble.router import ROUTERS, MemberName, Router
 from ensemble.routers.single import Single
 from ensemble.ruling import Models as Consulted
 from ensemble.service import open_bench
+from ensemble.store.address import Where
 from ensemble.training.evaluate import TooFewLabels, evaluate, measurable
 from ensemble.training.held import Held, hold
 from ensemble.training.offpolicy import Estimate, Logged, NoOverlap, doubly_robust, snips
@@ -47,7 +48,7 @@ class Task:
         curves: fit trained routers again on fewer labels, for their learning curves.
     """
 
-    data: Path
+    data: Where
     routers: Mapping[str, Router]
     settings: Settings | None = None
     members: tuple[str, ...] = ()
@@ -68,7 +69,7 @@ class Evaluation:
     ``curves`` holds learning curves (labels, quality) by router.
     """
 
-    data: Path
+    data: Where
     report: Report | None
     panels: Panels | None = None
     offpolicy: Mapping[str, Estimate | str] = field(default_factory=dict)

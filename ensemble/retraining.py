@@ -15,6 +15,7 @@ from ensemble.fleet import digest_of
 from ensemble.router import ROUTERS, JudgeName, Router
 from ensemble.routers._policy import Pinned
 from ensemble.routers.semantic import Semantic
+from ensemble.store.address import Where
 from ensemble.training.contest import Match, compare, contested, divide, names_of, price_of_quality, seen_by
 from ensemble.training.held import Held, hold
 from ensemble.training.reading import examples_of
@@ -55,7 +56,7 @@ class Task:
 
     settings: Settings
     target: Target
-    data: Path
+    data: Where
     share: float = 0.5
     lambda_per_usd: float | None = None
     canary: float | None = None

@@ -346,7 +346,7 @@ async def open_service(source: str | Path | Settings) -> AsyncIterator[Service]:
         if telemetry is not None:
             stack.push_async_callback(asyncio.to_thread, telemetry.close)
         instruments = Instruments()
-        store = ObservedStore(await open_store(settings.store.path, spill=settings.store.spill), instruments)
+        store = ObservedStore(await open_store(settings.store.address, spill=settings.store.spill), instruments)
         stack.push_async_callback(store.close)
         await stack.enter_async_context(upkeep(store, settings.store.keep_for))
         keyring, reservations = Keyring(store), LogReservations(store)

@@ -11,13 +11,14 @@ from ensemble.cli._judges import NAMES, figure
 from ensemble.config import Settings, load, read
 from ensemble.judging.report import report
 from ensemble.redaction import KINDS, Redactor
+from ensemble.store.address import Address, Where
 from ensemble.store.export import Bias, Kind
 from ensemble.store.judged import judged
 
 SUFFIXES: Mapping[str, Kind] = {".jsonl": "jsonl", ".csv": "csv", ".parquet": "parquet"}
 
 
-def settings_of(config: Path, db: Path | None) -> Settings | None:
+def settings_of(config: Path, db: Address | None) -> Settings | None:
     """The configuration, as far as it can be used; None where there is none and the log is named."""
     # A part that is broken today says nothing against the log. But whose texts may leave must be told in full.
     if not config.exists():
@@ -81,7 +82,7 @@ def moment(given: datetime | None) -> datetime | None:
     return given.replace(tzinfo=UTC) if given and given.tzinfo is None else given
 
 
-def biases_of(log: Path, settings: Settings | None, judge: str | None) -> list[Bias]:
+def biases_of(log: Where, settings: Settings | None, judge: str | None) -> list[Bias]:
     """What ``ensemble judges report`` says of every judge and seat of the log."""
     families = {name: member.family for name, member in settings.members.items()} if settings else {}
     name = judge if settings is None or judge in settings.judges else None

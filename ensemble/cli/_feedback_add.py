@@ -12,6 +12,7 @@ from ensemble.cli._log import log_of
 from ensemble.cli._safe import safe
 from ensemble.feedback import note, parse
 from ensemble.store import open_store
+from ensemble.store.address import Address
 from ensemble.store.feedback import Noted, Statement
 
 
@@ -44,7 +45,7 @@ def _metrics(context: click.Context, parameter: click.Parameter, given: tuple[st
 @click.option("--by", "given_by", help="Alias of who says it.  [default: anonymous]")
 @click.option("--key", "idempotency_key", help="Said once, however often it is sent under this key.")
 @_options.as_json
-def command(config: Path, *, db: Path | None, as_json: bool, **said: Any) -> None:
+def command(config: Path, *, db: Address | None, as_json: bool, **said: Any) -> None:
     """Say something of the answer to REQUEST, or of a conversation. The id of what is stored is printed."""
     body = {name: list(value) if isinstance(value, tuple) else value for name, value in said.items() if value}
     if said["rating"] is not None:
@@ -59,8 +60,8 @@ def command(config: Path, *, db: Path | None, as_json: bool, **said: Any) -> Non
         click.echo(f"It was stored before under the key {safe(statement.idempotency_key or '')!r}.", err=True)
 
 
-async def _note(path: Path, statement: Statement) -> Noted:
-    store = await open_store(path)
+async def _note(log: Address, statement: Statement) -> Noted:
+    store = await open_store(log)
     try:
         return await note(store, statement)
     finally:

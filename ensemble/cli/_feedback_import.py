@@ -16,6 +16,7 @@ from ensemble.labelling.rejects import Rejects, beside
 from ensemble.labelling.rows import Reject, shown
 from ensemble.labelling.sources import Raw, open_source
 from ensemble.store import Store, open_store
+from ensemble.store.address import Address
 
 _NO_TEXT = frozenset({"tie", "all_bad", "cannot_tell", "rating", "tags", "metrics"})
 
@@ -26,7 +27,7 @@ _NO_TEXT = frozenset({"tie", "all_bad", "cannot_tell", "rating", "tags", "metric
 @_options.db
 @click.option("--rejects", type=click.Path(dir_okay=False, path_type=Path), help="Where bad rows go.")
 @_options.as_json
-def command(file: str, config: Path, *, db: Path | None, rejects: Path | None, as_json: bool) -> None:
+def command(file: str, config: Path, *, db: Address | None, rejects: Path | None, as_json: bool) -> None:
     """Take in FILE (- is standard input): one body of `POST /v1/ensemble/feedback` per line, or per row of CSV.
 
     Rows with an idempotency_key are stored once, however often the file is taken in.
@@ -43,7 +44,7 @@ def command(file: str, config: Path, *, db: Path | None, rejects: Path | None, a
         raise SystemExit(3)
 
 
-async def _import(log: Path, file: str, bad: Path) -> Counter[str]:
+async def _import(log: Address, file: str, bad: Path) -> Counter[str]:
     told = Counter(stored=0, known=0, rejected=0)
     store = await open_store(log)
     try:

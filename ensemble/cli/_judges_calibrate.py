@@ -58,9 +58,9 @@ def command(
         samples = asyncio.run(_ask(settings, wanted, seats, read_labels(labels)))
         made["labels"] = digest(labels)
     else:
-        with judged(settings.store.path) as verdicts:
+        with judged(settings.store.address) as verdicts:
             samples, sources = stored(verdicts, seats, tuple(wanted))
-        made |= {"labels": str(settings.store.path), **sources}
+        made |= {"labels": str(settings.store.address), **sources}
     learned = [calibrate(of_one, key, name, seed=seed) for key, name, of_one in in_order(samples, seats)]
     kept = {one.digest: one.fitted for one in learned if one.refused is None}
     _print([one for one in learned if one.refused is None])

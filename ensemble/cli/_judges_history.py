@@ -15,17 +15,18 @@ from ensemble.cli._safe import safe
 from ensemble.config import load
 from ensemble.judging.history import rows
 from ensemble.judging.seats import Seats
+from ensemble.store.address import Address
 from ensemble.store.judged import judged
 from judges.aggregate._history import Row
 
 
 @click.command(epilog="Example: ensemble judges history --judge house --out history.jsonl")
 @_options.config
-@click.option("--db", type=click.Path(path_type=Path), help="The log.  [default: that of the configuration]")
+@_options.db
 @named
 @click.option("--since", type=click.DateTime(), help="Verdicts given then or later, UTC.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The file to write.")
-def command(config: Path, *, db: Path | None, judges: tuple[str, ...], since: datetime | None, out: Path) -> None:
+def command(config: Path, *, db: Address | None, judges: tuple[str, ...], since: datetime | None, out: Path) -> None:
     """Write the ballots of the log, one case a line, for `history_file` of the aggregator `dawid_skene`.
 
     A line holds names of candidates, the winners by digest of the judge or seat, and what people found best where they
@@ -35,7 +36,7 @@ def command(config: Path, *, db: Path | None, judges: tuple[str, ...], since: da
     wanted = chosen(settings, judges)
     moment = since.replace(tzinfo=UTC) if since and since.tzinfo is None else since
     seats = Seats.of(wanted)
-    with judged(db or settings.store.path, since=moment) as verdicts:
+    with judged(db or settings.store.address, since=moment) as verdicts:
         held = list(rows(verdicts, seats, tuple(wanted) if judges else ()))
     if not held:
         raise click.ClickException(

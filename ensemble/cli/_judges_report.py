@@ -13,16 +13,17 @@ from ensemble.cli._output import dollars, put, screen
 from ensemble.cli._safe import safe
 from ensemble.config import load, read
 from ensemble.judging.report import JudgeReport, report
+from ensemble.store.address import Address
 from ensemble.store.judged import judged
 
 
 @click.command(epilog="Example: ensemble judges report --since 2026-01-01")
 @_options.config
-@click.option("--db", type=click.Path(path_type=Path), help="The log.  [default: that of the configuration]")
+@_options.db
 @click.option("--judge", metavar="NAME", help="This judge alone.")
 @click.option("--since", type=click.DateTime(), help="Verdicts given then or later, UTC.")
 @_options.as_json
-def command(config: Path, *, db: Path | None, judge: str | None, since: datetime | None, as_json: bool) -> None:
+def command(config: Path, *, db: Address | None, judge: str | None, since: datetime | None, as_json: bool) -> None:
     """Print what the log says of each judge, and of each seat within it, every share with its 95 % interval.
 
     Nothing is called and nothing is written. A dash stands for what the log cannot tell: accuracy needs labels of
@@ -31,7 +32,7 @@ def command(config: Path, *, db: Path | None, judge: str | None, since: datetime
     """
     # A part that is broken today says nothing against the log, so the rest of the configuration is used as it is.
     settings = read(config).settings if config.exists() else None if db else load(config)
-    path = db or (settings.store.path if settings else config)
+    path = db or (settings.store.address if settings else config)
     moment = since.replace(tzinfo=UTC) if since and since.tzinfo is None else since
     with judged(path, judge=judge, since=moment) as verdicts:
         found = report(

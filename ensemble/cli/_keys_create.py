@@ -10,6 +10,7 @@ from ensemble.cli import _options
 from ensemble.cli._keys_shared import key_log, show_secret
 from ensemble.cli._log_shared import length, log_options
 from ensemble.keys.issuing import SCOPES, a_key, create
+from ensemble.store.address import Address
 from ensemble.store.keeping.connect import transaction, writing
 
 
@@ -38,7 +39,7 @@ def command(
     name: str,
     config: Path,
     *,
-    db: Path | None,
+    db: Address | None,
     scopes: tuple[str, ...],
     tenant: str | None,
     data_class: str | None,

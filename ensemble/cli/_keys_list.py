@@ -11,6 +11,7 @@ from ensemble.cli._keys_shared import described
 from ensemble.cli._log_shared import log_file, log_options, put_json, put_table
 from ensemble.cli._output import put, screen
 from ensemble.money import usd
+from ensemble.store.address import Address
 from ensemble.store.api_keys import Key, keys
 from ensemble.store.budgets import Standing, standings
 from ensemble.store.keeping.connect import reading
@@ -20,7 +21,7 @@ from ensemble.store.keeping.connect import reading
 @log_options
 @click.option("--all", "ended", is_flag=True, help="Those that have ended, too.")
 @_options.as_json
-def command(config: Path, *, db: Path | None, ended: bool, as_json: bool) -> None:
+def command(config: Path, *, db: Address | None, ended: bool, as_json: bool) -> None:
     """List keys with their scopes and limits, what is used of these, and their last use; never the keys themselves."""
     now = datetime.now(UTC)
     with reading(log_file(config, db)) as log:

@@ -10,6 +10,7 @@ from ensemble.cli._log_shared import log_file, log_options, put_json
 from ensemble.cli._output import put, screen
 from ensemble.cli._safe import safe
 from ensemble.keys.issuing import revoke
+from ensemble.store.address import Address
 from ensemble.store.keeping.connect import transaction, writing
 
 
@@ -17,7 +18,7 @@ from ensemble.store.keeping.connect import transaction, writing
 @click.argument("name")
 @log_options
 @_options.as_json
-def command(name: str, config: Path, *, db: Path | None, as_json: bool) -> None:
+def command(name: str, config: Path, *, db: Address | None, as_json: bool) -> None:
     """End the key called NAME, or with that id; a service that runs refuses it within a second."""
     with writing(log_file(config, db)) as log, transaction(log):
         key = revoke(log, name)

@@ -9,6 +9,7 @@ from ensemble.cli import _options
 from ensemble.cli._keys_shared import show_secret
 from ensemble.cli._log_shared import length, log_file, log_options
 from ensemble.keys.issuing import rotate
+from ensemble.store.address import Address
 from ensemble.store.keeping.connect import transaction, writing
 
 
@@ -17,7 +18,7 @@ from ensemble.store.keeping.connect import transaction, writing
 @log_options
 @click.option("--grace", callback=length, help="How long the old key stays valid, such as 1h.  [default: not at all]")
 @_options.as_json
-def command(name: str, config: Path, *, db: Path | None, grace: timedelta | None, as_json: bool) -> None:
+def command(name: str, config: Path, *, db: Address | None, grace: timedelta | None, as_json: bool) -> None:
     """Make a key like the one called NAME, or with that id, and show it, this once; the old one ends.
 
     The new key has counts of its own: what the old one has used of its limits is not carried over.

@@ -9,18 +9,19 @@ from ensemble.cli._log_shared import put_json, settings_of
 from ensemble.cli._output import put, screen
 from ensemble.cli._safe import safe
 from ensemble.store import open_store
+from ensemble.store.address import Address
 from ensemble.store.api_keys import Key
 
 
-def key_log(config: Path, db: Path | None) -> Path:
+def key_log(config: Path, db: Address | None) -> Address:
     """The log that holds the keys, made where it is missing: a key may come before the first request."""
-    path = db or settings_of(config).store.path
-    asyncio.run(_made(path))
-    return path
+    log = db or settings_of(config).store.address
+    asyncio.run(_made(log))
+    return log
 
 
-async def _made(path: Path) -> None:
-    await (await open_store(path)).close()
+async def _made(log: Address) -> None:
+    await (await open_store(log)).close()
 
 
 def described(key: Key) -> dict[str, object]:

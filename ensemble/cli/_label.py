@@ -36,7 +36,7 @@ class Given:
 
 async def label(settings: Settings, options: Options, given: Given) -> int:
     """Make the run and print what it came to; returns the exit status."""
-    rejects = given.rejects or beside(settings.store.path, options.run)
+    rejects = given.rejects or beside(settings.store.address, options.run)
     async with open_service(settings) as service:
         check(service.pipeline, options)
         runner = Runner(service.pipeline, options)
@@ -100,7 +100,7 @@ def _tell(outcome: Outcome, options: Options, given: Given, settings: Settings, 
             "run": options.run,
             "stopped": str(outcome.stopped) if outcome.stopped else None,
             "spent_nano_usd": outcome.spent_nano_usd,
-            "log": str(settings.store.path),
+            "log": str(settings.store.address),
             "rejects": str(rejects) if outcome.tally.rejected else None,
         }
         click.echo(json.dumps(tree, indent=2))

@@ -4,16 +4,18 @@ from pathlib import Path
 
 from ensemble.config import load, read
 from ensemble.errors import StoreError
+from ensemble.store.address import Address
+from ensemble.store.opening import exists
 
 
-def log_of(config: Path, db: Path | None) -> Path:
+def log_of(config: Path, db: Address | None) -> Address:
     """``db``, or that of the configuration, of which nothing else needs to be in order.
 
     Raises:
         ConfigError: there is no such configuration.
         StoreError: there is no such log.
     """
-    path = db or (read(config).settings if config.exists() else load(config)).store.path
-    if not path.is_file():
-        raise StoreError(f"{path}: there is no log; name the file with --db, or the configuration with --config")
-    return path
+    log = db or (read(config).settings if config.exists() else load(config)).store.address
+    if not exists(log):
+        raise StoreError(f"{log}: there is no log; name the file with --db, or the configuration with --config")
+    return log

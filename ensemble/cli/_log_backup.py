@@ -7,6 +7,7 @@ import click
 from ensemble.cli import _options
 from ensemble.cli._log_shared import log_file, log_options, put_json
 from ensemble.cli._output import put, screen
+from ensemble.store.address import Address
 from ensemble.store.keeping.backup import backup
 
 
@@ -14,7 +15,7 @@ from ensemble.store.keeping.backup import backup
 @click.argument("target", type=click.Path(path_type=Path))
 @log_options
 @_options.as_json
-def command(target: Path, *, config: Path, db: Path | None, as_json: bool) -> None:
+def command(target: Path, *, config: Path, db: Address | None, as_json: bool) -> None:
     """Copy the log to TARGET, a new file, while it is written to; the copy is checked before it gets its name.
 
     To return to it, stop the program and move it over the log, whose -wal and -shm files go.

@@ -13,6 +13,7 @@ from ensemble.cli._safe import safe
 from ensemble.config import Settings
 from ensemble.config.environment import secrets_of
 from ensemble.errors import ConfigError
+from ensemble.store.address import Address
 from ensemble.store.keeping.checks import checks
 from ensemble.store.keeping.connect import reading
 from ensemble.store.keeping.secrets import secret_places
@@ -23,7 +24,7 @@ from ensemble.store.keeping.secrets import secret_places
 @click.option("--secrets", is_flag=True, help="Search every byte for the keys of the configuration.")
 @click.option("--secret-env", "variables", multiple=True, metavar="VARIABLE", help="Search for its value too.")
 @_options.as_json
-def command(config: Path, *, db: Path | None, secrets: bool, variables: tuple[str, ...], as_json: bool) -> None:
+def command(config: Path, *, db: Address | None, secrets: bool, variables: tuple[str, ...], as_json: bool) -> None:
     """Check the log: pages, references, daily sums against the rows, orphans, rights of files, search.
 
     Reads all of it. Exits with 3 where something is wrong.

@@ -7,6 +7,7 @@ import click
 
 from ensemble.cli import _options
 from ensemble.cli._log_shared import cost, log_file, log_options, moment, put_json, put_table
+from ensemble.store.address import Address
 from ensemble.store.keeping.connect import reading
 from ensemble.store.keeping.costs import costs
 
@@ -18,7 +19,7 @@ from ensemble.store.keeping.costs import costs
 @click.option("--until", callback=moment, help="Up to and with this UTC day.")
 @_options.as_json
 def command(
-    config: Path, *, db: Path | None, by: str, since: datetime | None, until: datetime | None, as_json: bool
+    config: Path, *, db: Address | None, by: str, since: datetime | None, until: datetime | None, as_json: bool
 ) -> None:
     """Add up what calls cost, by one thing or by several with commas between them.
 

@@ -10,6 +10,7 @@ from ensemble.cli import _options
 from ensemble.cli._log_shared import log_file, log_options, put_json, scope_options, spills_of, trained_on
 from ensemble.cli._output import put, screen
 from ensemble.cli._safe import safe
+from ensemble.store.address import Address
 from ensemble.store.keeping.connect import reading, writing
 from ensemble.store.keeping.erase import Scope, erase, matching
 
@@ -22,7 +23,7 @@ from ensemble.store.keeping.erase import Scope, erase, matching
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @_options.as_json
 def command(
-    config: Path, *, db: Path | None, scope: Scope, reason: str, copies: bool, yes: bool, as_json: bool
+    config: Path, *, db: Address | None, scope: Scope, reason: str, copies: bool, yes: bool, as_json: bool
 ) -> None:
     """Take the texts of requests out of the log, its search index, spill and rejects, for good.
 

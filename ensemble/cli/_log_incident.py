@@ -10,6 +10,7 @@ from ensemble.cli import _options
 from ensemble.cli._log_shared import log_file, log_options, moment, put_json
 from ensemble.cli._output import put, screen
 from ensemble.cli._safe import brief, safe
+from ensemble.store.address import Address
 from ensemble.store.content import stamp
 from ensemble.store.keeping.connect import reading
 from ensemble.store.keeping.incident import incident
@@ -27,7 +28,7 @@ _TITLES = {
 @log_options
 @click.option("--since", callback=moment, default="1h", show_default=True, help="Such as 1h, 7d, 2026-11-23T14:00.")
 @_options.as_json
-def command(config: Path, *, db: Path | None, since: datetime, as_json: bool) -> None:
+def command(config: Path, *, db: Address | None, since: datetime, as_json: bool) -> None:
     """Summarize what went wrong with requests since a moment: kinds, members, first and last time, example ids."""
     with reading(log_file(config, db)) as log:
         found = cast("dict[str, Any]", incident(log, stamp(since)))

@@ -8,24 +8,26 @@ import click
 from ensemble.cli._log_shared import log_file, log_options
 from ensemble.cli._output import put, screen
 from ensemble.store import open_store
-from ensemble.store.sqlite import schema_of
+from ensemble.store.address import Address
+from ensemble.store.opening import schema_of
 
 
 @click.command(epilog="Example: ensemble log migrate")
 @log_options
-def command(config: Path, *, db: Path | None) -> None:
-    """Bring the schema of an older log up to date; the file is copied first. The service does so too when it starts."""
-    path = log_file(config, db)
-    before = schema_of(path)
+def command(config: Path, *, db: Address | None) -> None:
+    """Bring the schema of an older log up to date; a file is copied first. The service does so too when it starts."""
+    log = log_file(config, db)
+    before = schema_of(log)
 
     async def opened() -> None:
-        await (await open_store(path)).close()
+        await (await open_store(log)).close()
 
     asyncio.run(opened())
-    after = schema_of(path)
+    after = schema_of(log)
     if before == after:
-        put(screen(), f"{path}: schema {after} is up to date")
+        put(screen(), f"{log}: schema {after} is up to date")
         return
-    copy = path.with_name(f"{path.name}.schema-{before}")
-    put(screen(), f"{path}: brought from schema {before} to {after}")
-    put(screen(), f"to return: stop the program, delete {path.name}-wal and {path.name}-shm, then mv {copy} {path}")
+    put(screen(), f"{log}: brought from schema {before} to {after}")
+    if log.file is not None:
+        path, copy = log.file, log.beside(f".schema-{before}")
+        put(screen(), f"to return: stop the program, delete {path.name}-wal and {path.name}-shm, then mv {copy} {path}")

@@ -8,6 +8,7 @@ import click
 from ensemble.cli import _options
 from ensemble.cli._log_shared import length, log_file, log_options, put_json
 from ensemble.cli._output import put, screen
+from ensemble.store.address import Address
 from ensemble.store.keeping.connect import transaction, writing
 from ensemble.store.keeping.erase import prune, tidy
 from ensemble.store.keeping.search import optimize
@@ -18,7 +19,7 @@ from ensemble.store.keeping.search import optimize
 @click.option("--older-than", "age", required=True, callback=length, help="Such as 90d or 36h.")
 @click.option("--vacuum", is_flag=True, help="Then rebuild the file, so that it shrinks.")
 @_options.as_json
-def command(config: Path, *, db: Path | None, age: timedelta, vacuum: bool, as_json: bool) -> None:
+def command(config: Path, *, db: Address | None, age: timedelta, vacuum: bool, as_json: bool) -> None:
     """Take the texts out of requests that arrived longer ago; numbers, verdicts and costs stay.
 
     `keep_content = "90d"` in the [store] table has the service do so by itself, every day.

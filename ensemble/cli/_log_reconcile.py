@@ -10,6 +10,7 @@ from ensemble.cli._log_shared import log_file, log_options, put_json, put_table,
 from ensemble.cli._output import put, screen
 from ensemble.errors import StoreError
 from ensemble.money import usd
+from ensemble.store.address import Address
 from ensemble.store.keeping.connect import reading
 from ensemble.store.keeping.reconcile import FIELDS, Difference, Usage, read_usage, reconcile
 
@@ -32,7 +33,7 @@ def command(
     file: Path,
     *,
     config: Path,
-    db: Path | None,
+    db: Address | None,
     provider: str | None,
     columns: dict[str, str],
     tolerance: float,

@@ -10,6 +10,7 @@ from ensemble.cli import _options
 from ensemble.cli._log_shared import log_file, log_options, put_json, scope_options
 from ensemble.cli._output import put, screen
 from ensemble.redaction import KINDS, Kind, Redactor
+from ensemble.store.address import Address
 from ensemble.store.keeping.connect import writing
 from ensemble.store.keeping.erase import Scope
 from ensemble.store.keeping.redact import redact
@@ -25,7 +26,7 @@ from ensemble.store.keeping.redact import redact
 def command(
     config: Path,
     *,
-    db: Path | None,
+    db: Address | None,
     scope: Scope,
     kinds: tuple[str, ...],
     patterns: tuple[str, ...],

@@ -7,6 +7,7 @@ import click
 from ensemble.cli import _options
 from ensemble.cli._log_shared import log_file, log_options, put_json, put_table
 from ensemble.errors import StoreError
+from ensemble.store.address import Address
 from ensemble.store.keeping.connect import reading, transaction, writing
 from ensemble.store.keeping.search import SOURCES, Source, behind, catch_up, search
 
@@ -19,7 +20,7 @@ _BATCH = 2000
 @click.option("-n", "--number", type=click.IntRange(1, 10_000), default=20, show_default=True, help="How many.")
 @click.option("--in", "where", type=click.Choice(["prompts", "answers"]), help="Search these alone.")
 @_options.as_json
-def command(query: str, *, config: Path, db: Path | None, number: int, where: str | None, as_json: bool) -> None:
+def command(query: str, *, config: Path, db: Address | None, number: int, where: str | None, as_json: bool) -> None:
     """Search prompts and answers for QUERY, the newest first.
 
     QUERY is FTS5: words that all have to be there, "a phrase", OR, NOT, the beginning of a word with a star.
@@ -39,7 +40,7 @@ def command(query: str, *, config: Path, db: Path | None, number: int, where: st
     put_table(("id", "model", "by", "text"), rows)
 
 
-def _update(path: Path) -> None:
+def _update(path: Address) -> None:
     """Bring the indexes up to date; where the file cannot be written, say what is not searched."""
     with reading(path) as log:
         missing = behind(log)

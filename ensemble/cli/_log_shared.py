@@ -15,6 +15,7 @@ from ensemble.cli._log import log_of
 from ensemble.cli._output import columns, dollars, screen
 from ensemble.cli._safe import brief
 from ensemble.config import Settings, load, read
+from ensemble.store.address import Address
 from ensemble.store.keeping.erase import Scope
 from ensemble.store.keeping.spilled import beside
 from ensemble.store.spill import Spill
@@ -29,22 +30,21 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 
 def log_options(command: F) -> F:
     """``--config`` and ``--db``: which log."""
-    db = click.option("--db", type=click.Path(path_type=Path), help="The log.  [default: that of the configuration]")
-    return _options.config(db(command))
+    return _options.config(_options.db(command))
 
 
-def log_file(config: Path, db: Path | None) -> Path:
+def log_file(config: Path, db: Address | None) -> Address:
     """The log that is meant; as ``log_of``."""
     return log_of(config, db)
 
 
-def spills_of(config: Path, path: Path) -> list[Spill]:
-    """Where records of the log at ``path`` may be spilled: beside it, and where the configuration says."""
-    spills = [beside(path)]
+def spills_of(config: Path, log: Address) -> list[Spill]:
+    """Where records of ``log`` may be spilled: beside it, and where the configuration says."""
+    spills = [beside(log)]
     if config.exists():
         store = settings_of(config).store
         other = store.spill_path
-        if other is not None and other != spills[0].path and store.path.absolute() == path.absolute():
+        if other is not None and other != spills[0].path and store.address.is_same(log):
             spills.append(Spill(other))
     return spills
 

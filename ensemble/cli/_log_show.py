@@ -12,6 +12,7 @@ from ensemble.cli._log_shared import cost, log_file, log_options, put_json
 from ensemble.cli._output import dollars, put, screen
 from ensemble.cli._safe import brief, safe
 from ensemble.errors import StoreError
+from ensemble.store.address import Address
 from ensemble.store.keeping.browse import by_prefix
 from ensemble.store.keeping.connect import reading
 from ensemble.store.queries import request
@@ -29,7 +30,7 @@ _FACTS = (
 @click.argument("id_", metavar="ID")
 @log_options
 @_options.as_json
-def command(id_: str, *, config: Path, db: Path | None, as_json: bool) -> None:
+def command(id_: str, *, config: Path, db: Address | None, as_json: bool) -> None:
     """Print everything about the request ID, of which the beginning is enough where it is the only one."""
     with reading(log_file(config, db)) as log:
         found = request(log, RequestId(by_prefix(log, id_)))

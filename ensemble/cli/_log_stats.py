@@ -9,6 +9,7 @@ import click
 from ensemble.cli import _options
 from ensemble.cli._log_shared import cost, log_file, log_options, moment, put_json, put_table
 from ensemble.cli._output import put, screen
+from ensemble.store.address import Address
 from ensemble.store.keeping.browse import stats
 from ensemble.store.keeping.connect import reading
 
@@ -21,7 +22,7 @@ _DAYS = 14
 @log_options
 @click.option("--since", callback=moment, help="Whole UTC days from then on, such as 7d or 2026-11-23.")
 @_options.as_json
-def command(config: Path, *, db: Path | None, since: datetime | None, as_json: bool) -> None:
+def command(config: Path, *, db: Address | None, since: datetime | None, as_json: bool) -> None:
     """Print the log in figures: requests by router and day, calls by member, bytes."""
     path = log_file(config, db)
     with reading(path) as log:

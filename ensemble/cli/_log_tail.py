@@ -8,6 +8,7 @@ import click
 
 from ensemble.cli import _options
 from ensemble.cli._log_shared import cost, log_file, log_options, put_json, put_table
+from ensemble.store.address import Address
 from ensemble.store.keeping.browse import page
 from ensemble.store.keeping.connect import reading
 from ensemble.store.queries import Tree
@@ -21,7 +22,7 @@ _HEAD = ("id", "arrived (UTC)", "status", "model", "answered by", "s", "cost", "
 @click.option("--where", default="1", help="Which: an SQL condition on the columns of requests.")
 @click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until Ctrl-C.")
 @_options.as_json
-def command(config: Path, *, db: Path | None, number: int, where: str, follow: bool, as_json: bool) -> None:
+def command(config: Path, *, db: Address | None, number: int, where: str, follow: bool, as_json: bool) -> None:
     """List the newest requests, the newest last."""
     path = log_file(config, db)
     with reading(path) as log:

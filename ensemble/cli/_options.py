@@ -5,7 +5,30 @@ from pathlib import Path
 
 import click
 
+from ensemble.errors import StoreError
 from ensemble.money import NANO
+from ensemble.store.address import Address, address_of
+
+
+class _Log(click.ParamType[Address]):
+    """A path, or the URL of a server."""
+
+    name = "log"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Address:
+        if isinstance(value, Address):
+            return value
+        try:
+            address = address_of(str(value))
+        except StoreError as error:
+            self.fail(str(error), param, ctx)
+        if address.has_password:
+            told = "a password on the command line can be read by everybody on this machine; set PGPASSWORD"
+            self.fail(f"{address}: {told}, write it to ~/.pgpass, or name [store] password_env", param, ctx)
+        return address
+
+
+LOG = _Log()
 
 config = click.option(
     "--config",
@@ -16,7 +39,7 @@ config = click.option(
     show_default=True,
     help="The configuration.",
 )
-db = click.option("--db", type=click.Path(path_type=Path), help="The log.  [default: that of the configuration]")
+db = click.option("--db", type=LOG, help="The log: a file, or postgresql://...  [default: that of the configuration]")
 as_json = click.option("--json", "as_json", is_flag=True, help="Write JSON instead.")
 
 

@@ -16,6 +16,7 @@ from ensemble.config import Settings, load
 from ensemble.events import nobody
 from ensemble.money import total
 from ensemble.service import open_service
+from ensemble.store.address import Address
 from ensemble.types import Answer
 
 
@@ -65,15 +66,16 @@ async def _ask(
     *,
     as_json: bool,
 ) -> None:
+    log = settings.store.address
     async with open_service(settings) as service:
         try:
             answer = await service.ask(
                 text, model=model, system=system, deadline_s=deadline_s, on_event=story or nobody
             )
             if story:
-                put(screen(), f"Request {answer.request.id} is logged in {settings.store.path}")
+                put(screen(), f"Request {answer.request.id} is logged in {log}")
             else:
-                click.echo(json.dumps(_plain(answer, settings.store.path), indent=2) if as_json else safe(answer.text))
+                click.echo(json.dumps(_plain(answer, log), indent=2) if as_json else safe(answer.text))
             if answer.late:
                 click.echo(f"Waiting for {', '.join(answer.late)}, to log what they say.", err=True)
             await service.idle()
@@ -82,7 +84,7 @@ async def _ask(
                 story.close()
 
 
-def _plain(answer: Answer, log: Path) -> dict[str, object]:
+def _plain(answer: Answer, log: Address) -> dict[str, object]:
     """An answer as JSON: money in nano-USD, null where it is unknown."""
     cost = total(call.usage.nano_usd for call in answer.calls)
     return {

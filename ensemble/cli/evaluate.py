@@ -12,6 +12,7 @@ from ensemble.cli._log import log_of
 from ensemble.cli._safe import safe
 from ensemble.config import load, read
 from ensemble.evaluating import Evaluation, Task, routers_of, run
+from ensemble.store.address import Address
 
 BAD = 3
 """Exit status of a finding that is worse than was asked for."""
@@ -37,7 +38,7 @@ def _floor(context: click.Context, parameter: click.Parameter, given: str | None
 @_options.config
 @click.option(
     "--data",
-    type=click.Path(path_type=Path),
+    type=_options.LOG,
     help="A log or a file of labels.  [default: the log of the configuration]",
 )
 @click.option("--member", "members", multiple=True, metavar="NAME", help="Measure over these members alone.")
@@ -64,7 +65,7 @@ def command(
     routers: tuple[str, ...],
     config: Path,
     *,
-    data: Path | None,
+    data: Address | None,
     members: tuple[str, ...],
     floor: tuple[str, float] | None,
     panels: bool,

@@ -68,7 +68,7 @@ def command(**given: Any) -> None:
     """
     _check(given)
     settings = settings_of(given["config"], given["db"])
-    log = given["db"] or (settings.store.path if settings else given["config"])
+    log = given["db"] or (settings.store.address if settings else given["config"])
     out: Path | None = given["out"]
     kind, is_folder = kind_of(out, given["kind"])
     for name in ("split", "shard_rows"):

@@ -17,6 +17,7 @@ from ensemble.importing.importer import Importer, Taken
 from ensemble.labelling.rejects import Rejects, beside
 from ensemble.labelling.rows import Reject
 from ensemble.store import open_store
+from ensemble.store.address import Address
 from judges.types import Prompt
 
 
@@ -48,7 +49,7 @@ def command(
     file: str,
     config: Path,
     *,
-    db: Path | None,
+    db: Address | None,
     form: Name,
     name: str | None,
     scale: Scale,
@@ -62,7 +63,7 @@ def command(
     chat completions and its batches (openai-log), or promptfoo's results. Costs and times that are not given stay
     unknown. Exit status 3 where rows were rejected.
     """
-    path = db or (read(config).settings if config.exists() else load(config)).store.path
+    path = db or (read(config).settings if config.exists() else load(config)).store.address
     run = name or ("stdin" if file == "-" else Path(file).name.split(".")[0])
     bad = rejects or beside(path, run)
     source = opened(file, form, parse=_parse, scale=scale, requests=requests)
@@ -78,7 +79,7 @@ def command(
 
 
 async def _take(
-    log: Path, bad: Path, source: AbstractContextManager[Iterator[Given | Reject]], run: str, *, own_sets: bool
+    log: Address, bad: Path, source: AbstractContextManager[Iterator[Given | Reject]], run: str, *, own_sets: bool
 ) -> Taken:
     store = await open_store(log)
     try:

@@ -78,7 +78,7 @@ def command(
 
 
 async def _freeze(settings: Settings, anchor_set: str, where: str) -> Frozen:
-    store = await open_store(settings.store.path)
+    store = await open_store(settings.store.address)
     try:
         return await freeze_set(store, anchor_set, where)
     finally:

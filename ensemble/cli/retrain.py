@@ -14,6 +14,7 @@ from ensemble.cli._log import log_of
 from ensemble.cli._output import columns, dollars, put, screen
 from ensemble.cli._safe import safe
 from ensemble.config import load, read
+from ensemble.store.address import Address
 
 if TYPE_CHECKING:
     from ensemble.retraining import Outcome, Target
@@ -40,7 +41,7 @@ def _share(context: click.Context, parameter: click.Parameter, given: str | None
 @_options.config
 @click.option(
     "--data",
-    type=click.Path(path_type=Path),
+    type=_options.LOG,
     help="A log or a file of labels, as `ensemble evaluate` reads them.  [default: the log of the configuration]",
 )
 @click.option(
@@ -68,7 +69,7 @@ def command(
     router: str,
     config: Path,
     *,
-    data: Path | None,
+    data: Address | None,
     fresh: float,
     lambda_per_usd: float | None,
     canary: float | None,

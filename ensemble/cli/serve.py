@@ -72,6 +72,6 @@ async def _serve(settings: Settings) -> None:
 
         def started(address: str) -> None:
             routers = ", ".join(settings.routers) or "none"
-            click.echo(f"ensemble serves {address}/v1; routers: {routers}; log: {settings.store.path}")
+            click.echo(f"ensemble serves {address}/v1; routers: {routers}; log: {settings.store.address}")
 
         await run(service, started)

@@ -14,6 +14,7 @@ from ensemble.cli._log import log_of
 from ensemble.cli._output import columns, put, screen
 from ensemble.cli._safe import safe
 from ensemble.config import read
+from ensemble.store.address import Address
 
 if TYPE_CHECKING:
     from ensemble.training.held import Held
@@ -26,7 +27,7 @@ KINDS = ("stack", "linear", "boosting", "knn", "semantic", "scorer")
 @_options.config
 @click.option(
     "--data",
-    type=click.Path(path_type=Path),
+    type=_options.LOG,
     help="A log or a file of labels, as `ensemble evaluate` reads them.  [default: the log of the configuration]",
 )
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="The folder to write.")
@@ -43,7 +44,7 @@ KINDS = ("stack", "linear", "boosting", "knn", "semantic", "scorer")
 def command(
     config: Path,
     *,
-    data: Path | None,
+    data: Address | None,
     out: Path,
     kind: str,
     members: tuple[str, ...],

@@ -51,7 +51,7 @@ def command(config: Path, *, promote: str | None, as_json: bool) -> None:
 
 
 async def _look(settings: Settings, about: dict[str, Watched], promote: str | None) -> dict[str, Report]:
-    store = await open_store(settings.store.path)
+    store = await open_store(settings.store.address)
     try:
         if promote is not None:
             await store.change(partial(note, about=about[promote], seen=Seen(event="promoted", why="by hand")))

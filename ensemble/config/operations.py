@@ -6,13 +6,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from ensemble.config.environment import beside, missing
-from ensemble.errors import ConfigError
+from ensemble.errors import ConfigError, StoreError
 from ensemble.observing.telemetry import TelemetrySettings
 from ensemble.shared.settings import SharedSettings
+from ensemble.store.address import Address, address_of
 
 
 class ServerSettings(BaseModel):
@@ -74,10 +75,12 @@ class ServerSettings(BaseModel):
 
 
 class StoreSettings(BaseModel):
-    """Where the log is, as the ``[store]`` table or ``ENSEMBLE_STORE__PATH``.
+    """Where the log is, as the ``[store]`` table or ``ENSEMBLE_STORE__...`` variables.
 
     Attributes:
         path: the SQLite file, relative to the configuration file; it is made where it is missing.
+        url: a PostgreSQL server that keeps the log instead, such as `postgresql://user@host/database?schema=ensemble`.
+        password_env: environment variable that holds the password for it; `PGPASSWORD` and `~/.pgpass` do as well.
         keep_content: how long texts stay, such as `90d` or `36h`; then numbers and hashes alone do. Unset, for ever.
         on_failure: `refuse` answers 503 while the log cannot be written; `spill` answers, and keeps records in a file.
         spill_path: that file; by default the log's name with `.spill` behind it.
@@ -86,9 +89,37 @@ class StoreSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: Path = Path("ensemble.db")
+    url: SecretStr | None = None
+    password_env: str | None = None
     keep_content: str | None = Field(None, pattern=r"^[1-9][0-9]{0,5}[hdw]$")
     on_failure: Literal["refuse", "spill"] = "refuse"
     spill_path: Path | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _of_a_server(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None:
+            try:
+                found = address_of(url.get_secret_value())
+            except StoreError as error:
+                raise ValueError(str(error)) from error
+            if found.file is not None:
+                raise ValueError("name a server, postgresql://USER@HOST/DATABASE; a file is named by path")
+        return url
+
+    @property
+    def address(self) -> Address:
+        """The log, with the password as the environment has it now.
+
+        Raises:
+            ConfigError: ``password_env`` names a variable that is not set.
+        """
+        if self.url is None:
+            return address_of(self.path)
+        for key, wrong in missing(self):
+            raise ConfigError(f"[store] {key}: {wrong}")
+        password = os.environ[self.password_env] if self.password_env else None
+        return address_of(self.url.get_secret_value(), local=self.path, password=password)
 
     @property
     def keep_for(self) -> timedelta | None:

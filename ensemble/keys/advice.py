@@ -2,16 +2,19 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from pathlib import Path
 
 from ensemble.errors import StoreError
 from ensemble.member import MemberSettings
 from ensemble.money import price_on
+from ensemble.store.address import Address
 from ensemble.store.api_keys import Key, keys
 from ensemble.store.keeping.connect import reading
+from ensemble.store.opening import exists
 
 
-def advise_keys(log: Path, members: Mapping[str, MemberSettings], moment: datetime, *, needed: bool) -> Iterator[str]:
+def advise_keys(
+    log: Address, members: Mapping[str, MemberSettings], moment: datetime, *, needed: bool
+) -> Iterator[str]:
     """One sentence each, as of ``moment`` (an aware time). ``needed``: nobody is served without a key of ``log``."""
     try:
         valid = [key for key in _keys(log) if key.ended(moment) is None]
@@ -33,8 +36,8 @@ def advise_keys(log: Path, members: Mapping[str, MemberSettings], moment: dateti
             yield f"[members.{name}] {told} where a request states no limit: it has no max_output_tokens"
 
 
-def _keys(log: Path) -> list[Key]:
-    if not log.exists():
+def _keys(log: Address) -> list[Key]:
+    if not exists(log):
         return []
     with reading(log) as db:
         return keys(db)

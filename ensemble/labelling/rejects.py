@@ -9,15 +9,16 @@ import orjson
 
 from ensemble.errors import InvalidRequest
 from ensemble.labelling.rows import Reject
+from ensemble.store.address import Where, address_of
 
 _BEGIN = b'{"line":'
 """What the file of an earlier run begins with; nothing else is ever replaced."""
 
 
-def beside(log: Path, run: str) -> Path:
+def beside(log: Where, run: str) -> Path:
     """Where the rejects of ``run`` go by default: beside the log, so that erasing finds them."""
     name = "".join(char if char.isalnum() or char in "-_." else "_" for char in run)
-    return log.with_name(f"{log.name}.rejects-{name}.jsonl")
+    return address_of(log).beside(f".rejects-{name}.jsonl")
 
 
 class Rejects:

@@ -56,7 +56,7 @@ def make_app(service: Service) -> web.Application:
     app.add_routes(review_routes)
     app[openapi.MADE] = {}
     app.add_routes(openapi.routes)
-    about = service.settings.store.path.name
+    about = service.settings.store.address.name
     app.add_subapp(PAGES, make_pages(service.store, gate, about=about, writer=service.store, service=service))
     return app
 

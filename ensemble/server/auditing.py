@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 
 from aiohttp import web
 from pydantic import SecretStr
@@ -14,6 +13,7 @@ from ensemble.server.pages.access import FileGate
 from ensemble.server.pages.app import make_pages
 from ensemble.server.pages.frame import Log
 from ensemble.server.shape import shaped
+from ensemble.store.address import Where, address_of
 from ensemble.store.reading import open_log
 
 
@@ -28,8 +28,8 @@ def make_auditing(log: Log, *, about: str, key: SecretStr | None = None) -> web.
     return app
 
 
-async def run(path: Path, host: str, port: int, key_env: str | None, started: Callable[[str], None]) -> None:
-    """Serve the pages on the log at ``path`` until SIGINT or SIGTERM; ``started`` is told their address.
+async def run(where: Where, host: str, port: int, key_env: str | None, started: Callable[[str], None]) -> None:
+    """Serve the pages on the log at ``where`` until SIGINT or SIGTERM; ``started`` is told their address.
 
     Raises:
         ConfigError: the address cannot be bound, or is not of loopback and there is no key.
@@ -37,8 +37,8 @@ async def run(path: Path, host: str, port: int, key_env: str | None, started: Ca
     """
     key = _key(host, key_env)
     async with (
-        open_log(path) as log,
-        listening(make_auditing(log, about=path.name, key=key), host, port) as (_, address),
+        open_log(where) as log,
+        listening(make_auditing(log, about=address_of(where).name, key=key), host, port) as (_, address),
     ):
         with Signals(lambda: None) as stop:
             started(address + PAGES)

@@ -1,15 +1,16 @@
 """Everything that was asked, answered and judged: the log, and the promise that an answer is in it."""
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from sqlite_utils import Database
 
-from ensemble.errors import StoreError
 from ensemble.money import Total
+from ensemble.store.address import Where
 from ensemble.store.describe import Column, Table, describe
 from ensemble.store.label_rows import People
+from ensemble.store.opening import file_of
 from ensemble.store.sqlite import SqliteStore
 from ensemble.types import Label, Late, Record, RequestId
 
@@ -86,22 +87,8 @@ class Store(Protocol):
         ...
 
 
-async def _sqlite(address: str, busy_s: float, spill: Path | None) -> Store:
-    return await SqliteStore.open(_file(address), busy_s=busy_s, spill=spill)
-
-
-def _file(address: str) -> Path:
-    if not address or address.startswith(":memory:"):
-        raise StoreError("the log needs a file of its own; give its path, such as ensemble.db")
-    return Path(address).expanduser()
-
-
-_ENGINES: Mapping[str, Callable[[str, float, Path | None], Awaitable[Store]]] = {"sqlite": _sqlite}
-"""Engines by the scheme of their address: the one place that knows them all."""
-
-
-async def open_store(address: str | Path, *, busy_s: float = 5.0, spill: Path | None = None) -> Store:
-    """Open the log at ``address``, a path or an URL such as ``sqlite:///ensemble.db``, and bring its schema up to date.
+async def open_store(where: Where, *, busy_s: float = 5.0, spill: Path | None = None) -> Store:
+    """Open the log at ``where``, a path or an URL such as ``sqlite:///ensemble.db``, and bring its schema up to date.
 
     A file that is not there is made, readable by its owner alone; before the schema of an older one is changed, it is
     copied to ``FILE.schema-N``. ``busy_s`` is how long to wait for a lock that another process holds.
@@ -111,10 +98,4 @@ async def open_store(address: str | Path, *, busy_s: float = 5.0, spill: Path | 
         StoreError: no such engine, no right to the file, the file is damaged, belongs to another program or was written
             by a newer version of this one.
     """
-    scheme, colon, rest = str(address).partition("://")
-    if isinstance(address, Path) or not colon:
-        return await _sqlite(str(address), busy_s, spill)
-    engine = _ENGINES.get(scheme)
-    if engine is None:
-        raise StoreError(f"no engine keeps a log at {scheme}://; known: {', '.join(_ENGINES)}")
-    return await engine(rest.removeprefix("/"), busy_s, spill)
+    return await SqliteStore.open(file_of(where), busy_s=busy_s, spill=spill)

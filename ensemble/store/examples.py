@@ -1,21 +1,17 @@
 """Labels with what training and evaluation need beside them: prompt, answers, what people said, cost of judging."""
 
-import sqlite3
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import cast
 
 from sqlite_utils import Database
 
-from ensemble.errors import StoreError
+from ensemble.store.address import Where
 from ensemble.store.content import loads, logprobs_of, prompt_of, tool_calls_of, unbind
-from ensemble.store.faults import explain
 from ensemble.store.label_rows import label_rows, label_rows_of
+from ensemble.store.opening import reading
 from ensemble.store.people import Words, opinion, words
 from ensemble.store.queries import label_of
-from ensemble.store.sqlite import open_reader
 from ensemble.types import Label, RequestId
 from judges.types import CandidateId, Completion, FinishReason, Message, Prompt
 
@@ -102,25 +98,21 @@ class Example:
         )
 
 
-def examples(path: Path, *, complete: bool = True) -> Iterator[Example]:
-    """The labels of judges in the log at ``path``, in order of arrival and one snapshot; without expired texts. Blocks.
+def examples(where: Where, *, complete: bool = True) -> Iterator[Example]:
+    """The labels of judges in the log ``where``, in order of arrival and one snapshot; without expired texts. Blocks.
 
     ``complete=False`` adds those for which not every member of the plan was judged.
 
     Raises:
         StoreError: there is no such log, or it cannot be read.
     """
-    try:
-        with closing(open_reader(path)) as db:
-            db.begin()
-            told = words(db)
-            for row in label_rows(db, complete=complete, people="ignore"):
-                label = label_of(row)
-                found = _example(db, label, told.get(label.request), row["verdict_id"])
-                if found is not None:
-                    yield found
-    except sqlite3.Error as error:
-        raise StoreError(explain(error, path)) from error
+    with reading(where) as db:
+        told = words(db)
+        for row in label_rows(db, complete=complete, people="ignore"):
+            label = label_of(row)
+            found = _example(db, label, told.get(label.request), row["verdict_id"])
+            if found is not None:
+                yield found
 
 
 def examples_of(db: Database, ids: Collection[str]) -> Iterator[Example]:
@@ -133,19 +125,16 @@ def examples_of(db: Database, ids: Collection[str]) -> Iterator[Example]:
             yield found
 
 
-def models(path: Path) -> Mapping[str, tuple[str, ...]]:
-    """Model ids that providers returned with good answers, by member, of the whole log at ``path``. Blocks.
+def models(where: Where) -> Mapping[str, tuple[str, ...]]:
+    """Model ids that providers returned with good answers, by member, of the whole log at ``where``. Blocks.
 
     Raises:
         StoreError: there is no such log, or it cannot be read.
     """
     found: dict[str, tuple[str, ...]] = {}
-    try:
-        with closing(open_reader(path)) as db:
-            for member, model in db.execute(_MODELS):
-                found[unbind(member)] = (*found.get(unbind(member), ()), unbind(model))
-    except sqlite3.Error as error:
-        raise StoreError(explain(error, path)) from error
+    with reading(where) as db:
+        for member, model in db.execute(_MODELS):
+            found[unbind(member)] = (*found.get(unbind(member), ()), unbind(model))
     return found
 
 

@@ -4,12 +4,15 @@ import sqlite3
 from pathlib import Path
 
 from ensemble.errors import StoreError
+from ensemble.store.address import Address
 
 
 class Refused(StoreError):
     """The rows are at fault and not the file: writing them again or elsewhere would not help."""
 
 
+FAULTS = (sqlite3.Error,)
+"""What the engines raise when a log cannot be read or written."""
 ROW_FAULTS = (
     sqlite3.IntegrityError,
     sqlite3.DataError,
@@ -45,8 +48,8 @@ def identity(path: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def explain(error: Exception, path: Path) -> str:
-    """One sentence for the operator: which file, what is wrong with it, what to do."""
+def explain(error: Exception, path: Path | Address) -> str:
+    """One sentence for the operator: which log, what is wrong with it, what to do."""
     if isinstance(error, FileNotFoundError):
         return f"{path}: the file is gone; put it back, or restart to begin a new one"
     code = getattr(error, "sqlite_errorcode", None)

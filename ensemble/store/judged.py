@@ -1,22 +1,19 @@
 """Stored verdicts as verdicts, with the lengths and the authors of what they were on: one request after another."""
 
-import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
-from pathlib import Path
 from typing import Any, cast
 
 from sqlite_utils import Database
 
-from ensemble.errors import StoreError
+from ensemble.store.address import Where
 from ensemble.store.content import dumps, loads, stamp, unbind
-from ensemble.store.faults import explain
+from ensemble.store.opening import reading
 from ensemble.store.people import Words, opinion, words
-from ensemble.store.sqlite import open_reader
 from ensemble.types import RequestId
 from judges.types import CandidateId, Exchange, Preference, Usage, Verdict
 
@@ -84,20 +81,16 @@ class Judged:
 
 
 @contextmanager
-def judged(path: Path, *, judge: str | None = None, since: datetime | None = None) -> Iterator[Iterator[Judged]]:
-    """The verdicts of the log at ``path`` in order of arrival, read in one snapshot, one at a time; nothing is written.
+def judged(where: Where, *, judge: str | None = None, since: datetime | None = None) -> Iterator[Iterator[Judged]]:
+    """The verdicts of the log ``where`` in order of arrival, read in one snapshot, one at a time; nothing is written.
 
     ``judge`` takes those of one judge alone, ``since`` (an aware time) those that were given then or later. Blocks.
 
     Raises:
         StoreError: there is no such log, or it cannot be read.
     """
-    try:
-        with closing(open_reader(path)) as db:
-            db.begin()
-            yield _judged(db, _SINCE, {"judge": judge, "since": stamp(since) if since else ""}, words(db))
-    except sqlite3.Error as error:
-        raise StoreError(explain(error, path)) from error
+    with reading(where) as db:
+        yield _judged(db, _SINCE, {"judge": judge, "since": stamp(since) if since else ""}, words(db))
 
 
 def judged_of(db: Database, ids: Sequence[RequestId]) -> Iterator[Judged]:

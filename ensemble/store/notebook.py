@@ -4,34 +4,31 @@ Read-only and synchronous. Each iterator reads from one snapshot of its own, row
 writing; exhaust or close it, since an open snapshot keeps the file from being tidied up.
 """
 
-import sqlite3
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
 from datetime import datetime
 from functools import cache
-from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
 from sqlite_utils import Database
 
 from ensemble.errors import StoreError
+from ensemble.store.address import Address, Where, address_of
 from ensemble.store.content import loads, unbind
-from ensemble.store.faults import explain
 from ensemble.store.label_rows import People, label_rows
 from ensemble.store.notebook_rows import CallRow, CandidateRow, FeedbackRow, LabelRow, VerdictRow
-from ensemble.store.sqlite import open_reader
+from ensemble.store.opening import exists, open_reader, reading
 
 R = TypeVar("R")
 
 
 class Log:
-    """A log that is read. Every iterator raises StoreError where the file cannot be read."""
+    """A log that is read. Every iterator raises StoreError where it cannot be read."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, address: Address) -> None:
+        self.address = address
 
     def __repr__(self) -> str:
-        return f"ensemble.read({str(self.path)!r})"
+        return f"ensemble.read({str(self.address)!r})"
 
     def labels(self, *, complete: bool = False, people: People = "ignore") -> Iterator[LabelRow]:
         """One row per judged request, in order of arrival.
@@ -62,26 +59,24 @@ class Log:
 
     def _read(self, cls: Callable[..., R], rows: Callable[[Database], Iterator[dict[str, Any]]]) -> Iterator[R]:
         made = _converters(cls)
-        try:
-            with closing(open_reader(self.path)) as db:
-                db.begin()
-                for row in rows(db):
-                    yield cls(**{name: convert(row[name]) for name, convert in made.items() if name in row})
-        except sqlite3.Error as error:
-            raise StoreError(explain(error, self.path)) from error
+        with reading(self.address) as db:
+            for row in rows(db):
+                yield cls(**{name: convert(row[name]) for name, convert in made.items() if name in row})
 
 
-def read(path: str | Path) -> Log:
-    """The log at ``path``, to be read in a notebook or script; nothing is called and nothing is written.
+def read(where: Where) -> Log:
+    """The log at ``where``, to be read in a notebook or script; nothing is called and nothing is written.
+
+    It is a path, or an URL such as ``postgresql://user@host/database``.
 
     Raises:
         StoreError: there is no log, or a newer or older version of this program wrote it.
     """
-    file = Path(path).expanduser()
-    if not file.is_file():
-        raise StoreError(f"{file}: there is no log; give the path of [store] in the configuration")
-    open_reader(file).close()
-    return Log(file)
+    address = address_of(where)
+    if not exists(address):
+        raise StoreError(f"{address}: there is no log; give the path of [store] in the configuration")
+    open_reader(address).close()
+    return Log(address)
 
 
 _CANDIDATES = """

@@ -11,6 +11,7 @@ from ensemble.errors import InvalidRequest
 from ensemble.labelling.rows import Reject
 from ensemble.labelling.sources import BadSource, format_of, rows_of_file
 from ensemble.money import NANO
+from ensemble.store.address import Where, address_of
 from ensemble.store.examples import Example, examples, models
 from ensemble.types import Label, RequestId
 from judges.registry import explain
@@ -101,8 +102,8 @@ class Row(BaseModel):
     reference: str | None = None
 
 
-def examples_of(path: Path, *, complete: bool = True) -> Iterator[Example]:
-    """The labelled requests of ``path``: a log, or JSON lines, CSV or Parquet (``.gz`` is unpacked). Blocks.
+def examples_of(source: Where, *, complete: bool = True) -> Iterator[Example]:
+    """The labelled requests of ``source``: a log, or JSON lines, CSV or Parquet (``.gz`` is unpacked). Blocks.
 
     A row has ``prompt`` or ``messages``, and ``models``: by name ``score`` in [0, 1], perhaps ``nano_usd`` or
     ``cost_usd``, ``total_s`` and ``output``. It may have ``request_id``, ``best``, ``confidence``, ``conversation``,
@@ -114,8 +115,10 @@ def examples_of(path: Path, *, complete: bool = True) -> Iterator[Example]:
         BadSource: the file cannot be read.
         BadLabels: rows of it are wrong.
     """
-    if _is_log(path):
-        yield from examples(path, complete=complete)
+    address = address_of(source)
+    path = address.file
+    if path is None or _is_log(path):
+        yield from examples(address, complete=complete)
         return
     problems: list[str] = []
     found = 0
@@ -143,14 +146,15 @@ def examples_of(path: Path, *, complete: bool = True) -> Iterator[Example]:
         raise BadLabels(f"{path} holds no label; each row is one, with prompt and models")
 
 
-def models_of(path: Path) -> Mapping[str, tuple[str, ...]]:
-    """Model ids that providers returned, by member, where ``path`` is a log; a file of labels tells none. Blocks.
+def models_of(source: Where) -> Mapping[str, tuple[str, ...]]:
+    """Model ids that providers returned, by member, where ``source`` is a log; a file of labels tells none. Blocks.
 
     Raises:
         StoreError: the log cannot be read.
         BadSource: the file cannot be read.
     """
-    return models(path) if _is_log(path) else {}
+    address = address_of(source)
+    return models(address) if address.file is None or _is_log(address.file) else {}
 
 
 def _is_log(path: Path) -> bool:

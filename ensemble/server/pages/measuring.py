@@ -1,7 +1,6 @@
 """The routers of a configuration, measured on labels that were read before."""
 
 import asyncio
-from pathlib import Path
 
 from ensemble.audit.routers import Measured
 from ensemble.config import Settings
@@ -16,7 +15,7 @@ from judges.registry import ModelName, obstacles
 def measured(held: Held, sample: Drawn, settings: Settings) -> Measured:
     """The routers of ``settings`` that ask no model, on ``held``. Blocks, and runs a loop of its own."""
     routers, left_out = _made(settings)
-    task = Task(data=Path(settings.store.path), routers=routers, settings=settings, curves=True)
+    task = Task(data=settings.store.address, routers=routers, settings=settings, curves=True)
     try:
         # Plans are made by the thousand, and clients must not wait for them on theirs.
         found = asyncio.run(measure(task, held))

@@ -1,8 +1,6 @@
 """An export from end to end: pick, check whose texts may leave, write, and tell what was written."""
 
-import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
@@ -11,6 +9,7 @@ from sqlite_utils import Database
 
 from ensemble.errors import StoreError
 from ensemble.redaction import Redactor
+from ensemble.store.address import Where
 from ensemble.store.export.card import Bias, card, check_license
 from ensemble.store.export.cases import case
 from ensemble.store.export.coverage import Coverage, authors_of, members_of
@@ -25,8 +24,7 @@ from ensemble.store.export.tables import MATRIX, ROUTING
 from ensemble.store.export.target import CARD, MANIFEST, Shards, new_file, new_folder, private
 from ensemble.store.export.training import PAIRWISE, PREFERENCES, SFT
 from ensemble.store.export.writers import Kind, pyarrow_modules
-from ensemble.store.faults import explain
-from ensemble.store.sqlite import open_reader
+from ensemble.store.opening import reading
 
 FORMATS: Mapping[str, Format] = {one.name: one for one in (ROUTING, MATRIX, PREFERENCES, SFT, PAIRWISE, JUDGE, CALLS)}
 
@@ -58,12 +56,12 @@ class Spec:
 Manifest = dict[str, Any]
 
 
-def export_stream(log: Path, spec: Spec, output: IO[bytes]) -> Manifest:
+def export_stream(log: Where, spec: Spec, output: IO[bytes]) -> Manifest:
     """Write to ``output``. Raises as ``export_folder`` does."""
     return _export(log, spec, lambda job: job.stream(output, ""))
 
 
-def export_file(log: Path, spec: Spec, path: Path, *, force: bool = False) -> Manifest:
+def export_file(log: Where, spec: Spec, path: Path, *, force: bool = False) -> Manifest:
     """Write one file, and ``FILE.manifest.json`` beside it. Raises as ``export_folder`` does."""
     beside = path.with_name(f"{path.name}.{MANIFEST}")
 
@@ -76,7 +74,7 @@ def export_file(log: Path, spec: Spec, path: Path, *, force: bool = False) -> Ma
     return _export(log, spec, write)
 
 
-def export_folder(log: Path, spec: Spec, path: Path, *, force: bool = False, biases: Sequence[Bias] = ()) -> Manifest:
+def export_folder(log: Where, spec: Spec, path: Path, *, force: bool = False, biases: Sequence[Bias] = ()) -> Manifest:
     """Write a folder of shards with a manifest and a data card, which tells ``biases`` of the judges.
 
     Blocks. Reads one snapshot of the log and writes nothing to it.
@@ -91,21 +89,17 @@ def export_folder(log: Path, spec: Spec, path: Path, *, force: bool = False, bia
     return _export(log, spec, lambda job: job.folder(path, force, biases))
 
 
-def _export(log: Path, spec: Spec, write: Callable[["_Job"], Manifest]) -> Manifest:
+def _export(log: Where, spec: Spec, write: Callable[["_Job"], Manifest]) -> Manifest:
     if spec.kind == "parquet":
         pyarrow_modules()
     if spec.license is not None:
         check_license(spec.license)
-    try:
-        with closing(open_reader(log)) as db, Picking() as picking:
-            db.begin()
-            picking.pick(db, spec.filters, spec.format.made_of)
-            withheld = _withheld(db, spec, picking)
-            shape = replace(spec.shape, members=authors_of(db, picking))
-            leaving = Leaving(withheld=withheld, redactor=spec.redactor)
-            return write(_Job(db=db, spec=replace(spec, shape=shape), picking=picking, leaving=leaving))
-    except sqlite3.Error as error:
-        raise StoreError(explain(error, log)) from error
+    with reading(log) as db, Picking() as picking:
+        picking.pick(db, spec.filters, spec.format.made_of)
+        withheld = _withheld(db, spec, picking)
+        shape = replace(spec.shape, members=authors_of(db, picking))
+        leaving = Leaving(withheld=withheld, redactor=spec.redactor)
+        return write(_Job(db=db, spec=replace(spec, shape=shape), picking=picking, leaving=leaving))
 
 
 def _withheld(db: Database, spec: Spec, picking: Picking) -> frozenset[str]:

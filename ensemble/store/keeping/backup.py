@@ -1,6 +1,7 @@
 """A copy of the log while the service goes on writing to it."""
 
 import os
+import shlex
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
@@ -9,13 +10,14 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from ensemble.errors import StoreError
+from ensemble.store.address import Address, Where, address_of
 from ensemble.store.faults import explain
 from ensemble.store.keeping.connect import reading
 from ensemble.store.queries import counts
 
 
-def backup(path: Path, target: Path) -> Mapping[str, int]:
-    """Copy the log at ``path`` to ``target``, which must not be there yet; return its rows per table.
+def backup(where: Where, target: Path) -> Mapping[str, int]:
+    """Copy the log at ``where`` to ``target``, which must not be there yet; return its rows per table.
 
     The copy is one snapshot, readable by its owner alone. It gets its name only after ``integrity_check`` and after its
     rows were counted and are those of the snapshot; writers are not held up.
@@ -23,13 +25,16 @@ def backup(path: Path, target: Path) -> Mapping[str, int]:
     Raises:
         StoreError: it cannot be read, made or does not hold what it should; then there is no ``target``.
     """
+    address = address_of(where)
+    if address.file is None:
+        raise StoreError(f"{address}: a server keeps it, and backs it up: {pg_dump(address)}")
     if target.exists():
         raise StoreError(f"{target}: there is a file already; name another one")
     part = target.with_name(f".{target.name}.part")
     try:
         part.unlink(missing_ok=True)
         os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-        with reading(path) as db:
+        with reading(address) as db:
             held = counts(db)  # the first question fixes the snapshot, and the copy is made from the same one
             with closing(sqlite3.connect(part)) as copy:
                 db.conn.backup(copy)
@@ -59,3 +64,9 @@ def _verify(part: Path, held: Mapping[str, int]) -> None:
             )
         if dict(counts(db)) != dict(held):
             raise StoreError("the copy does not hold the rows of the log; look at the disk")
+
+
+def pg_dump(address: Address) -> str:
+    """The command that backs up a log on a server, to be run by the operator."""
+    plain = address.shown.partition("?")[0].replace(":***@", "@")
+    return f"`pg_dump --format=custom --schema={address.schema} --file=ensemble.dump {shlex.quote(plain)}`"

@@ -2,15 +2,16 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from sqlite_utils import Database
 
 from ensemble.errors import StoreError
+from ensemble.store.address import Where, address_of
 from ensemble.store.audit import traffic
 from ensemble.store.audit.window import Window
 from ensemble.store.content import messages_of, unbind
 from ensemble.store.keeping.search import text_of
+from ensemble.store.opening import file_of
 from ensemble.store.queries import Tree, user_version
 from judges.types import Message
 
@@ -56,7 +57,7 @@ def last_words(messages: Sequence[Message]) -> str:
     return text_of(turns[-1]) if turns else ""
 
 
-def stats(db: Database, path: Path, since: str = "") -> Tree:
+def stats(db: Database, where: Where, since: str = "") -> Tree:
     """The log in figures since the UTC day ``since``, from the daily sums alone, so that its size does not matter.
 
     A tree: ``file`` (bytes on the disk, schema), ``total``, and lists ``routers``, ``days`` and ``members``.
@@ -64,7 +65,7 @@ def stats(db: Database, path: Path, since: str = "") -> Tree:
     window = Window(since=since)
     (total,) = traffic.requests(db, "total", window) or [{"total": "all", **traffic.NOTHING}]
     return {
-        "file": {"path": str(path), "schema": user_version(db)} | sizes(path),
+        "file": {"path": str(address_of(where)), "schema": user_version(db)} | sizes(db, where),
         "total": {name: value for name, value in total.items() if name != "total"},
         "routers": traffic.requests(db, "router", window),
         "days": traffic.requests(db, "day", window),
@@ -72,8 +73,9 @@ def stats(db: Database, path: Path, since: str = "") -> Tree:
     }
 
 
-def sizes(path: Path) -> dict[str, int]:
+def sizes(db: Database, where: Where) -> dict[str, int]:
     """Bytes of the file and of its write-ahead log."""
+    path = file_of(where)
     wal = path.with_name(f"{path.name}-wal")
     return {"bytes": os.stat(path).st_size, "wal_bytes": os.stat(wal).st_size if wal.exists() else 0}
 

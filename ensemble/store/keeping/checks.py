@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from sqlite_utils import Database
 
+from ensemble.store.address import Where, address_of
 from ensemble.store.keeping.indexes import index_faults
 from ensemble.store.spill import Spill
 
@@ -62,13 +63,13 @@ EXCEPT SELECT day, router FROM daily_requests
 """
 
 
-def checks(db: Database, path: Path, spills: Iterable[Spill] = ()) -> list[Finding]:
-    """Everything that is wrong with the log at ``path``: pages, references, sums, orphans, rights, search.
+def checks(db: Database, where: Where, spills: Iterable[Spill] = ()) -> list[Finding]:
+    """Everything that is wrong with the log at ``where``: pages, references, sums, orphans, rights, search.
 
     Reads all of it. ``spills`` are those that may lie elsewhere than beside the log.
     """
-    searched = (Finding("search", text) for text in index_faults(db, path))
-    return [*_pages(db), *_references(db), *_sums(db), *_orphans(db), *_rights(path, spills), *searched]
+    searched = (Finding("search", text) for text in index_faults(db, where))
+    return [*_pages(db), *_references(db), *_sums(db), *_orphans(db), *_rights(where, spills), *searched]
 
 
 def _pages(db: Database) -> Iterator[Finding]:
@@ -102,20 +103,23 @@ def _orphans(db: Database) -> Iterator[Finding]:
             yield Finding("orphans", f"{what}: {', '.join(found[:_MOST])}{more}")
 
 
-def _rights(path: Path, spills: Iterable[Spill]) -> Iterator[Finding]:
-    for file in files_of(path, spills):
+def _rights(where: Where, spills: Iterable[Spill]) -> Iterator[Finding]:
+    for file in files_of(where, spills):
         mode = file.stat().st_mode & 0o777
         if mode & 0o077:
             yield Finding("rights", f"{file} can be read by others (mode {mode:o}); chmod 600 it")
 
 
-def files_of(path: Path, spills: Iterable[Spill] = ()) -> list[Path]:
-    """The log and everything that the program puts beside it: write-ahead log, spill, rejects, copies.
+def files_of(where: Where, spills: Iterable[Spill] = ()) -> list[Path]:
+    """The file of the log and everything that the program puts beside it: write-ahead log, spill, rejects, copies.
 
     With ``spills``, also what they hold elsewhere.
     """
+    address = address_of(where)
+    path = address.local
     beside = {file for file in path.parent.glob(f"{_literal(path.name)}[-.]*") if file.is_file()}
-    return [path, *sorted(beside.union(*(spill.files for spill in spills)))]
+    own = [] if address.file is None else [address.file]
+    return [*own, *sorted(beside.union(*(spill.files for spill in spills)))]
 
 
 def _literal(name: str) -> str:

@@ -11,6 +11,7 @@ from sqlite_utils import Database
 from uuid_utils import uuid7
 
 from ensemble.errors import StoreError
+from ensemble.store.address import Where, address_of
 from ensemble.store.content import messages_of, stamp
 from ensemble.store.keeping.checks import files_of
 from ensemble.store.keeping.connect import transaction
@@ -88,8 +89,10 @@ def matching(db: Database, scope: Scope, *, contents: Sequence[str] = KEPT) -> l
         raise StoreError(f"--where: {error}; it is a condition on the columns of requests") from error
 
 
-def erase(db: Database, path: Path, scope: Scope, reason: str = "", *, spills: Sequence[Spill] | None = None) -> Erased:
-    """Take every text of these requests out of the log at ``path`` and of the files beside it, for good.
+def erase(
+    db: Database, where: Where, scope: Scope, reason: str = "", *, spills: Sequence[Spill] | None = None
+) -> Erased:
+    """Take every text of these requests out of the log at ``where`` and of the files beside it, for good.
 
     What was spilled is taken in first, so that it is matched as the rest; a service may go on spilling meanwhile.
     ``spills`` are by default the one beside the log. ``db`` is a connection of ``writing``. Each batch of requests is a
@@ -100,7 +103,7 @@ def erase(db: Database, path: Path, scope: Scope, reason: str = "", *, spills: S
         StoreError: as ``matching``; or another connection still reads, so that the write-ahead log holds the texts.
     """
     db.execute("PRAGMA secure_delete = ON")
-    spills = [beside(path)] if spills is None else spills
+    spills = [beside(where)] if spills is None else spills
     matching(db, scope)  # what is meant must be clear before anything changes
     spilled = sum(take_in(db, spill).written for spill in spills)
     ids = matching(db, scope)
@@ -116,11 +119,11 @@ def erase(db: Database, path: Path, scope: Scope, reason: str = "", *, spills: S
         with transaction(db):
             db.execute("UPDATE feedback SET text = NULL WHERE conversation = ?", [scope.conversation])
     tombstone, numbers = _bury(db, scope, reason, ids) if ids else (None, {})
-    lines = sum(_filter(file, texts) for file in files_of(path) if file.name.startswith(f"{path.name}.rejects-"))
+    lines = _filter_rejects(where, texts)
     lines += sum(_filter_aside(spill, texts | ({f'"{scope.key}"'} if scope.key else set())) for spill in spills)
     with transaction(db):
         optimize(db)
-    tidy(db, path)
+    tidy(db, where)
     return Erased(
         tombstone=tombstone,
         requests=len(ids),
@@ -128,19 +131,19 @@ def erase(db: Database, path: Path, scope: Scope, reason: str = "", *, spills: S
         numbers=numbers,
         lines=lines,
         spilled=spilled,
-        copies=copies_with_texts(db, path),
+        copies=copies_with_texts(db, where),
         aside=tuple(str(spill.aside) for spill in spills if spill.aside.is_file()),
     )
 
 
-def tidy(db: Database, path: Path) -> None:
+def tidy(db: Database, where: Where) -> None:
     """Rebuild the file without free pages and empty the write-ahead log. Raises StoreError where somebody reads."""
     db.execute("VACUUM")
     (busy, *_) = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     if busy:
         raise StoreError(
-            f"{path}: the texts are out of the tables, and its write-ahead log still holds them, since another "
-            "connection reads; run this again when it has ended"
+            f"{address_of(where)}: the texts are out of the tables, and its write-ahead log still holds them, since "
+            "another connection reads; run this again when it has ended"
         )
 
 
@@ -217,6 +220,11 @@ def _bury(db: Database, scope: Scope, reason: str, ids: Sequence[str]) -> tuple[
             [tombstone, stamp(datetime.now(UTC)), json.dumps(scope.plain()), reason, len(ids), json.dumps(numbers)],
         )
     return tombstone, numbers
+
+
+def _filter_rejects(where: Where, texts: set[str]) -> int:
+    start = address_of(where).beside(".rejects-").name
+    return sum(_filter(file, texts) for file in files_of(where) if file.name.startswith(start))
 
 
 def _filter_aside(spill: Spill, texts: set[str]) -> int:

@@ -3,11 +3,12 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 from sqlite_utils import Database
 
+from ensemble.store.address import Where
 from ensemble.store.keeping.search import SOURCES, Source
+from ensemble.store.opening import file_of
 from ensemble.store.texts import KEPT
 
 _SHADOWS = ("data", "idx", "docsize")
@@ -18,23 +19,23 @@ _MEND = (
 )
 
 
-def index_faults(db: Database, path: Path) -> Iterator[str]:
-    """What is wrong with the search indexes of the log at ``path``, of which ``db`` is a snapshot."""
+def index_faults(db: Database, where: Where) -> Iterator[str]:
+    """What is wrong with the search indexes of the log at ``where``, of which ``db`` is a snapshot."""
     for source in SOURCES:
-        if said := _broken(path, source):
+        if said := _broken(where, source):
             yield f"search_{source}: {said}; {_MEND.format(source)}"
         elif lost := _lost(db, source):
             yield f"search_{source} lacks {lost} rows that it should hold; {_MEND.format(source)}"
 
 
-def _broken(path: Path, source: Source) -> str | None:
+def _broken(where: Where, source: Source) -> str | None:
     """What FTS5's own check says, None where it finds nothing.
 
     It is a command that needs the right to write, and would keep a service from writing for as long as it reads. So it
     runs on a copy of the index, in a file that SQLite makes and removes from its folder before anything is in it.
     """
     with closing(sqlite3.connect("", uri=True, isolation_level=None)) as copy:
-        copy.execute("ATTACH ? AS log", [f"{path.absolute().as_uri()}?mode=ro"])
+        copy.execute("ATTACH ? AS log", [f"{file_of(where).absolute().as_uri()}?mode=ro"])
         copy.execute("CREATE VIRTUAL TABLE main.copy USING fts5(text, content='')")
         copy.execute("BEGIN")
         for shadow in _SHADOWS:

@@ -2,11 +2,11 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 
 from sqlite_utils import Database
 
 from ensemble.redaction import Redactor
+from ensemble.store.address import Where
 from ensemble.store.content import bind, dumps, loads, unbind
 from ensemble.store.keeping.connect import transaction
 from ensemble.store.keeping.erase import BATCH, Scope, matching, tidy
@@ -35,7 +35,7 @@ _TOKENS = ("calls", "candidates", "exchanges")
 """Tables whose ``logprobs`` spell a text token by token, and go with a change of it."""
 
 
-def redact(db: Database, path: Path, scope: Scope, redactor: Redactor) -> tuple[int, int]:
+def redact(db: Database, where: Where, scope: Scope, redactor: Redactor) -> tuple[int, int]:
     """Redact the requests of ``scope`` in place; return how many were looked at and how many changed.
 
     ``db`` is a connection of ``writing``. Changed requests are ``redacted`` and get the hash of the prompt that they
@@ -51,7 +51,7 @@ def redact(db: Database, path: Path, scope: Scope, redactor: Redactor) -> tuple[
             remember(db, batch)
     with transaction(db):
         optimize(db)
-    tidy(db, path)
+    tidy(db, where)
     return len(ids), changed
 
 

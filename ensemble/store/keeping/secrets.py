@@ -8,6 +8,7 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from ensemble.errors import StoreError
+from ensemble.store.address import Where
 from ensemble.store.content import bind
 from ensemble.store.keeping.checks import Finding, files_of
 from ensemble.store.spill import Spill
@@ -18,9 +19,9 @@ _PLACES = 5
 
 
 def secret_places(
-    db: Database, path: Path, secrets: Mapping[str, str], spills: Iterable[Spill] = ()
+    db: Database, where: Where, secrets: Mapping[str, str], spills: Iterable[Spill] = ()
 ) -> Iterator[Finding]:
-    """Every place in the log at ``path``, and in the files beside it, that holds one of ``secrets`` (by name).
+    """Every place in the log at ``where``, and in the files beside it, that holds one of ``secrets`` (by name).
 
     Every column of every table is searched, since a long text is torn over several pages; then the bytes of every
     file, for what only indexes, free pages, the write-ahead log and spill files (``spills`` too) still hold.
@@ -34,7 +35,7 @@ def secret_places(
     for table in db.table_names():
         yield from _in_table(db, table, secrets)
     yield from _in_search(db, secrets)
-    for file in files_of(path, spills):
+    for file in files_of(where, spills):
         yield from _in_file(file, secrets)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from ensemble.errors import StoreError
+from ensemble.store.address import Where, address_of
 from ensemble.store.keeping.checks import files_of
 from ensemble.store.keeping.connect import transaction
 from ensemble.store.rows import Rows
@@ -14,9 +15,9 @@ from ensemble.store.spill import Spill, Taken, take
 from ensemble.store.writer import write_rows
 
 
-def beside(path: Path) -> Spill:
-    """The spill of the log at ``path`` where nothing else is configured."""
-    return Spill(path.with_name(f"{path.name}.spill"))
+def beside(where: Where) -> Spill:
+    """The spill of the log at ``where`` where nothing else is configured."""
+    return Spill(address_of(where).beside(".spill"))
 
 
 def take_in(db: Database, spill: Spill) -> Taken:
@@ -38,9 +39,10 @@ def take_in(db: Database, spill: Spill) -> Taken:
     return taken
 
 
-def copies_with_texts(db: Database, path: Path) -> tuple[str, ...]:
+def copies_with_texts(db: Database, where: Where) -> tuple[str, ...]:
     """Copies from before a migration with requests whose texts were erased from the log, or that cannot be read."""
-    copies = [file for file in files_of(path) if file.name.startswith(f"{path.name}.schema-")]
+    start = address_of(where).beside(".schema-").name
+    copies = [file for file in files_of(where) if file.name.startswith(start)]
     if not copies:
         return ()
     erased = {row[0] for row in db.execute("SELECT id FROM requests WHERE content = 'erased'")}

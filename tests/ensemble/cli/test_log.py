@@ -180,3 +180,19 @@ async def test_who_was_trained_on_what_went_is_named(log: str, config: Path, run
     ]
     again = await run("log", "erase", "--id", log, "--yes")
     assert "none that is configured" in again.stdout
+
+
+async def test_a_password_does_not_belong_on_the_command_line(run: Run) -> None:
+    done = await run("log", "stats", "--db", "postgresql://ann:hunter2@host/logs")
+    assert done.exit_code == 2
+    assert "postgresql://ann:***@host/logs" in done.output
+    assert "PGPASSWORD" in done.output
+    assert "hunter2" not in done.output
+
+
+async def test_the_server_backs_its_log_up_itself(run: Run, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.db"
+    done = await run("log", "backup", str(copy), "--db", "postgresql://ann@host/logs?schema=team")
+    assert done.exit_code == 1
+    assert "pg_dump --format=custom --schema=team --file=ensemble.dump postgresql://ann@host/logs" in done.output
+    assert not copy.exists()
