@@ -6,6 +6,7 @@ from itertools import groupby
 from pathlib import Path
 
 from aiohttp import web
+from anyio import to_process
 from sqlite_utils import Database
 
 from ensemble.audit.routers import Measured, labels, router_tables, without_routers
@@ -33,7 +34,8 @@ def prepare(pages: web.Application) -> None:
         if settings is None:
             return await log.read(lambda db: without_routers(db, window))
         held, sample = await log.read(lambda db: labels(db, window))
-        return await asyncio.to_thread(measured, held, sample, settings)
+        # In a thread it would take the interpreter from the event loop for a tenth of a second at a time.
+        return await to_process.run_sync(measured, held, sample, settings, cancellable=True)
 
     keep(pages, KEEPER, find)
 

@@ -4,6 +4,7 @@ import asyncio
 import csv
 import io
 import json
+import os
 import shutil
 import sqlite3
 from contextlib import closing
@@ -14,15 +15,21 @@ import aiohttp
 import pytest
 from aiohttp.test_utils import TestServer
 
+from ensemble.audit.routers import Measured
+from ensemble.config import Settings
 from ensemble.server.app import make_app
 from ensemble.server.auditing import make_auditing
+from ensemble.server.pages import routers
 from ensemble.service import open_service
+from ensemble.store.audit.drawn import Drawn
 from ensemble.store.reading import open_log
+from ensemble.training.held import Held
 from tests.ensemble.audit.routed import make, ran
 from tests.ensemble.server.pages.browser import Browser
 from tests.ensemble.server.pages.conftest import Browse
 
 pytestmark = pytest.mark.timeout(120)
+ROOT = Path(__file__).parents[4]
 ATTACK = "=1+1<script>alert(1)</script>\u202e"
 MEASURED = ("measured", "accuracy", "whole", "misroutes", "picks", "calibration", "curves", "frontier")
 ALWAYS = ("trained", "drift", "shadow", "decisions")
@@ -76,6 +83,27 @@ async def test_a_service_measures_its_routers(hostile: Path, monkeypatch: pytest
     assert misroutes.all("a", class_="id")
     assert "=1+1<script>alert(1)</script>⟨U+202E⟩" in misroutes.text
     assert [one for one in page.all("script") if "src" not in one.attrs] == []
+
+
+def told_by_whom(held: Held, sample: Drawn, settings: Settings) -> Measured:
+    return Measured(drawn=sample, why=f"by process {os.getpid()}")
+
+
+async def test_routers_are_measured_apart_from_the_event_loop(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(routers, "measured", told_by_whom)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.chdir(made)
+    async with (
+        open_service(made / "ensemble.toml") as service,
+        TestServer(make_app(service)) as server,
+        aiohttp.ClientSession() as http,
+    ):
+        browser = Browser(http, str(server.make_url("/")).rstrip("/"))
+        await browser.get("/ui/routers/measured.csv")  # which waits until they are found
+        page = (await browser.get("/ui/routers")).page
+    said = page.one("figure", id="table-measured").one("td", class_="empty").text
+    assert "by process" in said
+    assert str(os.getpid()) not in said
 
 
 async def test_a_file_alone_shows_members_and_baselines(made: Path) -> None:
