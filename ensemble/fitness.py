@@ -1,12 +1,12 @@
 """Whether a prompt fits a member, and what of it the member may see."""
 
 import json
-from dataclasses import replace
 from typing import Literal, NamedTuple
 
 from ensemble.errors import CallFailed
 from ensemble.provider import Connection, Selective
 from ensemble.types import Failure
+from judges.quick import replace
 from judges.types import FilePart, ImagePart, Message, OpaquePart, Prompt
 
 Capability = Literal["tools", "images", "files", "json_schema", "logprobs", "stream"]
@@ -68,7 +68,9 @@ def needs(prompt: Prompt) -> set[Capability]:
 
 
 def without_foreign_state(messages: tuple[Message, ...], owner: str) -> tuple[tuple[Message, ...], bool]:
-    """``messages`` without provider state of others than ``owner``, and whether there was any."""
+    """``messages`` without provider state of others than ``owner``, and whether there was any; else they themselves."""
+    if all(isinstance(message.content, str) for message in messages):
+        return messages, False
     kept, removed = [], False
     for message in messages:
         if isinstance(message.content, tuple):
@@ -76,4 +78,4 @@ def without_foreign_state(messages: tuple[Message, ...], owner: str) -> tuple[tu
             removed = removed or len(own) < len(message.content)
             message = replace(message, content=own)
         kept.append(message)
-    return tuple(kept), removed
+    return (tuple(kept) if removed else messages), removed

@@ -4,8 +4,8 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from typing import Any
 
 from ensemble.callids import told_apart
@@ -23,6 +23,7 @@ from ensemble.spending import set_aside, used_of
 from ensemble.tracing import CURRENT, attempt
 from ensemble.types import Call, Purpose, Request
 from judges.errors import ModelError
+from judges.quick import replace
 from judges.types import Completion, Message, Prompt, Usage
 
 log = logging.getLogger(__name__)
@@ -57,10 +58,15 @@ class Member:
         self.habits = Habits()
         self.digest = digest_of(settings)
         """SHA-256 over what decides the answers: provider, model id, options, system text, output limit."""
+        self._priced: tuple[date, Price | None] = (date.min, None)
 
     def price(self, moment: datetime) -> Price | None:
         """The price in force at ``moment`` (UTC), or None where it is unknown."""
-        return price_on(self.settings.price, moment)
+        day, price = self._priced
+        if day != (today := moment.date()):
+            price = price_on(self.settings.price, moment)
+            self._priced = today, price
+        return price
 
     def prepare(self, prompt: Prompt, purpose: Purpose) -> tuple[Prompt, tuple[str, ...]]:
         """``prompt`` as this member gets it, and what had to be left out of it."""
@@ -69,13 +75,11 @@ class Member:
         if settings.system and purpose in ("candidate", "shadow"):
             messages = (Message(role="system", content=settings.system), *messages)
         limits = [n for n in (prompt.max_output_tokens, settings.max_output_tokens) if n is not None]
-        ready = replace(
-            prompt,
-            messages=messages,
-            max_output_tokens=min(limits, default=None),
-            options={**settings.options, **prompt.options},
-        )
-        return ready, ("provider_state",) if removed else ()
+        most = min(limits, default=None)
+        if messages is not prompt.messages or most != prompt.max_output_tokens or settings.options:
+            options = {**settings.options, **prompt.options}
+            prompt = replace(prompt, messages=messages, max_output_tokens=most, options=options)
+        return prompt, ("provider_state",) if removed else ()
 
     def with_logprobs(self, prompt: Prompt) -> Prompt:
         """``prompt`` asking for the logprobs of the answer too, where this member gives them: nobody is told if not."""
@@ -243,9 +247,11 @@ class Member:
                     failure="skipped",
                     sent=False,
                 )
-            async with asyncio.timeout_at(task.until):
-                aside = await set_aside(allowance, self.price(started), task.prompt, self.name)
-                completion = await self._send(task, sent)
+            # One timer for the wait and for the call, since each of them is felt: it is moved when the call begins.
+            async with asyncio.timeout_at(task.until) as limit:
+                if allowance is not None:
+                    aside = await set_aside(allowance, self.price(started), task.prompt, self.name)
+                completion = await self._send(task, sent, limit)
         except CallFailed as failed:
             error = failed
         except TimeoutError:
@@ -276,15 +282,19 @@ class Member:
             self.limiter.pause(error.retry_after_s)
         return call, error
 
-    async def _send(self, task: "_Task", sent: list[bool]) -> Completion:
-        """Wait for a place at the provider and make the call; ``sent`` is filled once it may have gone out."""
+    async def _send(self, task: "_Task", sent: list[bool], limit: asyncio.Timeout) -> Completion:
+        """Wait for a place at the provider and make the call; ``sent`` is filled once it may have gone out.
+
+        ``limit`` ends at the time that the whole task has, and is brought forward to that of one call.
+        """
         prompt = task.prompt
         reserved = task.tokens() + (prompt.max_output_tokens or 0)
         async with self.limiter.slot(reserved) as slot:
             sent.append(True)
+            if (end := _clock() + self.settings.timeout_s) < task.until:
+                limit.reschedule(end)
             try:
-                async with asyncio.timeout(self.settings.timeout_s):
-                    completion = await task.send(self.settings.model, prompt)
+                completion = await task.send(self.settings.model, prompt)
             except CallFailed as failed:
                 if failed.http_status in (429, 529):
                     slot.overloaded()

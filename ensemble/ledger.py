@@ -1,6 +1,6 @@
 """One line of the ledger: what an attempt brought, what it cost, and whether it can have cost anything."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from uuid_utils import uuid7
@@ -8,7 +8,7 @@ from uuid_utils import uuid7
 from ensemble.errors import CallFailed
 from ensemble.money import Price
 from ensemble.types import Call, CallId, Failure, Purpose, RequestId
-from judges.quick import quick
+from judges.quick import quick, replace
 from judges.types import CandidateId, Completion, Usage
 
 UNBILLED: frozenset[Failure] = frozenset(

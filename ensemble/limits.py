@@ -100,16 +100,21 @@ class Limiter:
         return _Place(self, tokens)
 
     async def _enter(self, tokens: int) -> Slot:
+        if not self._waiting and self._throttle is None and self._obstacle(tokens) <= 0:
+            return self._start(tokens)  # as nearly always, without a queue of one
         self._waiting += 1
         try:
             async with self._turn:
                 await self._admit(tokens)
-                spent = self._tokens.spend(_now(), tokens) if self._tokens is not None else None
-                self._in_flight += 1
-                self._started += 1
-                return Slot(self, self._started, spent)
+                return self._start(tokens)
         finally:
             self._waiting -= 1
+
+    def _start(self, tokens: int) -> Slot:
+        spent = self._tokens.spend(_now(), tokens) if self._tokens is not None else None
+        self._in_flight += 1
+        self._started += 1
+        return Slot(self, self._started, spent)
 
     def _leave(self) -> None:
         self._in_flight -= 1

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing
-from dataclasses import replace
 from typing import ClassVar, Protocol
 
 from ensemble.errors import CallFailed
@@ -12,6 +11,7 @@ from ensemble.providers._failures import Filtered, failed_inside, request_id, to
 from ensemble.providers._http import Reply, Wire
 from ensemble.providers._shapes import WrongShape
 from ensemble.providers._text import SURROGATES, NotJson, Secrets, from_json, to_json
+from judges.quick import replace
 from judges.types import Completion, Prompt
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from judges.quick import quick
+from judges.quick import quick, replace
 
 
 @quick
@@ -44,3 +44,27 @@ def test_what_is_missing_or_unknown_is_refused() -> None:
     with pytest.raises(TypeError, match="colour"):
         Thing(name="a", colour=1)  # type: ignore[call-arg]
     assert list(inspect.signature(Thing).parameters) == ["name", "size", "about"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Larger(Thing):
+    colour: str = "red"
+
+
+@dataclasses.dataclass(frozen=True)
+class Plain:
+    name: str
+    size: int = 3
+
+
+@pytest.mark.parametrize("one", [Thing(name="a", size=4), Larger(name="a", size=4, colour="blue"), Plain("a", 4)])
+def test_made_anew_it_is_what_it_would_be(one: Thing | Larger | Plain) -> None:
+    for changes in ({}, {"name": "b"}, {"name": "b", "size": 5}):
+        assert replace(one, **changes) == dataclasses.replace(one, **changes)
+    with pytest.raises(TypeError, match="weight"):
+        replace(one, weight=1)  # type: ignore[call-arg]
+
+
+def test_made_anew_it_is_still_checked() -> None:
+    with pytest.raises(ValueError, match="is empty"):
+        replace(Thing(name="a"), name="")
