@@ -33,6 +33,9 @@ async def shoot(seen: Pictured, browser: "Browser", folder: Path) -> list[Path]:
         "routers": "/ui/routers",
         "reviews": "/ui/reviews",
     }
+    waiting = await browser.new_page()  # the page itself does not wait until routers are measured
+    await waiting.request.get(f"{seen.root}/ui/routers/measured.csv", timeout=60_000)
+    await waiting.close()
     made = await _views(seen, browser, folder, addresses, "light", WIDTH, HEIGHT)
     made += await _views(seen, browser, folder, {"request-dark": addresses["request"]}, "dark", WIDTH, HEIGHT)
     made += await _views(seen, browser, folder, {"overview-phone": addresses["overview"]}, "light", 390, 844)
