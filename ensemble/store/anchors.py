@@ -77,7 +77,7 @@ def candidates_for(db: Database, ids: Sequence[RequestId]) -> list[Anchor]:
 
 def freeze(db: Database, anchor_set: str, anchors: Sequence[Anchor]) -> int:
     """Add ``anchors`` to the set; one of a request that is in it stays as it is. Returns how many are new."""
-    now, before = stamp(datetime.now(UTC)), db.conn.total_changes
+    now, before = stamp(datetime.now(UTC)), _size(db, anchor_set)
     db.conn.executemany(
         "INSERT INTO anchors (anchor_set, request_id, panel, winners, judged_by, frozen_at) "
         "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
@@ -86,7 +86,11 @@ def freeze(db: Database, anchor_set: str, anchors: Sequence[Anchor]) -> int:
             for one in anchors
         ],
     )
-    return db.conn.total_changes - before
+    return _size(db, anchor_set) - before
+
+
+def _size(db: Database, anchor_set: str) -> int:
+    return int(db.execute("SELECT count(*) FROM anchors WHERE anchor_set = ?", [bind(anchor_set)]).fetchone()[0])
 
 
 def anchors(db: Database, anchor_set: str) -> list[Anchor]:

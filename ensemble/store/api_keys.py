@@ -68,13 +68,16 @@ def find_key(db: Database, hash_: str) -> tuple[Key | None, bool]:
 def end_key(db: Database, id_: str, moment: datetime) -> None:
     """Make the key invalid from ``moment`` on, where it is not before that anyhow."""
     at = stamp(moment)
-    db.conn.execute("UPDATE api_keys SET revoked_at = min(coalesce(revoked_at, ?), ?) WHERE id = ?", [at, at, id_])
+    sql = "UPDATE api_keys SET revoked_at = ? WHERE id = ? AND (revoked_at IS NULL OR revoked_at > ?)"
+    db.conn.execute(sql, [at, id_, at])
 
 
 def touch_keys(db: Database, used: Mapping[str, datetime]) -> None:
     """Remember when keys were used last."""
-    sql = "UPDATE api_keys SET used_at = max(coalesce(used_at, ''), ?) WHERE id = ?"
-    db.conn.executemany(sql, [(stamp(at.replace(second=0, microsecond=0)), id_) for id_, at in used.items()])
+    sql = "UPDATE api_keys SET used_at = ? WHERE id = ? AND (used_at IS NULL OR used_at < ?)"
+    moments = {id_: stamp(at.replace(second=0, microsecond=0)) for id_, at in used.items()}
+    # Sorted: two processes that touch the same keys do not wait for one another in a circle.
+    db.conn.executemany(sql, [(at, id_, at) for id_, at in sorted(moments.items())])
 
 
 def _key(row: Mapping[str, Any]) -> Key:

@@ -115,7 +115,7 @@ def sweep(db: Database, moment: datetime) -> int:
 
 def _in_ledger(db: Database, request: str) -> Amount | None:
     count, unknown, tokens, nano_usd = db.execute(
-        "SELECT count(*), sum(nano_usd IS NULL OR (nano_usd > 0 AND output_tokens IS NULL)), "
+        "SELECT count(*), count(*) FILTER (WHERE nano_usd IS NULL OR (nano_usd > 0 AND output_tokens IS NULL)), "
         "sum(coalesce(input_tokens, 0) + coalesce(output_tokens, 0)), sum(nano_usd) FROM calls WHERE request_id = ?",
         [request],
     ).fetchone()

@@ -137,7 +137,7 @@ def history(db: Database, member: str, digest: str, *, judge: bool, newest: int 
     sql = (
         "SELECT count(*), avg(input_tokens), avg(output_tokens) FROM (SELECT input_tokens, output_tokens FROM calls "  # noqa: S608
         f"WHERE member = ? AND member_digest = ? AND failure IS NULL AND purpose IN {purposes} "
-        "AND input_tokens IS NOT NULL AND output_tokens IS NOT NULL ORDER BY started_at DESC LIMIT ?)"
+        "AND input_tokens IS NOT NULL AND output_tokens IS NOT NULL ORDER BY started_at DESC LIMIT ?) newest"
     )
     count, given, made = db.execute(sql, [bind(member), digest, newest]).fetchone()
     return count, given or 0.0, made or 0.0
@@ -242,7 +242,8 @@ FROM calls k LEFT JOIN (
     SELECT e.call_id, max(e.text) AS text, max(e.finish_reason) AS finish_reason, max(e.logprobs) AS logprobs
     FROM verdicts v JOIN exchanges e ON e.verdict_id = v.id WHERE v.request_id = :id GROUP BY e.call_id
 ) e ON e.call_id = k.id
-WHERE k.request_id = :id AND k.purpose = 'judge' AND k.key IS NOT NULL AND k.failure IS NULL AND said IS NOT NULL
+WHERE k.request_id = :id AND k.purpose = 'judge' AND k.key IS NOT NULL AND k.failure IS NULL
+    AND coalesce(k.text, e.text) IS NOT NULL
 ORDER BY k.id
 """
 

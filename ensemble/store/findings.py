@@ -18,7 +18,7 @@ FROM (
     ORDER BY id DESC LIMIT ?
 ) v
 JOIN verdicts found ON found.id = v.plain
-JOIN json_each(v.panel) p
+CROSS JOIN json_each(v.panel) p
 JOIN candidates c ON c.request_id = v.request_id AND c.id = p.value
 LEFT JOIN scores s ON s.verdict_id = v.plain AND s.candidate_id = c.id
 ORDER BY v.id

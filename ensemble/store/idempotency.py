@@ -55,7 +55,9 @@ def claim(db: Database, wanted: Claim, now: datetime, lease_until: datetime, sin
         if status in (None, "streaming") and lease > stamp(now):
             return Found(state="busy")
     db.conn.execute(
-        "INSERT OR REPLACE INTO idempotency (owner, key, body_hash, claimed_at, lease_until) VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO idempotency (owner, key, body_hash, claimed_at, lease_until) VALUES (?, ?, ?, ?, ?) "
+        "ON CONFLICT (owner, key) DO UPDATE SET body_hash = excluded.body_hash, claimed_at = excluded.claimed_at, "
+        "lease_until = excluded.lease_until",
         [wanted.owner, bind(wanted.key), wanted.body_hash, stamp(now), stamp(lease_until)],
     )
     return Found(state="mine")

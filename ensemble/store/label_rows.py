@@ -27,7 +27,7 @@ SELECT
             SELECT k.member, CASE WHEN count(k.nano_usd) = count(*) THEN sum(k.nano_usd) END AS nano_usd
             FROM calls k WHERE k.request_id = r.id AND k.purpose IN ('candidate', 'shadow')
             GROUP BY k.member ORDER BY k.member
-        )
+        ) o
     ) AS nano_usd,
     (
         SELECT json_group_object(member, total_s) FROM (
@@ -35,8 +35,8 @@ SELECT
                 SELECT c.member, sum(k.total_s) AS total_s FROM calls k
                 JOIN candidates c ON c.request_id = r.id AND c.id = k.candidate_id
                 WHERE k.request_id = r.id AND k.hedge = 0 GROUP BY c.id, c.member
-            ) GROUP BY member ORDER BY member
-        )
+            ) c GROUP BY member ORDER BY member
+        ) o
     ) AS total_s,
     p.propensities, r.messages
 FROM requests r LEFT JOIN plans p ON p.request_id = r.id

@@ -81,7 +81,7 @@ def read(where: Where) -> Log:
 
 _CANDIDATES = """
 SELECT c.*, k.member_digest, k.started_at, k.total_s, k.input_tokens, k.output_tokens, k.nano_usd,
-    r.prompt_hash, r.source AS origin, r.chosen IS c.id AS chosen
+    r.prompt_hash, r.source AS origin, CASE WHEN r.chosen = c.id THEN 1 ELSE 0 END AS chosen
 FROM candidates c JOIN requests r ON r.id = c.request_id
 LEFT JOIN calls k ON k.request_id = c.request_id AND k.id = c.call_id
 ORDER BY c.request_id, c.call_id
@@ -92,13 +92,13 @@ SELECT v.*,
         SELECT json_group_object(candidate_id, score) FROM (
             SELECT s.candidate_id, s.score FROM scores s
             WHERE s.verdict_id = v.id AND s.score IS NOT NULL ORDER BY s.candidate_id
-        )
+        ) o
     ) AS scores,
     (
         SELECT json_group_array(member) FROM (
             SELECT DISTINCT c.member FROM json_each(v.winners) w
             JOIN candidates c ON c.request_id = v.request_id AND c.id = w.value ORDER BY c.member
-        )
+        ) o
     ) AS best
 FROM verdicts v
 """

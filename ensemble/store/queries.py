@@ -66,10 +66,11 @@ def last_winner(db: Database, asked: Request) -> str | None:
     A conversation may be named by the id of the request that began it, which has no name for it itself.
     """
     row = db.execute(
-        "SELECT member FROM requests WHERE (conversation = ?1 OR id = ?1) AND model = ?2 AND key_id IS ?3 "
-        "AND tenant IS ?4 AND source = 'served' AND status = 'answered' AND member IS NOT NULL "
-        "ORDER BY id DESC LIMIT 1",
-        [*map(bind_optional, (asked.conversation, asked.model, asked.key_id, asked.tenant))],
+        "SELECT member FROM requests WHERE (conversation = :conversation OR id = :conversation) AND model = :model "
+        "AND CASE WHEN :key_id IS NULL THEN key_id IS NULL ELSE key_id = :key_id END "
+        "AND CASE WHEN :tenant IS NULL THEN tenant IS NULL ELSE tenant = :tenant END "
+        "AND source = 'served' AND status = 'answered' AND member IS NOT NULL ORDER BY id DESC LIMIT 1",
+        {name: bind_optional(getattr(asked, name)) for name in ("conversation", "model", "key_id", "tenant")},
     ).fetchone()
     return unbind(row[0]) if row else None
 

@@ -14,9 +14,10 @@ SELECT c.text, c.tool_calls, c.finish_reason, c.logprobs, c.reasoning, c.stop_se
     k.model, k.system_fingerprint, k.dropped, {", ".join(f"k.{name}" for name in USAGE)}
 FROM calls k JOIN requests r ON r.id = k.request_id
     JOIN candidates c ON c.request_id = k.request_id AND c.call_id = k.id
-WHERE k.key = ? AND k.sample = ? AND k.purpose = 'candidate' AND k.transport <> 'cache' AND k.failure IS NULL
-    AND k.started_at >= ? AND c.finish_reason IN ('stop', 'tool_calls')
-    AND r.key_id IS ? AND r.tenant IS ? AND r.content = 'kept'
+WHERE k.key = :key AND k.sample = :sample AND k.purpose = 'candidate' AND k.transport <> 'cache' AND k.failure IS NULL
+    AND k.started_at >= :since AND c.finish_reason IN ('stop', 'tool_calls')
+    AND CASE WHEN :key_id IS NULL THEN r.key_id IS NULL ELSE r.key_id = :key_id END
+    AND CASE WHEN :tenant IS NULL THEN r.tenant IS NULL ELSE r.tenant = :tenant END AND r.content = 'kept'
 ORDER BY k.started_at DESC LIMIT 1
 """  # noqa: S608 - own names
 
@@ -25,7 +26,9 @@ def find(
     db: Database, key: str, sample: int, key_id: str | None, tenant: str | None, since: datetime
 ) -> Completion | None:
     """The newest answer under ``key`` that this API key and tenant got after ``since``; None where there is none."""
-    row = db.execute(_SQL, [key, sample, stamp(since), *map(bind_optional, (key_id, tenant))]).fetchone()
+    asked: dict[str, object] = {"key": key, "sample": sample, "since": stamp(since)}
+    asked |= {"key_id": bind_optional(key_id), "tenant": bind_optional(tenant)}
+    row = db.execute(_SQL, asked).fetchone()
     if row is None:
         return None
     text, tool_calls, finish, logprobs, reasoning, stop, model, fingerprint, dropped, *tokens = row

@@ -26,7 +26,7 @@ class Seat(NamedTuple):
 def provide(db: Database, ids: Sequence[str]) -> None:
     """Two free seats for each of these reviews."""
     db.conn.executemany(
-        "INSERT OR IGNORE INTO review_seats (request_id, seat) VALUES (?, ?)",
+        "INSERT INTO review_seats (request_id, seat) VALUES (?, ?) ON CONFLICT DO NOTHING",
         [(id_, seat) for id_ in ids for seat in SEATS],
     )
 

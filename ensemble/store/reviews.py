@@ -52,7 +52,7 @@ WHERE v.status <> 'decided' AND v.request_id <> :here AND {SEEN}
         )
     END
 ORDER BY here.request_id IS NULL OR {_PLACE.format("v")} > {_PLACE.format("here")} DESC,
-    v.overturned DESC, v.created_at, v.place, v.request_id LIMIT 1
+    v.overturned DESC, v.created_at, v.place NULLS FIRST, v.request_id LIMIT 1
 """  # noqa: S608 - own text
 
 
@@ -77,7 +77,7 @@ def reviews(db: Database, now: datetime, *, decided: bool, sight: Sight | None, 
     ``sight`` is None for whoever sees all.
     """
     given = {"now": stamp(now), "limit": limit, **given_by(sight)}
-    order = "v.decided_at DESC" if decided else "v.overturned DESC, v.created_at, v.place, v.request_id"
+    order = "v.decided_at DESC" if decided else "v.overturned DESC, v.created_at, v.place NULLS FIRST, v.request_id"
     which = "=" if decided else "<>"
     sql = f"{_COLUMNS} WHERE v.status {which} 'decided' AND {SEEN} ORDER BY {order} LIMIT :limit"
     return [_told(row) for row in db.query(sql, given)]
@@ -129,8 +129,8 @@ def flag(db: Database, id_: str, by: str, now: datetime) -> Refused | None:
     if not db.execute("SELECT EXISTS (SELECT 1 FROM requests WHERE id = ?)", [id_]).fetchone()[0]:
         return Refused("unknown", "id", f"the log has no request {id_!r}")
     db.conn.execute(
-        "INSERT OR IGNORE INTO reviews (request_id, created_at, reason, overturned, status) "
-        "VALUES (:id, :now, :reason, 0, 'waiting')",
+        "INSERT INTO reviews (request_id, created_at, reason, overturned, status) "
+        "VALUES (:id, :now, :reason, 0, 'waiting') ON CONFLICT DO NOTHING",
         said,
     )
     return None

@@ -49,25 +49,25 @@ FOUND = 5000
 _TEXTS = """
 SELECT r.id AS request_id
 FROM (SELECT rowid FROM search_requests WHERE search_requests MATCH :text ORDER BY rowid DESC LIMIT :found) s
-CROSS JOIN requests r ON r.rowid = s.rowid
+CROSS JOIN requests r WHERE r.rowid = s.rowid
 UNION
 SELECT d.request_id
 FROM (SELECT rowid FROM search_candidates WHERE search_candidates MATCH :text ORDER BY rowid DESC LIMIT :found) s
-CROSS JOIN candidates d ON d.rowid = s.rowid
+CROSS JOIN candidates d WHERE d.rowid = s.rowid
 """
 _SOURCES = {
     # The index holds every column that is asked for here, so that even where no case fits a million take a moment.
-    "cases": ("audit_cases c", "c"),
+    "cases": ("audit_cases c", "c", "1 = 1"),
     # The pairs of two members, in their order; their cases are looked up.
-    "pairs": ("audit_pairs p CROSS JOIN audit_cases c ON c.request_id = p.request_id", "p"),
-    "texts": (f"({_TEXTS}) f CROSS JOIN audit_cases c ON c.request_id = f.request_id", "c"),
+    "pairs": ("audit_pairs p CROSS JOIN audit_cases c", "p", "c.request_id = p.request_id"),
+    "texts": (f"({_TEXTS}) f CROSS JOIN audit_cases c", "c", "c.request_id = f.request_id"),
 }
-"""Where cases are looked for, and whose columns are their order."""
+"""Where cases are looked for, whose columns are their order, and what joins them."""
 _PICKED = """
 SELECT {columns} FROM (
     SELECT {order}.request_id FROM {source} WHERE {conditions}
     ORDER BY {order}.disagreement DESC, {order}.request_id DESC LIMIT :limit
-) k CROSS JOIN audit_cases c ON c.request_id = k.request_id ORDER BY c.disagreement DESC, c.request_id DESC
+) k CROSS JOIN audit_cases c WHERE c.request_id = k.request_id ORDER BY c.disagreement DESC, c.request_id DESC
 """
 _PAIRS = f"""
 SELECT a, b, sum(cases) AS cases, sum(agree) AS agree, sum(a_wins) AS a_wins, sum(b_wins) AS b_wins, sum(ties) AS ties
@@ -121,19 +121,19 @@ def cases(db: Database, filters: Filters, after: After | None, limit: int) -> li
     if not all(_answered(db, member) for member in (*filters.members, *(filters.pair or ())[:2])):
         return []
     by_pair = filters.pair is not None and not filters.rare
-    source, order = _SOURCES["texts" if filters.text else "pairs" if by_pair else "cases"]
+    source, order, joined = _SOURCES["texts" if filters.text else "pairs" if by_pair else "cases"]
     conditions, given = _where(filters, by_pair=by_pair)
     if after is not None:
         conditions.append(f"({order}.disagreement, {order}.request_id) < (:last, :last_id)")
         given |= {"last": after.disagreement, "last_id": after.id}
-    sql = _PICKED.format(columns=_COLUMNS, source=source, order=order, conditions=" AND ".join(conditions))
+    sql = _PICKED.format(columns=_COLUMNS, source=source, order=order, conditions=" AND ".join([joined, *conditions]))
     with _searching(filters.text):
         return [_told(row) for row in db.query(sql, given | {"limit": limit})]
 
 
 def widespread(db: Database, text: str) -> bool:
     """Whether more texts hold ``text`` than are looked at. Raises as ``cases``."""
-    sql = "SELECT count(*) FROM (SELECT 1 FROM {0} WHERE {0} MATCH :text LIMIT :most)"
+    sql = "SELECT count(*) FROM (SELECT 1 FROM {0} WHERE {0} MATCH :text LIMIT :most) f"
     given = {"text": bind(text), "most": FOUND + 1}
     with _searching(text):
         counts = [
@@ -217,7 +217,7 @@ def _of_members(filters: Filters, *, by_pair: bool) -> Iterator[tuple[str, dict[
 def _has(name: str) -> str:
     """That a member answered. The first half leaves few for the second, which alone is exact."""
     exact = f"EXISTS (SELECT 1 FROM audit_members m WHERE m.request_id = c.request_id AND m.member = :{name})"  # noqa: S608
-    return f"instr(c.members, :{name}_quoted) AND {exact}"
+    return f"instr(c.members, :{name}_quoted) > 0 AND {exact}"
 
 
 def _named(name: str, member: str) -> dict[str, object]:
@@ -233,10 +233,10 @@ def _of_case(filters: Filters) -> Iterator[tuple[str, dict[str, object]]]:
         # "suspicious:<candidate>" is of the flag "suspicious".
         flagged = (
             "c.flags <> '[]' "
-            "AND EXISTS (SELECT 1 FROM json_each(c.flags) f WHERE f.value = :flag OR f.value LIKE :flag_of ESCAPE '\\')"
+            "AND EXISTS (SELECT 1 FROM json_each(c.flags) f "
+            "WHERE f.value = :flag OR substr(f.value, 1, length(:flag_of)) = :flag_of)"
         )
-        escaped = filters.flag.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-        yield flagged, {"flag": bind(filters.flag), "flag_of": bind(f"{escaped}:%")}
+        yield flagged, {"flag": bind(filters.flag), "flag_of": bind(f"{filters.flag}:")}
     for mark in filters.marks:
         yield _MARKED[mark], {}
     for number, (least, most) in filters.between.items():
@@ -245,7 +245,7 @@ def _of_case(filters: Filters) -> Iterator[tuple[str, dict[str, object]]]:
         if most is not None:
             yield f"{NUMBERS[number]} <= :{number}_most", {f"{number}_most": most}
     if filters.text:
-        yield "1", {"text": bind(filters.text), "found": FOUND}
+        yield "1 = 1", {"text": bind(filters.text), "found": FOUND}
 
 
 def _told(row: Row) -> Row:

@@ -19,6 +19,11 @@ Version = tuple[int | None, ...]
 """Numbers that rise when a verdict, feedback, a check of anchors, or an erasure is added."""
 
 
+def lot(column: str) -> str:
+    """What requests are drawn by, as an expression on the ``column`` of their ids: the random last digits."""
+    return f"substr({column}, length({column}) - 11)"
+
+
 @dataclass(frozen=True, slots=True)
 class Drawn:
     """Requests, in order of arrival, and how many there were to draw from; ``what`` they are."""
@@ -38,8 +43,8 @@ class Drawn:
 def drawn(db: Database, most: int, window: Window = EVERYTHING) -> Drawn:
     """At most ``most`` of the judged requests of ``window``."""
     sql = _ALL if window == EVERYTHING else _SOME
-    (of,) = db.execute(f"SELECT count(*) FROM ({sql})", window.given).fetchone()  # noqa: S608
-    order = f"SELECT id FROM ({sql}) ORDER BY substr(id, -12), id LIMIT :most"  # noqa: S608
+    (of,) = db.execute(f"SELECT count(*) FROM ({sql}) d", window.given).fetchone()  # noqa: S608
+    order = f"SELECT id FROM ({sql}) d ORDER BY {lot('id')}, id LIMIT :most"  # noqa: S608
     rows = db.execute(order, {**window.given, "most": most})
     return Drawn(tuple(sorted(RequestId(id_) for (id_,) in rows)), of)
 

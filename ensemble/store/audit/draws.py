@@ -16,7 +16,7 @@ SELECT r.id, r.model, c.disagreement, q.request_id IS NOT NULL
 FROM requests r LEFT JOIN reviews q ON q.request_id = r.id LEFT JOIN audit_cases c ON c.request_id = r.id
 WHERE r.arrived_at > :since AND r.arrived_at <= :until AND r.content IN ('kept', 'redacted')
     AND EXISTS (SELECT 1 FROM verdicts v WHERE v.request_id = r.id AND v.parent IS NULL)
-    AND (SELECT count(*) FROM (SELECT 1 FROM candidates c WHERE c.request_id = r.id LIMIT 2)) = 2
+    AND (SELECT count(*) FROM (SELECT 1 FROM candidates c WHERE c.request_id = r.id LIMIT 2) two) = 2
 """
 _QUEUE = """
 INSERT INTO reviews (request_id, created_at, reason, overturned, status, draw, stratum, probability, place, blind)

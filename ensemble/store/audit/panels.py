@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from sqlite_utils import Database
 
+from ensemble.store.audit.drawn import lot
 from ensemble.store.audit.window import EVERYTHING, WHERE, Window
 from ensemble.store.content import dumps, loads, unbind
 from ensemble.types import RequestId
@@ -19,7 +20,7 @@ FROM (
     WHERE r.id IN (SELECT request_id FROM audit_stale)
         AND NOT EXISTS (SELECT 1 FROM audit_cases c WHERE c.request_id = r.id AND c.complete = 1)
         AND EXISTS (SELECT 1 FROM verdicts v WHERE v.request_id = r.id AND v.parent IS NULL AND v.complete = 1)
-)
+) w
 """
 _SERVED = """
 SELECT r.id, r.model, r.member,
@@ -58,8 +59,8 @@ def whole_panels(db: Database, most: int, window: Window = EVERYTHING) -> tuple[
     """
     given = {**window.given, "most": most}
     (total,) = db.execute(f"SELECT count(*) {_WHOLE} WHERE {WHERE}", given).fetchone()
-    lot = "ORDER BY substr(request_id, -12), request_id LIMIT :most"
-    drawn = db.execute(f"SELECT request_id {_WHOLE} WHERE {WHERE} {lot}", given)
+    order = f"ORDER BY {lot('request_id')}, request_id LIMIT :most"
+    drawn = db.execute(f"SELECT request_id {_WHOLE} WHERE {WHERE} {order}", given)
     return [row[0] for row in drawn], int(total)
 
 

@@ -26,13 +26,16 @@ SELECT v.request_id, v.created_at, v.reason, v.overturned, v.draw IS NOT NULL AS
     CASE WHEN v.claimed_until > :now THEN v.claimed_by END AS claimed_by,
     CASE WHEN v.claimed_until > :now THEN v.claimed_until END AS claimed_until,
     (
-        SELECT json_array(sum(s.decided_by IS NOT NULL), sum(s.decided_by IS NULL AND s.claimed_until > :now))
+        SELECT json_array(
+            sum(CASE WHEN s.decided_by IS NOT NULL THEN 1 ELSE 0 END),
+            sum(CASE WHEN s.decided_by IS NULL AND s.claimed_until > :now THEN 1 ELSE 0 END)
+        )
         FROM review_seats s WHERE s.request_id = v.request_id
     ) AS seats
 FROM reviews v JOIN requests r ON r.id = v.request_id
 WHERE v.status <> 'decided' AND {ARRIVED} AND {{why}}
     AND (:id = '' OR (1 - v.overturned, v.created_at, coalesce(v.place, -1), v.request_id) > (:least, :at, :place, :id))
-ORDER BY v.overturned DESC, v.created_at, v.place, v.request_id LIMIT :limit
+ORDER BY v.overturned DESC, v.created_at, v.place NULLS FIRST, v.request_id LIMIT :limit
 """  # noqa: S608 - own text
 _DECIDED = f"""
 SELECT v.request_id, v.decided_at, v.reason, v.draw IS NOT NULL AS drawn, v.blind, r.model AS router,
@@ -68,21 +71,21 @@ def waiting(db: Database, window: Window, why: Why | None, after: After, limit: 
 
     ``seats`` of a blind one are how many have decided, and how many are at it; None for others.
     """
-    sql = _WAITING.format(why=_WHY[why] if why else "1")
+    sql = _WAITING.format(why=_WHY[why] if why else "1 = 1")
     rows = db.query(sql, window.given | after._asdict() | {"limit": limit, "now": stamp(now)})
     return [_told(row, "seats") for row in rows]
 
 
 def decided(db: Database, window: Window, why: Why | None, after: After, limit: int) -> list[Row]:
     """What was decided, the latest first; ``words`` has alias, kind of finding, preferred member and time of each."""
-    sql = _DECIDED.format(why=_WHY[why] if why else "1")
+    sql = _DECIDED.format(why=_WHY[why] if why else "1 = 1")
     rows = db.query(sql, window.given | {"id": after.id, "at": after.at, "limit": limit})
     return [_told(row, "words") for row in rows]
 
 
 def counts(db: Database, window: Window) -> Mapping[Why | Literal["all"], int]:
     """How many answers wait, of all and by why they do; one may wait for several reasons."""
-    sums = ", ".join(f"coalesce(sum({_WHY[why]}), 0)" for why in WHYS)
+    sums = ", ".join(f"count(*) FILTER (WHERE {_WHY[why]})" for why in WHYS)
     where = f"v.status <> 'decided' AND {ARRIVED}"
     row = db.execute(_COUNTS.format(sums=sums, where=where), window.given).fetchone()
     return dict(zip(("all", *WHYS), row, strict=True))

@@ -14,9 +14,10 @@ from judges.types import CandidateId
 # Findings of judging again are few among many, so the table is read in its order and not by an index.
 _AGAIN = f"""
 WITH again AS MATERIALIZED (SELECT * FROM verdicts NOT INDEXED WHERE phase = 'rejudged' AND parent IS NULL)
-SELECT v.request_id, v.judge, v.judge_digest, v.outcome, v.winners, v.confidence, v.all_bad, max(v.id) AS latest
-FROM again v JOIN requests r ON r.id = v.request_id WHERE {ARRIVED}
-GROUP BY v.request_id, v.judge_digest ORDER BY latest DESC LIMIT :most
+SELECT request_id, judge, judge_digest, outcome, winners, confidence, all_bad FROM (
+    SELECT v.*, row_number() OVER (PARTITION BY v.request_id, v.judge_digest ORDER BY v.id DESC) AS place
+    FROM again v JOIN requests r ON r.id = v.request_id WHERE {ARRIVED}
+) latest WHERE place = 1 ORDER BY id DESC LIMIT :most
 """  # noqa: S608 - our own text
 _AUTHORS = "SELECT request_id, id, member FROM candidates WHERE request_id IN (SELECT value FROM json_each(?))"
 _CHECKS = """
@@ -70,7 +71,7 @@ def judged_again(db: Database, most: int, window: Window = EVERYTHING) -> list[A
             before=_finding_of(before.get(RequestId(request))),
             authors=authors.get(request, {}),
         )
-        for request, judge, digest, outcome, winners, confidence, all_bad, _ in rows
+        for request, judge, digest, outcome, winners, confidence, all_bad in rows
     ]
 
 

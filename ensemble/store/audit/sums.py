@@ -4,6 +4,11 @@ _OF = "WHERE c.request_id IN (SELECT value FROM json_each(:ids))"
 _COSTS = ("panel", "judge", "straggler", "retry")
 
 
+def _times(condition: str) -> str:
+    """1 where ``condition`` holds, else 0: PostgreSQL has no sum of truth values."""
+    return f"CASE WHEN {condition} THEN 1 ELSE 0 END"
+
+
 def _step(table: str, keys: tuple[str, ...], sums: dict[str, str], source: str) -> str:
     """One statement: ``sums`` over ``source``, each by an expression, go into ``table`` under its ``keys``."""
     columns = ", ".join((*keys, *sums))
@@ -22,16 +27,16 @@ SUMS: tuple[str, ...] = (
         _KEYS,
         {
             "cases": "1",
-            "ties": "json_array_length(c.winners) > 1",
+            "ties": _times("json_array_length(c.winners) > 1"),
             "all_bad": "c.all_bad",
             "fallback": "c.fallback",
             "overturned": "c.overturned",
             "cheapest_best": "c.cheapest_best",
-            "cheapest_known": "c.cheapest_best IS NOT NULL",
+            "cheapest_known": _times("c.cheapest_best IS NOT NULL"),
             **{f"{name}_nano_usd": f"c.{name}_nano_usd" for name in _COSTS},
-            **{f"{name}_unknown": f"c.{name}_nano_usd IS NULL" for name in _COSTS},
+            **{f"{name}_unknown": _times(f"c.{name}_nano_usd IS NULL") for name in _COSTS},
             "disagreement": "c.disagreement",
-            "ranked": "c.disagreement IS NOT NULL",
+            "ranked": _times("c.disagreement IS NOT NULL"),
         },
         "audit_cases c",
     ),
@@ -41,12 +46,12 @@ SUMS: tuple[str, ...] = (
         {
             "cases": "1",
             "won": "m.won",
-            "sole_wins": "m.won = 1",
+            "sole_wins": _times("m.won = 1"),
             "score": "m.score",
-            "scored": "m.score IS NOT NULL",
+            "scored": _times("m.score IS NOT NULL"),
             "nano_usd": "m.nano_usd",
-            "unpriced": "m.nano_usd IS NULL",
-            "served": "m.member = c.served",
+            "unpriced": _times("m.nano_usd IS NULL"),
+            "served": _times("m.member = c.served"),
         },
         "audit_cases c JOIN audit_members m ON m.request_id = c.request_id AND m.won IS NOT NULL",
     ),
@@ -56,9 +61,9 @@ SUMS: tuple[str, ...] = (
         {
             "cases": "1",
             "agree": "p.agree",
-            "a_wins": "p.outcome = 'a'",
-            "b_wins": "p.outcome = 'b'",
-            "ties": "p.outcome = 'tie'",
+            "a_wins": _times("p.outcome = 'a'"),
+            "b_wins": _times("p.outcome = 'b'"),
+            "ties": _times("p.outcome = 'tie'"),
         },
         "audit_cases c JOIN audit_pairs p ON p.request_id = c.request_id",
     ),
