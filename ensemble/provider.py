@@ -8,10 +8,12 @@ from typing import Annotated, ClassVar, Literal, Protocol, runtime_checkable
 
 from pydantic import BeforeValidator, SerializeAsAny
 
+from judges.quick import quick
 from judges.registry import Plugin, Registry
 from judges.types import Completion, Prompt, Usage
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delta:
     """A piece of a streamed answer: some text, a piece of a tool call as the wire gave it, or reasoning."""

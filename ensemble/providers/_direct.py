@@ -170,6 +170,10 @@ class Heads(Mapping[str, str]):
         text = values[0] if len(values) == 1 else ", ".join(values)
         return text if text.isascii() else _decoded(text)
 
+    def get(self, name: str, default: Any = None) -> Any:
+        """As of every mapping, without an exception for each header that is not there: most are not."""
+        return self[name] if name in self._held else default
+
     def __iter__(self) -> Iterator[str]:
         return iter(dict.fromkeys(name.lower() for name in self._held))
 

@@ -81,6 +81,8 @@ class Reply:
     @property
     def is_json(self) -> bool:
         """JSON by its type, or of no type at all."""
+        if self.headers.get("content-type") == "application/json":
+            return True
         kind = self.kind
         return kind in ("", "application/json") or kind.endswith("+json")
 

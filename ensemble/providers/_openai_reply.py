@@ -34,6 +34,9 @@ FINISH: Mapping[str, FinishReason] = {
 """Finish reasons in lower case, those of lookalikes included; any other is ``other``."""
 
 
+_UNKNOWN = Usage()
+
+
 @dataclass(slots=True)
 class _Call:
     id: str = ""
@@ -48,7 +51,7 @@ class Gathered:
     finish: str | None = None
     logprobs: list[TokenLogprob] | None = None
     ended: bool = False
-    usage: Usage = field(default_factory=Usage)
+    usage: Usage = _UNKNOWN
     model: str | None = None
     fingerprint: str | None = None
     id: str | None = None
@@ -120,7 +123,7 @@ class Gathered:
             self.fingerprint = known(fingerprint) or self.fingerprint
         if (id_ := reply.get("id")) != self.id:
             self.id = known(id_) or self.id
-        if isinstance(usage := reply.get("usage"), Mapping):
+        if isinstance(usage := reply.get("usage"), dict):
             self.usage = usage_of(usage)
 
     def completion(
@@ -178,10 +181,12 @@ def usage_of(wire: Mapping[str, object]) -> Usage:
     """
     into, out = mapping(wire.get("prompt_tokens_details")), mapping(wire.get("completion_tokens_details"))
     given, made, total = (count(wire.get(name)) for name in ("prompt_tokens", "completion_tokens", "total_tokens"))
-    reasoning = count(out.get("reasoning_tokens"))
+    reasoning = count(out.get("reasoning_tokens")) if out else None
     if given is not None and made is not None and total is not None and total > given + made:
         hidden = total - given - made
         made, reasoning = made + hidden, reasoning or hidden
+    if not (into or "prompt_cache_hit_tokens" in wire or "cost" in wire):  # as most say no more than these
+        return Usage(input_tokens=given, output_tokens=made, reasoning_tokens=reasoning)
     cached = count(into.get("cached_tokens"))
     return Usage(
         input_tokens=given,
