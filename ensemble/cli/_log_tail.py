@@ -19,7 +19,7 @@ _HEAD = ("id", "arrived (UTC)", "status", "model", "answered by", "s", "cost", "
 @click.command(epilog="Example: ensemble log tail -n 5")
 @log_options
 @click.option("-n", "--number", type=click.IntRange(1, 100_000), default=20, show_default=True, help="How many.")
-@click.option("--where", default="1", help="Which: an SQL condition on the columns of requests.")
+@click.option("--where", default="TRUE", help="Which: an SQL condition on the columns of requests.")
 @click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until Ctrl-C.")
 @_options.as_json
 def command(config: Path, *, db: Address | None, number: int, where: str, follow: bool, as_json: bool) -> None:

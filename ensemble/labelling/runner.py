@@ -122,7 +122,7 @@ class Runner:
         """
         return await self._fill(self._rows(source, rejects))
 
-    async def label_stored(self, where: str = "1") -> Outcome:
+    async def label_stored(self, where: str = "TRUE") -> Outcome:
         """Fill prompts that are in the log: those that ``where``, a condition in SQL on ``requests``, picks.
 
         Raises:

@@ -120,6 +120,6 @@ class Options:
 
     judge: str
     run: str
-    where: str = "1"
+    where: str = "TRUE"
     concurrency: int = 32
     max_nano_usd: int | None = None

@@ -1,6 +1,7 @@
 """The schema as data, read from a fresh database, so that its documentation cannot lie."""
 
 import re
+from functools import cache
 from typing import NamedTuple
 
 from sqlite_utils import Database
@@ -20,15 +21,17 @@ class Column(NamedTuple):
 
 
 class Table(NamedTuple):
-    """One table with its columns in order."""
+    """One table with its columns in order; ``key`` are those of its primary key, in the order of that."""
 
     name: str
     doc: str
     columns: tuple[Column, ...]
+    key: tuple[str, ...]
 
 
+@cache
 def describe() -> tuple[Table, ...]:
-    """Every table of the current schema, in the order in which they are written."""
+    """Every table of the current schema, in the order in which they are made: what is pointed to comes first."""
     with Database(memory=True, execute_plugins=False) as db:
         MIGRATIONS.apply(db)
         return tuple(_table(db, name) for name in db.table_names() if not name.startswith(("_", "sqlite_", "search_")))
@@ -45,4 +48,5 @@ def _table(db: Database, name: str) -> Table:
         Column(c.name, c.type, docs.get(c.name, ""), not c.notnull, to.get(c.name) if c.name else None)
         for c in table.columns
     )
-    return Table(name, head[1] if head else "", tuple(columns))
+    key = sorted((c for c in table.columns if c.is_pk), key=lambda c: c.is_pk)
+    return Table(name, head[1] if head else "", tuple(columns), tuple(c.name for c in key))

@@ -37,7 +37,8 @@ SELECT member, candidate_id, hedge, nano_usd, total_s, model, started_at FROM ca
 WHERE request_id = ? AND purpose IN ('candidate', 'shadow') ORDER BY started_at, id
 """
 _DATASET = """
-SELECT dataset, row_id FROM dataset_rows WHERE request_id = :id AND (:dataset IS NULL OR dataset = :dataset)
+SELECT dataset, row_id FROM dataset_rows
+WHERE request_id = :id AND (CAST(:dataset AS TEXT) IS NULL OR dataset = :dataset)
 ORDER BY dataset, position, row_id LIMIT 1
 """
 

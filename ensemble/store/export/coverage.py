@@ -8,7 +8,7 @@ from sqlite_utils import Database
 
 from ensemble.store.content import unbind
 from ensemble.store.export.cases import Case
-from ensemble.store.export.filters import OF_JUDGE
+from ensemble.store.export.filters import OF_JUDGE, below
 from ensemble.store.export.picking import Picking
 
 _SEEN = """
@@ -74,7 +74,7 @@ class Coverage:
     def add_verdicts(self, db: Database, id_: str, judge: dict[str, object]) -> None:
         """Count every finding on a request."""
         sql = (
-            "SELECT w.id, w.judge, w.judge_digest, w.usable AND w.fallback IS NULL FROM verdicts w "  # noqa: S608
+            "SELECT w.id, w.judge, w.judge_digest, w.usable = 1 AND w.fallback IS NULL FROM verdicts w "  # noqa: S608
             f"WHERE w.request_id = :id AND w.parent IS NULL AND {OF_JUDGE} ORDER BY w.id"
         )
         for verdict, name, digest, usable in db.execute(sql, {**judge, "id": id_}).fetchall():
@@ -83,8 +83,10 @@ class Coverage:
             self._questions(db, verdict)
 
     def _questions(self, db: Database, verdict: str) -> None:
-        sql = "SELECT prompt, count(*) FROM exchanges WHERE verdict_id = ? OR verdict_id GLOB ? || '/*' GROUP BY prompt"
-        for prompt, count in db.execute(sql, [verdict, verdict]):
+        sql = (
+            "SELECT prompt, count(*) FROM exchanges WHERE verdict_id = ? OR verdict_id BETWEEN ? AND ? GROUP BY prompt"
+        )
+        for prompt, count in db.execute(sql, [verdict, *below(verdict)]):
             self.prompts[prompt] += count
 
 

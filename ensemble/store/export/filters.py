@@ -67,7 +67,7 @@ class Filters:
         digest = self.judge if self.judge and re.fullmatch(r"[0-9a-f]{8,64}", self.judge) else None
         return {
             "judge": bind(self.judge) if self.judge else None,
-            "digest": f"{digest}*" if digest else None,
+            "digest": digest,
             "router": bind(self.router) if self.router else None,
             "dataset": bind(self.dataset) if self.dataset else None,
             "since": stamp(self.since) if self.since else None,
@@ -76,31 +76,38 @@ class Filters:
         }
 
 
-WHERE = """(:router IS NULL OR r.model = :router)
-    AND (:since IS NULL OR r.arrived_at >= :since)
-    AND (:until IS NULL OR r.arrived_at < :until)
-    AND (:domain IS NULL OR r.domain = :domain)
-    AND (:dataset IS NULL OR EXISTS (
+# PostgreSQL takes a parameter of which only NULL is asked for a value of no type, hence the casts.
+WHERE = """(CAST(:router AS TEXT) IS NULL OR r.model = :router)
+    AND (CAST(:since AS TEXT) IS NULL OR r.arrived_at >= :since)
+    AND (CAST(:until AS TEXT) IS NULL OR r.arrived_at < :until)
+    AND (CAST(:domain AS TEXT) IS NULL OR r.domain = :domain)
+    AND (CAST(:dataset AS TEXT) IS NULL OR EXISTS (
         SELECT 1 FROM dataset_rows d WHERE d.request_id = r.id AND d.dataset = :dataset
     ))"""
 """Condition on ``requests r``."""
 
-OF_JUDGE = "(:judge IS NULL OR w.judge = :judge OR (:digest IS NOT NULL AND w.judge_digest GLOB :digest))"
+_ANY = "CAST(:judge AS TEXT) IS NULL"
+OF_JUDGE = f"({_ANY} OR w.judge = :judge OR substr(w.judge_digest, 1, length(CAST(:digest AS TEXT))) = :digest)"
 """Condition on ``verdicts w``."""
 
 _DECIDED = "w.fallback IS NULL AND w.outcome IN ('decided', 'tie')"
 FINDING = f"""(
     SELECT w.id FROM verdicts w WHERE w.request_id = r.id AND w.parent IS NULL AND {OF_JUDGE}
     ORDER BY
-        :judge IS NULL AND w.phase = 'rejudged',
-        CASE WHEN :judge IS NULL THEN w.phase = 'full' AND {_DECIDED} ELSE {_DECIDED} END DESC,
-        CASE WHEN :judge IS NULL THEN w.phase = 'served' ELSE 0 END DESC,
+        {_ANY} AND w.phase = 'rejudged',
+        {_DECIDED} AND (w.phase = 'full' OR NOT {_ANY}) DESC,
+        {_ANY} AND w.phase = 'served' DESC,
         w.stage DESC,
-        CASE WHEN :judge IS NULL THEN 0 ELSE w.complete END DESC,
+        CASE WHEN {_ANY} THEN 0 ELSE w.complete END DESC,
         w.id DESC
     LIMIT 1
 )"""  # noqa: S608 - own constants
 """Id of the verdict that the label of ``requests r`` is made of: as in the view ``labels``, unless a judge is named."""
+
+
+def below(verdict: str) -> tuple[str, str]:
+    """Between which two ids those of the ballots below a verdict are: what follows the stroke is a digit."""
+    return f"{verdict}/", f"{verdict}/:"
 
 
 def splits_of(text: str) -> dict[str, Decimal]:

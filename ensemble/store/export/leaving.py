@@ -14,7 +14,7 @@ WITHHELD = "[withheld]"
 """Stands for an earlier turn of a conversation that a withheld member wrote."""
 _EARLIER = """
 SELECT DISTINCT c.member, c.text FROM requests r JOIN candidates c ON c.request_id = r.id
-WHERE r.conversation = ?
+WHERE r.conversation = ? ORDER BY c.member, c.text
 """
 
 

@@ -1,5 +1,6 @@
 """What people said of the answers to one request, as ``ensemble.store.people`` counts it."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,8 +20,8 @@ SELECT f.given_by, f.kind, coalesce(f.candidate_id, r.chosen) FROM feedback f JO
 WHERE f.request_id = ? AND f.kind IN {_KINDS} ORDER BY f.id
 """  # noqa: S608 - own constants
 _RATINGS = """
-SELECT coalesce(f.candidate_id, r.chosen), avg(f.value) FROM feedback f JOIN requests r ON r.id = f.request_id
-WHERE f.request_id = ? AND f.kind = 'rating' GROUP BY 1
+SELECT coalesce(f.candidate_id, r.chosen), f.value FROM feedback f JOIN requests r ON r.id = f.request_id
+WHERE f.request_id = ? AND f.kind = 'rating' ORDER BY f.id
 """
 
 
@@ -61,5 +62,13 @@ def heard(db: Database, request: str) -> Heard | None:
         opinion=found,
         whole=planned(db, request) <= members,
         usable=bool(found.best) and len(members) > 1,
-        ratings=dict(db.execute(_RATINGS, [request]).fetchall()),
+        ratings=_ratings(db, request),
     )
+
+
+def _ratings(db: Database, request: str) -> dict[str, float]:
+    # Engines add numbers up each in its own way; an export of the same rows is the same from all of them.
+    given: dict[str, list[float]] = {}
+    for candidate, value in db.execute(_RATINGS, [request]):
+        given.setdefault(candidate, []).append(value)
+    return {candidate: math.fsum(values) / len(values) for candidate, values in given.items()}

@@ -39,7 +39,8 @@ FROM requests r LEFT JOIN verdicts v ON v.id = {FINDING}
 WHERE {WHERE} ORDER BY r.id
 """  # noqa: S608 - own constants
 _JUDGED = f"""
-SELECT r.id, r.prompt_hash, {_TEXTS}, max(w.confidence), max(w.usable AND w.fallback IS NULL), 1, 0
+SELECT r.id, r.prompt_hash, {_TEXTS}, max(w.confidence),
+    max(CASE WHEN w.usable = 1 AND w.fallback IS NULL THEN 1 ELSE 0 END), 1, 0
 FROM requests r JOIN verdicts w ON w.request_id = r.id AND w.parent IS NULL AND {OF_JUDGE}
 WHERE {WHERE} GROUP BY r.id ORDER BY r.id
 """  # noqa: S608 - own constants

@@ -7,7 +7,7 @@ from sqlite_utils import Database
 
 from ensemble.store.content import loads, unbind
 from ensemble.store.export.fields import Field, Row, integer, messages, real, several, text, texts, truth
-from ensemble.store.export.filters import OF_JUDGE
+from ensemble.store.export.filters import OF_JUDGE, below
 from ensemble.store.export.formats import Format, Shape, usd
 from ensemble.store.export.leaving import Leaving
 from ensemble.store.export.talk import answer_text, said, turns_of
@@ -15,7 +15,7 @@ from ensemble.store.export.talk import answer_text, said, turns_of
 _ROOTS = f"""
 SELECT w.id FROM verdicts w WHERE w.request_id = :id AND w.parent IS NULL AND {OF_JUDGE} ORDER BY w.id
 """  # noqa: S608 - own constants
-_TREE = "SELECT * FROM verdicts WHERE request_id = ? AND (id = ? OR id GLOB ? || '/*') ORDER BY length(id), id"
+_TREE = "SELECT * FROM verdicts WHERE request_id = ? AND (id = ? OR id BETWEEN ? AND ?) ORDER BY length(id), id"
 _EXCHANGES = "SELECT * FROM exchanges WHERE verdict_id = ? ORDER BY position"
 _PREFERENCES = "SELECT * FROM preferences WHERE verdict_id = ? ORDER BY position"
 _SCORES = "SELECT candidate_id, score, winner, set_aside FROM scores WHERE verdict_id = ?"
@@ -69,7 +69,7 @@ def _judge(db: Database, id_: str, judge: Mapping[str, object], leaving: Leaving
     reference = None if request["reference"] is None else leaving.text(unbind(request["reference"]))
     written = _written(db, id_, leaving)
     for (root,) in db.execute(_ROOTS, {**judge, "id": id_}).fetchall():
-        for verdict in list(db.query(_TREE, [id_, root, root])):
+        for verdict in list(db.query(_TREE, [id_, root, *below(root)])):
             yield _finding(db, verdict, written, leaving) | {"messages": turns, "reference": reference}
 
 

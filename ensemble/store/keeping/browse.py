@@ -25,8 +25,11 @@ FROM requests r WHERE {where} ORDER BY r.id DESC LIMIT :most
 """
 
 
+_BOUNDS = (("after", ">"), ("before", "<"))
+
+
 def page(
-    db: Database, most: int, *, where: str = "1", after: str | None = None, before: str | None = None
+    db: Database, most: int, *, where: str = "TRUE", after: str | None = None, before: str | None = None
 ) -> list[Tree]:
     """The newest ``most`` requests, newest first: how they went, what they cost, the last words of the user.
 
@@ -35,7 +38,8 @@ def page(
     Raises:
         StoreError: ``where`` is no condition that SQLite understands.
     """
-    bounds = f"(:after IS NULL OR r.id > :after) AND (:before IS NULL OR r.id < :before) AND ({where}\n)"
+    behind, ahead = (f"(CAST(:{one} AS TEXT) IS NULL OR r.id {sign} :{one})" for one, sign in _BOUNDS)
+    bounds = f"{behind} AND {ahead} AND ({where}\n)"
     sql = _PAGE.format(where=bounds if after is None else f"r.id > :after AND {bounds}")
     try:
         rows = list(db.query(sql, {"most": most, "after": after, "before": before}))

@@ -47,7 +47,7 @@ def costs(db: Database, by: Sequence[str], *, since: str = "", until: str = "999
         sql = f"SELECT {', '.join([*names, _DAYS])} WHERE day BETWEEN :since AND :until"
     else:
         names = [f"{_expression(one, n, given)} AS c{n}" for n, one in enumerate(by)]
-        tags = " LEFT JOIN json_each(r.tags) t" if "tag" in by else ""
+        tags = " LEFT JOIN json_each(r.tags) t ON TRUE" if "tag" in by else ""
         sql = (
             f"SELECT {', '.join([*names, _LEDGER])}{tags} WHERE k.started_at >= :since AND k.started_at < :until || '~'"
         )

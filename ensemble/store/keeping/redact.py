@@ -8,6 +8,7 @@ from sqlite_utils import Database
 from ensemble.redaction import Redactor
 from ensemble.store.address import Where
 from ensemble.store.content import bind, dumps, loads, unbind
+from ensemble.store.describe import describe
 from ensemble.store.keeping.connect import transaction
 from ensemble.store.keeping.erase import BATCH, Scope, matching, tidy
 from ensemble.store.keeping.search import forget, optimize, remember
@@ -56,13 +57,13 @@ def redact(db: Database, where: Where, scope: Scope, redactor: Redactor) -> tupl
 
 
 def _request(db: Database, id_: str, redactor: Redactor) -> bool:
-    changed = False
+    changed, keys = False, {table.name: table.key for table in describe()}
     for table, condition in OF_REQUEST.items():
         trees, texts = _TREES.get(table, ()), _TEXTS.get(table, ())
         columns = (*trees, *texts)
         if not columns:
             continue
-        key = _key(table)
+        key = keys[table]
         rows = db.execute(
             f"SELECT {', '.join((*key, *columns))} FROM {table} WHERE {condition}",  # noqa: S608 - own names
             [id_],
@@ -102,11 +103,6 @@ def _text(value: str, redact: Callable[[str], str]) -> str | None:
     text = unbind(value)
     said = redact(text)
     return None if said == text else bind(said)
-
-
-def _key(table: str) -> tuple[str, ...]:
-    keys = {"scores": ("verdict_id", "candidate_id"), "exchanges": ("verdict_id", "position")}
-    return keys.get(table, ("rowid",))
 
 
 def _write(db: Database, table: str, key: Sequence[str], at: Sequence[object], fresh: Mapping[str, str]) -> None:

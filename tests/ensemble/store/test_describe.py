@@ -21,3 +21,13 @@ def test_types_are_portable_and_references_told() -> None:
     assert columns["calls.nano_usd"].null
     assert columns["calls.nano_usd"].doc.startswith("cost in 1e-9 US dollars")
     assert not columns["requests.messages"].null
+
+
+def test_every_table_has_a_key_and_what_it_points_to_comes_first() -> None:
+    before: set[str | None] = {None}
+    for table in describe():
+        assert table.key, table.name
+        assert {column.references for column in table.columns} <= before | {table.name}
+        before.add(table.name)
+    keys = {table.name: table.key for table in describe()}
+    assert (keys["calls"], keys["audit_stale"]) == (("request_id", "id"), ("seq",))
