@@ -15,10 +15,10 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from sqlite_utils import Database
 
 from ensemble.errors import Conflict, EnsembleError, InvalidRequest, NotFound, StoreError, StoreUnavailable
 from ensemble.store import Store
+from ensemble.store.database import Database
 from ensemble.store.feedback import Kind, Noted, Refused, Remark, Source, Statement, add
 from judges.registry import explain
 

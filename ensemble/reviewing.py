@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
-from sqlite_utils import Database
 
 from ensemble.errors import InvalidRequest, NotFound, StoreError, StoreUnavailable
 from ensemble.feedback import FINDINGS, Feedback, accepted, bare, note, parse
 from ensemble.store import Store
 from ensemble.store.anchors import candidates_for, freeze
+from ensemble.store.database import Database
 from ensemble.store.feedback import Noted, Refused, Sees, Statement, add
 from ensemble.store.reviews import Review, Sight, claim, decide, review, reviews
 from ensemble.types import RequestId

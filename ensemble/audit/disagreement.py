@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlite_utils import Database
-
 from ensemble.audit.cells import share
 from ensemble.audit.estimates import estimated
 from ensemble.audit.shapes import Cell, Column, Table
 from ensemble.store.audit.disagreement import FOUND, After, Filters, Row, cases, pairs, widespread
+from ensemble.store.database import Database
 
 PAGE = 50
 """Cases of one page."""

@@ -3,11 +3,10 @@
 from dataclasses import replace
 from math import sqrt
 
-from sqlite_utils import Database
-
 from ensemble.audit.cells import NONE, normal, ranged, share, spread
 from ensemble.audit.shapes import Column, Table, Window
 from ensemble.store.audit.standing import Noted, standing
+from ensemble.store.database import Database
 from ensemble.training.bootstrap import Interval
 
 _TABLE = Table(

@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from sqlite_utils import Database
-
 from ensemble.audit.cells import known, money, ranged, short
 from ensemble.audit.churn import churn_tables
 from ensemble.audit.estimates import estimated, told
@@ -15,6 +13,7 @@ from ensemble.judging.report import RATES, JudgeReport, report
 from ensemble.judging.seats import Seats
 from ensemble.store.audit.drawn import Drawn, drawn
 from ensemble.store.audit.rejudged import Again, Checked, checks, judged_again
+from ensemble.store.database import Database
 from ensemble.store.judged import judged_of
 from judges.judge import Judge
 

@@ -3,14 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from sqlite_utils import Database
-
 from ensemble.audit import traffic
 from ensemble.audit.cells import count, number, ranged, share
 from ensemble.audit.drift import drift
 from ensemble.audit.shapes import Cell, Column, Table, Window
 from ensemble.audit.winning import domains_table, members_table, strengths_table
 from ensemble.store.audit import rollups
+from ensemble.store.database import Database
 from ensemble.store.queries import Tree
 
 COMPARISONS = 2000

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from operator import itemgetter
 
-from sqlite_utils import Database
-
 from ensemble.audit.shapes import Cell, Column, Table, Window
 from ensemble.store.audit.queue import FIRST, After, Row, Why, counts, decided, waiting
+from ensemble.store.database import Database
 
 PAGE = 50
 """Rows of one page."""

@@ -4,13 +4,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import fsum
 
-from sqlite_utils import Database
-
 from ensemble.audit.cells import known
 from ensemble.audit.estimates import estimated, told
 from ensemble.audit.shapes import Cell, Column, Table, Window
 from ensemble.audit.weighted import Seen, mean, pi, share, weights
 from ensemble.store.audit.findings import Finding, Lot, Size, Stratum, findings, lots, strata
+from ensemble.store.database import Database
 from ensemble.store.judged import Judged, judged_of
 from ensemble.store.people import Word
 from judges.agreement import credit

@@ -3,14 +3,13 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from sqlite_utils import Database
-
 from ensemble.audit.cells import known, money, short, spread, spread_money
 from ensemble.audit.router_shapes import SHOWN, TABLES
 from ensemble.audit.shapes import Cell, Table, Window
 from ensemble.errors import InvalidRequest
 from ensemble.store.audit.drawn import Drawn
 from ensemble.store.audit.panels import whole_panels
+from ensemble.store.database import Database
 from ensemble.store.examples import examples_of
 from ensemble.training.accuracy import READINGS, Accuracy
 from ensemble.training.evaluate import evaluate, measurable

@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from sqlite_utils import Database
-
 from ensemble.audit.cells import count, number, ranged, share
 from ensemble.audit.shapes import Cell, Column, Table, Window
 from ensemble.store.audit import traffic
+from ensemble.store.database import Database
 from ensemble.store.queries import Tree
 
 Row = Mapping[str, Cell]

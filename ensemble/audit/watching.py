@@ -3,12 +3,11 @@
 from collections.abc import Iterable, Mapping
 from math import sqrt
 
-from sqlite_utils import Database
-
 from ensemble.audit.cells import normal, ranged, share, short, spread
 from ensemble.audit.drift import drift
 from ensemble.audit.shapes import Cell, Column, Table, Window
 from ensemble.store.audit.watched import Day, Decision, days, decisions
+from ensemble.store.database import Database
 from ensemble.training.bootstrap import Interval
 
 MOST = 100

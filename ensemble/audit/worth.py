@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from sqlite_utils import Database
 
 from ensemble.audit.cells import NONE
 from ensemble.audit.recent import Recent
 from ensemble.audit.shapes import Window
 from ensemble.store.audit.panels import Served, served, version, whole_panels
+from ensemble.store.database import Database
 from ensemble.store.examples import examples_of
 from ensemble.training.accuracy import best_single, cheapest_is_best, costs
 from ensemble.training.bootstrap import DRAWS, Interval, interval, mean, ratio

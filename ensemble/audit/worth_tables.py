@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from math import isnan
 
-from sqlite_utils import Database
-
 from ensemble.audit.cells import NONE, known, money, ranged, spread, spread_money
 from ensemble.audit.shapes import Cell, Column, Table, Window
 from ensemble.audit.worth import Saved, Worth, recent_worth
+from ensemble.store.database import Database
 from ensemble.training.panels import Gain, Panel
 from ensemble.training.seats import Seat
 

@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-from sqlite_utils import Database
 
 from ensemble.cli import _options
 from ensemble.cli._keys_shared import described
@@ -14,6 +13,7 @@ from ensemble.money import usd
 from ensemble.store.address import Address
 from ensemble.store.api_keys import Key, keys
 from ensemble.store.budgets import Standing, standings
+from ensemble.store.database import Database
 from ensemble.store.keeping.connect import reading
 
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from sqlite_utils import Database
 from uuid_utils import uuid7
 
 from ensemble.errors import StoreError
 from ensemble.store.api_keys import Key, add_key, end_key, keys
+from ensemble.store.database import Database
 
 PREFIX = "ens-"
 """By which scanners, and people, tell that a text is a key of this program."""

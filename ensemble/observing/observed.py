@@ -5,12 +5,11 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import TypeVar
 
-from sqlite_utils import Database
-
 from ensemble.errors import StoreError
 from ensemble.money import Total
 from ensemble.observing.instruments import Instruments
 from ensemble.store import People, Store
+from ensemble.store.database import Database
 from ensemble.types import Label, Late, Record, RequestId
 
 R = TypeVar("R")

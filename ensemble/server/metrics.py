@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 
 from aiohttp import web
 from prometheus_client.exposition import choose_encoder
-from sqlite_utils import Database
 
 from ensemble.errors import StoreError
 from ensemble.server.answering import SERVICE
 from ensemble.server.state import State
 from ensemble.store.api_keys import Key, keys
 from ensemble.store.budgets import Standing, standings
+from ensemble.store.database import Database
 from ensemble.store.reviews import waiting
 
 STATE = web.AppKey("state", State)

@@ -4,10 +4,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from sqlite_utils import Database
-
 from ensemble.money import Total
 from ensemble.store.address import Where
+from ensemble.store.database import Database
 from ensemble.store.describe import Column, Table, describe
 from ensemble.store.label_rows import People
 from ensemble.store.opening import file_of

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlite_utils import Database
 from uuid_utils import uuid7
 
 from ensemble.store.content import bind, dumps, stamp, unbind
+from ensemble.store.database import Database
 from ensemble.store.people import opinion, words
 from ensemble.store.rejudging import ids_of, standing
 from ensemble.types import RequestId

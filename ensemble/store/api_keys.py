@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlite_utils import Database
-
 from ensemble.allowance import Limit
 from ensemble.store.content import bind, bind_optional, dumps, loads, stamp, unbind
+from ensemble.store.database import Database
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

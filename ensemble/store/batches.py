@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import cast
 
-from sqlite_utils import Database
-
 from ensemble.store.content import bind, dumps, loads, stamp, unbind
+from ensemble.store.database import Database
 from ensemble.types import CallId, Purpose, RequestId
 from judges.types import CandidateId
 

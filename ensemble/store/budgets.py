@@ -8,10 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlite_utils import Database
-
 from ensemble.allowance import PERS, Amount, Limit, start_of
 from ensemble.store.content import stamp
+from ensemble.store.database import Database
 
 _ADD = (
     "INSERT INTO key_usage (key_id, per, start, requests, tokens, nano_usd) VALUES (?, ?, ?, ?, ?, ?) "

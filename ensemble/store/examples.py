@@ -4,10 +4,9 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
-from sqlite_utils import Database
-
 from ensemble.store.address import Where
 from ensemble.store.content import loads, logprobs_of, prompt_of, tool_calls_of, unbind
+from ensemble.store.database import Database
 from ensemble.store.label_rows import label_rows, label_rows_of
 from ensemble.store.opening import reading
 from ensemble.store.people import Words, opinion, words

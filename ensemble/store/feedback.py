@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from sqlite_utils import Database
 from uuid_utils import uuid7
 
 from ensemble.store.content import bind, bind_optional, real, stamp, unbind
+from ensemble.store.database import Database
 
 Kind = Literal["preferred", "tie", "all_bad", "cannot_tell", "rating", "correction", "tag", "metric"]
 Source = Literal["api", "cli", "import", "review"]

@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, cast
 
-from sqlite_utils import Database
-
 from ensemble.errors import StoreError
 from ensemble.store.content import (
     bind,
@@ -18,6 +16,7 @@ from ensemble.store.content import (
     tool_calls_of,
     unbind,
 )
+from ensemble.store.database import Database
 from ensemble.types import Call, CallId, Plan, RequestId, Stage
 from judges.types import CandidateId, Completion, Prompt, Usage
 

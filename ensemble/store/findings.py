@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator
 
-from sqlite_utils import Database
-
 from ensemble.means import Finding, mean_quality
+from ensemble.store.database import Database
 from ensemble.types import RequestId
 from judges.shrinkage import SHRUNK
 

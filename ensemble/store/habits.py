@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable
 
-from sqlite_utils import Database
-
 from ensemble.fitness import estimate_tokens, is_text
 from ensemble.fleet import Member
 from ensemble.habits import KEPT, Sittings
 from ensemble.store.content import bind, prompt_of
+from ensemble.store.database import Database
 from judges.shrinkage import SHRUNK
 from judges.types import Usage
 

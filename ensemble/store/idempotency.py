@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from sqlite_utils import Database
-
 from ensemble.store.content import bind, stamp
+from ensemble.store.database import Database
 from ensemble.types import RequestId
 
 State = Literal["mine", "busy", "conflict", "answered"]

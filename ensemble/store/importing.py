@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple, cast
 
-from sqlite_utils import Database
-
 from ensemble.store.content import dumps, loads
+from ensemble.store.database import Database
 from ensemble.types import RequestId
 from judges.types import CandidateId
 

@@ -8,10 +8,9 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, cast
 
-from sqlite_utils import Database
-
 from ensemble.store.address import Where
 from ensemble.store.content import dumps, loads, stamp, unbind
+from ensemble.store.database import Database
 from ensemble.store.opening import reading
 from ensemble.store.people import Words, opinion, words
 from ensemble.types import RequestId

@@ -4,9 +4,8 @@ import heapq
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Literal, cast
 
-from sqlite_utils import Database
-
 from ensemble.store.content import dumps, loads
+from ensemble.store.database import Database
 from ensemble.store.people import Opinion, opinion, words
 from judges.types import CandidateId
 
@@ -59,7 +58,7 @@ def label_rows(db: Database, *, complete: bool, people: People) -> Iterator[Row]
     """
     if people == "ignore":
         wanted = " WHERE l.complete = 1" if complete else ""
-        yield from cast("Iterator[Row]", db.query(f"{_VIEW}{wanted} ORDER BY l.arrived_at, l.request_id"))
+        yield from db.query(f"{_VIEW}{wanted} ORDER BY l.arrived_at, l.request_id")
         return
     told = words(db)
     judged = db.query(f"{_VIEW} ORDER BY l.arrived_at, l.request_id")
@@ -74,7 +73,7 @@ def label_rows(db: Database, *, complete: bool, people: People) -> Iterator[Row]
 def label_rows_of(db: Database, ids: Collection[str]) -> Iterator[Row]:
     """The rows of these requests alone, as judges found them, in order of arrival."""
     wanted = "WHERE l.request_id IN (SELECT value FROM json_each(?)) ORDER BY l.arrived_at, l.request_id"
-    yield from cast("Iterator[Row]", db.query(f"{_VIEW} {wanted}", [dumps(sorted(ids)).decode()]))
+    yield from db.query(f"{_VIEW} {wanted}", [dumps(sorted(ids)).decode()])
 
 
 def _by_people(db: Database, row: Row, told: Mapping[str, Any]) -> Row | None:

@@ -9,11 +9,10 @@ from datetime import datetime
 from functools import cache
 from typing import Any, TypeVar, get_args, get_type_hints
 
-from sqlite_utils import Database
-
 from ensemble.errors import StoreError
 from ensemble.store.address import Address, Where, address_of
 from ensemble.store.content import loads, unbind
+from ensemble.store.database import Database
 from ensemble.store.label_rows import People, label_rows
 from ensemble.store.notebook_rows import CallRow, CandidateRow, FeedbackRow, LabelRow, VerdictRow
 from ensemble.store.opening import exists, open_reader, reading

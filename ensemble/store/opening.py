@@ -4,11 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlite_utils import Database
-
 from ensemble.errors import StoreError
 from ensemble.store import sqlite
 from ensemble.store.address import Address, Where, address_of
+from ensemble.store.database import Database
 from ensemble.store.faults import FAULTS, explain
 
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from sqlite_utils import Database
 from uuid_utils import uuid7
 
 from ensemble.store.content import bind, dumps, stamp, unbind
+from ensemble.store.database import Database
 
 Kind = Literal["review.created", "review.decided", "answer.overturned"]
 FRESH = timedelta(days=3)

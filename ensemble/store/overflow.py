@@ -6,9 +6,8 @@ import time
 from contextlib import closing
 from functools import partial
 
-from sqlite_utils import Database
-
 from ensemble.errors import StoreError
+from ensemble.store.database import Database
 from ensemble.store.faults import Refused
 from ensemble.store.rows import Rows
 from ensemble.store.spill import Spill, Taken, take

@@ -5,9 +5,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqlite_utils import Database
-
 from ensemble.store.content import dumps
+from ensemble.store.database import Database
 from ensemble.types import RequestId
 from judges.types import CandidateId
 

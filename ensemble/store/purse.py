@@ -2,9 +2,8 @@
 
 from datetime import UTC, datetime
 
-from sqlite_utils import Database
-
 from ensemble.store.content import stamp
+from ensemble.store.database import Database
 
 
 class Purse:

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from sqlite_utils import Database
-
 from ensemble.store.content import bind, stamp
+from ensemble.store.database import Database
 from ensemble.store.outbox import Kind, post
 from ensemble.store.rows import Rows
 

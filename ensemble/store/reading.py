@@ -6,10 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
-from sqlite_utils import Database
-
 from ensemble.store.address import Where, address_of
 from ensemble.store.audit.shadow import Shadow
+from ensemble.store.database import Database
 from ensemble.store.opening import explained, open_reader
 
 R = TypeVar("R")

@@ -5,9 +5,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, cast
 
-from sqlite_utils import Database
-
 from ensemble.store import queries
+from ensemble.store.database import Database
 from ensemble.store.filling import USAGE
 from ensemble.store.texts import KEPT
 from ensemble.types import Answer, Call, CallId, Plan, Request, RequestId, Ruling, Stage, VerdictId

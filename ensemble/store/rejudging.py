@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from sqlite_utils import Database
-
 from ensemble.store.content import loads
+from ensemble.store.database import Database
 from ensemble.types import RequestId
 from judges.types import CandidateId
 

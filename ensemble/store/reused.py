@@ -3,9 +3,8 @@
 from datetime import datetime
 from typing import Any, cast
 
-from sqlite_utils import Database
-
 from ensemble.store.content import bind_optional, loads, logprobs_of, stamp, tool_calls_of, unbind
+from ensemble.store.database import Database
 from ensemble.store.filling import USAGE
 from judges.types import Completion, OpaquePart, Usage
 

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlite_utils import Database
-
 from ensemble.store.content import bind, stamp, unbind
+from ensemble.store.database import Database
 from ensemble.store.feedback import Refused
 
 SEATS = (1, 2)

@@ -5,9 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, cast
 
-from sqlite_utils import Database
-
 from ensemble.store.content import bind, bind_optional, stamp, unbind
+from ensemble.store.database import Database
 from ensemble.store.feedback import Noted, Refused, Statement, add
 from ensemble.store.outbox import post
 from ensemble.store.review_seats import finish, free, occupy

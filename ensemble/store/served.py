@@ -3,9 +3,8 @@
 from datetime import datetime
 from typing import Any, cast
 
-from sqlite_utils import Database
-
 from ensemble.store.content import bind, loads, prompt_of, unbind
+from ensemble.store.database import Database
 from ensemble.store.recalled import recall
 from ensemble.types import Answer, Request, RequestId
 

@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlite_utils import Database
-
 from ensemble.errors import StoreError
+from ensemble.store.database import Database
 from ensemble.store.rows import COLUMNS, Rows
 from ensemble.types import RequestId
 

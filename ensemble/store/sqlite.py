@@ -10,11 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Self, TypeVar
 
-from sqlite_utils import Database
+from sqlite_utils import Database as SqliteDatabase
 
 from ensemble.errors import StoreError
 from ensemble.money import Total
 from ensemble.store import migrations, queries
+from ensemble.store.database import Database
 from ensemble.store.faults import explain, identity
 from ensemble.store.label_rows import People
 from ensemble.store.overflow import Overflow
@@ -151,13 +152,13 @@ class SqliteStore:
         return _connect(self._path, self._busy_s, reader=reader)
 
 
-def _connect(path: Path, busy_s: float, *, reader: bool = False) -> Database:
+def _connect(path: Path, busy_s: float, *, reader: bool = False) -> SqliteDatabase:
     # `mode=rw` so that a file that has gone is an error and not a new, empty log.
     uri = f"{path.absolute().as_uri()}?mode=rw"
     # Readers are closed by the thread that closes the store; each is used by one thread at a time until then.
     conn = sqlite3.connect(uri, uri=True, timeout=busy_s, isolation_level=None, check_same_thread=not reader)
     try:
-        db = Database(conn, execute_plugins=False)
+        db = SqliteDatabase(conn, execute_plugins=False)
         db.execute("PRAGMA query_only = ON" if reader else "PRAGMA synchronous = FULL")
         db.execute("PRAGMA foreign_keys = ON")
     except sqlite3.Error:
@@ -166,17 +167,17 @@ def _connect(path: Path, busy_s: float, *, reader: bool = False) -> Database:
     return db
 
 
-def open_reader(path: Path, *, busy_s: float = 5.0) -> Database:
+def open_reader(path: Path, *, busy_s: float = 5.0) -> SqliteDatabase:
     """A connection to the log at ``path`` that cannot write, for one thread; close it. Raises StoreError."""
     return _open(path, busy_s, reader=True)
 
 
-def open_writer(path: Path, *, busy_s: float = 5.0) -> Database:
+def open_writer(path: Path, *, busy_s: float = 5.0) -> SqliteDatabase:
     """A connection to the log at ``path`` that may write beside a running service; close it. Raises StoreError."""
     return _open(path, busy_s, reader=False)
 
 
-def _open(path: Path, busy_s: float, *, reader: bool) -> Database:
+def _open(path: Path, busy_s: float, *, reader: bool) -> SqliteDatabase:
     if not path.exists():
         raise StoreError(f"{path}: there is no log; name the file with --db, or the configuration with --config")
     try:
@@ -225,7 +226,7 @@ def _create(path: Path) -> None:
         return
 
 
-def _check(db: Database, path: Path) -> None:
+def _check(db: SqliteDatabase, path: Path) -> None:
     if not db.execute("PRAGMA schema_version").fetchone()[0]:
         return
     if not migrations.applied(db) and db.table_names():
@@ -237,7 +238,7 @@ def _check(db: Database, path: Path) -> None:
         )
 
 
-def _enable_wal(db: Database, path: Path, busy_s: float) -> None:
+def _enable_wal(db: SqliteDatabase, path: Path, busy_s: float) -> None:
     # Two processes may open a new file at once, and SQLite does not wait for its lock while changing the journal mode.
     end = time.monotonic() + busy_s
     while db.journal_mode != "wal":
@@ -253,7 +254,7 @@ def _enable_wal(db: Database, path: Path, busy_s: float) -> None:
         raise StoreError(f"{path}: this file system has no shared memory for SQLite; put the log on a local disk")
 
 
-def _migrate(db: Database, path: Path) -> None:
+def _migrate(db: SqliteDatabase, path: Path) -> None:
     if not migrations.missing(db):
         return
     if done := migrations.applied(db):
@@ -267,7 +268,7 @@ def _migrate(db: Database, path: Path) -> None:
         db.rollback()
 
 
-def _copy(db: Database, target: Path) -> None:
+def _copy(db: SqliteDatabase, target: Path) -> None:
     """The file as it is before a migration: to return, stop the program and move the copy over the file."""
     target.unlink(missing_ok=True)
     _create(target)

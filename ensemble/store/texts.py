@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from sqlite_utils import Database
-
+from ensemble.store.database import Database
 from ensemble.store.rows import COLUMNS, Row, Rows, Value
 
 KEPT = ("kept", "redacted")

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from sqlite_utils import Database
-
 from ensemble.store.content import stamp
+from ensemble.store.database import Database
 from ensemble.types import RequestId
 
 Event = Literal["label", "anchor", "demoted", "judge_drift", "promoted"]

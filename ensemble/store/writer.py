@@ -13,11 +13,10 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TypeVar, cast
 
-from sqlite_utils import Database
-
 from ensemble.errors import StoreError
 from ensemble.store import queries
 from ensemble.store.daily import daily_calls, daily_requests
+from ensemble.store.database import Database
 from ensemble.store.faults import ROW_FAULTS, Refused, explain, identity
 from ensemble.store.queueing import queue_reviews
 from ensemble.store.rows import COLUMNS, Row, Rows

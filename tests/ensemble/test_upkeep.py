@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from sqlite_utils import Database
 
 from ensemble.errors import StoreError
 from ensemble.store import Store, open_store
+from ensemble.store.database import Database
 from ensemble.store.keeping.connect import reading, transaction, writing
 from ensemble.store.keeping.search import behind
 from ensemble.store.rows import rows_of

@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlite_utils import Database
 
 from ensemble.audit.drawing import SETTLED, ReviewSettings, draw
 from ensemble.errors import ConfigError
 from ensemble.simulator.script import reply
+from ensemble.store.database import Database
 from ensemble.store.review_seats import sealed
 from tests.served import Served, a_question
 from tests.stories.conftest import Serve

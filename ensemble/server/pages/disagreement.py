@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from functools import partial
 
 from aiohttp import web
-from sqlite_utils import Database
 
 from ensemble.audit.disagreement import PAGE, agreeing, matrix, ranked
 from ensemble.audit.shapes import Table, Window
@@ -21,6 +20,7 @@ from ensemble.server.pages.registry import PAGES, Page
 from ensemble.server.pages.reviewer import remember, reviewer_of, told
 from ensemble.server.pages.reviews import writer
 from ensemble.store.audit.disagreement import MARKS, OUTCOMES, After, Filters, Number, Outcome, domains, unindexed
+from ensemble.store.database import Database
 from ensemble.store.reviews import flag
 
 routes = web.RouteTableDef()

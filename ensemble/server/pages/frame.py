@@ -8,7 +8,6 @@ from typing import Protocol, TypeVar
 from urllib.parse import urlencode
 
 from aiohttp import web
-from sqlite_utils import Database
 
 from ensemble.audit.shapes import Window
 from ensemble.errors import InvalidRequest
@@ -21,6 +20,7 @@ from ensemble.server.pages.static import STATIC, address
 from ensemble.service import Service
 from ensemble.store import Store
 from ensemble.store.audit.window import routers
+from ensemble.store.database import Database
 
 T = TypeVar("T")
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 
 from aiohttp import web
-from sqlite_utils import Database
 
 from ensemble.audit.judges import judge_tables
 from ensemble.audit.shapes import Cell, Table, Window
@@ -12,6 +11,7 @@ from ensemble.judging.agreeing import PEOPLE
 from ensemble.server.pages.frame import LOG
 from ensemble.server.pages.keeping import Keeper, keep, kept_for
 from ensemble.server.pages.registry import PAGES, Page
+from ensemble.store.database import Database
 
 KEEPER = web.AppKey("judges", Keeper[Mapping[str, Table]])
 Row = Mapping[str, Cell]

@@ -8,10 +8,10 @@ from types import ModuleType
 from typing import Literal
 
 from aiohttp import web
-from sqlite_utils import Database
 
 from ensemble.audit.shapes import Window
 from ensemble.server import pages
+from ensemble.store.database import Database
 
 Figures = Callable[[Database, Window, Mapping[str, str]], Mapping[str, object]]
 """What a page shows: a function of the log, the window and the query of its address, run in a reader's thread.

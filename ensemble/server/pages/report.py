@@ -8,12 +8,12 @@ from functools import cache
 
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup, escape
-from sqlite_utils import Database
 
 from ensemble.audit.shapes import Table, Window
 from ensemble.server.pages.downloads import tree_of
 from ensemble.server.pages.registry import PAGES, Page, found
 from ensemble.server.pages.rendering import HOME, environment
+from ensemble.store.database import Database
 
 Told = Mapping[str, Mapping[str, object]]
 """By page, its figures by their names."""

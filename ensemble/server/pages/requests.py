@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 from aiohttp import web
-from sqlite_utils import Database
 
 from ensemble.audit.case.texts import found_at
 from ensemble.audit.case.view import Blind, Case, blind, whole
@@ -22,6 +21,7 @@ from ensemble.server.pages.reviewer import remember, reviewer_of, told
 from ensemble.server.pages.trail import LISTS, TRAILS, Place
 from ensemble.store import Store
 from ensemble.store.audit.reviewed import anchor_sets, said, signs
+from ensemble.store.database import Database
 from ensemble.store.queries import Tree
 from ensemble.store.queries import request as record_of
 from ensemble.store.review_seats import seats

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from functools import partial
 
 from aiohttp import web
-from sqlite_utils import Database
 
 from ensemble.audit.drawing import ReviewSettings, draw
 from ensemble.audit.queue import TITLES, Asked, decided_list, waiting_list, why_counts
@@ -24,6 +23,7 @@ from ensemble.server.pages.registry import PAGES, Page
 from ensemble.server.pages.reviewer import remember, reviewer_of, told
 from ensemble.store import Store
 from ensemble.store.audit.queue import FIRST, WHYS, After
+from ensemble.store.database import Database
 from ensemble.store.reviews import claim, next_review
 
 routes = web.RouteTableDef()

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from aiohttp import web
 from anyio import to_process
-from sqlite_utils import Database
 
 from ensemble.audit.routers import Measured, labels, router_tables, without_routers
 from ensemble.audit.shapes import Cell, Table, Window
@@ -19,6 +18,7 @@ from ensemble.server.pages.frame import LOG, SERVICE, read, window_of
 from ensemble.server.pages.keeping import Keeper, keep, kept_for
 from ensemble.server.pages.measuring import measured
 from ensemble.server.pages.registry import PAGES, Page
+from ensemble.store.database import Database
 
 KEEPER = web.AppKey("routers", Keeper[Measured])
 SAME = frozenset({"cheapest", "best single"})

@@ -4,11 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlite_utils import Database
-
 from ensemble.audit.shapes import Window
 from ensemble.server.pages.disagreement import filters_of
 from ensemble.store.audit.disagreement import cases, place
+from ensemble.store.database import Database
 from ensemble.store.reviews import next_review
 
 

@@ -6,11 +6,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, get_args
 
-from sqlite_utils import Database
-
 from ensemble.errors import StoreError
 from ensemble.store.audit.window import EVERYTHING, WHERE, Window
 from ensemble.store.content import bind, dumps, loads, messages_of, unbind
+from ensemble.store.database import Database
 from ensemble.store.keeping.search import behind
 
 Outcome = Literal["differ", "agree", "a", "b", "tie"]

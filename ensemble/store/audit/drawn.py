@@ -6,9 +6,8 @@ sample holds the smaller ones.
 
 from dataclasses import dataclass
 
-from sqlite_utils import Database
-
 from ensemble.store.audit.window import ARRIVED, EVERYTHING, Window
+from ensemble.store.database import Database
 from ensemble.types import RequestId
 
 _ALL = "SELECT DISTINCT request_id AS id FROM verdicts"

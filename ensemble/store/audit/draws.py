@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlite_utils import Database
-
 from ensemble.store.content import bind, stamp, unbind
+from ensemble.store.database import Database
 from ensemble.store.review_seats import provide
 
 REASON = "drawn at random"

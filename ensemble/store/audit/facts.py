@@ -9,10 +9,9 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any, cast
 
-from sqlite_utils import Database
-
 from ensemble.store.audit.sums import SUMS
 from ensemble.store.content import dumps, loads, messages_of, tool_calls_of, unbind
+from ensemble.store.database import Database
 from ensemble.store.label_rows import label_rows_of
 from ensemble.store.texts import KEPT
 from judges.disagreement import Disagreement, disagreement, told_by

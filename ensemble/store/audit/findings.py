@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from sqlite_utils import Database
-
 from ensemble.store.content import unbind
+from ensemble.store.database import Database
 from ensemble.store.people import Word
 from ensemble.types import RequestId
 

@@ -4,11 +4,10 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
-from sqlite_utils import Database
-
 from ensemble.store.audit.drawn import lot
 from ensemble.store.audit.window import EVERYTHING, WHERE, Window
 from ensemble.store.content import dumps, loads, unbind
+from ensemble.store.database import Database
 from ensemble.types import RequestId
 
 _WHOLE = """

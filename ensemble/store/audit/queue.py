@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal, NamedTuple, get_args
 
-from sqlite_utils import Database
-
 from ensemble.store.audit.window import ARRIVED, Window
 from ensemble.store.content import loads, stamp, unbind
+from ensemble.store.database import Database
 
 Row = Mapping[str, Any]
 Why = Literal["overturned", "confidence", "panel", "flagged", "drawn", "blind"]

@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlite_utils import Database
-
 from ensemble.store.audit.window import ARRIVED, EVERYTHING, Window
 from ensemble.store.content import dumps, unbind
+from ensemble.store.database import Database
 from ensemble.store.rejudging import Finding, Standing, finding, standing
 from ensemble.types import RequestId
 from judges.types import CandidateId

@@ -2,10 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 
-from sqlite_utils import Database
-
 from ensemble.store.audit.window import ARRIVED, EVERYTHING, WHERE, Window
 from ensemble.store.content import unbind
+from ensemble.store.database import Database
 from ensemble.store.queries import Tree
 
 _CASES = (

@@ -7,10 +7,9 @@ import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from sqlite_utils import Database
-
 from ensemble.store.audit.facts import facts_of, replace_facts, stale
 from ensemble.store.content import stamp
+from ensemble.store.database import Database
 
 LATE = timedelta(minutes=2)
 """A service has made the facts of a request by then."""

@@ -3,10 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sqlite_utils import Database
-
 from ensemble.store.audit.window import EVERYTHING, Window
 from ensemble.store.content import bind_optional, unbind
+from ensemble.store.database import Database
 
 _LATEST = """
 SELECT router, digest, judge, coalesce(max(id) FILTER (WHERE event = 'promoted'), 0) AS began, max(id) AS last

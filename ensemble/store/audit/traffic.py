@@ -3,10 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
-from sqlite_utils import Database
-
 from ensemble.store.audit.window import EVERYTHING, WHERE, Window
 from ensemble.store.content import unbind
+from ensemble.store.database import Database
 from ensemble.store.queries import Tree
 
 By = Literal["router", "day", "total"]

@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 
-from sqlite_utils import Database
-
 from ensemble.store.audit.window import EVERYTHING, Window
 from ensemble.store.content import unbind
+from ensemble.store.database import Database
 
 _NOTED = "substr(at, 1, 10) >= :since AND (:until = '' OR substr(at, 1, 10) <= :until)"
 _DAYS = f"""

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from sqlite_utils import Database
-
 from ensemble.store.content import bind_optional, unbind
+from ensemble.store.database import Database
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

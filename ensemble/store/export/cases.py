@@ -10,9 +10,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from sqlite_utils import Database
-
 from ensemble.store.content import dumps, loads, unbind
+from ensemble.store.database import Database
 from ensemble.store.export.fields import Row
 from ensemble.store.export.filters import FINDING, Filters
 from ensemble.store.export.leaving import Leaving

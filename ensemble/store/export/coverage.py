@@ -4,9 +4,8 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from sqlite_utils import Database
-
 from ensemble.store.content import unbind
+from ensemble.store.database import Database
 from ensemble.store.export.cases import Case
 from ensemble.store.export.filters import OF_JUDGE, below
 from ensemble.store.export.picking import Picking

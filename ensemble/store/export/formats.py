@@ -4,9 +4,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlite_utils import Database
-
 from ensemble.money import NANO
+from ensemble.store.database import Database
 from ensemble.store.export.cases import Answer, Case
 from ensemble.store.export.fields import Field, Row, integer, real, text, truth
 from ensemble.store.export.leaving import Leaving

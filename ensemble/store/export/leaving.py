@@ -4,10 +4,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import cast
 
-from sqlite_utils import Database
-
 from ensemble.redaction import Redactor
 from ensemble.store.content import unbind
+from ensemble.store.database import Database
 from ensemble.store.export.fields import Row
 
 WITHHELD = "[withheld]"

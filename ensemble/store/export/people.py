@@ -5,9 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlite_utils import Database
-
 from ensemble.store.content import unbind
+from ensemble.store.database import Database
 from ensemble.store.label_rows import planned
 from ensemble.store.people import Opinion, Word, opinion
 from judges.types import CandidateId

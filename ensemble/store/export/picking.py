@@ -14,8 +14,7 @@ from decimal import Decimal
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from sqlite_utils import Database
-
+from ensemble.store.database import Database
 from ensemble.store.export.filters import FINDING, OF_JUDGE, WHERE, Filters
 from ensemble.store.export.people import HEARD, heard
 

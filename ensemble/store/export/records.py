@@ -3,9 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
-from sqlite_utils import Database
-
 from ensemble.store.content import loads, unbind
+from ensemble.store.database import Database
 from ensemble.store.export.fields import Field, Row, integer, messages, real, several, text, texts, truth
 from ensemble.store.export.filters import OF_JUDGE, below
 from ensemble.store.export.formats import Format, Shape, usd

@@ -5,11 +5,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
-from sqlite_utils import Database
-
 from ensemble.errors import StoreError
 from ensemble.redaction import Redactor
 from ensemble.store.address import Where
+from ensemble.store.database import Database
 from ensemble.store.export.card import Bias, card, check_license
 from ensemble.store.export.cases import case
 from ensemble.store.export.coverage import Coverage, authors_of, members_of

@@ -3,13 +3,12 @@
 import os
 from collections.abc import Mapping, Sequence
 
-from sqlite_utils import Database
-
 from ensemble.errors import StoreError
 from ensemble.store.address import Where, address_of
 from ensemble.store.audit import traffic
 from ensemble.store.audit.window import Window
 from ensemble.store.content import messages_of, unbind
+from ensemble.store.database import Database
 from ensemble.store.keeping.search import text_of
 from ensemble.store.opening import file_of
 from ensemble.store.queries import Tree, user_version

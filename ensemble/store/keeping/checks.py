@@ -4,9 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from sqlite_utils import Database
-
 from ensemble.store.address import Where, address_of
+from ensemble.store.database import Database
 from ensemble.store.keeping.indexes import index_faults
 from ensemble.store.spill import Spill
 

@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
-from sqlite_utils import Database
-
 from ensemble.store.address import Where
+from ensemble.store.database import Database
 from ensemble.store.opening import explained, open_writer, reading
 
 __all__ = ["reading", "transaction", "writing"]

@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
-from sqlite_utils import Database
-
 from ensemble.errors import StoreError
 from ensemble.store.content import unbind
+from ensemble.store.database import Database
 from ensemble.store.queries import Tree
 
 DIMENSIONS = ("key", "tag", "router", "member", "purpose", "day")

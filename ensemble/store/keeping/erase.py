@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlite_utils import Database
 from uuid_utils import uuid7
 
 from ensemble.errors import StoreError
 from ensemble.store.address import Where, address_of
 from ensemble.store.content import messages_of, stamp
+from ensemble.store.database import Database
 from ensemble.store.keeping.checks import files_of
 from ensemble.store.keeping.connect import transaction
 from ensemble.store.keeping.search import forget, optimize, text_of

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
-from sqlite_utils import Database
-
 from ensemble.store.content import unbind
+from ensemble.store.database import Database
 from ensemble.store.queries import Tree
 
 EXAMPLES = 3

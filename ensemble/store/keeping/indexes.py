@@ -4,9 +4,8 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 
-from sqlite_utils import Database
-
 from ensemble.store.address import Where
+from ensemble.store.database import Database
 from ensemble.store.keeping.search import SOURCES, Source
 from ensemble.store.opening import file_of
 from ensemble.store.texts import KEPT

@@ -8,11 +8,10 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
-from sqlite_utils import Database
-
 from ensemble.errors import StoreError
 from ensemble.money import NANO
 from ensemble.store.content import unbind
+from ensemble.store.database import Database
 
 FIELDS: Mapping[str, tuple[str, ...]] = {
     "day": (

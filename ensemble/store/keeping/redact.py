@@ -3,11 +3,10 @@
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from sqlite_utils import Database
-
 from ensemble.redaction import Redactor
 from ensemble.store.address import Where
 from ensemble.store.content import bind, dumps, loads, unbind
+from ensemble.store.database import Database
 from ensemble.store.describe import describe
 from ensemble.store.keeping.connect import transaction
 from ensemble.store.keeping.erase import BATCH, Scope, matching, tidy

@@ -8,10 +8,9 @@ from collections.abc import Iterable, Sequence
 from contextlib import closing
 from typing import Literal
 
-from sqlite_utils import Database
-
 from ensemble.errors import StoreError
 from ensemble.store.content import messages_of, unbind
+from ensemble.store.database import Database
 from ensemble.store.queries import Tree
 from judges.types import Message, TextPart
 

@@ -5,11 +5,10 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from sqlite_utils import Database
-
 from ensemble.errors import StoreError
 from ensemble.store.address import Where
 from ensemble.store.content import bind
+from ensemble.store.database import Database
 from ensemble.store.keeping.checks import Finding, files_of
 from ensemble.store.spill import Spill
 

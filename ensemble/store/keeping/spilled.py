@@ -4,10 +4,9 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from sqlite_utils import Database
-
 from ensemble.errors import StoreError
 from ensemble.store.address import Where, address_of
+from ensemble.store.database import Database
 from ensemble.store.keeping.checks import files_of
 from ensemble.store.keeping.connect import transaction
 from ensemble.store.rows import Rows

@@ -4,11 +4,10 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from sqlite_utils import Database
-
 from ensemble.audit.queue import Asked, decided_list, waiting_list, why_counts
 from ensemble.audit.shapes import Window
 from ensemble.store.audit.queue import FIRST, After
+from ensemble.store.database import Database
 from ensemble.store.reviews import claim, flag, next_review
 from tests.ensemble.audit.reviewing import ALPHA, BETA, TIE, ReviewedLog
 from tests.ensemble.audit.reviewing import log as log
@@ -23,10 +22,10 @@ async def queued(log: ReviewedLog, **reasons: str) -> list[str]:
 
     def put(db: Database) -> None:
         for at, (id_, (name, why)) in enumerate(zip(ids, reasons.items(), strict=True)):
-            db.table("reviews").insert({
-                "request_id": id_, "created_at": f"2026-11-23T12:0{at}:00.000000Z", "reason": why,
-                "overturned": int("over" in name), "status": "waiting",
-            })  # fmt: skip
+            db.execute(
+                "INSERT INTO reviews (status, request_id, created_at, reason, overturned) VALUES (?, ?, ?, ?, ?)",
+                ["waiting", id_, f"2026-11-23T12:0{at}:00.000000Z", why, int("over" in name)],
+            )
 
     await log.store.change(put)
     return ids

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlite_utils import Database
 
 from ensemble.store import Store
+from ensemble.store.database import Database
 from ensemble.store.feedback import Kind, Noted, Remark, Statement, add
 from ensemble.store.people import Word, opinion
 from ensemble.types import Label, Record

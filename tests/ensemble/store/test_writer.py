@@ -10,10 +10,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from sqlite_utils import Database
 
 from ensemble.errors import StoreError
 from ensemble.store import Store, open_store
+from ensemble.store.database import Database
 from ensemble.types import Late, RequestId
 from tests.conftest import ROOT
 from tests.ensemble.store.builders import a_record

@@ -234,7 +234,7 @@ async def test_who_may_look_may_not_decide(served: Served, browser: Browser) -> 
     await served.post()
     await served.service.idle()
     before = await served.service.store.counts()
-    (id_,) = await served.service.store.read(lambda db: [row["id"] for row in db["requests"].rows])
+    (id_,) = await served.service.store.read(lambda db: [row["id"] for row in db.query("SELECT id FROM requests")])
     secret = await key(served, "ada", "audit", "read", "metrics")
     assert await sign_in(browser, secret) == 303
     csrf = (await browser.get("/ui")).csrf

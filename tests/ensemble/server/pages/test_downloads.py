@@ -4,12 +4,12 @@ import json
 from collections.abc import Mapping
 
 import pytest
-from sqlite_utils import Database
 
 from ensemble.audit.shapes import Cell, Column, Table, Window
 from ensemble.errors import InvalidRequest
 from ensemble.server.pages.registry import Page
 from ensemble.server.pages.visible import visible
+from ensemble.store.database import Database
 from tests import hostile
 from tests.ensemble.server.pages.conftest import Browse
 

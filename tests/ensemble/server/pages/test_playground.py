@@ -142,7 +142,9 @@ async def test_limits_of_a_key_hold_here_too(served: Served, browser: Browser) -
     await browser.post("/ui/sign-in", {"csrf": csrf, "key": secret})
     asked = [await browser.post("/ui/playground", await fields(browser, model="alpha")) for _ in range(2)]
     assert [one.status for one in asked] == [200, 429]
-    assert [row["key_id"] for row in await served.service.store.read(lambda db: list(db["requests"].rows))] == [key.id]
+    assert [
+        row["key_id"] for row in await served.service.store.read(lambda db: list(db.query("SELECT * FROM requests")))
+    ] == [key.id]
     assert asked[0].page.one(role="status").all("a") == []  # the record is for those who may see it
 
 

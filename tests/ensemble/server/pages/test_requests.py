@@ -11,7 +11,6 @@ import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from sqlite_utils import Database
 
 from ensemble.keys.issuing import a_key, create
 from ensemble.server.pages.access import FileGate
@@ -23,6 +22,7 @@ from ensemble.simulator.talk import ToolUse
 from ensemble.store.anchors import anchors
 from ensemble.store.audit.facts import facts_of, replace_facts, stale
 from ensemble.store.audit.reviewed import said
+from ensemble.store.database import Database
 from ensemble.store.reading import open_log
 from ensemble.store.review_seats import provide
 from ensemble.store.reviews import review

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from sqlite_utils import Database
 
 from ensemble.store import open_store
 from ensemble.store.audit.disagreement import FOUND, After, Filters, Number, cases, widespread
 from ensemble.store.audit.window import Window
 from ensemble.store.content import loads
+from ensemble.store.database import Database
 from ensemble.store.keeping.connect import reading, transaction, writing
 from ensemble.store.keeping.search import catch_up
 from ensemble.upkeep import derive

@@ -155,9 +155,8 @@ async def test_an_older_log_is_caught_up_with(path: Path) -> None:
 async def test_texts_that_have_gone_say_nothing(store: Store) -> None:
     record = asked()
     await store.record(record)
-    await store.change(
-        lambda db: db.executescript("UPDATE requests SET content = 'erased'; UPDATE candidates SET text = ''")
-    )
+    await store.change(lambda db: db.execute("UPDATE requests SET content = 'erased'"))
+    await store.change(lambda db: db.execute("UPDATE candidates SET text = ''"))
     await derive(store)
     (case,) = await rows(store, "SELECT disagreement, similarity, margin FROM audit_cases")
     assert (case["disagreement"], case["similarity"], case["margin"]) == (None, None, pytest.approx(0.5))
