@@ -1,13 +1,14 @@
 """Fills the facts of judged requests and their daily sums, a few at a time. Blocking.
 
-``stale`` and ``facts_of`` are for a reader, ``replace_facts`` is a quick change: so the writer is not held up while
-texts are compared. Sums are corrected by taking out what a case counted before, so that nothing is ever counted twice.
+``make`` is for a reader, ``replace_facts`` is a quick change: so the writer is not held up while texts are compared.
+Sums are corrected by taking out what a case counted before, so that nothing is ever counted twice. Several processes
+may do so at once: facts of what has changed since they were made are left to the next round.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from ensemble.store.audit.sums import SUMS
 from ensemble.store.content import dumps, loads, messages_of, tool_calls_of, unbind
@@ -42,6 +43,12 @@ SELECT r.id, r.arrived_at, r.model, coalesce(r.domain, '') AS domain, r.source, 
 FROM requests r JOIN verdicts v ON v.id = (SELECT value FROM json_each(:verdicts) WHERE key = r.id)
 WHERE r.id IN (SELECT key FROM json_each(:verdicts))
 """
+# What makes facts out of date, counted: none of it is ever taken back while the request is there.
+_SEEN = """
+SELECT r.id, (SELECT count(*) FROM verdicts v WHERE v.request_id = r.id) AS verdicts,
+    (SELECT count(*) FROM calls k WHERE k.request_id = r.id) AS calls, r.domain
+FROM requests r WHERE r.id IN (SELECT value FROM json_each(:ids))
+"""
 COLUMNS = (
     "request_id", "arrived_at", "day", "router", "domain", "judge", "source", "candidates", "members", "winners",
     "served", "disagreement", "spread", "similarity", "margin", "flips", "conflicts", "confidence", "flags",
@@ -59,9 +66,38 @@ class Facts:
     pairs: Sequence[tuple[str, str, str, int]]
 
 
-def stale(db: Database, most: int) -> Mapping[int, str]:
+class Seen(NamedTuple):
+    """What the facts of a request are made of, as far as it may still change."""
+
+    verdicts: int
+    calls: int
+    domain: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """Facts that are to be stored: of ``done``, requests by the numbers under which they were noted, as ``seen``."""
+
+    done: Mapping[int, str]
+    seen: Mapping[str, Seen]
+    facts: Sequence[Facts]
+
+
+def stale(db: Database, most: int, skip: int = 0) -> Mapping[int, str]:
     """Up to ``most`` requests whose facts are to be made, by the numbers under which they were noted."""
-    return dict(db.execute("SELECT seq, request_id FROM audit_stale ORDER BY seq LIMIT ?", [most]).fetchall())
+    sql = "SELECT seq, request_id FROM audit_stale ORDER BY seq LIMIT ? OFFSET ?"
+    return dict(db.execute(sql, [most, skip]).fetchall())
+
+
+def make(db: Database, most: int, skip: int = 0) -> Made:
+    """The facts of up to ``most`` stale requests after the first ``skip``, from one snapshot."""
+    done = stale(db, most, skip)
+    ids = set(done.values())
+    return Made(done=done, seen=_seen(db, ids), facts=facts_of(db, ids) if ids else [])
+
+
+def _seen(db: Database, ids: Iterable[str]) -> dict[str, Seen]:
+    return {id_: Seen(*rest) for id_, *rest in db.execute(_SEEN, {"ids": dumps(sorted(ids)).decode()})}
 
 
 def missing(db: Database) -> int:
@@ -76,8 +112,22 @@ def facts_of(db: Database, ids: Iterable[str]) -> list[Facts]:
     return [_facts(row, labels[row["id"]]) for row in db.query(_CASES, {"verdicts": verdicts})]
 
 
-def replace_facts(db: Database, found: Sequence[Facts], done: Mapping[int, str]) -> None:
-    """Put ``found`` in the place of what was known of the same requests, and strike off the numbers ``done``."""
+def store_facts(db: Database, made: Made) -> int:
+    """Store ``made``, where what it was made of is as it was; return how many notes that strikes off.
+
+    Somebody else may have made the same meanwhile, of the same or of more.
+    """
+    now = _seen(db, made.seen)
+    same = {id_ for id_ in made.done.values() if now.get(id_) == made.seen.get(id_)}
+    done = {number: id_ for number, id_ in made.done.items() if id_ in same}
+    return replace_facts(db, [one for one in made.facts if one.case["request_id"] in same], done)
+
+
+def replace_facts(db: Database, found: Sequence[Facts], done: Mapping[int, str]) -> int:
+    """Put ``found`` in the place of what was known of the same requests, and strike off the numbers ``done``.
+
+    Returns how many of these were there still.
+    """
     ids = dumps(sorted(set(done.values()))).decode()
     for sql in SUMS:
         db.conn.execute(sql, {"ids": ids, "sign": -1})
@@ -95,7 +145,9 @@ def replace_facts(db: Database, found: Sequence[Facts], done: Mapping[int, str])
     )
     for sql in SUMS:
         db.conn.execute(sql, {"ids": ids, "sign": 1})
-    db.conn.executemany("DELETE FROM audit_stale WHERE seq = ?", [(seq,) for seq in done])
+    numbers = dumps(sorted(done)).decode()
+    struck = "DELETE FROM audit_stale WHERE seq IN (SELECT CAST(value AS BIGINT) FROM json_each(?))"
+    return int(db.conn.execute(struck, [numbers]).rowcount)
 
 
 def _facts(row: Row, label: Row) -> Facts:

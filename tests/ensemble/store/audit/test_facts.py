@@ -1,5 +1,6 @@
 """Facts follow what they are derived from, and daily sums always are the sums of the facts."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from sqlite_utils import Database
 
 from ensemble.store import Store, open_store
-from ensemble.store.audit.facts import facts_of, missing, replace_facts, stale
+from ensemble.store.audit.facts import facts_of, make, missing, replace_facts, stale, store_facts
 from ensemble.store.keeping.connect import reading, transaction
 from ensemble.store.migrations import MIGRATIONS
 from ensemble.store.rows import rows_of
@@ -211,3 +212,44 @@ async def test_a_fallback_decides_nothing(store: Store) -> None:
     assert {row["won"] for row in await rows(store, "SELECT won FROM audit_members")} == {None}
     assert {row["outcome"] for row in await rows(store, "SELECT outcome FROM audit_pairs")} == {"none"}
     assert await rows(store, "SELECT * FROM audit_daily_members") == []
+
+
+async def test_facts_that_were_overtaken_are_not_stored(store: Store) -> None:
+    record = asked()
+    await store.record(record)
+    early = await store.read(lambda db: make(db, 10))
+    await store.record_late(a_late(record, "slow", wins=True))
+    later = await store.read(lambda db: make(db, 10))
+    assert await store.change(lambda db: store_facts(db, later)) == len(later.done) > len(early.done)
+    assert await store.change(lambda db: store_facts(db, early)) == 0  # it knows nothing of what came late
+    (case,) = await rows(store, "SELECT winners, candidates FROM audit_cases")
+    assert (case["winners"], case["candidates"]) == ('["slow"]', 4)
+    assert await store.read(missing) == 0
+    await sums(store)
+
+
+async def test_facts_that_are_out_of_date_stay_stale(store: Store) -> None:
+    record = asked()
+    await store.record(record)
+    early = await store.read(lambda db: make(db, 10))
+    await store.record_late(a_late(record, "slow", wins=True))
+    assert await store.change(lambda db: store_facts(db, early)) == 0
+    assert await store.read(missing) == 1
+    await derive(store)
+    assert (await rows(store, "SELECT winners FROM audit_cases"))[0]["winners"] == '["slow"]'
+
+
+async def test_several_fill_at_once(path: Path, store: Store) -> None:
+    for number in range(250):
+        await store.record(asked(best=number % 3, request=a_request("What is 17 x 24?", model="ab"[number % 2])))
+    others = [await open_store(path) for _ in range(2)]
+    try:
+        async with asyncio.TaskGroup() as group:
+            for one in (store, *others):
+                group.create_task(derive(one))
+    finally:
+        for one in others:
+            await one.close()
+    assert await store.read(missing) == 0
+    assert await rows(store, "SELECT sum(cases) AS cases FROM audit_daily") == [{"cases": 250}]
+    await sums(store)
