@@ -9,7 +9,8 @@ from ensemble.cli._log_shared import log_file, log_options, put_json, put_table
 from ensemble.errors import StoreError
 from ensemble.store.address import Address
 from ensemble.store.keeping.connect import reading, transaction, writing
-from ensemble.store.keeping.search import SOURCES, Source, behind, catch_up, search
+from ensemble.store.keeping.search import behind, catch_up, search
+from ensemble.store.keeping.searchable import SOURCES, Source
 
 _BATCH = 2000
 

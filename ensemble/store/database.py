@@ -5,7 +5,9 @@ Questions and changes are functions over a ``Database``, in one text of SQL for 
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
+
+import sqlite_utils
 
 Values = Sequence[Any] | dict[str, Any]
 """What stands for ``?``, one after another, or for ``:name``."""
@@ -92,3 +94,8 @@ class Database(Protocol):
     def table_names(self) -> list[str]:
         """Every table of the log."""
         ...
+
+
+def is_sqlite(db: Database) -> TypeGuard[sqlite_utils.Database]:
+    """Whether SQLite keeps the log, for the few questions that only one engine can be asked."""
+    return isinstance(db, sqlite_utils.Database)

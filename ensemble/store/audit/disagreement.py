@@ -1,16 +1,15 @@
 """Cases in the order of their disagreement, by every filter of the page, and how far members agree. Blocking."""
 
-import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, get_args
 
-from ensemble.errors import StoreError
 from ensemble.store.audit.window import EVERYTHING, WHERE, Window
 from ensemble.store.content import bind, dumps, loads, messages_of, unbind
 from ensemble.store.database import Database
-from ensemble.store.keeping.search import behind
+from ensemble.store.keeping.search import behind, index_of, searching
+from ensemble.store.keeping.searchable import SOURCES
 
 Outcome = Literal["differ", "agree", "a", "b", "tie"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
@@ -45,21 +44,12 @@ _PAIRED: Mapping[Outcome, str] = {
 }
 FOUND = 5000
 """Newest prompts, and newest answers, that hold a text: of more, the older ones are left out."""
-_TEXTS = """
-SELECT r.id AS request_id
-FROM (SELECT rowid FROM search_requests WHERE search_requests MATCH :text ORDER BY rowid DESC LIMIT :found) s
-CROSS JOIN requests r WHERE r.rowid = s.rowid
-UNION
-SELECT d.request_id
-FROM (SELECT rowid FROM search_candidates WHERE search_candidates MATCH :text ORDER BY rowid DESC LIMIT :found) s
-CROSS JOIN candidates d WHERE d.rowid = s.rowid
-"""
 _SOURCES = {
     # The index holds every column that is asked for here, so that even where no case fits a million take a moment.
     "cases": ("audit_cases c", "c", "1 = 1"),
     # The pairs of two members, in their order; their cases are looked up.
     "pairs": ("audit_pairs p CROSS JOIN audit_cases c", "p", "c.request_id = p.request_id"),
-    "texts": (f"({_TEXTS}) f CROSS JOIN audit_cases c", "c", "c.request_id = f.request_id"),
+    "texts": ("({texts}) f CROSS JOIN audit_cases c", "c", "c.request_id = f.request_id"),
 }
 """Where cases are looked for, whose columns are their order, and what joins them."""
 _PICKED = """
@@ -125,19 +115,21 @@ def cases(db: Database, filters: Filters, after: After | None, limit: int) -> li
     if after is not None:
         conditions.append(f"({order}.disagreement, {order}.request_id) < (:last, :last_id)")
         given |= {"last": after.disagreement, "last_id": after.id}
+    index = index_of(db)
+    source = source.format(texts=index.requests)
     sql = _PICKED.format(columns=_COLUMNS, source=source, order=order, conditions=" AND ".join([joined, *conditions]))
-    with _searching(filters.text):
+    with searching(filters.text) if filters.text else nullcontext():
+        if filters.text:
+            given |= {"query": index.query(bind(filters.text)), "found": FOUND}
         return [_told(row) for row in db.query(sql, given | {"limit": limit})]
 
 
 def widespread(db: Database, text: str) -> bool:
     """Whether more texts hold ``text`` than are looked at. Raises as ``cases``."""
-    sql = "SELECT count(*) FROM (SELECT 1 FROM {0} WHERE {0} MATCH :text LIMIT :most) f"
-    given = {"text": bind(text), "most": FOUND + 1}
-    with _searching(text):
-        counts = [
-            db.execute(sql.format(table), given).fetchone()[0] for table in ("search_requests", "search_candidates")
-        ]
+    index = index_of(db)
+    with searching(text):
+        given = {"query": index.query(bind(text)), "most": FOUND + 1}
+        counts = [db.execute(index.count.format(source), given).fetchone()[0] for source in SOURCES]
     return int(max(counts)) > FOUND
 
 
@@ -145,17 +137,6 @@ def _answered(db: Database, member: str) -> bool:
     """Whether it ever did; if not, no case has to be looked at."""
     sql = "SELECT EXISTS (SELECT 1 FROM audit_members WHERE member = ?)"
     return bool(db.execute(sql, [bind(member)]).fetchone()[0])
-
-
-@contextmanager
-def _searching(text: str) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        if not text or "disk" in str(error) or "locked" in str(error):
-            raise
-        told = "put words with signs in double quotes, such as '\"gpt-4.1\" AND price*'"
-        raise StoreError(f"{text!r} is no query; {told}") from error
 
 
 def place(db: Database, id_: str) -> After | None:
@@ -243,8 +224,6 @@ def _of_case(filters: Filters) -> Iterator[tuple[str, dict[str, object]]]:
             yield f"{NUMBERS[number]} >= :{number}_least", {f"{number}_least": least}
         if most is not None:
             yield f"{NUMBERS[number]} <= :{number}_most", {f"{number}_most": most}
-    if filters.text:
-        yield "1 = 1", {"text": bind(filters.text), "found": FOUND}
 
 
 def _told(row: Row) -> Row:

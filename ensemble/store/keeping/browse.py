@@ -9,7 +9,7 @@ from ensemble.store.audit import traffic
 from ensemble.store.audit.window import Window
 from ensemble.store.content import messages_of, unbind
 from ensemble.store.database import Database
-from ensemble.store.keeping.search import text_of
+from ensemble.store.keeping.searchable import text_of
 from ensemble.store.opening import file_of
 from ensemble.store.queries import Tree, user_version
 from judges.types import Message

@@ -15,7 +15,8 @@ from ensemble.store.content import messages_of, stamp
 from ensemble.store.database import Database
 from ensemble.store.keeping.checks import files_of
 from ensemble.store.keeping.connect import transaction
-from ensemble.store.keeping.search import forget, optimize, text_of
+from ensemble.store.keeping.search import forget, optimize
+from ensemble.store.keeping.searchable import text_of
 from ensemble.store.keeping.spilled import beside, copies_with_texts, take_in
 from ensemble.store.spill import Spill
 from ensemble.store.texts import KEPT, OF_REQUEST, blank

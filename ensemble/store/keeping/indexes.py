@@ -6,7 +6,7 @@ from contextlib import closing
 
 from ensemble.store.address import Where
 from ensemble.store.database import Database
-from ensemble.store.keeping.search import SOURCES, Source
+from ensemble.store.keeping.searchable import SOURCES, Source
 from ensemble.store.opening import file_of
 from ensemble.store.texts import KEPT
 

@@ -63,8 +63,8 @@ def vector(words: Sequence[Word]) -> str:
     return " ".join(f"{_quoted(word)}:{','.join(at)}" for word, at in places.items())
 
 
-def tsquery(query: str) -> str | None:
-    """``query`` as the text of a tsquery; None for one that finds nothing whatever the texts are.
+def tsquery(query: str) -> str:
+    """``query`` as the text of a tsquery.
 
     NEAR of more than two parts, or of phrases, asks only that all of them are in the text.
 
@@ -72,7 +72,7 @@ def tsquery(query: str) -> str | None:
         sqlite3.OperationalError: it is no query.
     """
     check(query)
-    return _Reader(query).whole()
+    return _Reader(query).whole() or _NEVER
 
 
 def _quoted(word: str) -> str:

@@ -7,7 +7,8 @@ import pytest
 from ensemble.errors import StoreError
 from ensemble.store import Store
 from ensemble.store.keeping.connect import reading
-from ensemble.store.keeping.search import SOURCES, Source, behind, catch_up, search
+from ensemble.store.keeping.search import behind, catch_up, search
+from ensemble.store.keeping.searchable import SOURCES, Source
 from ensemble.upkeep import index
 from tests.ensemble.store.builders import a_late, a_record, a_request
 
