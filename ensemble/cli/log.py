@@ -13,6 +13,7 @@ SUBCOMMANDS = {
     "reconcile": "Hold the ledger against a provider's file of usage.",
     "incident": "Summarize what went wrong.",
     "backup": "Copy the log while it is written to.",
+    "copy": "Copy a log to another engine, or take in what came since.",
     "check": "Check pages, references, sums, rights; search for secrets.",
     "erase": "Take the texts of requests out for good.",
     "redact": "Take personal data and secrets out of stored texts.",

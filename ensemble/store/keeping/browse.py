@@ -35,7 +35,7 @@ def page(
     ``where`` is a condition in SQL on the columns of ``requests``; ``after`` and ``before`` are ids.
 
     Raises:
-        StoreError: ``where`` is no condition that SQLite understands.
+        StoreError: ``where`` is no condition that the engine understands.
     """
     behind, ahead = (f"(CAST(:{one} AS TEXT) IS NULL OR r.id {sign} :{one})" for one, sign in _BOUNDS)
     bounds = f"{behind} AND {ahead} AND ({where}\n)"

@@ -69,7 +69,7 @@ def matching(db: Database, scope: Scope, *, contents: Sequence[str] = KEPT) -> l
     """Ids of the requests that ``scope`` means and whose texts are there.
 
     Raises:
-        StoreError: nothing is given, or ``where`` is no condition that SQLite understands.
+        StoreError: nothing is given, or ``where`` is no condition that the engine understands.
     """
     parts, given = [f"content IN ({', '.join('?' * len(contents))})"], list[str](contents)
     if scope.ids:

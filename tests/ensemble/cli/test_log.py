@@ -196,3 +196,23 @@ async def test_the_server_backs_its_log_up_itself(run: Run, tmp_path: Path) -> N
     assert done.exit_code == 1
     assert "pg_dump --format=custom --schema=team --file=ensemble.dump postgresql://ann@host/logs" in done.output
     assert not copy.exists()
+
+
+async def test_a_log_is_copied_and_looked_over(log: str, config: Path, run: Run) -> None:
+    told = await run("log", "copy", "ensemble.db", "copy.db", "--json")
+    assert told.exit_code == 0, told.output
+    tables = {one["table"]: one for one in json.loads(told.stdout)["tables"]}
+    assert (tables["requests"]["rows"], tables["requests"]["written"]) == (1, 1)
+    assert all(one["whole"] and one["digest"] == one["found"] for one in tables.values())
+    assert (config.with_name("copy.db").stat().st_mode & 0o777) == 0o600
+    again = await run("log", "copy", "ensemble.db", "sqlite:///copy.db")
+    assert again.exit_code == 0, again.output
+    assert "requests: 1 rows, 0 of them to bring over" in again.stderr
+    assert log in (await run("log", "tail", "--db", "copy.db")).stdout
+
+
+async def test_nothing_is_copied_from_nowhere(run: Run, config: Path) -> None:
+    told = await run("log", "copy", "nowhere.db", "copy.db")
+    assert told.exit_code == 1
+    assert "nowhere.db: there is no log to copy" in told.stderr
+    assert not config.with_name("copy.db").exists()

@@ -1,0 +1,169 @@
+"""A log moves whole: from one engine to another, cut off in the middle, while it is served."""
+
+import asyncio
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from ensemble.errors import StoreError
+from ensemble.store import Store, open_store
+from ensemble.store.address import Address, address_of
+from ensemble.store.describe import Table, describe
+from ensemble.store.keeping.checks import checks
+from ensemble.store.keeping.connect import reading, transaction, writing
+from ensemble.store.keeping.copy import Copied, copy
+from ensemble.store.keeping.erase import Scope, erase
+from ensemble.store.keeping.search import catch_up, search
+from tests.ensemble.store.builders import a_late, a_record, a_request
+from tests.ensemble.store.filled import fill
+
+
+@pytest.fixture
+async def source(tmp_path: Path) -> Address:
+    return await a_log(tmp_path / "from.db")
+
+
+@pytest.fixture
+async def target(tmp_path: Path) -> Address:
+    return await a_log(tmp_path / "to.db")
+
+
+async def a_log(where: Path) -> Address:
+    await (await open_store(where)).close()
+    return address_of(where)
+
+
+def rows(where: Address, table: str) -> int:
+    with reading(where) as db:
+        return int(db.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608 - own names
+
+
+def everything(where: Address) -> dict[str, Sequence[object]]:
+    with reading(where) as db:
+        return {table.name: [tuple(row) for row in db.execute(_all(table)).fetchall()] for table in describe()}
+
+
+def _all(table: Table) -> str:
+    names = ", ".join(column.name for column in table.columns)
+    return f"SELECT {names} FROM {table.name} ORDER BY {', '.join(table.key)}"  # noqa: S608 - own names
+
+
+def test_every_row_of_every_table_is_there(source: Address, target: Address) -> None:
+    fill(source)
+    done = copy(source, target)
+    assert [one.table for one in done] == [table.name for table in describe()]
+    assert all(one.whole and one.written + one.changed >= one.rows - 5 for one in done)
+    assert all(one.rows == 5 for one in done)
+    assert everything(source) == everything(target)
+
+
+def test_what_is_there_is_not_written_again(source: Address, target: Address) -> None:
+    fill(source)
+    copy(source, target)
+    assert not any(one.written or one.changed or one.removed for one in copy(source, target))
+
+
+def test_killed_in_the_middle_it_goes_on(source: Address, target: Address) -> None:
+    fill(source, 1000)
+    command = [sys.executable, "-c", "from ensemble.cli import main; main()", "log", "copy", *_urls(source, target)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        assert running.stderr.readline().startswith("requests: 1,000 rows")
+        running.send_signal(signal.SIGKILL)
+    assert rows(target, "requests") == 1000
+    assert rows(target, "outbox") < 1000
+    done = copy(source, target)
+    assert all(one.whole for one in done)
+    assert done[0].written == 0
+    assert everything(source) == everything(target)
+
+
+def _urls(*addresses: Address) -> list[str]:
+    return [str(one.file or one.url) for one in addresses]
+
+
+async def test_run_again_it_takes_in_what_came_and_what_went(source: Address, target: Address) -> None:
+    store = await open_store(source)
+    first, second = a_record(request=a_request("A secret of Ann.")), a_record(request=a_request("Another one."))
+    await store.record(first)
+    with writing(source) as db, transaction(db):
+        db.execute("INSERT INTO reservations (id, scope, nano_usd, made_at) VALUES ('r', 'run', 5, 'now')")
+    copy(source, target)
+    searchable(target)
+    await store.record(second)
+    await store.record_late(a_late(first))
+    with writing(source) as db, transaction(db):
+        db.execute("DELETE FROM reservations")
+    await store.close()
+    with writing(source) as db:
+        erase(db, source, Scope(ids=(first.request.id,)))
+    done = {one.table: one for one in copy(source, target)}
+    assert all(one.whole for one in done.values())
+    told = [done[name] for name in ("requests", "tombstones", "reservations")]
+    assert [(one.written, one.changed, one.removed) for one in told] == [(1, 1, 0), (1, 0, 0), (0, 0, 1)]
+    searchable(target)
+    with reading(target) as db:
+        assert checks(db, target) == []
+        assert search(db, "Ann", 5) == []
+        assert [hit["id"] for hit in search(db, "Another", 5)] == [second.request.id]
+
+
+def searchable(where: Address) -> None:
+    with writing(where) as db, transaction(db):
+        catch_up(db, 1000)
+
+
+async def test_while_the_log_is_served(source: Address, target: Address) -> None:
+    store = await open_store(source)
+    await store.record(a_record())
+    ended = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_serve(store, ended))
+        done = await asyncio.to_thread(copy, source, target)
+        ended.set()
+    await store.close()
+    assert all(one.whole for one in done)
+    with reading(target) as db:
+        assert checks(db, target) == []
+    assert all(one.whole for one in copy(source, target))
+    assert everything(source) == everything(target)
+
+
+async def _serve(store: Store, ended: asyncio.Event) -> None:
+    while not ended.is_set():
+        record = a_record()
+        await store.record(record)
+        await store.record_late(a_late(record))
+
+
+async def test_another_log_is_not_overwritten(source: Address, target: Address) -> None:
+    for log in (source, target):
+        store = await open_store(log)
+        await store.record(a_record())
+        await store.close()
+    before = everything(target)
+    with pytest.raises(StoreError, match="it holds requests that the log to copy lacks"):
+        copy(source, target)
+    assert everything(target) == before
+
+
+def test_a_log_is_not_copied_to_itself(source: Address) -> None:
+    with pytest.raises(StoreError, match="cannot be copied to itself"):
+        copy(source, f"sqlite:///{source.file}")
+
+
+def test_somebody_else_who_writes_to_the_copy_is_found_out(source: Address, target: Address) -> None:
+    fill(source)
+
+    def meddle(one: Copied) -> None:
+        if one.table == "audit_stale":
+            with writing(target) as db, transaction(db):
+                db.execute("UPDATE calls SET total_s = 7 WHERE id LIKE '%000002%'")
+                db.execute("DELETE FROM feedback WHERE id LIKE '%000003%'")
+
+    bad = [one.table for one in copy(source, target, meddle) if not one.whole]
+    assert bad == ["calls", "feedback"]
