@@ -6,12 +6,15 @@ import json
 from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from typing import TypedDict
 
 from ensemble.config import Settings
 from ensemble.config.environment import secrets_of
 from ensemble.fleet import Fleet, Member
 from ensemble.limits import Limiter
 from ensemble.provider import Connection, Provider
+from ensemble.shared.gate import ProviderGate
+from ensemble.shared.link import Shared
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -31,8 +34,10 @@ Links = Mapping[str, Link]
 """By the name of the provider."""
 
 
-async def connect(providers: Mapping[str, Provider], held: Links | None = None) -> Links:
+async def connect(providers: Mapping[str, Provider], held: Links | None = None, shared: Shared | None = None) -> Links:
     """Open a client of each provider; one of ``held`` serves on where options and secrets are what they were.
+
+    Their limits are kept together with the other replicas where there is a ``shared`` Redis.
 
     Raises:
         ConfigError: the environment lacks what a provider needs. What had been opened is closed again.
@@ -51,11 +56,7 @@ async def connect(providers: Mapping[str, Provider], held: Links | None = None) 
             links[name] = Link(
                 mark=marks[name],
                 connection=connection,
-                limiter=Limiter(
-                    requests_per_minute=provider.requests_per_minute,
-                    tokens_per_minute=provider.tokens_per_minute,
-                    max_in_flight=provider.max_in_flight,
-                ),
+                limiter=_limiter(name, provider, shared),
                 closing=closing,
             )
         undo.pop_all()
@@ -84,6 +85,23 @@ def fleet_of(settings: Settings, links: Links, before: Fleet | None = None) -> F
         new = Member(name, member, link.connection, link.limiter, data=data)
         fleet[name] = old if old is not None and same else new
     return fleet
+
+
+def _limiter(name: str, provider: Provider, shared: Shared | None) -> Limiter:
+    limits: _Limits = {
+        "requests_per_minute": provider.requests_per_minute,
+        "tokens_per_minute": provider.tokens_per_minute,
+        "max_in_flight": provider.max_in_flight,
+    }
+    if shared is None:
+        return Limiter(**limits)
+    return Limiter(**limits, together=ProviderGate(shared, name, **limits), parts=shared.replicas)
+
+
+class _Limits(TypedDict):
+    requests_per_minute: float | None
+    tokens_per_minute: float | None
+    max_in_flight: int | None
 
 
 def _mark(provider: Provider) -> str:

@@ -259,7 +259,7 @@ class Service:
             log.warning("%s is changed and takes effect when the service is started again", place)
         self._written = written
         key = await asyncio.to_thread(settings.server.api_key)
-        links = await connect(settings.providers, self.links)
+        links = await connect(settings.providers, self.links, self.shared)
         try:
             fleet = fleet_of(settings, links, self.fleet)
             await try_out(settings.routers, fleet, await self._latest_prompts())
@@ -353,7 +353,7 @@ async def open_service(source: str | Path | Settings) -> AsyncIterator[Service]:
         await stack.enter_async_context(keeping(keyring, reservations))
         means, stragglers = await means_of(settings, store), Stragglers()
         shared = await stack.enter_async_context(open_shared(settings.shared))
-        links = await connect(settings.providers)
+        links = await connect(settings.providers, shared=shared)
         fleet = fleet_of(settings, links)
         try:
             sittings = await sittings_of(settings, store, fleet)

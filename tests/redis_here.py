@@ -1,7 +1,8 @@
 """The Redis of this machine for tests: a prefix of their own, and nothing left behind."""
 
+import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -53,3 +54,10 @@ async def replicas(prefix: str, count: int, **changes: Any) -> AsyncIterator[lis
     async with AsyncExitStack() as stack:
         opened = [await stack.enter_async_context(open_shared(told(prefix, **changes))) for _ in range(count)]
         yield [one for one in opened if one is not None]
+
+
+async def until(true: Callable[[], object], patience_s: float = 10.0) -> None:
+    """Wait until something that nobody tells of is true."""
+    async with asyncio.timeout(patience_s):
+        while not true():  # noqa: ASYNC110 - nobody tells of it
+            await asyncio.sleep(0.01)

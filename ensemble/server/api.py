@@ -56,10 +56,14 @@ async def healthz(request: web.Request) -> web.Response:
 async def readyz(request: web.Request) -> web.Response:
     """Requests can be answered now; 503 while shutting down or while the log cannot be written.
 
-    A router that its watch has demoted is answered for by its panel, so that is told and is no reason for 503.
+    A router that its watch has demoted is answered for by its panel, and without the Redis of ``[shared]`` each replica
+    goes by its own part of the limits: both are told and are no reason for 503.
     """
     service = request.app[SERVICE]
     await service.check()
     states = {name: watch.state() for name, watch in service.watches.items()}
     routers = {name: {"state": at.state, "since": at.since or None, "why": at.why} for name, at in states.items()}
-    return json_response({"status": "ready", "config": service.standing.told(), "routers": routers}, request)
+    told: dict[str, object] = {"status": "ready", "config": service.standing.told(), "routers": routers}
+    if service.shared is not None:
+        told["shared"] = "degraded" if service.shared.lost else "ok"  # why is in the log: anybody may ask this
+    return json_response(told, request)

@@ -1,7 +1,7 @@
 """Identical requests of one caller that are under way at the same moment are answered once, judge included.
 
-The name is that of Go's ``golang.org/x/sync/singleflight``. Within one process; over processes and time there are
-idempotency keys, which a client sends itself.
+The name is that of Go's ``golang.org/x/sync/singleflight``. Within one process, and over all replicas where they share
+a Redis and one log; over time there are idempotency keys, which a client sends itself.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from ensemble.server.answering import CACHE, SERVICE
 from ensemble.server.auth import CALLER
 from ensemble.server.idempotency import ANSWERING
 from ensemble.server.shape import IDEMPOTENCY_KEY, REPEATS, REQUEST_ID
+from ensemble.shared.flights import Landed, Lead, join
 from ensemble.store import Store
 from ensemble.store.recalled import recallable
 from ensemble.types import RequestId
@@ -44,14 +45,24 @@ async def single(request: web.Request, handler: Handler) -> web.StreamResponse:
         # Without an answer each goes on by itself: in single file the last would wait for the failures of all before.
         return await handler(request)
     flights[flight] = news = asyncio.get_running_loop().create_future()
-    answered = None
+    answered, joined = None, None
     try:
+        if service.shared is not None:
+            joined = await join(service.shared, hashlib.sha256("\n".join(flight).encode()).hexdigest())
+        if isinstance(joined, Landed) and joined.result is not None:
+            # In a log of its own it would not be found: then this replica answers by itself.
+            answered = await _answered(service.store, RequestId(joined.result))
+        if answered is not None:
+            request[REPEATS] = answered
+            return await handler(request)
         response = await handler(request)
         answered = await _answered(service.store, RequestId(request[REQUEST_ID]))
         return response
     finally:
         del flights[flight]
         news.set_result(answered)
+        if isinstance(joined, Lead):
+            await joined.land(answered)
 
 
 async def _answered(store: Store, id_: RequestId) -> RequestId | None:

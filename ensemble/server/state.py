@@ -36,6 +36,8 @@ class State(Collector):
         spill = service.settings.store.spill
         used = float(spill is not None and spill.exists())
         yield _gauge("ensemble_spill_in_use", "1 while records wait in the spill file.", (), [((), used)])
+        degraded = float(service.shared is not None and service.shared.lost is not None)
+        yield _gauge("ensemble_shared_degraded", "1 while the shared Redis does not answer.", (), [((), degraded)])
         refused = service.standing.refused
         at = refused.timestamp() if refused else 0.0
         yield _gauge("ensemble_config_refused_timestamp_seconds", "Last refused reload, or 0.", (), [((), at)])

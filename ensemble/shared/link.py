@@ -6,9 +6,11 @@ back at once. The probe writes, since a Redis that is full or a read-only copy a
 
 import asyncio
 import logging
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from weakref import WeakSet
 
 from ensemble.errors import ConfigError
 from ensemble.shared.settings import SharedSettings
@@ -22,10 +24,29 @@ T = TypeVar("T")
 PROBE_S = 0.5
 """Seconds between two probes of a Redis that is gone."""
 MOST_CONNECTIONS = 64
+BEAT_S = 3.0
+"""Seconds between two times that a replica says that it is still at work."""
+GATHER_S = 0.005
+"""Seconds for which news gather, so that a busy replica makes one report of many."""
+SETTLED_S = 62.0
+"""Seconds after its return until Redis knows of everything that still counts: a minute, and what it is spread by."""
 
 
 class SharedLost(Exception):
     """The shared Redis did not answer, or not in time: whoever asked goes on by what it does without."""
+
+
+class Reporter(Protocol):
+    """Somebody who has news for Redis that nobody waits for."""
+
+    @property
+    def at_work(self) -> bool:
+        """Whether others must hear of it now and then."""
+        ...
+
+    async def report(self) -> None:
+        """Tell the news. Raises SharedLost; it must then not keep them."""
+        ...
 
 
 class Shared:
@@ -35,9 +56,13 @@ class Shared:
         self._client, self.settings = client, settings
         self._scripts: dict[str, Callable[..., Awaitable[Any]]] = {}
         self._lost: str | None = None
-        self._stir = asyncio.Event()
-        self.losses = 0
-        """How often it was lost so far."""
+        self._back_at = -math.inf
+        self.alone_since = -math.inf
+        """Since when, by the loop's clock, each replica goes by its own part; of the past while ``alone`` is false."""
+        self.settled_s = SETTLED_S
+        self._stir, self._news = asyncio.Event(), asyncio.Event()
+        self._due: dict[Reporter, None] = {}
+        self._beating: WeakSet[Reporter] = WeakSet()
 
     @property
     def replicas(self) -> int:
@@ -48,6 +73,23 @@ class Shared:
     def lost(self) -> str | None:
         """Why nobody asks it at the moment, without any secret; None while it answers."""
         return self._lost
+
+    @property
+    def alone(self) -> bool:
+        """Whether each replica goes by its own part of the limits.
+
+        So it does while Redis is gone, and for a minute more: what others started meanwhile is not known there.
+        """
+        return self._lost is not None or _now() < self._back_at + self.settled_s
+
+    def beats(self, reporter: "Reporter") -> None:
+        """Have ``reporter`` report every few seconds while it is at work, as long as somebody holds it."""
+        self._beating.add(reporter)
+
+    def soon(self, reporter: "Reporter") -> None:
+        """Have ``reporter`` report as soon as nothing else is to be done."""
+        self._due[reporter] = None
+        self._news.set()
 
     def key(self, kind: str, name: str) -> str:
         """The name of a key; the braces keep all keys of one thing on one node of a cluster."""
@@ -78,6 +120,8 @@ class Shared:
     async def _in_time(self, make: Callable[["Redis"], Awaitable[T]]) -> T:
         from redis.exceptions import RedisError
 
+        task = asyncio.current_task()
+        cancelled = task.cancelling() if task else 0
         try:
             async with asyncio.timeout(self.settings.timeout_s):
                 return await make(self._client)
@@ -86,11 +130,16 @@ class Shared:
         except (RedisError, OSError) as error:
             # Only its kind and first words: they name host and port, and never the password.
             raise SharedLost(f"{type(error).__name__}: {str(error)[:200]}") from None
+        finally:
+            # redis-py 8.1 swallows about one cancellation in five: the task would go on as if nobody had ended it.
+            if task and task.cancelling() > cancelled:
+                raise asyncio.CancelledError
 
     def _lose(self, why: str) -> None:
         if self._lost is None:
+            if not self.alone:
+                self.alone_since = _now()
             self._lost = why
-            self.losses += 1
             self._stir.set()
             log.error("the shared Redis is gone, each replica takes its own part of the limits: %s", why)
 
@@ -103,8 +152,25 @@ class Shared:
             self._lost = str(error)
         else:
             if self._lost is not None:
-                self._lost = None
+                self._lost, self._back_at = None, _now()
                 log.warning("the shared Redis is back")
+
+    async def reports(self) -> None:
+        """Let those report who have something to say, for ever; ``open_shared`` owns the task."""
+        beat_at = _now() + BEAT_S
+        while True:
+            try:
+                async with asyncio.timeout_at(beat_at):
+                    await self._news.wait()
+            except TimeoutError:
+                self._due.update(dict.fromkeys(one for one in self._beating if one.at_work))
+                beat_at = _now() + BEAT_S
+            await asyncio.sleep(GATHER_S)
+            self._news.clear()
+            due, self._due = self._due, {}
+            for reporter in due:
+                with suppress(SharedLost):
+                    await reporter.report()
 
     async def watch(self) -> None:
         """Probe it while it is gone, for ever; ``open_shared`` owns the task."""
@@ -128,12 +194,14 @@ async def open_shared(settings: SharedSettings) -> AsyncIterator[Shared | None]:
         return
     shared = Shared(_client(settings), settings)
     await shared.probe()
-    task = asyncio.get_running_loop().create_task(shared.watch())
+    loop = asyncio.get_running_loop()
+    tasks = [loop.create_task(shared.watch()), loop.create_task(shared.reports())]
     try:
         yield shared
     finally:
-        task.cancel()
-        await asyncio.wait([task])
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
         await shared._client.aclose()
 
 
@@ -158,3 +226,7 @@ def _client(settings: SharedSettings) -> "Redis":
         decode_responses=True,
     )
     return Redis.from_pool(pool)  # which closes it as well
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

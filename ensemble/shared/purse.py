@@ -31,7 +31,7 @@ _SETTLE = """
 local held = redis.call('HGET', KEYS[2], ARGV[1])
 if not held then return 0 end
 redis.call('HDEL', KEYS[2], ARGV[1])
-redis.call('HINCRBY', KEYS[1], 'held', '-' .. held)
+redis.call('HINCRBY', KEYS[1], 'held', string.format('%.0f', 0 - held))
 redis.call('HINCRBY', KEYS[1], 'spent', ARGV[2])
 return 1
 """

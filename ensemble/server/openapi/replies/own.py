@@ -256,3 +256,4 @@ class Readiness(TypedDict):
     status: Literal["ready"]
     config: dict[str, Any]
     routers: dict[str, RouterState]
+    shared: NotRequired[Literal["ok", "degraded"]]

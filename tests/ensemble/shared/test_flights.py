@@ -1,0 +1,78 @@
+"""One leads, the others wait, and a leader that dies frees them."""
+
+import asyncio
+
+import pytest
+from pydantic import SecretStr
+
+from ensemble.shared import flights
+from ensemble.shared.flights import Landed, Lead, join
+from tests.redis_here import replicas
+
+
+async def test_one_leads_and_all_others_hear_what_came_of_it(prefix: str) -> None:
+    async with replicas(prefix, 3) as several:
+        lead = await join(several[0], "f")
+        assert isinstance(lead, Lead)
+        async with asyncio.TaskGroup() as group:
+            waiting = [group.create_task(join(several[number % 3], "f")) for number in range(9)]
+            done, _ = await asyncio.wait(waiting, timeout=0.1)
+            assert not done
+            await lead.land("answer")
+        assert [task.result() for task in waiting] == [Landed("answer")] * 9
+        later = await join(several[1], "f")
+        assert isinstance(later, Lead), "what has landed is no answer for who comes later"
+        await later.land(None)
+
+
+async def test_who_waited_for_a_failure_hears_of_it_at_once(prefix: str) -> None:
+    async with replicas(prefix, 2) as (one, other):
+        lead = await join(one, "f")
+        assert isinstance(lead, Lead)
+        waiting = asyncio.get_running_loop().create_task(join(other, "f"))
+        await asyncio.sleep(0.05)
+        await lead.land(None)
+        assert await asyncio.wait_for(waiting, 5) == Landed(None)
+
+
+async def test_a_leader_that_died_is_followed_by_one_of_those_who_wait(
+    prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flights, "LEASE_S", 1.0)
+    async with replicas(prefix, 2) as several:
+        async with replicas(prefix, 1) as (dying,):
+            dead = await join(dying, "f")
+        leads = list[Lead]()
+
+        async def one(number: int) -> Landed:
+            joined = await join(several[number % 2], "f")
+            if isinstance(joined, Lead):
+                leads.append(joined)
+                await asyncio.sleep(0.05)
+                await joined.land("second")
+                return Landed("second")
+            return joined
+
+        async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(number)) for number in range(6)]
+        assert len(leads) == 1
+        assert [task.result() for task in tasks] == [Landed("second")] * 6
+        assert isinstance(dead, Lead)
+
+
+async def test_a_leader_at_work_is_not_taken_for_dead(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flights, "LEASE_S", 0.4)
+    monkeypatch.setattr("ensemble.shared.link.BEAT_S", 0.1)
+    async with replicas(prefix, 2) as (one, other):
+        lead = await join(one, "f")
+        assert isinstance(lead, Lead)
+        waiting = asyncio.get_running_loop().create_task(join(other, "f"))
+        done, _ = await asyncio.wait([waiting], timeout=1.0)
+        assert not done
+        await lead.land("late")
+        assert await waiting == Landed("late")
+
+
+async def test_without_redis_each_works_by_itself(prefix: str) -> None:
+    async with replicas(prefix, 1, url=SecretStr("redis://127.0.0.1:1/0")) as (shared,):
+        assert await join(shared, "f") == Landed(None)
