@@ -4,6 +4,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import click
+from pydantic import ByteSize, TypeAdapter, ValidationError
 
 from ensemble.errors import StoreError
 from ensemble.money import NANO
@@ -54,3 +55,13 @@ def nano(context: click.Context, parameter: click.Parameter, given: str | None) 
     if not dollars.is_finite() or dollars <= 0:
         raise click.BadParameter(f"{given!r} is no amount of US dollars above 0, such as 12.50")
     return int(dollars * NANO)
+
+
+def size(context: click.Context, parameter: click.Parameter, given: str | None) -> int | None:
+    """A number of bytes, such as 500MB or 2GiB."""
+    if given is None:
+        return None
+    try:
+        return int(TypeAdapter(ByteSize).validate_python(given))
+    except ValidationError:
+        raise click.BadParameter(f"{given!r} is no size, such as 500MB or 2GiB") from None

@@ -28,7 +28,7 @@ KINDS = ("stack", "linear", "boosting", "knn", "semantic", "scorer")
 @click.option(
     "--data",
     type=_options.LOG,
-    help="A log or a file of labels, as `ensemble evaluate` reads them.  [default: the log of the configuration]",
+    help="A log, or labels: a file, the folder of an export, or 'shards/*.parquet'.  [default: the configured log]",
 )
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="The folder to write.")
 @click.option("--kind", type=click.Choice(KINDS), default="stack", show_default=True, help="What to learn.")
@@ -38,6 +38,10 @@ KINDS = ("stack", "linear", "boosting", "knn", "semantic", "scorer")
 @click.option(
     "--router", metavar="NAME", help="With --kind semantic: take the domains and vectors of this configured router."
 )
+@click.option(
+    "--sample", type=click.IntRange(100), metavar="N", help="Learn from at most N labels: a sample of conversations."
+)
+@click.option("--memory", callback=_options.size, metavar="SIZE", help="The same, as many as 500MB or 2GB can hold.")
 @click.option("--test", type=click.FloatRange(0.05, 0.5), default=0.2, show_default=True, help="Share to measure on.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the folds and trees.")
 @_options.as_json
@@ -49,6 +53,8 @@ def command(
     kind: str,
     members: tuple[str, ...],
     router: str | None,
+    sample: int | None,
+    memory: int | None,
     test: float,
     seed: int,
     as_json: bool,
@@ -59,25 +65,30 @@ def command(
     a fifth by conversation. The same labels, options and seed give the same model. With --kind scorer it learns to read
     answers, for a cascade: --member CHEAP --member DEAR, or several cheap ones that a tier asks at once. With --kind
     semantic it learns how near is near enough to a domain, and who is worth asking there, for `use = "semantic"`.
+    With --sample or --memory labels are read as a stream, and whole conversations are drawn by hash.
     """
     from dataclasses import replace
 
     from ensemble.training.held import hold
     from ensemble.training.reading import examples_of, models_of
+    from ensemble.training.sampling import LEAST_MEMORY, MEGABYTE, Room, draw
     from ensemble.training.train import CannotLearn, Order, train
     from judges.errors import InvalidOptions
 
+    if memory is not None and memory < LEAST_MEMORY:
+        raise click.UsageError(f"--memory: {LEAST_MEMORY // MEGABYTE}MB is the least, most of it for the libraries")
     source = data or log_of(config, None)
     digests = _digests(config)
-    held = hold(examples_of(source, complete=False), digests=digests)
-    held = held.seen_by(kind)
+    room = Room(rows=sample, memory=memory, answers=kind == "scorer")
+    drawn = draw(examples_of(source, complete=False), room, seed=seed)
+    held = hold(drawn.examples, digests=digests).seen_by(kind)
     notes = {"router": router} if kind == "semantic" else {}
     told = (
         ["ensemble", "train", *sys.argv[2:]] if sys.argv[1:2] == ["train"] else ["ensemble", "train", "--out", str(out)]
     )
     order = Order(
         out=out, kind=kind, members=members, digests=digests, models=models_of(source), source=str(source),
-        command=shlex.join(told), seed=seed, test=test, notes=notes,
+        command=shlex.join(told), seed=seed, test=test, notes=notes, read=drawn.told(),
     )  # fmt: skip
     try:
         if router is not None:
@@ -85,18 +96,20 @@ def command(
             order = replace(order, scheme=scheme)
         done = train(held.table, order)
     except (CannotLearn, InvalidOptions) as error:
-        raise click.ClickException(safe(str(error))) from error
+        hint = f"; this is of {drawn.sentence}, and more room holds more" if drawn.partial else ""
+        raise click.ClickException(safe(f"{error}{hint}")) from error
     except OSError as error:
         raise click.ClickException(f"{out} cannot be written: {error.strerror or error}") from error
     figures = {name: [one.point, one.low, one.high] for name, one in done.metrics.items()}
     if as_json:
         found = {"out": str(out), "learned": done.learned, "measured": done.measured, "metrics": figures}
-        click.echo(json.dumps(found))
+        click.echo(json.dumps(found | {"read": drawn.told()}))
     else:
         console = screen()
         put(console, ("Measured on requests that were held back", "bold"), f", by {done.split}: {done.measured}")
         columns(console, [(name, f"{a:.3f} [{b:.3f}, {c:.3f}]") for name, (a, b, c) in figures.items()], {})
-    click.echo(f"{out} is written, learned from {done.learned} requests.", err=True)
+    of = f", of {drawn.sentence}" if drawn.partial else ""
+    click.echo(f"{out} is written, learned from {done.learned} requests{of}.", err=True)
 
 
 def _scheme(config: Path, name: str, held: "Held") -> "tuple[Scheme, Held]":

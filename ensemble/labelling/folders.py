@@ -22,7 +22,7 @@ def rows_of_folder(folder: Path, *, split: str | None = None, subset: str | None
     Raises:
         BadSource: there is nothing to read, or several splits or subsets and none is chosen.
     """
-    files = _splits(folder, subset)
+    files = splits_of(folder, subset)
     if not files:
         raise BadSource(f"{folder}: there are no Parquet, JSON lines, CSV or Arrow files in it")
     if split is None and len(files) > 1:
@@ -35,17 +35,19 @@ def rows_of_folder(folder: Path, *, split: str | None = None, subset: str | None
         last = 0
         for raw in rows_of_file(file):
             last = raw.position if isinstance(raw, Reject) else raw[0]
-            yield _moved(raw, before)
+            yield moved(raw, before)
         before += last
 
 
-def _moved(raw: Raw, by: int) -> Raw:
+def moved(raw: Raw, by: int) -> Raw:
+    """``raw`` with ``by`` added to its position."""
     if isinstance(raw, Reject):
         return Reject(position=raw.position + by, reason=raw.reason, text=raw.text)
     return raw[0] + by, raw[1]
 
 
-def _splits(folder: Path, subset: str | None) -> Files:
+def splits_of(folder: Path, subset: str | None = None) -> Files:
+    """The splits of a data-set folder. Raises BadSource where its card or its files cannot be understood."""
     if (folder / "dataset_dict.json").is_file():
         names = _json(folder / "dataset_dict.json").get("splits", [])
         return {str(name): _saved(folder / str(name)) for name in names}

@@ -21,6 +21,8 @@ PARTS: dict[Kind, tuple[str, ...]] = {
     "answers": ("forest", "boosting"),
 }
 FOLDS = 3
+BLOCK = 500
+"""Rows that a part reads at once."""
 EQUAL = 500
 """Requests up to which equal shares of the parts are believed as much as shares that fit."""
 
@@ -163,13 +165,19 @@ def _unseen(lesson: _Lesson, names: Sequence[str], place: Any) -> tuple[float, d
         others = [name for name in names if name != "linear"]
         fitted = _parts(lesson, others, rows, 0.0)
         for name in others:
-            unseen[name][held] = READERS[name](fitted[name], lesson.dense[held])
+            unseen[name][held] = _read(name, fitted[name], lesson.dense[held])
     weight = lesson.known * lesson.weights[:, None]
     error = {alpha: float((weight * (values - lesson.targets) ** 2).sum()) for alpha, values in tried.items()}
     alpha = min(error, key=lambda one: error[one])
     if "linear" in names:
         unseen["linear"] = tried[alpha]
     return alpha, unseen
+
+
+def _read(name: str, state: State, dense: FloatArray) -> FloatArray:
+    """What a part says of rows (n, m), a block at a time: neighbours and trees hold thousands of numbers for each."""
+    blocks = [dense[begin : begin + BLOCK] for begin in range(0, len(dense), BLOCK)]
+    return np.concatenate([READERS[name](state, block) for block in blocks])
 
 
 def _mixture(unseen: dict[str, FloatArray], lesson: _Lesson, mean: FloatArray) -> dict[str, float]:

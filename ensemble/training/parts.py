@@ -59,7 +59,9 @@ def vocabulary(texts: Sequence[str], groups: Sequence[str], *, norm: str | None 
         counter.fit(["\n".join(parts) for parts in whole.values()])
     except ValueError:  # scikit-learn's way to say that no term is left
         return None
-    found = TfidfVectorizer(vocabulary=counter.vocabulary_, sublinear_tf=True, norm=norm, dtype=np.float32, **how)
+    # Plain numbers: skops writes each of numpy's as a file of its own, in time that grows with their square.
+    terms = {term: int(place) for term, place in counter.vocabulary_.items()}
+    found = TfidfVectorizer(vocabulary=terms, sublinear_tf=True, norm=norm, dtype=np.float32, **how)
     return found.fit(texts)
 
 

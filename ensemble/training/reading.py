@@ -9,10 +9,11 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from ensemble.errors import InvalidRequest
 from ensemble.labelling.rows import Reject
-from ensemble.labelling.sources import BadSource, format_of, rows_of_file
+from ensemble.labelling.sources import BadSource, Raw, format_of
 from ensemble.money import NANO
 from ensemble.store.address import Where, address_of
 from ensemble.store.examples import Example, examples, models
+from ensemble.training.shards import is_pattern, raw_rows
 from ensemble.types import Label, RequestId
 from judges.registry import explain
 from judges.types import Message, Prompt, Role
@@ -103,7 +104,10 @@ class Row(BaseModel):
 
 
 def examples_of(source: Where, *, complete: bool = True) -> Iterator[Example]:
-    """The labelled requests of ``source``: a log, or JSON lines, CSV or Parquet (``.gz`` is unpacked). Blocks.
+    """The labelled requests of ``source``, one after the other. Blocks.
+
+    It is a log, a file of JSON lines, CSV or Parquet (``.gz`` is unpacked), the folder that ``ensemble export`` wrote,
+    or a pattern such as ``shards/*.parquet``.
 
     A row has ``prompt`` or ``messages``, and ``models``: by name ``score`` in [0, 1], perhaps ``nano_usd`` or
     ``cost_usd``, ``total_s`` and ``output``. It may have ``request_id``, ``best``, ``confidence``, ``conversation``,
@@ -121,29 +125,37 @@ def examples_of(source: Where, *, complete: bool = True) -> Iterator[Example]:
         yield from examples(address, complete=complete)
         return
     problems: list[str] = []
-    found = 0
-    for raw in rows_of_file(path):
-        if isinstance(raw, Reject):
-            problems.append(f"{path}, row {raw.position}: {raw.reason}")
+    found = wrong = 0
+    for raw in raw_rows(path):
+        read = _read(raw)
+        if isinstance(read, str):
+            wrong += 1
+            # Of a file of millions of bad rows, no more is remembered than is told.
+            problems += [f"{path}, row {read}"] * (wrong <= MOST_TOLD)
             continue
-        position, tree = raw
-        try:
-            example = _example(position, tree)
-        except ValidationError as error:
-            detail = error.errors(include_url=False, include_input=False)[0]
-            place = ".".join(map(str, detail["loc"]))
-            problems.append(f"{path}, row {position}: {place + ': ' if place else ''}{explain(detail, Row)}")
-        except ValueError as error:
-            problems.append(f"{path}, row {position}: {error}")
-        else:
-            found += 1
-            if not problems and (example.label.complete or not complete):
-                yield example
+        found += 1
+        if not wrong and (read.label.complete or not complete):
+            yield read
     if problems:
-        more = [f"... and {len(problems) - MOST_TOLD} more"] if len(problems) > MOST_TOLD else []
-        raise BadLabels("\n".join([*problems[:MOST_TOLD], *more]))
+        more = [f"... and {wrong - MOST_TOLD} more"] if wrong > MOST_TOLD else []
+        raise BadLabels("\n".join([*problems, *more]))
     if not found:
         raise BadLabels(f"{path} holds no label; each row is one, with prompt and models")
+
+
+def _read(raw: Raw) -> Example | str:
+    """The label of a row, or its position and what is wrong with it."""
+    if isinstance(raw, Reject):
+        return f"{raw.position}: {raw.reason}"
+    position, tree = raw
+    try:
+        return _example(position, tree)
+    except ValidationError as error:
+        detail = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(map(str, detail["loc"]))
+        return f"{position}: {place + ': ' if place else ''}{explain(detail, Row)}"
+    except ValueError as error:
+        return f"{position}: {error}"
 
 
 def models_of(source: Where) -> Mapping[str, tuple[str, ...]]:
@@ -159,6 +171,8 @@ def models_of(source: Where) -> Mapping[str, tuple[str, ...]]:
 
 def _is_log(path: Path) -> bool:
     """Whether ``path`` is a SQLite file, by what stands in it, or by its name where it is not there."""
+    if path.is_dir() or is_pattern(path):
+        return False
     try:
         with path.open("rb") as file:
             return file.read(len(_SQLITE)) == _SQLITE

@@ -118,6 +118,11 @@ def hashed(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def group_of(label: Label) -> str:
+    """What a label belongs to that must never be split: its conversation, else all labels of the same text."""
+    return label.conversation or hashed(text_of(label.messages))
+
+
 def from_labels(labels: Iterable[Label], *, members: Sequence[str] | None = None) -> Table:
     """Labels as a table, in their order; without those from which no router may learn, such as a fallback's.
 
@@ -143,7 +148,7 @@ def from_labels(labels: Iterable[Label], *, members: Sequence[str] | None = None
         nano_usd=grid(label.nano_usd for label in kept),
         seconds=grid(label.total_s for label in kept),
         best=np.array([[m in label.best for m in names] for label in kept], np.bool_).reshape(shape) & voting[:, None],
-        groups=tuple(label.conversation or hashed(text) for label, text in zip(kept, texts, strict=True)),
+        groups=tuple(map(group_of, kept)),
         arrived=tuple(label.arrived for label in kept),
         weights=np.array([1.0 if label.confidence is None else label.confidence for label in kept]),
         usable=voting,

@@ -42,6 +42,7 @@ class Order:
         source: where the labels come from.
         command: how to train again.
         notes: further entries of the manifest.
+        read: how the labels were read, for the manifest.
         scheme: of a semantic router; None for domains that labels name, compared by words.
     """
 
@@ -55,6 +56,7 @@ class Order:
     seed: int = 0
     test: float = 0.2
     notes: Mapping[str, object] = field(default_factory=dict)
+    read: Mapping[str, object] = field(default_factory=dict)
     scheme: Scheme | None = None
 
 
@@ -262,6 +264,7 @@ def _origin(learn: Table, measure: Table, order: Order, split: str) -> dict[str,
         "chosen": list(order.members),
         "data": {
             "source": order.source,
+            **({"read": dict(order.read)} if order.read else {}),
             "learned": len(learn),
             "measured": len(measure),
             "split": split,

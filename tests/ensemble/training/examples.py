@@ -33,7 +33,7 @@ def an_example(name: str, scores: Mapping[str, float], text: str = "", **changes
     }
     beside = {
         key: changes.pop(key)
-        for key in ("people", "answers", "digests", "judge_nano_usd", "metadata", "ballots")
+        for key in ("people", "answers", "stored", "digests", "judge_nano_usd", "metadata", "ballots")
         if key in changes
     }
     return Example(label=Label(**{**known, **changes}), prompt=Prompt(messages=messages), **beside)

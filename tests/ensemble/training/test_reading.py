@@ -135,6 +135,26 @@ def test_an_empty_and_a_foreign_file(tmp_path: Path) -> None:
         list(examples_of(written(tmp_path / "labels.xyz", RECORDED)))
 
 
+def test_a_folder_and_a_pattern_are_read_in_the_order_of_their_names(tmp_path: Path) -> None:
+    nameless = {key: value for key, value in RECORDED.items() if key != "id"}
+    for name, prompt in (("b.jsonl", "second"), ("a.jsonl", "first"), ("c.csv", "never")):
+        written(tmp_path / name, {**nameless, "prompt": prompt})
+    found = list(examples_of(tmp_path / "*.jsonl"))
+    assert [(one.label.request, one.messages[0].content) for one in found] == [("row-1", "first"), ("row-2", "second")]
+    (tmp_path / "c.csv").unlink()
+    assert [one.label for one in examples_of(tmp_path)] == [one.label for one in found]
+
+
+def test_a_folder_of_several_splits_and_a_pattern_that_picks_nothing(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        written(tmp_path / f"{split}-00000.jsonl", RECORDED)
+    with pytest.raises(BadSource, match=f"holds the splits test, train.*{tmp_path}/t[a-z]+-\\*.jsonl"):
+        list(examples_of(tmp_path))
+    with pytest.raises(BadSource, match="no file has such a name"):
+        list(examples_of(tmp_path / "*.parquet"))
+    assert len(list(examples_of(tmp_path / "train-*"))) == 1
+
+
 async def test_a_log_gives_labels_with_prompts_answers_and_ballots(tmp_path: Path) -> None:
     path = tmp_path / "ensemble.db"
     store: Store = await open_store(path)
