@@ -7,8 +7,9 @@ from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from ensemble.store.address import Where, address_of
+from ensemble.store.audit.filler import Filler
 from ensemble.store.audit.shadow import Shadow
-from ensemble.store.database import Database
+from ensemble.store.database import Database, is_sqlite
 from ensemble.store.opening import explained, open_reader
 
 R = TypeVar("R")
@@ -21,7 +22,7 @@ class LogReader:
         self._address = address_of(where)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="ensemble-log-reader")
         self._db: Database | None = None
-        self._facts: Shadow | None = None
+        self._facts: Shadow | Filler | None = None
 
     async def read(self, question: Callable[[Database], R]) -> R:
         """Answer ``question`` from one snapshot. Raises StoreError."""
@@ -36,7 +37,7 @@ class LogReader:
     def _ask(self, question: Callable[[Database], R]) -> R:
         if self._db is None or self._facts is None:
             self._db = open_reader(self._address)
-            self._facts = Shadow(self._db)
+            self._facts = Shadow(self._db) if is_sqlite(self._db) else Filler(self._db, self._address)
         with explained(self._address):
             self._facts.refresh()
             self._db.begin()

@@ -7,7 +7,7 @@ from typing import Any, cast
 from ensemble.store.audit.drawn import lot
 from ensemble.store.audit.window import EVERYTHING, WHERE, Window
 from ensemble.store.content import dumps, loads, unbind
-from ensemble.store.database import Database
+from ensemble.store.database import Database, is_sqlite
 from ensemble.types import RequestId
 
 _WHOLE = """
@@ -76,13 +76,19 @@ def served(db: Database, ids: Collection[str]) -> Iterator[Served]:
 
 
 def version(db: Database) -> tuple[str, str, int]:
-    """What changes when the labels of a log do: its file, its first verdict, how many there are to three digits.
+    """What changes when the labels of a log do: where it is, its first verdict, how many there are to three digits.
 
     Small logs change with every verdict, large ones with every hundredth part or so.
     """
-    (file,) = (row[2] for row in db.execute("PRAGMA database_list") if row[1] == "main")
     first, last = db.execute(
         "SELECT (SELECT min(id) FROM verdicts), (SELECT max(rowid) FROM verdicts)"  # apart, each is one look-up
     ).fetchone()
     step = int(10 ** max(0, len(str(last or 0)) - 3))
-    return file, first or "", (last or 0) // step
+    return _place(db), first or "", (last or 0) // step
+
+
+def _place(db: Database) -> str:
+    """Which log it is: its file, or its database and schema."""
+    if is_sqlite(db):
+        return str(next(row[2] for row in db.execute("PRAGMA database_list") if row[1] == "main"))
+    return str(db.execute("SELECT current_database() || '/' || current_schema()").fetchone()[0])

@@ -13,13 +13,13 @@ from ensemble.store.keeping.words import tsquery, vector, words_of
 
 TABLES = """
 CREATE TABLE search_requests (
-    request_id TEXT PRIMARY KEY REFERENCES requests (id) ON DELETE CASCADE,
+    request_id TEXT COLLATE "C" PRIMARY KEY REFERENCES requests (id) ON DELETE CASCADE,
     words TSVECTOR NOT NULL
 );
 CREATE INDEX search_requests_words ON search_requests USING gin (words);
 CREATE TABLE search_candidates (
-    request_id TEXT NOT NULL,
-    id TEXT NOT NULL,
+    request_id TEXT COLLATE "C" NOT NULL,
+    id TEXT COLLATE "C" NOT NULL,
     words TSVECTOR NOT NULL,
     PRIMARY KEY (request_id, id),
     FOREIGN KEY (request_id, id) REFERENCES candidates (request_id, id) ON DELETE CASCADE
@@ -27,8 +27,8 @@ CREATE TABLE search_candidates (
 CREATE INDEX search_candidates_words ON search_candidates USING gin (words);
 CREATE TABLE search_waiting (
     seq BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    request_id TEXT NOT NULL,
-    id TEXT NOT NULL
+    request_id TEXT COLLATE "C" NOT NULL,
+    id TEXT COLLATE "C" NOT NULL
 );
 COMMENT ON TABLE search_requests IS 'Words of prompts, for searching.';
 COMMENT ON TABLE search_candidates IS 'Words of answers, for searching.';
