@@ -48,7 +48,7 @@ WHERE {where}
 ORDER BY v.id
 """
 # Ordered by the primary key, so that nothing is sorted and a verdict comes just before its ballots.
-_SINCE = _VERDICTS.format(where="root.started_at >= :since AND (:judge IS NULL OR root.judge = :judge)")
+_SINCE = _VERDICTS.format(where="root.started_at >= :since AND (CAST(:judge AS TEXT) IS NULL OR root.judge = :judge)")
 _OF = _VERDICTS.format(where="v.request_id IN (SELECT value FROM json_each(:ids))")
 
 

@@ -14,7 +14,7 @@ _WORDS = """
 SELECT f.request_id, f.given_by, f.kind, coalesce(f.candidate_id, r.chosen) AS candidate
 FROM feedback f JOIN requests r ON r.id = f.request_id
 WHERE f.kind IN ('preferred', 'tie', 'all_bad')
-    AND (:ids IS NULL OR f.request_id IN (SELECT value FROM json_each(:ids))) ORDER BY f.id
+    AND (CAST(:ids AS TEXT) IS NULL OR f.request_id IN (SELECT value FROM json_each(:ids))) ORDER BY f.id
 """
 
 

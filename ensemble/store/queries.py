@@ -66,8 +66,8 @@ def last_winner(db: Database, asked: Request) -> str | None:
     """
     row = db.execute(
         "SELECT member FROM requests WHERE (conversation = :conversation OR id = :conversation) AND model = :model "
-        "AND CASE WHEN :key_id IS NULL THEN key_id IS NULL ELSE key_id = :key_id END "
-        "AND CASE WHEN :tenant IS NULL THEN tenant IS NULL ELSE tenant = :tenant END "
+        "AND CASE WHEN CAST(:key_id AS TEXT) IS NULL THEN key_id IS NULL ELSE key_id = :key_id END "
+        "AND CASE WHEN CAST(:tenant AS TEXT) IS NULL THEN tenant IS NULL ELSE tenant = :tenant END "
         "AND source = 'served' AND status = 'answered' AND member IS NOT NULL ORDER BY id DESC LIMIT 1",
         {name: bind_optional(getattr(asked, name)) for name in ("conversation", "model", "key_id", "tenant")},
     ).fetchone()

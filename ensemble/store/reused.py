@@ -15,8 +15,8 @@ FROM calls k JOIN requests r ON r.id = k.request_id
     JOIN candidates c ON c.request_id = k.request_id AND c.call_id = k.id
 WHERE k.key = :key AND k.sample = :sample AND k.purpose = 'candidate' AND k.transport <> 'cache' AND k.failure IS NULL
     AND k.started_at >= :since AND c.finish_reason IN ('stop', 'tool_calls')
-    AND CASE WHEN :key_id IS NULL THEN r.key_id IS NULL ELSE r.key_id = :key_id END
-    AND CASE WHEN :tenant IS NULL THEN r.tenant IS NULL ELSE r.tenant = :tenant END AND r.content = 'kept'
+    AND CASE WHEN CAST(:key_id AS TEXT) IS NULL THEN r.key_id IS NULL ELSE r.key_id = :key_id END
+    AND CASE WHEN CAST(:tenant AS TEXT) IS NULL THEN r.tenant IS NULL ELSE r.tenant = :tenant END AND r.content = 'kept'
 ORDER BY k.started_at DESC LIMIT 1
 """  # noqa: S608 - own names
 

@@ -60,7 +60,7 @@ SELECT {columns} FROM (
 """
 _PAIRS = f"""
 SELECT a, b, sum(cases) AS cases, sum(agree) AS agree, sum(a_wins) AS a_wins, sum(b_wins) AS b_wins, sum(ties) AS ties
-FROM audit_daily_pairs WHERE {WHERE} AND (:domain IS NULL OR domain = :domain) GROUP BY a, b ORDER BY a, b
+FROM audit_daily_pairs WHERE {WHERE} AND (CAST(:domain AS TEXT) IS NULL OR domain = :domain) GROUP BY a, b ORDER BY a, b
 """  # noqa: S608 - own text
 
 

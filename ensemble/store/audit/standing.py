@@ -9,7 +9,8 @@ from ensemble.store.database import Database
 
 _LATEST = """
 SELECT router, digest, judge, coalesce(max(id) FILTER (WHERE event = 'promoted'), 0) AS began, max(id) AS last
-FROM watched WHERE :router IS NULL OR router = :router GROUP BY router, digest, judge ORDER BY router, last
+FROM watched WHERE CAST(:router AS TEXT) IS NULL OR router = :router
+GROUP BY router, digest, judge ORDER BY router, last
 """
 _FIGURES = """
 SELECT event, count(*), avg(value), avg(value * value) FROM watched

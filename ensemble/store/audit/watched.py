@@ -9,12 +9,13 @@ from ensemble.store.database import Database
 _NOTED = "substr(at, 1, 10) >= :since AND (:until = '' OR substr(at, 1, 10) <= :until)"
 _DAYS = f"""
 SELECT router, digest, judge, substr(at, 1, 10) AS day, event, count(*), avg(value), avg(value * value) FROM watched
-WHERE event IN ('label', 'anchor') AND {_NOTED} AND (:router IS NULL OR router = :router)
+WHERE event IN ('label', 'anchor') AND {_NOTED} AND (CAST(:router AS TEXT) IS NULL OR router = :router)
 GROUP BY router, digest, judge, day, event ORDER BY router, min(id)
 """  # noqa: S608 - our own text
 _DECISIONS = f"""
 SELECT router, digest, judge, at, event, why FROM watched
-WHERE event IN ('demoted', 'judge_drift', 'promoted') AND {_NOTED} AND (:router IS NULL OR router = :router)
+WHERE event IN ('demoted', 'judge_drift', 'promoted') AND {_NOTED}
+    AND (CAST(:router AS TEXT) IS NULL OR router = :router)
 ORDER BY id DESC LIMIT :most
 """  # noqa: S608 - our own text
 

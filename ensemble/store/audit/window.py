@@ -26,10 +26,14 @@ class Window:
         return {"since": self.since, "until": self.until, "router": bind_optional(self.router)}
 
 
-WHERE = "day >= :since AND (:until = '' OR day <= :until) AND (:router IS NULL OR router = :router)"
-"""A condition on tables with the columns ``day`` and ``router``, with the parameters ``Window.given``."""
+WHERE = "day >= :since AND (:until = '' OR day <= :until) AND (CAST(:router AS TEXT) IS NULL OR router = :router)"
+"""A condition on tables with the columns ``day`` and ``router``, with the parameters ``Window.given``.
+
+PostgreSQL has to be told the type of a parameter that is only looked at for being there.
+"""
 ARRIVED = """
-r.arrived_at >= :since AND (:until = '' OR r.arrived_at < :until || 'U') AND (:router IS NULL OR r.model = :router)
+r.arrived_at >= :since AND (:until = '' OR r.arrived_at < :until || 'U')
+    AND (CAST(:router AS TEXT) IS NULL OR r.model = :router)
 """
 """The same on ``requests r``. A day is how its moments begin, and U comes after the T that follows it."""
 EVERYTHING = Window()
