@@ -43,7 +43,8 @@ SELECT
             )
     ) END AS candidates
 FROM verdicts v
-JOIN verdicts root ON root.id = CASE instr(v.id, '/') WHEN 0 THEN v.id ELSE substr(v.id, 1, instr(v.id, '/') - 1) END
+JOIN verdicts root ON root.id =
+    CASE instr(v.id, '/') WHEN 0 THEN v.id ELSE substr(v.id, 1, CAST(instr(v.id, '/') - 1 AS INTEGER)) END
 WHERE {where}
 ORDER BY v.id
 """

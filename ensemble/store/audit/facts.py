@@ -8,6 +8,7 @@ may do so at once: facts of what has changed since they were made are left to th
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
+from operator import itemgetter
 from typing import Any, NamedTuple, cast
 
 from ensemble.store.audit.sums import SUMS
@@ -33,7 +34,9 @@ SELECT r.id, r.arrived_at, r.model, coalesce(r.domain, '') AS domain, r.source, 
         FROM scores s WHERE s.verdict_id = v.id
     ) AS scores,
     (
-        SELECT json_group_array(json_array(p.shown_first, p.shown_second, p.outcome, p.strength, p.exchange))
+        SELECT json_group_array(
+            json_array(p.position, p.shown_first, p.shown_second, p.outcome, p.strength, p.exchange)
+        )
         FROM preferences p WHERE p.verdict_id = v.id
     ) AS preferences,
     (
@@ -151,7 +154,8 @@ def replace_facts(db: Database, found: Sequence[Facts], done: Mapping[int, str])
 
 
 def _facts(row: Row, label: Row) -> Facts:
-    written = cast("list[list[Any]]", loads(row["candidates"]))
+    # In an order of their own, so that sums of floats come out the same in every engine.
+    written = sorted(cast("list[list[Any]]", loads(row["candidates"])), key=itemgetter(0))
     said = {CandidateId(one[0]): _completion(one) for one in written}
     authors = {CandidateId(one[0]): one[1] for one in written}
     question = _question(row["messages"]) if row["content"] in KEPT else ""
@@ -207,8 +211,8 @@ def _question(messages: str) -> str:
 
 
 def _signs(row: Row, said: Mapping[CandidateId, Completion], question: str) -> Disagreement:
-    scored = cast("list[tuple[str, float | None, int]]", loads(row["scores"]))
-    shown = cast("list[list[Any]]", loads(row["preferences"]))
+    scored = sorted(cast("list[tuple[str, float | None, int]]", loads(row["scores"])), key=itemgetter(0))
+    shown = sorted(cast("list[list[Any]]", loads(row["preferences"])), key=itemgetter(0))
     return disagreement(
         said,
         question,
@@ -216,7 +220,7 @@ def _signs(row: Row, said: Mapping[CandidateId, Completion], question: str) -> D
         scores={CandidateId(one): score for one, score, _ in scored if score is not None},
         preferences=[
             Preference(shown=(one, other), outcome=outcome, strength=strength, exchange=exchange)
-            for one, other, outcome, strength, exchange in shown
+            for _, one, other, outcome, strength, exchange in shown
         ],
         set_aside=sum(aside for *_, aside in scored),
     )

@@ -70,7 +70,7 @@ def served(db: Database, ids: Collection[str]) -> Iterator[Served]:
             request=RequestId(row["id"]),
             router=unbind(row["model"]),
             member=unbind(row["member"]),
-            called=tuple(map(unbind, cast("list[Any]", loads(row["called"])))),
+            called=tuple(sorted(map(unbind, cast("list[Any]", loads(row["called"]))))),
             asking=row["asking"],
         )
 

@@ -78,7 +78,7 @@ class TextSearch:
     FROM (
         SELECT * FROM search_{{source}} WHERE words @@ {_ASKED} ORDER BY request_id DESC LIMIT :most
     ) s JOIN {{source}} d ON {{joined}} JOIN requests r ON r.id = s.request_id
-    ORDER BY s.request_id DESC
+    ORDER BY s.request_id DESC, d.rowid DESC
     """  # noqa: S608 - own text
     requests = f"""
     SELECT request_id FROM (
