@@ -10,7 +10,8 @@ from ensemble.cli._log_shared import length, log_file, log_options, put_json
 from ensemble.cli._output import put, screen
 from ensemble.store.address import Address
 from ensemble.store.keeping.connect import transaction, writing
-from ensemble.store.keeping.erase import prune, tidy
+from ensemble.store.keeping.engines import tidy
+from ensemble.store.keeping.erase import prune
 from ensemble.store.keeping.search import optimize
 
 

@@ -1,6 +1,5 @@
 """The newest requests, and the log in figures."""
 
-import os
 from collections.abc import Mapping, Sequence
 
 from ensemble.errors import StoreError
@@ -9,8 +8,8 @@ from ensemble.store.audit import traffic
 from ensemble.store.audit.window import Window
 from ensemble.store.content import messages_of, unbind
 from ensemble.store.database import Database
+from ensemble.store.keeping.engines import sizes
 from ensemble.store.keeping.searchable import text_of
-from ensemble.store.opening import file_of
 from ensemble.store.queries import Tree, user_version
 from judges.types import Message
 
@@ -74,13 +73,6 @@ def stats(db: Database, where: Where, since: str = "") -> Tree:
         "days": traffic.requests(db, "day", window),
         "members": traffic.calls(db, "member", window),
     }
-
-
-def sizes(db: Database, where: Where) -> dict[str, int]:
-    """Bytes of the file and of its write-ahead log."""
-    path = file_of(where)
-    wal = path.with_name(f"{path.name}-wal")
-    return {"bytes": os.stat(path).st_size, "wal_bytes": os.stat(wal).st_size if wal.exists() else 0}
 
 
 def by_prefix(db: Database, start: str) -> str:

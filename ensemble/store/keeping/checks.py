@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from ensemble.store.address import Where, address_of
 from ensemble.store.database import Database
+from ensemble.store.keeping.engines import broken_references, damage
 from ensemble.store.keeping.indexes import index_faults
 from ensemble.store.spill import Spill
 
@@ -72,16 +73,11 @@ def checks(db: Database, where: Where, spills: Iterable[Spill] = ()) -> list[Fin
 
 
 def _pages(db: Database) -> Iterator[Finding]:
-    for (said,) in db.execute(f"PRAGMA integrity_check({_MOST})"):
-        if said != "ok":
-            yield Finding("integrity", str(said))
+    yield from (Finding("integrity", said) for said in damage(db, _MOST))
 
 
 def _references(db: Database) -> Iterator[Finding]:
-    broken: dict[tuple[str, str], int] = {}
-    for table, _, parent, _ in db.execute("PRAGMA foreign_key_check"):
-        broken[table, parent] = broken.get((table, parent), 0) + 1
-    for (table, parent), count in broken.items():
+    for table, parent, count in broken_references(db):
         yield Finding("references", f"{count} rows of {table} point to rows of {parent} that are not there")
 
 

@@ -15,6 +15,7 @@ from ensemble.store.content import messages_of, stamp
 from ensemble.store.database import Database
 from ensemble.store.keeping.checks import files_of
 from ensemble.store.keeping.connect import transaction
+from ensemble.store.keeping.engines import overwrite_what_goes, tidy
 from ensemble.store.keeping.search import forget, optimize
 from ensemble.store.keeping.searchable import text_of
 from ensemble.store.keeping.spilled import beside, copies_with_texts, take_in
@@ -103,7 +104,7 @@ def erase(
     Raises:
         StoreError: as ``matching``; or another connection still reads, so that the write-ahead log holds the texts.
     """
-    db.execute("PRAGMA secure_delete = ON")
+    overwrite_what_goes(db)
     spills = [beside(where)] if spills is None else spills
     matching(db, scope)  # what is meant must be clear before anything changes
     spilled = sum(take_in(db, spill).written for spill in spills)
@@ -137,17 +138,6 @@ def erase(
     )
 
 
-def tidy(db: Database, where: Where) -> None:
-    """Rebuild the file without free pages and empty the write-ahead log. Raises StoreError where somebody reads."""
-    db.execute("VACUUM")
-    (busy, *_) = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    if busy:
-        raise StoreError(
-            f"{address_of(where)}: the texts are out of the tables, and its write-ahead log still holds them, since "
-            "another connection reads; run this again when it has ended"
-        )
-
-
 def old(db: Database, before: datetime, after: tuple[str, str], most: int) -> tuple[list[str], tuple[str, str] | None]:
     """Of the next ``most`` requests after (``arrived_at``, ``id``) that arrived ``before``: those with texts, the last.
 
@@ -164,7 +154,7 @@ def old(db: Database, before: datetime, after: tuple[str, str], most: int) -> tu
 
 def expire(db: Database, ids: Sequence[str]) -> None:
     """Take the texts out of these requests, in a transaction; numbers, hashes and keys stay."""
-    db.conn.execute("PRAGMA secure_delete = ON")
+    overwrite_what_goes(db)
     forget(db, ids)
     blank(db, ids, "expired")
 

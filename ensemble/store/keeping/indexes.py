@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import closing
 
 from ensemble.store.address import Where
-from ensemble.store.database import Database
+from ensemble.store.database import Database, is_sqlite
 from ensemble.store.keeping.searchable import SOURCES, Source
 from ensemble.store.opening import file_of
 from ensemble.store.texts import KEPT
@@ -18,8 +18,24 @@ _MEND = (
 )
 
 
+_NOWHERE = {
+    "requests": """
+        SELECT count(*) FROM requests d WHERE d.content IN (?, ?)
+            AND NOT EXISTS (SELECT 1 FROM search_requests s WHERE s.request_id = d.id)
+            AND NOT EXISTS (SELECT 1 FROM search_waiting w WHERE w.request_id = d.id AND w.id = '')""",
+    "candidates": """
+        SELECT count(*) FROM candidates d JOIN requests r ON r.id = d.request_id WHERE r.content IN (?, ?)
+            AND NOT EXISTS (SELECT 1 FROM search_candidates s WHERE s.request_id = d.request_id AND s.id = d.id)
+            AND NOT EXISTS (SELECT 1 FROM search_waiting w WHERE w.request_id = d.request_id AND w.id = d.id)""",
+}
+_WAIT = {"requests": "SELECT id, '' FROM requests", "candidates": "SELECT request_id, id FROM candidates"}
+
+
 def index_faults(db: Database, where: Where) -> Iterator[str]:
     """What is wrong with the search indexes of the log at ``where``, of which ``db`` is a snapshot."""
+    if not is_sqlite(db):
+        yield from _unsearched(db)
+        return
     for source in SOURCES:
         if said := _broken(where, source):
             yield f"search_{source}: {said}; {_MEND.format(source)}"
@@ -58,3 +74,11 @@ def _lost(db: Database, source: Source) -> int:
             AND (SELECT content FROM requests WHERE id = d.{request}) IN ({", ".join("?" * len(KEPT))})
     """  # noqa: S608 - own names
     return int(db.execute(sql, [source, *KEPT]).fetchone()[0])
+
+
+def _unsearched(db: Database) -> Iterator[str]:
+    """On a server: texts that are in no index and do not wait for one either."""
+    for source, sql in _NOWHERE.items():
+        if lost := db.execute(sql, list(KEPT)).fetchone()[0]:
+            mend = f"`INSERT INTO search_waiting (request_id, id) {_WAIT[source]};`"
+            yield f"search_{source} lacks {lost} rows that it should hold; to have it made anew: {mend}"

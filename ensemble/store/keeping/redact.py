@@ -9,7 +9,8 @@ from ensemble.store.content import bind, dumps, loads, unbind
 from ensemble.store.database import Database
 from ensemble.store.describe import describe
 from ensemble.store.keeping.connect import transaction
-from ensemble.store.keeping.erase import BATCH, Scope, matching, tidy
+from ensemble.store.keeping.engines import overwrite_what_goes, tidy
+from ensemble.store.keeping.erase import BATCH, Scope, matching
 from ensemble.store.keeping.search import forget, optimize, remember
 from ensemble.store.texts import OF_REQUEST
 
@@ -41,7 +42,7 @@ def redact(db: Database, where: Where, scope: Scope, redactor: Redactor) -> tupl
     ``db`` is a connection of ``writing``. Changed requests are ``redacted`` and get the hash of the prompt that they
     now have. At the end the file is rebuilt, so that nothing is left behind. Raises StoreError as ``erase`` does.
     """
-    db.execute("PRAGMA secure_delete = ON")
+    overwrite_what_goes(db)
     ids, changed = matching(db, scope), 0
     for start in range(0, len(ids), BATCH):
         batch = ids[start : start + BATCH]

@@ -1,6 +1,7 @@
 """Looks for secrets in the log byte by byte, and tells places, never values."""
 
 import json
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 from ensemble.errors import StoreError
 from ensemble.store.address import Where
 from ensemble.store.content import bind
-from ensemble.store.database import Database
+from ensemble.store.database import Database, is_sqlite
 from ensemble.store.keeping.checks import Finding, files_of
 from ensemble.store.spill import Spill
 
@@ -31,9 +32,12 @@ def secret_places(
     for name, value in secrets.items():
         if len(value) < 8:
             raise StoreError(f"{name} has fewer than 8 characters: too few to look for")
-    for table in db.table_names():
-        yield from _in_table(db, table, secrets)
-    yield from _in_search(db, secrets)
+    if is_sqlite(db):
+        for table in db.table_names():
+            yield from _in_table(db, table, secrets)
+        yield from _in_search(db, secrets)
+    else:
+        yield from _on_server(db, secrets)
     for file in files_of(where, spills):
         yield from _in_file(file, secrets)
 
@@ -68,6 +72,28 @@ def _in_search(db: Database, secrets: Mapping[str, str]) -> Iterator[Finding]:
             phrase = '"' + value.replace('"', " ") + '"'
             sql = f"SELECT rowid FROM search_{source} WHERE search_{source} MATCH ?"  # noqa: S608 - own names
             yield from _rows(db, sql, phrase, f"{label} stands in search_{source}")
+
+
+_COLUMNS = """
+SELECT table_name, column_name FROM information_schema.columns
+WHERE table_schema = current_schema() AND data_type IN ('text', 'tsvector') ORDER BY table_name, ordinal_position
+"""
+
+
+def _on_server(db: Database, secrets: Mapping[str, str]) -> Iterator[Finding]:
+    """Rows by their place in the table, since a key may hold what is looked for."""
+    for table, column in db.execute(_COLUMNS).fetchall():
+        is_index = table.startswith("search_") and column == "words"
+        for label, value in secrets.items():
+            # An index holds words in small letters, so one that holds the longest word of a secret is told.
+            words = set(_longest_word(value)) if is_index else spellings(value)
+            for spelling in words:
+                sql = f'SELECT CAST(ctid AS TEXT) FROM "{table}" WHERE position(? IN CAST("{column}" AS TEXT)) > 0'  # noqa: S608
+                yield from _rows(db, sql, spelling, f"{label} stands in {table}.{column}")
+
+
+def _longest_word(value: str) -> list[str]:
+    return sorted(re.findall(r"\w+", value.lower()), key=len)[-1:]
 
 
 def _rows(db: Database, sql: str, value: str, what: str) -> Iterator[Finding]:
