@@ -14,10 +14,23 @@ Serve = Callable[..., Awaitable[Served]]
 _SERVING = frozenset({"serve", "served", "mixed"})
 
 
+_WIRE_IS_FAR = frozenset({
+    "budgets", "cache", "data_as_answers", "high_stakes", "idempotency", "judge_dies_mid_request", "llm_tool",
+    "log_fails", "propensities", "random_reviews", "responses_earlier", "security_doors", "security_keys",
+    "security_output", "security_tenants", "shrinkage_and_recusal", "singleflight", "webhooks",
+})  # fmt: skip
+"""Stories of what happens above the providers: to keys, the log, verdicts, repeated requests, reviews. Told once.
+
+That both ways of calling bring the same completions and failures, to the byte, is held by the suites in
+``tests/ensemble/providers/``; the other stories hold it for streams, cancelling, limits and parameters.
+"""
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A story that is served here is told twice: providers are called directly, and through their SDKs."""
+    """A story that is served here is told with the providers' SDKs, and without them too where that can matter."""
     if hasattr(metafunc.module, "serving") or not _SERVING.isdisjoint(metafunc.fixturenames):
-        metafunc.parametrize("transport", ["direct", "sdk"], indirect=True)
+        far = metafunc.module.__name__.rpartition("test_")[2] in _WIRE_IS_FAR
+        metafunc.parametrize("transport", ["sdk"] if far else ["direct", "sdk"], indirect=True)
 
 
 @pytest.fixture(autouse=True)
