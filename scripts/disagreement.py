@@ -24,7 +24,8 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from ensemble.training.bootstrap import DRAWS, Interval, Statistic, divided, interval
+from ensemble.training.bootstrap import DRAWS, Statistic, divided, interval
+from ensemble.training.intervals import Interval
 from ensemble.training.table import FloatArray
 from judges.disagreement import disagreement
 from judges.types import CandidateId, Completion

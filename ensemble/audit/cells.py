@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from math import isfinite
 
 from ensemble.audit.shapes import Cell, Column, Kind
-from ensemble.training.bootstrap import Interval
+from ensemble.training.intervals import Interval
 from judges.agreement.rates import Z, wilson
 
 

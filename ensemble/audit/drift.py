@@ -7,7 +7,7 @@ from ensemble.audit.cells import NONE, normal, ranged, share, spread
 from ensemble.audit.shapes import Column, Table, Window
 from ensemble.store.audit.standing import Noted, standing
 from ensemble.store.database import Database
-from ensemble.training.bootstrap import Interval
+from ensemble.training.intervals import Interval
 
 _TABLE = Table(
     name="drift",

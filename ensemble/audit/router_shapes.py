@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 from ensemble.audit.cells import ranged
 from ensemble.audit.shapes import Column, Table
-from ensemble.training.accuracy import READINGS, Reading
+from ensemble.training.readings import READINGS, Reading
 
 SHOWN: Mapping[Reading, str] = {
     "ties_right": "Any of the best",

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from ensemble.audit.cells import known, money, short, spread, spread_money
 from ensemble.audit.router_shapes import SHOWN, TABLES
@@ -11,11 +12,12 @@ from ensemble.store.audit.drawn import Drawn
 from ensemble.store.audit.panels import whole_panels
 from ensemble.store.database import Database
 from ensemble.store.examples import examples_of
-from ensemble.training.accuracy import READINGS, Accuracy
-from ensemble.training.evaluate import evaluate, measurable
-from ensemble.training.held import Held, hold
+from ensemble.training.readings import READINGS, Accuracy
 from ensemble.training.report import Line, Report
 from ensemble.types import RequestId
+
+if TYPE_CHECKING:
+    from ensemble.training.held import Held
 
 MOST = 1000
 """Labels that routers are measured on: with more of them in the window, these are drawn."""
@@ -41,8 +43,10 @@ class Measured:
     left_out: Mapping[str, str] = field(default_factory=dict)
 
 
-def labels(db: Database, window: Window, most: int = MOST) -> tuple[Held, Drawn]:
+def labels(db: Database, window: Window, most: int = MOST) -> "tuple[Held, Drawn]":
     """The labels of whole panels in ``window``, ``most`` of them where there are more."""
+    from ensemble.training.held import hold  # late, as below: it takes numpy along, and who asks has time
+
     ids, of = whole_panels(db, most, window)
     held = hold(one for one in examples_of(db, ids) if one.label.complete)
     return held, Drawn(tuple(map(RequestId, ids)), of, "requests with a whole panel")
@@ -50,6 +54,8 @@ def labels(db: Database, window: Window, most: int = MOST) -> tuple[Held, Drawn]
 
 def without_routers(db: Database, window: Window, most: int = MOST) -> Measured:
     """Members and baselines alone, for a log without its configuration."""
+    from ensemble.training.evaluate import evaluate, measurable
+
     held, sample = labels(db, window, most)
     try:
         rows, frame = measurable(held, frozenset())

@@ -8,7 +8,7 @@ from ensemble.audit.drift import drift
 from ensemble.audit.shapes import Cell, Column, Table, Window
 from ensemble.store.audit.watched import Day, Decision, days, decisions
 from ensemble.store.database import Database
-from ensemble.training.bootstrap import Interval
+from ensemble.training.intervals import Interval
 
 MOST = 100
 _SHADOW = "No router is watched. A table [routers.NAME.shadow] has a share of its requests judged against the panel."

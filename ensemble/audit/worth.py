@@ -15,9 +15,10 @@ from ensemble.store.audit.panels import Served, served, version, whole_panels
 from ensemble.store.database import Database
 from ensemble.store.examples import examples_of
 from ensemble.training.accuracy import best_single, cheapest_is_best, costs
-from ensemble.training.bootstrap import DRAWS, Interval, interval, mean, ratio
+from ensemble.training.bootstrap import DRAWS, interval, mean, ratio
 from ensemble.training.evaluate import TooFewLabels, measurable
 from ensemble.training.held import Held, hold
+from ensemble.training.intervals import Interval
 from ensemble.training.panels import Panels, panels
 from ensemble.training.table import FloatArray
 

@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from ensemble import identity
+from ensemble.cli._light import load_sqlite_utils
 from ensemble.cli._safe import safe
 
 HOME = Path(__file__).parent
@@ -28,6 +29,7 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self.list_commands(ctx):
             return None
+        load_sqlite_utils()
         module = importlib.import_module(f"ensemble.cli.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command

@@ -11,10 +11,10 @@ from ensemble.cli._judges import rounded
 from ensemble.cli._output import columns, dollars, put, screen
 from ensemble.cli._safe import safe
 from ensemble.evaluating import Evaluation
-from ensemble.training.accuracy import READINGS, Accuracy, Reading
-from ensemble.training.bootstrap import Interval
+from ensemble.training.intervals import Interval
 from ensemble.training.offpolicy import Estimate
 from ensemble.training.panels import Gain, Panel, Panels
+from ensemble.training.readings import READINGS, Accuracy, Reading
 from ensemble.training.report import Line, Report
 from ensemble.training.seats import Seat
 

@@ -7,8 +7,10 @@ import numpy as np
 
 from ensemble.showcase.tables import LARGE, TIERS
 from ensemble.showcase.traffic import Served
-from ensemble.training.accuracy import READINGS, Accuracy, Reading, accuracy, regrets
-from ensemble.training.bootstrap import DRAWS, Interval, interval, mean, ratio
+from ensemble.training.accuracy import accuracy, regrets
+from ensemble.training.bootstrap import DRAWS, interval, mean, ratio
+from ensemble.training.intervals import Interval
+from ensemble.training.readings import READINGS, Accuracy, Reading
 from ensemble.training.table import FloatArray, Table, winners
 
 TARGET = 0.99

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from ensemble.money import usd
 from ensemble.showcase.drive import Options, Outcome
 from ensemble.showcase.score import TARGET, Line, winner
-from ensemble.training.bootstrap import Interval
+from ensemble.training.intervals import Interval
 
 HEAD = (
     "simulated: router",

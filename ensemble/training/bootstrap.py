@@ -1,11 +1,11 @@
 """95 % intervals by the bootstrap over groups (Efron 1979; Field and Welsh 2007), which are drawn whole."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
+from ensemble.training.intervals import Interval
 from ensemble.training.table import FloatArray
 
 DRAWS = 1000
@@ -14,15 +14,6 @@ _AT_ONCE = 2_000_000
 
 Statistic = Callable[[FloatArray], FloatArray]
 """Row weights (b, n), whole numbers or 1, to one value per line (b,); NaN where it is not defined."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interval:
-    """A figure with its 95 % interval; NaN where it is not defined."""
-
-    point: float
-    low: float
-    high: float
 
 
 def draws(groups: Sequence[str], *, number: int = DRAWS, seed: int = 0) -> Iterator[FloatArray]:

@@ -10,9 +10,10 @@ from ensemble.money import NANO
 from ensemble.routers._policy import Pinned, Point
 from ensemble.routers.cascade import points_of
 from ensemble.training.accuracy import mean_costs, taken
-from ensemble.training.bootstrap import Interval, interval, mean
+from ensemble.training.bootstrap import interval, mean
 from ensemble.training.evaluate import measurable
 from ensemble.training.held import Held
+from ensemble.training.intervals import Interval
 from ensemble.training.replay import Replayed
 from ensemble.training.splits import by_time_or_group
 from ensemble.training.table import FloatArray, Table, hashed

@@ -7,11 +7,13 @@ import numpy as np
 
 from ensemble.errors import InvalidRequest
 from ensemble.training import metrics
-from ensemble.training.accuracy import READINGS, Accuracy, Reading, accuracy, best_single, cheapest, cheapest_is_best
+from ensemble.training.accuracy import accuracy, best_single, cheapest, cheapest_is_best
 from ensemble.training.baselines import baselines, length_quality, lengths
-from ensemble.training.bootstrap import DRAWS, Interval, interval, mean, ratio
+from ensemble.training.bootstrap import DRAWS, interval, mean, ratio
 from ensemble.training.frontier import sweep, sweep_aiq
 from ensemble.training.held import Held
+from ensemble.training.intervals import Interval
+from ensemble.training.readings import READINGS, Accuracy, Reading
 from ensemble.training.replay import Replayed
 from ensemble.training.report import Frontier, Kind, Line, Misroute, Report
 from ensemble.training.table import BoolArray, FloatArray, Table

@@ -1,9 +1,6 @@
 """Every figure of a router in one place. They take a table with choices or scores and know no router."""
 
 from ensemble.training.accuracy import (
-    READINGS,
-    Accuracy,
-    Reading,
     accuracy,
     best_single,
     cheapest,
@@ -17,9 +14,11 @@ from ensemble.training.accuracy import (
     shares,
     taken,
 )
-from ensemble.training.bootstrap import DRAWS, Interval, Statistic, interval, mean, ratio
+from ensemble.training.bootstrap import DRAWS, Statistic, interval, mean, ratio
 from ensemble.training.curves import LEVELS, Pair, aiq, aiq_code, apgr, cpt, hull, pair_curve, pair_saving, reach
 from ensemble.training.frontier import Sweep, choose, lambdas, sweep, sweep_aiq, sweep_saving, trivial
+from ensemble.training.intervals import Interval
+from ensemble.training.readings import READINGS, Accuracy, Reading
 from ensemble.training.table import FloatArray, IntArray, Table
 
 __all__ = [

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ensemble.training.bootstrap import DRAWS, Interval, Statistic, divided, interval
+from ensemble.training.bootstrap import DRAWS, Statistic, divided, interval
+from ensemble.training.intervals import Interval
 from ensemble.training.table import BoolArray, FloatArray
 
 LEAST_EFFECTIVE = 30.0

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from ensemble.money import NANO
 from ensemble.training import drawing
-from ensemble.training.accuracy import READINGS
-from ensemble.training.bootstrap import Interval
+from ensemble.training.intervals import Interval
 from ensemble.training.offpolicy import Estimate
 from ensemble.training.panels import Panels
+from ensemble.training.readings import READINGS
 from ensemble.training.report import Report
 
 if TYPE_CHECKING:

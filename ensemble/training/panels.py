@@ -11,8 +11,9 @@ from itertools import combinations
 import numpy as np
 
 from ensemble.training.accuracy import best_single, costs
-from ensemble.training.bootstrap import DRAWS, Interval, interval, mean, ratio
+from ensemble.training.bootstrap import DRAWS, interval, mean, ratio
 from ensemble.training.held import Held
+from ensemble.training.intervals import Interval
 from ensemble.training.seats import Seat, seats
 from ensemble.training.table import FloatArray
 

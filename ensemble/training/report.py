@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ensemble.training.accuracy import Accuracy, Reading
-from ensemble.training.bootstrap import Interval
+from ensemble.training.intervals import Interval
+from ensemble.training.readings import Accuracy, Reading
 from judges.calibration import Bin
 
 Kind = Literal["router", "baseline", "member"]

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ensemble.store.examples import Ballot
-from ensemble.training.bootstrap import DRAWS, Interval, interval, mean
+from ensemble.training.bootstrap import DRAWS, interval, mean
 from ensemble.training.held import Held
+from ensemble.training.intervals import Interval
 from ensemble.training.table import FloatArray
 
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from ensemble.routers._taught import Taught
 from ensemble.training.fit import Kind, fit, quality_of
-from ensemble.training.metrics import Interval, best_single, interval, mean, quality_ratio, saved
+from ensemble.training.intervals import Interval
+from ensemble.training.metrics import best_single, interval, mean, quality_ratio, saved
 from ensemble.training.parts import LEAST_REQUESTS
 from ensemble.training.policy import frontier, lambda_for, points_of
 from ensemble.training.scorer import answers_of, fit_scorer, served, tells_logprobs, thresholds

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from ensemble.router import Shadow
 from ensemble.routers._tasks import Task
 from ensemble.store.watched import Seen
-from ensemble.watching.betting import Betting
+
+if TYPE_CHECKING:
+    from ensemble.watching.betting import Betting
 
 EVERYTHING = "all requests"
 _TESTS = len(get_args(Task)) + 1
@@ -52,8 +54,8 @@ class Standing:
     why: str = ""
     promotions: int = 0
     promoted_at: str = ""
-    _kinds: dict[str, Betting] = field(default_factory=dict)
-    _judge: Betting = field(init=False)
+    _kinds: "dict[str, Betting]" = field(default_factory=dict)
+    _judge: "Betting" = field(init=False)
 
     def __post_init__(self) -> None:
         self._begin()
@@ -61,10 +63,10 @@ class Standing:
     def _begin(self) -> None:
         self.state, self.since, self.why = "watched", "", ""
         self._kinds = {EVERYTHING: self._betting()}
-        self._judge = Betting(self.options.judge_floor, self.options.alpha)
+        self._judge = _betting(self.options.judge_floor, self.options.alpha)
 
-    def _betting(self) -> Betting:
-        return Betting(self.options.floor, self.options.alpha / _TESTS)
+    def _betting(self) -> "Betting":
+        return _betting(self.options.floor, self.options.alpha / _TESTS)
 
     def take(self, rows: Iterable[Seen]) -> None:
         """Count ``rows``, which come in order and after those that were counted before."""
@@ -117,3 +119,10 @@ class Standing:
             floor=self.options.floor,
             agreement=self._judge.mean,
         )
+
+
+def _betting(floor: float, alpha: float) -> "Betting":
+    # Late, since it takes numpy along, of which a service without a watch has no need.
+    from ensemble.watching.betting import Betting
+
+    return Betting(floor, alpha)

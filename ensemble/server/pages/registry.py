@@ -79,8 +79,9 @@ PAGES = Pages()
 
 
 def found() -> list[ModuleType]:
-    """Every module of this folder, imported, so that ``PAGES`` is complete.
+    """Every module of this folder, imported, so that ``PAGES`` is complete; but none whose name begins with ``_``.
 
     One may have ``routes`` of its own, and a function ``prepare`` that puts into the application what its pages keep.
     """
-    return [importlib.import_module(f"{pages.__name__}.{one.name}") for one in pkgutil.iter_modules(pages.__path__)]
+    names = (one.name for one in pkgutil.iter_modules(pages.__path__))
+    return [importlib.import_module(f"{pages.__name__}.{name}") for name in names if not name.startswith("_")]

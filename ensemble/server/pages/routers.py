@@ -16,7 +16,6 @@ from ensemble.config import Settings
 from ensemble.config.folders import readers
 from ensemble.server.pages.frame import LOG, SERVICE, read, window_of
 from ensemble.server.pages.keeping import Keeper, keep, kept_for
-from ensemble.server.pages.measuring import measured
 from ensemble.server.pages.registry import PAGES, Page
 from ensemble.store.database import Database
 
@@ -34,6 +33,8 @@ def prepare(pages: web.Application) -> None:
         if settings is None:
             return await log.read(lambda db: without_routers(db, window))
         held, sample = await log.read(lambda db: labels(db, window))
+        from ensemble.server.pages._measuring import measured  # late: it takes numpy along
+
         # In a thread it would take the interpreter from the event loop for a tenth of a second at a time.
         return await to_process.run_sync(measured, held, sample, settings, cancellable=True)
 

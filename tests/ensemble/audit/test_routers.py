@@ -12,7 +12,7 @@ from ensemble.audit.routers import Measured, labels, router_tables, without_rout
 from ensemble.audit.shapes import Table, Window
 from ensemble.audit.trained import trained_table
 from ensemble.config import load
-from ensemble.server.pages.measuring import measured
+from ensemble.server.pages._measuring import measured
 from ensemble.store import open_store
 from ensemble.store.keeping.connect import reading
 from tests.ensemble.audit.routed import FRESH, SEEN, make, ran

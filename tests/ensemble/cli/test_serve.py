@@ -4,6 +4,7 @@ import asyncio
 import json
 import signal
 import socket
+import sys
 from pathlib import Path
 
 import aiohttp
@@ -60,6 +61,17 @@ async def test_ctrl_c_cuts_off_what_does_not_end(
             server.process.send_signal(signal.SIGINT)
         assert asked.result() == 503
         assert await server.stopped() == (0, "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells in /proc what another process has loaded")
+async def test_what_it_does_not_need_is_not_in_memory(config: Path) -> None:
+    """Some 75 MB, where pandas is installed: sqlite-utils loads both for types of columns that nobody has here."""
+    async with running(config) as server, aiohttp.ClientSession() as http:
+        async with http.post(f"{server.url}/v1/chat/completions", json=QUESTION) as reply:
+            assert reply.status == 200
+        loaded = await asyncio.to_thread(Path(f"/proc/{server.process.pid}/maps").read_text)
+    assert "pydantic_core" in loaded
+    assert {name for name in ("numpy", "pandas", "scipy", "sklearn") if f"/{name}/" in loaded} == set()
 
 
 async def _refusing(url: str) -> None:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from ensemble.training import metrics
 from ensemble.training.bootstrap import Statistic
-from ensemble.training.metrics import READINGS, Pair, accuracy, interval
+from ensemble.training.metrics import Pair, accuracy, interval
+from ensemble.training.readings import READINGS
 from ensemble.training.table import FloatArray, Table
 from tests.ensemble.training import plainly
 from tests.ensemble.training.tables import a_random_table, a_table

@@ -19,7 +19,7 @@ from ensemble.audit.routers import Measured
 from ensemble.config import Settings
 from ensemble.server.app import make_app
 from ensemble.server.auditing import make_auditing
-from ensemble.server.pages import routers
+from ensemble.server.pages import _measuring
 from ensemble.service import open_service
 from ensemble.store.audit.drawn import Drawn
 from ensemble.store.reading import open_log
@@ -90,7 +90,7 @@ def told_by_whom(held: Held, sample: Drawn, settings: Settings) -> Measured:
 
 
 async def test_routers_are_measured_apart_from_the_event_loop(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(routers, "measured", told_by_whom)
+    monkeypatch.setattr(_measuring, "measured", told_by_whom)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.chdir(made)
     async with (
