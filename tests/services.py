@@ -69,14 +69,15 @@ async def execute(url: str, *statements: str) -> None:
             await connection.close()
 
 
-def _name() -> str:
+def new_name() -> str:
+    """A name of a schema, database or prefix that nobody else uses."""
     return f"test_{secrets.token_hex(6)}"
 
 
 @asynccontextmanager
 async def postgres_schema() -> AsyncIterator[Schema]:
     """The name of a schema that does not exist yet; what was made under it is dropped at the end."""
-    schema = Schema(_name(), postgres_url())
+    schema = Schema(new_name(), postgres_url())
     try:
         yield schema
     finally:
@@ -86,7 +87,7 @@ async def postgres_schema() -> AsyncIterator[Schema]:
 @asynccontextmanager
 async def postgres_database() -> AsyncIterator[str]:
     """The URL of an empty database; whoever is still connected at the end is thrown out. Slower than a schema."""
-    server, name = postgres_url(), _name()
+    server, name = postgres_url(), new_name()
     await execute(server, f"CREATE DATABASE {name}")
     try:
         yield urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
@@ -97,7 +98,7 @@ async def postgres_database() -> AsyncIterator[str]:
 @asynccontextmanager
 async def redis_prefix() -> AsyncIterator[str]:
     """A prefix for keys that nobody else uses; keys that begin with it are deleted at the end."""
-    url, prefix = redis_url(), f"{_name()}:"
+    url, prefix = redis_url(), f"{new_name()}:"
     try:
         yield prefix
     finally:

@@ -9,8 +9,8 @@ from ensemble.store.address import Where
 from ensemble.store.database import Database
 from ensemble.store.describe import Column, Table, describe
 from ensemble.store.label_rows import People
-from ensemble.store.opening import file_of
-from ensemble.store.sqlite import SqliteStore
+from ensemble.store.logstore import LogStore
+from ensemble.store.opening import engine_of
 from ensemble.types import Label, Late, Record, RequestId
 
 __all__ = ["Column", "People", "Store", "Table", "describe", "open_store"]
@@ -97,4 +97,4 @@ async def open_store(where: Where, *, busy_s: float = 5.0, spill: Path | None = 
         StoreError: no such engine, no right to the file, the file is damaged, belongs to another program or was written
             by a newer version of this one.
     """
-    return await SqliteStore.open(file_of(where), busy_s=busy_s, spill=spill)
+    return await LogStore.open(engine_of(where, busy_s=busy_s), spill=spill)

@@ -57,6 +57,12 @@ class Address:
         return self._options.get("schema", SCHEMA)
 
     @property
+    def dsn(self) -> str:
+        """The URL as a server takes it: without the schema, which is a name of ours. It may hold a password."""
+        options = {name: value for name, value in self._options.items() if name != "schema"}
+        return self._parts._replace(query=urlencode(options)).geturl()
+
+    @property
     def has_password(self) -> bool:
         """The URL itself holds a password."""
         return self.url is not None and (self._parts.password is not None or "password" in self._options)

@@ -5,19 +5,21 @@ from pathlib import Path
 
 from ensemble.errors import StoreError
 from ensemble.store.address import Address
+from ensemble.store.postgres.faults import RowFault, ServerFault
 
 
 class Refused(StoreError):
     """The rows are at fault and not the file: writing them again or elsewhere would not help."""
 
 
-FAULTS = (sqlite3.Error,)
+FAULTS = (sqlite3.Error, ServerFault)
 """What the engines raise when a log cannot be read or written."""
 ROW_FAULTS = (
     sqlite3.IntegrityError,
     sqlite3.DataError,
     sqlite3.InterfaceError,
     sqlite3.ProgrammingError,
+    RowFault,
     OverflowError,
     TypeError,
     ValueError,
@@ -52,6 +54,8 @@ def explain(error: Exception, path: Path | Address) -> str:
     """One sentence for the operator: which log, what is wrong with it, what to do."""
     if isinstance(error, FileNotFoundError):
         return f"{path}: the file is gone; put it back, or restart to begin a new one"
+    if isinstance(error, ServerFault):
+        return f"{path}: {error.sentence} ({error})" if error.sentence else f"{path}: {error}"
     code = getattr(error, "sqlite_errorcode", None)
     sentence = _SENTENCES.get(code & 0xFF) if isinstance(code, int) else None
     return f"{path}: {sentence} ({error})" if sentence else f"{path}: {error}"

@@ -8,22 +8,39 @@ from ensemble.errors import StoreError
 from ensemble.store import sqlite
 from ensemble.store.address import Address, Where, address_of
 from ensemble.store.database import Database
+from ensemble.store.engine import Engine
 from ensemble.store.faults import FAULTS, explain
+from ensemble.store.postgres import engine as postgres
 
 
 def open_reader(where: Where, *, busy_s: float = 5.0) -> Database:
     """A connection to the log at ``where`` that cannot write, for one thread; close it. Raises StoreError."""
-    return sqlite.open_reader(file_of(where), busy_s=busy_s)
+    address = address_of(where)
+    if address.file is None:
+        return postgres.open_database(address, busy_s=busy_s, reader=True)
+    return sqlite.open_reader(address.file, busy_s=busy_s)
 
 
 def open_writer(where: Where, *, busy_s: float = 5.0) -> Database:
     """A connection to the log at ``where`` that may write beside a running service; close it. Raises StoreError."""
-    return sqlite.open_writer(file_of(where), busy_s=busy_s)
+    address = address_of(where)
+    if address.file is None:
+        return postgres.open_database(address, busy_s=busy_s, reader=False)
+    return sqlite.open_writer(address.file, busy_s=busy_s)
+
+
+def engine_of(where: Where, *, busy_s: float = 5.0) -> Engine:
+    """The engine that keeps the log at ``where``. Raises StoreError where what it needs is not installed."""
+    address = address_of(where)
+    if address.file is None:
+        return postgres.PostgresEngine(address, busy_s=busy_s)
+    return sqlite.SqliteEngine(address.file, busy_s=busy_s)
 
 
 def schema_of(where: Where) -> int:
     """How many schema steps the log at ``where`` has. Raises StoreError where it is no log, or none of ours."""
-    return sqlite.schema_of(file_of(where))
+    address = address_of(where)
+    return postgres.steps_of(address) if address.file is None else sqlite.schema_of(address.file)
 
 
 @contextmanager
@@ -60,5 +77,5 @@ def file_of(where: Where) -> Path:
     """
     address = address_of(where)
     if address.file is None:
-        raise StoreError(f"{address}: no engine of this version keeps a log there")
+        raise StoreError(f"{address}: a server keeps this log, and what was asked for is about a file")
     return address.file

@@ -24,9 +24,9 @@ _TRUTH = frozenset({
 })  # fmt: skip
 
 
-def user_version(db: Database) -> int:
-    """The number in the header that is ours to use."""
-    return int(db.execute("PRAGMA user_version").fetchone()[0])
+def steps(db: Database) -> int:
+    """How many steps the schema has. Every engine keeps them in a table as sqlite-utils does."""
+    return int(db.execute("SELECT count(*) FROM _sqlite_migrations WHERE migration_set = 'ensemble'").fetchone()[0])
 
 
 def place(db: Database, request: RequestId) -> tuple[str, str, str]:

@@ -5,11 +5,9 @@ waits for one commit and many concurrent ones share it.
 """
 
 import asyncio
-import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TypeVar, cast
 
@@ -17,7 +15,8 @@ from ensemble.errors import StoreError
 from ensemble.store import queries
 from ensemble.store.daily import daily_calls, daily_requests
 from ensemble.store.database import Database
-from ensemble.store.faults import ROW_FAULTS, Refused, explain, identity
+from ensemble.store.engine import Engine
+from ensemble.store.faults import FAULTS, ROW_FAULTS, Refused, explain
 from ensemble.store.queueing import queue_reviews
 from ensemble.store.rows import COLUMNS, Row, Rows
 from ensemble.store.texts import KEPT, strip
@@ -73,19 +72,19 @@ class Writer:
     """Owns the only connection that writes. Made and used on one event loop.
 
     ``room`` bounds the rows under way: who would add more waits, so a slow disk slows the clients down and not the
-    memory up. ``connect`` opens a connection, and is called again after every fault of the file, so that the writer
-    recovers by itself when the cause is gone.
+    memory up. A connection is opened anew after every fault of the engine, so that the writer recovers by itself when
+    the cause is gone.
     """
 
-    def __init__(self, path: Path, connect: Callable[[], Database], *, room: int = 1024) -> None:
-        self._path, self._connect = path, connect
+    def __init__(self, engine: Engine, *, room: int = 1024) -> None:
+        self._engine, self._address = engine, engine.address
         self._loop = asyncio.get_running_loop()
         self._room = asyncio.Semaphore(room)
         self._queue: SimpleQueue[list[_Job] | None] = SimpleQueue()
         self._gathered: list[_Job] = []
         self._closed = False
         self._db: Database | None = None
-        self._file: tuple[int, int] | None = None
+        self._file: object = None
         self._thread = threading.Thread(target=self._run, name="ensemble-store-writer", daemon=True)
         self._thread.start()
 
@@ -111,7 +110,7 @@ class Writer:
         await self._room.acquire()
         if self._closed or not self._thread.is_alive():
             self._room.release()
-            raise StoreError(f"{self._path}: the log has been closed")
+            raise StoreError(f"{self._address}: the log has been closed")
         done: asyncio.Future[object] = self._loop.create_future()
         self._gathered.append(_Job(work, done))
         if len(self._gathered) == 1:
@@ -133,7 +132,7 @@ class Writer:
         await asyncio.to_thread(self._thread.join, CLOSE_S)
         if self._thread.is_alive():
             raise StoreError(
-                f"{self._path}: the disk has not taken the last rows for {CLOSE_S:.0f} s; they may be lost"
+                f"{self._address}: the disk has not taken the last rows for {CLOSE_S:.0f} s; they may be lost"
             )
         # The last answers of the thread are on their way to this loop: let them arrive before anyone stops it.
         await asyncio.sleep(0)
@@ -154,7 +153,7 @@ class Writer:
                     return
         finally:
             # Only a bug of ours leads here with jobs in hand; nobody may wait for ever because of it.
-            self._tell([(job, StoreError(f"{self._path}: the writer of the log has stopped")) for job in batch])
+            self._tell([(job, StoreError(f"{self._address}: the writer of the log has stopped")) for job in batch])
             self._drop()
 
     def _take(self) -> tuple[list[_Job], bool]:
@@ -172,10 +171,10 @@ class Writer:
     def _commit(self, batch: list[_Job]) -> _Told:
         try:
             return self._attempt(self._open(), batch)
-        except (sqlite3.Error, OSError) as fault:
+        except (*FAULTS, OSError) as fault:
             # The connection goes, and its open transaction with it; the next batch tries a new one.
             self._drop()
-            return [(job, StoreError(explain(fault, self._path))) for job in batch]
+            return [(job, StoreError(explain(fault, self._address))) for job in batch]
 
     def _attempt(self, db: Database, batch: list[_Job]) -> _Told:
         if any(callable(job.work) for job in batch):
@@ -183,7 +182,7 @@ class Writer:
         execute = db.conn.execute
         execute("BEGIN IMMEDIATE")
         try:
-            write_rows(db, [job.work for job in batch if isinstance(job.work, Rows)])
+            self._write(db, [job.work for job in batch if isinstance(job.work, Rows)])
             execute("COMMIT")
         except ROW_FAULTS as fault:
             execute("ROLLBACK")
@@ -202,7 +201,7 @@ class Writer:
                 if callable(job.work):
                     job.result = job.work(db)
                 else:
-                    write_rows(db, [job.work] if job.work is not None else [])
+                    self._write(db, [job.work] if job.work is not None else [])
                 told.append((job, None))
             except (StoreError, *ROW_FAULTS) as fault:
                 execute("ROLLBACK TO job")
@@ -211,12 +210,18 @@ class Writer:
         execute("COMMIT")
         return told
 
+    def _write(self, db: Database, rows: list[Rows]) -> None:
+        if rows:
+            write_rows(db, rows)
+        else:
+            self._engine.prove(db)
+
     def _open(self) -> Database:
-        file = identity(self._path)
+        file = self._engine.identity()
         if self._db is not None and file != self._file:
             self._drop()
         if self._db is None:
-            self._db, self._file = self._connect(), file
+            self._db, self._file = self._engine.connect(), file
         return self._db
 
     def _drop(self) -> None:
@@ -249,12 +254,8 @@ def _refused(fault: Exception) -> Refused:
 
 
 def write_rows(db: Database, batch: list[Rows]) -> None:
-    """Write ``batch`` inside the open transaction; an empty one changes the header, to prove that writing works."""
+    """Write ``batch`` inside the open transaction."""
     many = db.conn.executemany
-    if not batch:
-        version = queries.user_version(db)
-        db.conn.execute(f"PRAGMA user_version = {version}")
-        return
     for late in batch:
         if late.router is None:
             late.router, late.day, content = queries.place(db, late.request)

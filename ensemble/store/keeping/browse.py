@@ -10,7 +10,7 @@ from ensemble.store.content import messages_of, unbind
 from ensemble.store.database import Database
 from ensemble.store.keeping.engines import sizes
 from ensemble.store.keeping.searchable import text_of
-from ensemble.store.queries import Tree, user_version
+from ensemble.store.queries import Tree, steps
 from judges.types import Message
 
 _PAGE = """
@@ -67,7 +67,7 @@ def stats(db: Database, where: Where, since: str = "") -> Tree:
     window = Window(since=since)
     (total,) = traffic.requests(db, "total", window) or [{"total": "all", **traffic.NOTHING}]
     return {
-        "file": {"path": str(address_of(where)), "schema": user_version(db)} | sizes(db, where),
+        "file": {"path": str(address_of(where)), "schema": steps(db)} | sizes(db, where),
         "total": {name: value for name, value in total.items() if name != "total"},
         "routers": traffic.requests(db, "router", window),
         "days": traffic.requests(db, "day", window),

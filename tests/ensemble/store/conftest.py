@@ -1,18 +1,47 @@
-"""A log in a temporary folder, closed after the test."""
+"""A log on either engine, closed after the test: in a temporary folder, or in a schema of its own.
 
-import sqlite3
+Tests with ``pytest.mark.both`` run on both engines, but for those that ``pytest.mark.sqlite`` says are about a file.
+"""
+
+import asyncio
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from ensemble.store import Store, open_store
+from ensemble.store.address import Address, address_of
+from ensemble.store.database import Database
+from ensemble.store.opening import open_reader
+from tests import services
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "sqlite(why): it is about a file, or about SQLite")
+    config.addinivalue_line("markers", "both: it runs on both engines")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "path" not in metafunc.fixturenames:
+        return
+    test = metafunc.definition
+    both = test.get_closest_marker("both") and not test.get_closest_marker("sqlite")
+    metafunc.parametrize("path", ["sqlite", "postgres"] if both else ["sqlite"], indirect=True)
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "ensemble.db"
+def path(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path | Address]:
+    """Where there is no log yet: a path, or the address of a schema that is dropped after the test."""
+    if request.param == "sqlite":
+        yield tmp_path / "ensemble.db"
+        return
+    schema = services.Schema(services.new_name(), services.postgres_url())
+    yield address_of(schema.url, local=tmp_path / "ensemble.db")
+    with ThreadPoolExecutor(1) as thread:  # the test's own event loop may stand in this one
+        drop = f"DROP SCHEMA IF EXISTS {schema.name} CASCADE"
+        thread.submit(asyncio.run, services.execute(schema.server, drop)).result()
 
 
 @pytest.fixture
@@ -23,6 +52,6 @@ async def store(path: Path) -> AsyncIterator[Store]:
 
 
 @pytest.fixture
-def db(store: Store, path: Path) -> Iterator[sqlite3.Connection]:
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as conn:
+def db(store: Store, path: Path) -> Iterator[Database]:
+    with closing(open_reader(path)) as conn:
         yield conn

@@ -26,6 +26,8 @@ from tests.ensemble.store.builders import (
     said,
 )
 
+pytestmark = pytest.mark.both
+
 Tree = dict[str, Any]
 
 
@@ -94,6 +96,7 @@ async def test_a_record_waits_where_no_room_is_left(path: Path) -> None:
     await store.close()
 
 
+@pytest.mark.sqlite("to be told of both")
 async def test_a_bad_row_fails_alone(store: Store) -> None:
     """Two bad ones among twenty: one at its first row, one in the midst of its rows."""
     good, twice, broken = [a_record() for _ in range(20)], a_record(), a_record()
@@ -118,6 +121,7 @@ async def test_a_bad_row_fails_alone(store: Store) -> None:
     assert await store.ledger_total() == Total(21 * 61_400, 0)
 
 
+@pytest.mark.sqlite("to be told of both")
 async def test_a_refused_record_leaves_no_row(store: Store) -> None:
     record = a_record()
     clash = replace(record, calls=(record.calls[0], record.calls[0]))
@@ -135,6 +139,7 @@ async def test_a_number_that_is_none_is_refused(store: Store, value: float) -> N
     assert (await store.counts())["requests"] == 0
 
 
+@pytest.mark.sqlite("to be told of both")
 async def test_an_integer_beyond_64_bits_fails_alone(store: Store) -> None:
     huge = a_record()
     huge = replace(huge, calls=(replace(huge.calls[0], usage=Usage(nano_usd=2**64)), *huge.calls[1:]))
@@ -328,12 +333,14 @@ async def test_tool_calls_and_set_aside_candidates_are_kept(store: Store) -> Non
     assert tree["verdicts"][0]["scores"] == [score]
 
 
+@pytest.mark.sqlite("to be told of both")
 async def test_the_file_is_its_owners_alone(store: Store, path: Path) -> None:
     await store.record(a_record())
     for file in path.parent.iterdir():
         assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
 
 
+@pytest.mark.sqlite("to be told of both")
 async def test_nothing_is_recorded_after_closing(path: Path) -> None:
     store = await open_store(f"sqlite:///{path}")
     waiting = [asyncio.ensure_future(store.record(a_record())) for _ in range(20)]  # noqa: TID251 - awaited below

@@ -1,0 +1,1 @@
+"""The engine that keeps the log in a schema of a PostgreSQL database (asyncpg, extra ``postgres``)."""
