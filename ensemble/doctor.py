@@ -23,6 +23,7 @@ from ensemble.limits import Limiter
 from ensemble.money import price_on
 from ensemble.provider import PROVIDERS, Provider
 from ensemble.router import ROUTERS, Router
+from ensemble.shared.link import fault
 from ensemble.types import Call, Request, RequestId
 from judges.errors import UnknownPlugin
 from judges.judge import AGGREGATORS, JUDGES
@@ -114,6 +115,8 @@ def _inspect(config: Path | None) -> Report:
         draft = replace(draft, problems=(*draft.problems, *unloadable(draft.settings)))
         problems += [problem.line for problem in draft.problems]
         problems += _around(draft.settings)
+        told, is_problem = _of_shared(draft.settings)
+        (problems if is_problem else advice).extend(told)
         advice += advise(draft.settings, datetime.now(UTC))
         advice += _of_keys(draft.settings, datetime.now(UTC))
     try:
@@ -175,6 +178,16 @@ def _around(settings: Settings) -> Iterator[str]:
     place = log if log.exists() else log.parent
     if not os.access(place, os.W_OK):
         yield f"{settings.path}: [store] path: {place} {'cannot be written' if place.exists() else 'does not exist'}"
+
+
+def _of_shared(settings: Settings) -> tuple[list[str], bool]:
+    """What is wrong with the Redis that replicas share, and whether it must be mended: without it all goes on."""
+    try:
+        why = asyncio.run(fault(settings.shared))
+    except ConfigError as error:
+        return [f"{settings.path}: {error}"], True
+    told = f"[shared] url: Redis cannot be used, so each replica would take its own part of the limits: {why}"
+    return ([told] if why else []), False
 
 
 def _of_keys(settings: Settings, moment: datetime) -> Iterator[str]:

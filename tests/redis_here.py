@@ -1,51 +1,31 @@
-"""The Redis of this machine for tests: a prefix of their own, and nothing left behind."""
+"""Replicas over the Redis of the tests, each test with a prefix of its own."""
 
 import asyncio
-import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
-import pytest
 from pydantic import SecretStr
 
 from ensemble.shared.link import Shared, open_shared
 from ensemble.shared.settings import SharedSettings
+from tests.services import redis_url
 
-URL = "redis://127.0.0.1:6379/0"
-
-
-async def reachable() -> None:
-    """Skip the test where no Redis answers at ``URL``."""
-    redis = pytest.importorskip("redis.asyncio", reason="the extra redis is not installed")
-    client = redis.Redis.from_url(URL, socket_connect_timeout=1)
-    try:
-        await client.ping()
-    except (OSError, redis.RedisError):
-        pytest.skip(f"no Redis answers at {URL}; scripts/test --services starts one")
-    finally:
-        await client.aclose()
+NOWHERE = SecretStr("redis://:hush@127.0.0.1:1/0")
+"""Where no Redis is."""
 
 
-@asynccontextmanager
-async def a_prefix() -> AsyncIterator[str]:
-    """A prefix that no other test has; what stands under it is deleted behind it."""
-    await reachable()
-    from redis.asyncio import Redis
-
-    prefix = f"test-{uuid.uuid4().hex}"
-    yield prefix
-    client = Redis.from_url(URL)
-    try:
-        async for key in client.scan_iter(f"{prefix}:*", count=1000):
-            await client.delete(key)
-    finally:
-        await client.aclose()
+def port() -> int:
+    """The port of the Redis of the tests, on loopback, for a proxy in front of it."""
+    return urlsplit(redis_url()).port or 6379
 
 
 def told(prefix: str, **changes: Any) -> SharedSettings:
     """Settings of two replicas; the patience is a long one, since a busy machine is no lost Redis."""
-    return SharedSettings(**{"url": SecretStr(URL), "prefix": prefix, "replicas": 2, "timeout_s": 5.0, **changes})
+    return SharedSettings(
+        **{"url": SecretStr(redis_url()), "prefix": prefix, "replicas": 2, "timeout_s": 5.0, **changes}
+    )
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Protocol
 
-from ensemble.allowance import Amount, Limit, What, seconds_left
+from ensemble.allowance import Amount, Limit, What, seconds_left, start_of
 from ensemble.errors import BudgetExceeded, EnsembleError, LimitExceeded, StoreError, StoreUnavailable
 from ensemble.money import usd
 from ensemble.store import Store, budgets
@@ -16,6 +16,9 @@ from ensemble.store.budgets import Spending, Standing
 
 SETTLED_WITHIN = timedelta(hours=1)
 """After its deadline a request is given so long, stragglers included; what is set aside then is settled by a sweep."""
+
+MOST_REMEMBERED = 10_000
+"""Keys that have used up a limit on requests, remembered until its window is over."""
 
 
 class Reservations(Protocol):
@@ -45,12 +48,25 @@ class LogReservations:
         self._store = store
         self._spent: list[tuple[str, Amount]] = []
         self._stir = asyncio.Event()
+        self._full: dict[str, tuple[str, Standing, list[Standing]]] = {}
 
     async def begin(self, key: Key, moment: datetime) -> tuple[Standing | None, list[Standing]]:
+        if (known := self._full.get(key.id)) is not None:
+            # Requests never come back within their window, so whoever floods its limit costs the log nothing.
+            window, full, standings = known
+            if full.limit in key.limits and start_of(full.limit.per, moment) == window:
+                return full, standings
         try:
-            return await self._store.change(partial(budgets.begin, key=key.id, limits=key.limits, moment=moment))
+            full_now, standings = await self._store.change(
+                partial(budgets.begin, key=key.id, limits=key.limits, moment=moment)
+            )
         except StoreError as error:
             raise StoreUnavailable(f"the limits of the key cannot be read: {error}") from error
+        if full_now is not None and full_now.limit.what == "requests":
+            if len(self._full) >= MOST_REMEMBERED:
+                self._full.clear()
+            self._full[key.id] = start_of(full_now.limit.per, moment), full_now, standings
+        return full_now, standings
 
     async def set_aside(self, spending: Spending, limits: Sequence[Limit], amount: Amount) -> Standing | None:
         change = partial(budgets.set_aside, spending=spending, limits=limits, amount=amount)

@@ -1,9 +1,9 @@
 """The limits of one provider as all replicas keep them: requests, tokens, calls in flight, pauses.
 
-The library ``limits`` keeps windows in Redis too, and counts the requests of API keys here. It does not serve in front
-of a provider: its moving window holds an entry for each token, goes by the clocks of the replicas, takes nothing back
-once the true number is known, and lets a replica that polls faster starve the others. So there is one script, which
-decides over everything at once, in one round trip.
+The library ``limits`` keeps windows in Redis too. It does not serve in front of a provider: its moving window holds an
+entry for each token, goes by the clocks of the replicas, takes nothing back once the true number is known, and lets a
+replica that polls faster starve the others. So there is one script, which decides over everything at once, in one round
+trip, and which is all that is written here: connections, scripts' caching and locks are redis-py's.
 
 Windows slide. A provider that counts by fixed minutes, and one whose bucket fills up steadily, both let pass what no
 minute, wherever it begins, has too much of; a fixed window of ours would let twice the limit through at its border.

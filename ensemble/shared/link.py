@@ -143,17 +143,27 @@ class Shared:
             self._stir.set()
             log.error("the shared Redis is gone, each replica takes its own part of the limits: %s", why)
 
-    async def probe(self) -> None:
-        """Find out whether it answers, whatever is known of it."""
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._client.aclose()
+
+    async def look(self) -> str | None:
+        """Why it cannot be used now, whatever is known of it; None where it can."""
         try:
             await self._in_time(lambda client: client.set(f"{self.settings.prefix}:probe", "1", px=10_000))
         except SharedLost as error:
-            self._lose(str(error))
-            self._lost = str(error)
-        else:
-            if self._lost is not None:
-                self._lost, self._back_at = None, _now()
-                log.warning("the shared Redis is back")
+            return str(error)
+        return None
+
+    async def probe(self) -> None:
+        """Find out whether it can be used, and go by that."""
+        why = await self.look()
+        if why is not None:
+            self._lose(why)
+            self._lost = why
+        elif self._lost is not None:
+            self._lost, self._back_at = None, _now()
+            log.warning("the shared Redis is back")
 
     async def reports(self) -> None:
         """Let those report who have something to say, for ever; ``open_shared`` owns the task."""
@@ -202,7 +212,22 @@ async def open_shared(settings: SharedSettings) -> AsyncIterator[Shared | None]:
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
-        await shared._client.aclose()
+        await shared.close()
+
+
+async def fault(settings: SharedSettings) -> str | None:
+    """Why the Redis of ``settings`` cannot be used now; None where it can, or none is named.
+
+    Raises:
+        ConfigError: as ``open_shared``.
+    """
+    if settings.url is None:
+        return None
+    shared = Shared(_client(settings), settings)
+    try:
+        return await shared.look()
+    finally:
+        await shared.close()
 
 
 def _client(settings: SharedSettings) -> "Redis":

@@ -46,7 +46,7 @@ if most_flying >= 0 then
       flying = flying + tonumber(count)
     end
   end
-  if flying + ahead + 1 > most_flying then later(now + 50000) end -- nobody knows when a call ends, so look again
+  if flying + ahead + 1 > most_flying then later(now + 20000) end -- nobody knows when a call ends, so look again
 end
 
 if most_starts >= 0 then

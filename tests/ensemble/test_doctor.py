@@ -1,5 +1,6 @@
 """What the doctor advises, and what it finds around a configuration."""
 
+import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from ensemble.config import load
 from ensemble.doctor import advise, examine
 from ensemble.keys.issuing import a_key, create, revoke
 from ensemble.store import open_store
+from tests.services import redis_url
 
 TODAY = datetime(2026, 6, 1, tzinfo=UTC)
 CONFIG = """
@@ -210,6 +212,17 @@ async def test_what_would_stop_the_service_is_found(path: Path, monkeypatch: pyt
         f"{path}: [server] api_key_env: the environment variable SERVER_KEY_FOR_TEST is not set",
         f"{path}: [store] path: {path.parent / 'gone'} does not exist",
     )
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_redis_that_does_not_answer_is_told_and_stops_nothing(path: Path, there: bool) -> None:
+    url = redis_url() if there else "redis://:hush@127.0.0.1:1"
+    path.write_text(f'{CONFIG}\n[shared]\nurl = "{url}"\nreplicas = 2\ntimeout_s = 5\n')
+    report = asyncio.run(examine(path))
+    assert report.sound
+    told = [line for line in report.advice if line.startswith("[shared] url: Redis cannot be used")]
+    assert len(told) == (0 if there else 1)
+    assert "hush" not in str(told)
 
 
 async def test_a_member_that_cannot_be_reached_is_a_finding(path: Path) -> None:

@@ -17,8 +17,9 @@ from ensemble.service import open_service
 from ensemble.simulator import Simulator
 from ensemble.simulator.script import reply, status
 from scripts._chaos_proxy import Proxy
-from tests.redis_here import a_prefix, until
+from tests.redis_here import port, until
 from tests.served import Served, a_question
+from tests.services import redis_prefix
 
 CONFIG = """
 [providers.sim]
@@ -33,6 +34,11 @@ model = "alpha"
 max_attempts = 1
 max_output_tokens = 50
 price = {{ input = 1, output = 2 }}
+
+[routers.kept]
+use = "parallel"
+members = ["alpha"]
+cache_s = 600
 
 [server]
 drain_s = 0.2
@@ -53,8 +59,8 @@ class Replicas:
         self.servers, self.proxy = servers, proxy
         self.simulator = servers[0].simulator
 
-    async def post(self, number: int, text: str = "Why?", **headers: str) -> tuple[int, Any]:
-        body = a_question(text, model="alpha")
+    async def post(self, number: int, text: str = "Why?", *, model: str = "alpha", **headers: str) -> tuple[int, Any]:
+        body = a_question(text, model=model)
         code, said, _ = await self.servers[number % 2].post(body, headers=headers)
         return code, said
 
@@ -76,9 +82,9 @@ class Replicas:
 @asynccontextmanager
 async def two(folder: Path, limits: str = "", timeout_s: float = 5.0) -> AsyncIterator[Replicas]:
     async with AsyncExitStack() as stack:
-        prefix = await stack.enter_async_context(a_prefix())
+        prefix = await stack.enter_async_context(redis_prefix())
         simulator = await stack.enter_async_context(Simulator())
-        proxy = await stack.enter_async_context(Proxy(6379))
+        proxy = await stack.enter_async_context(Proxy(port()))
         simulator.script("alpha", [])
         file = folder / "ensemble.toml"
         told = {"base_url": simulator.base_url, "port": proxy.port, "prefix": prefix, "timeout_s": timeout_s}
@@ -141,6 +147,14 @@ async def test_the_same_idempotency_key_on_both_is_answered_once(tmp_path: Path)
             gate.set()
         assert {task.result()[0] for task in asked} == {200}
         assert len({task.result()[1]["id"] for task in asked}) == 1
+        assert len(replicas.simulator.served) == 1
+
+
+async def test_an_answer_that_one_got_is_taken_again_by_the_other(tmp_path: Path) -> None:
+    async with two(tmp_path) as replicas:
+        replicas.simulator.script("alpha", [reply("Once."), reply("Twice.")])
+        said = [(await replicas.post(number, model="kept"))[1] for number in range(2)]
+        assert [one["choices"][0]["message"]["content"] for one in said] == ["Once.", "Once."]
         assert len(replicas.simulator.served) == 1
 
 

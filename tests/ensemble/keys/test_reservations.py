@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -123,6 +124,25 @@ async def test_requests_are_counted_as_they_begin(store: Store) -> None:
     assert left == [(True, 1), (True, 0), (False, 0)]
     full, _ = await reservations.begin(key, NOW + timedelta(minutes=1))
     assert full is None
+
+
+async def test_who_floods_its_limit_costs_the_log_nothing_until_the_next_window(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, asked = limited("requests=2/minute", "usd=1/day"), list[object]()
+    change, reservations = store.change, LogReservations(store)
+
+    async def counting(step: Any) -> Any:
+        asked.append(step)
+        return await change(step)
+
+    monkeypatch.setattr(store, "change", counting)
+    told = [await reservations.begin(key, NOW) for _ in range(20)]
+    assert [full is None for full, _ in told] == [True, True] + [False] * 18
+    assert len(asked) == 3
+    assert told[-1] == told[2]
+    assert (await reservations.begin(key, NOW + timedelta(minutes=1)))[0] is None
+    assert (await reservations.begin(limited("requests=2/minute"), NOW))[0] is None, "another key has its own"
 
 
 async def test_nothing_begins_once_the_money_is_gone(store: Store) -> None:

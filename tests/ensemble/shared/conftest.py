@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.redis_here import a_prefix
+from tests.services import redis_prefix
 
 
 @pytest.fixture
 async def prefix() -> AsyncIterator[str]:
-    async with a_prefix() as made:
+    async with redis_prefix() as made:
         yield made

@@ -72,11 +72,10 @@ async def test_no_period_has_more_requests_than_the_limit_and_none_starves(
         async with asyncio.TaskGroup() as group:
             for shared in several:
                 group.create_task(all_of(a_limiter(shared, requests_per_minute=40), 40))
-        last = [one[-1][1] for one in grants]
         assert [len(one) for one in grants] == [40, 40, 40]
         assert most_in([one for each in grants for one in each], 1.0) <= 40
-        # Whoever came together is done together: each had its turn.
-        assert max(last) - min(last) < 1.0
+        early = sorted((granted, number) for number, one in enumerate(grants) for _, granted, _ in one)[:60]
+        assert min(Counter(number for _, number in early).values()) >= 12, "one hardly had its turn"
 
 
 async def test_no_period_has_more_tokens_and_what_was_not_used_comes_back(
@@ -95,8 +94,8 @@ async def test_no_period_has_more_tokens_and_what_was_not_used_comes_back(
         begun = time()
         async with asyncio.TaskGroup() as group:
             for shared in several:
-                group.create_task(all_of(a_limiter(shared, tokens_per_minute=1000), 15, tokens=100, used=10))
-        assert time() - begun < 2.5, "the estimates were not corrected: 3,000 tokens take three periods"
+                group.create_task(all_of(a_limiter(shared, tokens_per_minute=1000), 35, tokens=100, used=10))
+        assert time() - begun < 4.5, "the estimates were not corrected: 7,000 tokens take six seconds"
 
 
 async def test_a_call_larger_than_the_limit_starts_when_nothing_else_counts(prefix: str) -> None:
@@ -161,20 +160,20 @@ async def test_calls_of_a_replica_that_died_stop_counting(prefix: str, monkeypat
     monkeypatch.setattr(gate, "LEASE_S", 0.4)
     async with replicas(prefix, 1) as (living,):
         async with replicas(prefix, 1) as (dying,):
+            begun = time()
             # The block is never left, as where the process is killed.
             await a_limiter(dying, max_in_flight=1).slot(1).__aenter__()
-        begun = time()
         await asyncio.wait_for(all_of(a_limiter(living, max_in_flight=1), 1), 5)
-        assert time() - begun > 0.2
+        assert time() - begun >= 0.4
 
 
 async def test_calls_of_a_replica_at_work_go_on_counting(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gate, "LEASE_S", 0.4)
+    monkeypatch.setattr(gate, "LEASE_S", 0.8)
     monkeypatch.setattr("ensemble.shared.link.BEAT_S", 0.1)
     async with replicas(prefix, 2) as (one, other):
         async with a_limiter(one, max_in_flight=1).slot(1):
             with pytest.raises(TimeoutError):
-                await asyncio.wait_for(all_of(a_limiter(other, max_in_flight=1), 1), 1.0)
+                await asyncio.wait_for(all_of(a_limiter(other, max_in_flight=1), 1), 1.2)
         await asyncio.wait_for(all_of(a_limiter(other, max_in_flight=1), 1), 5)
 
 
@@ -182,15 +181,17 @@ async def test_a_cancelled_waiter_leaves_nothing_behind(prefix: str) -> None:
     async with replicas(prefix, 2) as (one, other):
         first, second = a_limiter(one, max_in_flight=1), a_limiter(other, max_in_flight=1)
         async with first.slot(1):
+            waiters = f"{other.key('provider', 'sim')}:waiting"
             waiting = asyncio.get_running_loop().create_task(all_of(second, 1))
-            while not await other.ask(lambda redis: redis.hlen(other.key("provider", "sim") + ":waiting")):  # noqa: ASYNC110
+            while not await other.ask(lambda redis: redis.hlen(waiters)):  # noqa: ASYNC110 - nobody tells of it
                 await asyncio.sleep(0.01)
             waiting.cancel()
             await asyncio.wait([waiting])
-        await told_all(other)
-        begun = time()
+            await told_all(other)
+            assert await other.ask(lambda redis: redis.hlen(waiters)) == 0, "the one that had gone still had its place"
         await asyncio.wait_for(all_of(first, 3), 5)
-        assert time() - begun < 0.4, "the one that had gone still had its place"
+        await told_all(one)
+        assert await one.ask(lambda redis: redis.hlen(f"{one.key('provider', 'sim')}:flying")) == 0
 
 
 PROCESS = """

@@ -7,7 +7,7 @@ import pytest
 
 from ensemble.shared.link import SharedLost
 from ensemble.shared.purse import MOST_NANO_USD, SharedPurse
-from tests.redis_here import replicas
+from tests.redis_here import NOWHERE, replicas
 
 
 async def test_many_at_once_never_go_beyond_the_cap_and_use_it_up(prefix: str) -> None:
@@ -75,9 +75,7 @@ async def test_a_purse_that_redis_has_lost_grants_nothing(prefix: str) -> None:
 
 
 async def test_while_redis_is_gone_nothing_is_granted(prefix: str) -> None:
-    from pydantic import SecretStr
-
-    async with replicas(prefix, 1, url=SecretStr("redis://:hush@127.0.0.1:1/0"), timeout_s=0.5) as (shared,):
+    async with replicas(prefix, 1, url=NOWHERE, timeout_s=0.5) as (shared,):
         with pytest.raises(SharedLost) as told:
             await SharedPurse(shared, "run", 100).reserve("a", 1)
     assert "hush" not in str(told.value)
