@@ -8,7 +8,7 @@ import asyncio
 import logging
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from weakref import WeakSet
 
@@ -62,6 +62,8 @@ class Shared:
         self.settled_s = SETTLED_S
         self._stir, self._news = asyncio.Event(), asyncio.Event()
         self._due: dict[Reporter, None] = {}
+        self.reporting = False
+        """Whether there is news that Redis has not been told."""
         self._beating: WeakSet[Reporter] = WeakSet()
 
     @property
@@ -89,6 +91,7 @@ class Shared:
     def soon(self, reporter: "Reporter") -> None:
         """Have ``reporter`` report as soon as nothing else is to be done."""
         self._due[reporter] = None
+        self.reporting = True
         self._news.set()
 
     def key(self, kind: str, name: str) -> str:
@@ -177,10 +180,16 @@ class Shared:
                 beat_at = _now() + BEAT_S
             await asyncio.sleep(GATHER_S)
             self._news.clear()
-            due, self._due = self._due, {}
+            due = list(self._due)
             for reporter in due:
-                with suppress(SharedLost):
+                self._due.pop(reporter, None)  # what comes from now on is told the next time
+                try:
                     await reporter.report()
+                except SharedLost:
+                    continue
+                except Exception:
+                    log.exception("a report to the shared Redis failed")  # which must not silence all others
+            self.reporting = bool(self._due)
 
     async def watch(self) -> None:
         """Probe it while it is gone, for ever; ``open_shared`` owns the task."""

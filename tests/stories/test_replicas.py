@@ -64,6 +64,12 @@ class Replicas:
         code, said, _ = await self.servers[number % 2].post(body, headers=headers)
         return code, said
 
+    def told(self, number: int) -> bool:
+        """Whether that replica has told Redis all its news."""
+        shared = self.servers[number].service.shared
+        assert shared is not None
+        return not shared.reporting
+
     async def until_waiting(self, number: int) -> None:
         """Until a request at that replica waits for another one's flight."""
         shared = self.servers[number].service.shared
@@ -116,6 +122,7 @@ async def test_a_pause_that_one_replica_was_asked_for_holds_the_other(tmp_path: 
     async with two(tmp_path) as replicas:
         replicas.simulator.script("alpha", [status(429, retry_after=1), reply("Now.")])
         assert (await replicas.post(0))[0] != 200
+        await until(lambda: replicas.told(0))  # some milliseconds later, since news gather
         assert (await replicas.post(1))[0] == 200
         first, second = replicas.simulator.served
         assert second.started - first.started >= 0.95
