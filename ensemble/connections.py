@@ -10,8 +10,10 @@ from typing import TypedDict
 
 from ensemble.config import Settings
 from ensemble.config.environment import secrets_of
+from ensemble.errors import ConfigError
 from ensemble.fleet import Fleet, Member
 from ensemble.limits import Limiter
+from ensemble.place import PLACE
 from ensemble.provider import Connection, Provider
 from ensemble.shared.gate import ProviderGate
 from ensemble.shared.link import Shared
@@ -37,10 +39,12 @@ Links = Mapping[str, Link]
 async def connect(providers: Mapping[str, Provider], held: Links | None = None, shared: Shared | None = None) -> Links:
     """Open a client of each provider; one of ``held`` serves on where options and secrets are what they were.
 
-    Their limits are kept together with the other replicas where there is a ``shared`` Redis.
+    Their limits are kept together with the other replicas where there is a ``shared`` Redis; without one, each of
+    several workers gets its share of them, so that all together keep them.
 
     Raises:
-        ConfigError: the environment lacks what a provider needs. What had been opened is closed again.
+        ConfigError: the environment lacks what a provider needs, or there are more workers than calls in flight. What
+            had been opened is closed again.
     """
     held = held or {}
     marks = await asyncio.to_thread(lambda: {name: _mark(provider) for name, provider in providers.items()})
@@ -51,12 +55,13 @@ async def connect(providers: Mapping[str, Provider], held: Links | None = None, 
                 links[name] = held[name]
                 continue
             closing = AsyncExitStack()
+            limiter = _limiter(name, provider, shared)
             connection = await closing.enter_async_context(provider.connect())
             undo.push_async_callback(closing.aclose)
             links[name] = Link(
                 mark=marks[name],
                 connection=connection,
-                limiter=_limiter(name, provider, shared),
+                limiter=limiter,
                 closing=closing,
             )
         undo.pop_all()
@@ -88,14 +93,26 @@ def fleet_of(settings: Settings, links: Links, before: Fleet | None = None) -> F
 
 
 def _limiter(name: str, provider: Provider, shared: Shared | None) -> Limiter:
+    """The queue in front of ``provider``, with what of its limits is this process's."""
     limits: _Limits = {
         "requests_per_minute": provider.requests_per_minute,
         "tokens_per_minute": provider.tokens_per_minute,
         "max_in_flight": provider.max_in_flight,
     }
-    if shared is None:
-        return Limiter(**limits)
-    return Limiter(**limits, together=ProviderGate(shared, name, **limits), parts=shared.replicas)
+    place = PLACE.get()
+    if shared is not None:
+        return Limiter(**limits, together=ProviderGate(shared, name, **limits), parts=shared.replicas * place.of)
+    requests, tokens, flying = provider.requests_per_minute, provider.tokens_per_minute, provider.max_in_flight
+    if flying is not None and flying < place.of:
+        raise ConfigError(
+            f"[providers.{name}] max_in_flight: {place.of} workers cannot share {flying}; "
+            "start fewer with --workers, or allow more calls"
+        )
+    return Limiter(
+        requests_per_minute=None if requests is None else place.share(requests),
+        tokens_per_minute=None if tokens is None else place.share(tokens),
+        max_in_flight=None if flying is None else place.seats(flying),
+    )
 
 
 class _Limits(TypedDict):

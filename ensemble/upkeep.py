@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 from ensemble.errors import StoreError
+from ensemble.place import PLACE, Place
 from ensemble.store import Store
 from ensemble.store.audit.facts import make, store_facts
 from ensemble.store.keeping.erase import expire, old
@@ -28,8 +29,11 @@ _REST_S = 0.05
 
 @asynccontextmanager
 async def upkeep(store: Store, keep_for: timedelta | None = None) -> AsyncIterator[None]:
-    """Look after ``store`` while the context is open; texts expire ``keep_for`` after their request arrived."""
-    task = asyncio.get_running_loop().create_task(_rounds(store, keep_for))
+    """Look after ``store`` while the context is open; texts expire ``keep_for`` after their request arrived.
+
+    Of several workers the one does it that leads; each takes in what was spilled.
+    """
+    task = asyncio.get_running_loop().create_task(_rounds(store, keep_for, PLACE.get()))
     try:
         yield
     finally:
@@ -37,17 +41,18 @@ async def upkeep(store: Store, keep_for: timedelta | None = None) -> AsyncIterat
         await asyncio.wait([task])
 
 
-async def _rounds(store: Store, keep_for: timedelta | None) -> None:
+async def _rounds(store: Store, keep_for: timedelta | None, place: Place) -> None:
     loop = asyncio.get_running_loop()
     pruned = -DAY_S
     while True:
         try:
             await store.settle()
-            if keep_for is not None and loop.time() - pruned >= DAY_S:
-                await prune(store, datetime.now(UTC) - keep_for)
-                pruned = loop.time()
-            await index(store)
-            await derive(store)
+            if place.leads():
+                if keep_for is not None and loop.time() - pruned >= DAY_S:
+                    await prune(store, datetime.now(UTC) - keep_for)
+                    pruned = loop.time()
+                await index(store)
+                await derive(store)
         except StoreError as error:
             log.warning("the upkeep of the log waits: %s", error)
         await asyncio.sleep(EVERY_S)

@@ -13,6 +13,7 @@ from uuid_utils import uuid7
 
 from ensemble.audit.sampling import sample
 from ensemble.errors import StoreError
+from ensemble.place import PLACE, Place
 from ensemble.store import Store
 from ensemble.store.audit.draws import Draw, Unit, drawn_until, frame, queue_drawn, queued
 from ensemble.store.content import stamp
@@ -63,8 +64,11 @@ async def draw(store: Store, settings: ReviewSettings, now: datetime, cases: int
 
 @asynccontextmanager
 async def drawing(store: Store, settings: Callable[[], ReviewSettings]) -> AsyncIterator[None]:
-    """Draw once a day while the context is open, by the settings in force."""
-    task = asyncio.get_running_loop().create_task(_rounds(store, settings))
+    """Draw once a day while the context is open, by the settings in force.
+
+    Of several workers the one does it that leads.
+    """
+    task = asyncio.get_running_loop().create_task(_rounds(store, settings, PLACE.get()))
     try:
         yield
     finally:
@@ -72,11 +76,12 @@ async def drawing(store: Store, settings: Callable[[], ReviewSettings]) -> Async
         await asyncio.wait([task])
 
 
-async def _rounds(store: Store, settings: Callable[[], ReviewSettings]) -> None:
+async def _rounds(store: Store, settings: Callable[[], ReviewSettings], place: Place) -> None:
     while True:
         try:
             now = datetime.now(UTC)
-            if settings().share and await store.read(drawn_until) < stamp(now - SETTLED - PERIOD):
+            ours = settings().share > 0 and place.leads()
+            if ours and await store.read(drawn_until) < stamp(now - SETTLED - PERIOD):
                 drawn = await draw(store, settings(), now)
                 if drawn:
                     log.info("%d cases were drawn at random for review", drawn)

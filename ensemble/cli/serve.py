@@ -3,9 +3,12 @@
 import asyncio
 import gc
 import logging
+import os
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 from pydantic import ValidationError
@@ -13,11 +16,31 @@ from pydantic import ValidationError
 from ensemble.cli import _options
 from ensemble.config import ServerSettings, Settings, load
 from ensemble.server.app import run
+from ensemble.server.listening import address_of, bound
 from ensemble.server.logs import to_stderr
+from ensemble.server.workers.supervisor import Supervisor, kept
+from ensemble.server.workers.terms import Post
+from ensemble.server.workers.worker import take_place, work
 from ensemble.service import open_service
 
 GARBAGE = 20_000
 """New objects after which the garbage collector looks at them."""
+MOST_WORKERS = 256
+
+
+def _workers(_ctx: click.Context, _param: click.Parameter, given: str) -> int:
+    if given == "auto":
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if not given.isdecimal() or not 0 < int(given) <= MOST_WORKERS:
+        raise click.BadParameter(f"a number from 1 to {MOST_WORKERS}, or auto")
+    return int(given)
+
+
+def _post(_ctx: click.Context, _param: click.Parameter, given: str | None) -> Post | None:
+    try:
+        return None if given is None else Post.read(given)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 @click.command(epilog="Example: ensemble serve --port 8080")
@@ -25,17 +48,35 @@ GARBAGE = 20_000
 @click.option("--host", help="Address to bind; another than loopback needs a key in the [server] table.")
 @click.option("--port", type=click.IntRange(0, 65535), help="TCP port; 0 takes a free one.")
 @click.option("--quiet", is_flag=True, help="Log only what goes wrong, not every request.")
-def command(config: Path, *, host: str | None, port: int | None, quiet: bool) -> None:
+@click.option(
+    "--workers",
+    default="1",
+    show_default=True,
+    callback=_workers,
+    help="Processes that serve the address together, over one log; auto: as many as there are cores.",
+)
+@click.option("--worker", hidden=True, callback=_post)
+def command(
+    config: Path, *, host: str | None, port: int | None, quiet: bool, workers: int, worker: Post | None
+) -> None:
     """Serve the configuration as an OpenAI-compatible API until Ctrl-C or SIGTERM.
 
     The first of these lets requests under way finish, for as long as drain_s in the [server] table says; a second one
     ends at once. Requests are logged to standard error without their content, which is in the database.
+
+    With several workers one that dies is started again, and SIGHUP replaces them one by one while the others serve.
     """
     settings = load(config)
     server = _server(settings.server, host, port)
-    to_stderr(logging.WARNING if quiet else logging.INFO, server.log)
+    level = logging.WARNING if quiet else logging.INFO
+    to_stderr(level, server.log, None if worker is None else worker.number)
+    if worker is None and workers > 1:
+        _supervise(replace(settings, server=server), workers, quiet=quiet)
+        return
+    if worker is not None:
+        take_place(worker)
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run(_serve(replace(settings, server=server)))
+        runner.run(_serve(replace(settings, server=server), worker))
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -66,12 +107,38 @@ def _spare_the_collector() -> None:
     gc.set_threshold(GARBAGE, 20, 20)
 
 
-async def _serve(settings: Settings) -> None:
+def _supervise(settings: Settings, workers: int, *, quiet: bool) -> None:
+    """Have ``workers`` processes do what this one was asked to."""
+    with (
+        bound(settings.server.host, settings.server.port) as sockets,
+        TemporaryDirectory(prefix="ensemble-workers-", ignore_cleanup_errors=True) as folder,
+        kept(Path(folder)),
+    ):
+        host, port = sockets[0].getsockname()[:2]
+
+        def started() -> None:
+            click.echo(f"{_told(settings, address_of(host, port))}; workers: {workers}")
+
+        # -P, since a package called as ours may lie in the folder in which this was called.
+        command = [sys.executable, "-P", "-c", "from ensemble.cli import main; main()", "serve"]
+        command += ["--config", str(settings.path), "--host", settings.server.host, "--port", str(port)]
+        command += [*(["--quiet"] if quiet else []), "--worker"]
+        asyncio.run(Supervisor(command, workers, sockets, Path(folder)).run(started))
+
+
+def _told(settings: Settings, address: str) -> str:
+    routers = ", ".join(settings.routers) or "none"
+    return f"ensemble serves {address}/v1; routers: {routers}; log: {settings.store.address}"
+
+
+async def _serve(settings: Settings, post: Post | None) -> None:
     async with open_service(settings) as service:
         _spare_the_collector()
+        if post is not None:
+            await work(service, post)
+            return
 
         def started(address: str) -> None:
-            routers = ", ".join(settings.routers) or "none"
-            click.echo(f"ensemble serves {address}/v1; routers: {routers}; log: {settings.store.address}")
+            click.echo(_told(settings, address))
 
         await run(service, started)

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from ensemble.errors import StoreError
 from ensemble.keys.keyring import Keyring
 from ensemble.keys.reservations import LogReservations
+from ensemble.place import PLACE, Place
 
 log = logging.getLogger(__name__)
 
@@ -17,8 +18,11 @@ EVERY_S = 60.0
 
 @asynccontextmanager
 async def keeping(keyring: Keyring, reservations: LogReservations) -> AsyncIterator[None]:
-    """Look after both while the context is open; leaving it settles what is left."""
-    task = asyncio.get_running_loop().create_task(_rounds(keyring, reservations))
+    """Look after both while the context is open; leaving it settles what is left.
+
+    Of several workers the one sweeps that leads.
+    """
+    task = asyncio.get_running_loop().create_task(_rounds(keyring, reservations, PLACE.get()))
     try:
         yield
     finally:
@@ -28,13 +32,14 @@ async def keeping(keyring: Keyring, reservations: LogReservations) -> AsyncItera
         await _tried(keyring.remember)
 
 
-async def _rounds(keyring: Keyring, reservations: LogReservations) -> None:
+async def _rounds(keyring: Keyring, reservations: LogReservations, place: Place) -> None:
     clock = asyncio.get_running_loop().time
     swept = -EVERY_S
     while True:
         if clock() - swept >= EVERY_S:
             swept = clock()
-            await _tried(reservations.sweep)
+            if place.leads():
+                await _tried(reservations.sweep)
             await _tried(keyring.remember)
         await reservations.news(EVERY_S)
         await _tried(reservations.write_off)

@@ -2,13 +2,16 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 
 from aiohttp import web
 
 from ensemble.errors import ConfigError
 
+BACKLOG = 1024
+"""Connections that may wait until they are accepted."""
 WRITING_S = 2.0
 """Seconds that connections get to send what is decided, once the work has ended."""
 
@@ -22,18 +25,49 @@ async def listening(app: web.Application, host: str, port: int) -> AsyncIterator
     Raises:
         ConfigError: the address cannot be bound.
     """
+    async with running(app) as runner:
+        site = web.TCPSite(runner, host, port, backlog=BACKLOG)
+        try:
+            await site.start()
+        except OSError as error:
+            raise _unbound(host, port, error) from error
+        yield site, address_of(*runner.addresses[0][:2])
+
+
+@asynccontextmanager
+async def running(app: web.Application) -> AsyncIterator[web.AppRunner]:
+    """``app``, ready to serve whatever is accepted for it until the context ends."""
     # With handler_cancellation the handler of a client who has gone is cancelled, and so learns of it at once.
     runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=WRITING_S)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host, port, backlog=1024)
-        try:
-            await site.start()
-        except OSError as error:
-            raise ConfigError(f"[server] cannot listen on {host} port {port}: {error.strerror}") from error
-        yield site, _address(runner)
+        yield runner
     finally:
         await runner.cleanup()
+
+
+@contextmanager
+def bound(host: str, port: int) -> Iterator[list[socket.socket]]:
+    """Sockets that listen at every address that ``host`` stands for, for others to accept from. Blocks.
+
+    Raises:
+        ConfigError: an address cannot be bound.
+    """
+    with ExitStack() as stack:
+        sockets = []
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+            for family, _, _, _, address in dict.fromkeys(found):
+                one = stack.enter_context(socket.create_server(address, family=family, backlog=BACKLOG))
+                one.setblocking(False)
+                sockets.append(one)
+        except OSError as error:
+            raise _unbound(host, port, error) from error
+        yield sockets
+
+
+def _unbound(host: str, port: int, error: OSError) -> ConfigError:
+    return ConfigError(f"[server] cannot listen on {host} port {port}: {error.strerror}")
 
 
 class Signals:
@@ -63,6 +97,6 @@ class Signals:
             self._loop.remove_signal_handler(number)
 
 
-def _address(runner: web.AppRunner) -> str:
-    host, port = runner.addresses[0][:2]
+def address_of(host: str, port: int) -> str:
+    """How that address is written in a URL."""
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from functools import partial
 from typing import Literal
 
 Form = Literal["json", "text"]
@@ -66,10 +67,17 @@ def frames(error: BaseException) -> list[str]:
     return told
 
 
-def to_stderr(level: int = logging.INFO, form: Form = "json") -> None:
-    """Send everything that is logged from now on to standard error, line by line."""
+def _signed(worker: int, record: logging.LogRecord) -> bool:
+    record.fields = {"worker": worker, **getattr(record, "fields", {})}
+    return True
+
+
+def to_stderr(level: int = logging.INFO, form: Form = "json", worker: int | None = None) -> None:
+    """Send everything that is logged from now on to standard error, line by line; each names the ``worker`` given."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if form == "json" else TextLines())
+    if worker is not None:
+        handler.addFilter(partial(_signed, worker))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for library in ("httpx2", "openai", "anthropic"):
         # They log every address they call, and a provider's key may stand in its query.

@@ -1,13 +1,18 @@
 """How a service stands at the moment of a scrape: queues, circuits, demoted routers, the spill, budgets."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from threading import Lock
+from typing import Literal
 
+from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from ensemble.service import Service
 from ensemble.store.api_keys import Key
 from ensemble.store.budgets import Standing
+
+Mode = Literal["livesum", "livemax", "livemostrecent"]
 
 
 class State(Collector):
@@ -61,6 +66,57 @@ class State(Collector):
         return _gauge(
             "ensemble_budget_used_ratio", "Share of a key's limit, set aside or used.", ("key", "limit"), shares
         )
+
+
+_MODES: Mapping[str, Mode] = {
+    "ensemble_requests_in_flight": "livesum",
+    "ensemble_limiter_waiting": "livesum",
+    "ensemble_limiter_in_flight": "livesum",
+    "ensemble_circuit_open": "livemax",
+    "ensemble_router_demoted": "livemax",
+    "ensemble_judge_drift": "livemax",
+    "ensemble_spill_in_use": "livemax",
+    "ensemble_shared_degraded": "livemax",
+    "ensemble_config_refused_timestamp_seconds": "livemax",
+}
+"""What the gauges of several workers come to: what adds up is added, and what is wrong anywhere is told. The others
+come from the log, which is one, so the newest value holds."""
+
+
+class Published:
+    """The gauges of one worker of several, where the others can read them: in files of ``prometheus_client``."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._registry = CollectorRegistry()
+        self._gauges: dict[str, Gauge] = {}
+        self._told: set[tuple[str, tuple[str, ...]]] = set()
+        self._lock = Lock()
+
+    def publish(self) -> None:
+        """Write down how they stand now; one that is no more is written as 0, as nothing can be taken out. Blocks."""
+        with self._lock:
+            self._publish()
+
+    def _publish(self) -> None:
+        told = set()
+        for family in self._state.collect():
+            for sample in family.samples:
+                labels = tuple(sample.labels.values())
+                told.add((family.name, labels))
+                self._of(family, tuple(sample.labels), labels).set(sample.value)
+        for name, labels in self._told - told:
+            (self._gauges[name].labels(*labels) if labels else self._gauges[name]).set(0)
+        self._told = told
+
+    def _of(self, family: Metric, names: tuple[str, ...], labels: tuple[str, ...]) -> Gauge:
+        if family.name not in self._gauges:
+            mode: Mode = _MODES.get(family.name, "livemostrecent")
+            self._gauges[family.name] = Gauge(
+                family.name, family.documentation, names, registry=self._registry, multiprocess_mode=mode
+            )
+        gauge = self._gauges[family.name]
+        return gauge.labels(*labels) if labels else gauge
 
 
 def _gauge(

@@ -1,5 +1,6 @@
 """What a log needs of the engine that keeps it."""
 
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from ensemble.store.address import Address
@@ -24,6 +25,10 @@ class Engine(Protocol):
 
     def identity(self) -> object:
         """Which log stands at the address: a connection to another one is of no use. Raises OSError where none does."""
+        ...
+
+    def turn(self) -> AbstractContextManager[None]:
+        """Around each transaction that writes: waits until nobody else's is under way, where the engine needs that."""
         ...
 
     def prove(self, db: Database) -> None:

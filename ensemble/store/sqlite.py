@@ -3,15 +3,18 @@
 import os
 import sqlite3
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from sqlite_utils import Database
 
 from ensemble.errors import StoreError
+from ensemble.place import PLACE
 from ensemble.store import migrations
 from ensemble.store.address import Address, address_of
 from ensemble.store.faults import explain, identity
+from ensemble.store.turns import turn
 
 
 class SqliteEngine:
@@ -19,6 +22,8 @@ class SqliteEngine:
 
     def __init__(self, path: Path, *, busy_s: float) -> None:
         self._path, self._busy_s = path, busy_s
+        shared = PLACE.get().folder
+        self._line = None if shared is None else shared / "writing"
 
     @property
     def address(self) -> Address:
@@ -32,6 +37,9 @@ class SqliteEngine:
 
     def identity(self) -> object:
         return identity(self._path)
+
+    def turn(self) -> AbstractContextManager[None]:
+        return turn(self._line, self._busy_s)
 
     def prove(self, db: Any) -> None:
         # Its header has a number that is ours to use.

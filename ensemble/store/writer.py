@@ -170,7 +170,8 @@ class Writer:
 
     def _commit(self, batch: list[_Job]) -> _Told:
         try:
-            return self._attempt(self._open(), batch)
+            with self._engine.turn():
+                return self._attempt(self._open(), batch)
         except (*FAULTS, OSError) as fault:
             # The connection goes, and its open transaction with it; the next batch tries a new one.
             self._drop()

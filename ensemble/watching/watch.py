@@ -12,6 +12,7 @@ from ensemble.labelling.cashier import Stopped
 from ensemble.labelling.filling import Job
 from ensemble.means import finding_of
 from ensemble.pipeline import Pipeline
+from ensemble.place import PLACE
 from ensemble.router import Shadow
 from ensemble.routers.rules import task_set_by
 from ensemble.store.filling import found
@@ -51,6 +52,7 @@ class Watch:
         self._purse = DayPurse(name, options, pipeline)
         self._judge = JudgeCheck(self._about, options, pipeline)
         self._reading, self._deciding = asyncio.Lock(), asyncio.Lock()
+        self._place = PLACE.get()
         self.skipped = 0
 
     def state(self) -> Report:
@@ -145,28 +147,36 @@ class Watch:
         A judge that drifts makes a good router look bad, and far more labels say so than anchors are judged again. So
         no suspicion is believed before the judge has been.
         """
-        standing = self._standing
-        if standing.state != "watched" or self._deciding.locked():
+        if self._standing.state != "watched" or self._deciding.locked():
             return
-        async with self._deciding:
-            if (raised := await self._judge.raised(standing.promoted_at)) is not None:
-                await self._note(Seen(event="judge_drift", why=raised))
-                return
-            if standing.suspicion is None:
-                again = await self._judge.one(self._purse.cashier(), standing.promotions)
-                if again is not None:
-                    await self._note(again)
-                if standing.doubt is not None:
-                    await self._note(Seen(event="judge_drift", why=standing.doubt))
-                return
-            agreed = await self._judge.all(self._purse.cashier(), standing.promotions)
-            if agreed is None or standing.state != "watched":
-                return
-            if agreed.value < self._options.judge_floor:
-                why = f"agreement with its own anchors is {agreed}, below {self._options.judge_floor:g}"
-                await self._note(Seen(event="judge_drift", why=f"{why}; the router is suspected: {standing.suspicion}"))
-            else:
-                await self._note(Seen(event="demoted", why=f"{standing.suspicion}; the judge agrees with {agreed}"))
+        with self._place.alone(f"watch {self._name}") as alone:
+            if alone:
+                async with self._deciding:
+                    await self.refresh()  # another worker may have decided just now
+                    await self._judge_again()
+
+    async def _judge_again(self) -> None:
+        standing = self._standing
+        if standing.state != "watched":
+            return
+        if (raised := await self._judge.raised(standing.promoted_at)) is not None:
+            await self._note(Seen(event="judge_drift", why=raised))
+            return
+        if standing.suspicion is None:
+            again = await self._judge.one(self._purse.cashier(), standing.promotions)
+            if again is not None:
+                await self._note(again)
+            if standing.doubt is not None:
+                await self._note(Seen(event="judge_drift", why=standing.doubt))
+            return
+        agreed = await self._judge.all(self._purse.cashier(), standing.promotions)
+        if agreed is None or standing.state != "watched":
+            return
+        if agreed.value < self._options.judge_floor:
+            why = f"agreement with its own anchors is {agreed}, below {self._options.judge_floor:g}"
+            await self._note(Seen(event="judge_drift", why=f"{why}; the router is suspected: {standing.suspicion}"))
+        else:
+            await self._note(Seen(event="demoted", why=f"{standing.suspicion}; the judge agrees with {agreed}"))
 
     def _panel(self, request: Request) -> tuple[str, ...]:
         """Its members that may see ``request``."""

@@ -19,6 +19,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 
 from ensemble.errors import StoreError
+from ensemble.place import PLACE, Place
 from ensemble.store import Store
 from ensemble.store.outbox import Event, delivered, due, failed, take
 from ensemble.webhooks.settings import WebhookSettings, is_local, is_public
@@ -45,8 +46,11 @@ def signature(secret: bytes, id_: str, timestamp: int, body: str) -> str:
 
 @asynccontextmanager
 async def delivering(store: Store, settings: Callable[[], WebhookSettings]) -> AsyncIterator[None]:
-    """Send what gets into the outbox of ``store`` while the context is open, by the settings in force."""
-    task = asyncio.get_running_loop().create_task(_rounds(store, settings))
+    """Send what gets into the outbox of ``store`` while the context is open, by the settings in force.
+
+    Of several workers the one does it that leads.
+    """
+    task = asyncio.get_running_loop().create_task(_rounds(store, settings, PLACE.get()))
     try:
         yield
     finally:
@@ -54,11 +58,11 @@ async def delivering(store: Store, settings: Callable[[], WebhookSettings]) -> A
         await asyncio.wait([task])
 
 
-async def _rounds(store: Store, settings: Callable[[], WebhookSettings]) -> None:
+async def _rounds(store: Store, settings: Callable[[], WebhookSettings], place: Place) -> None:
     while True:
         current = settings()
         try:
-            more = current.url is not None and await _round(store, current)
+            more = current.url is not None and place.leads() and await _round(store, current)
         except (StoreError, OSError, ValueError) as error:
             log.warning("webhooks wait: %s", error)  # of the log or of the secret, whose errors do not hold it
             more = False

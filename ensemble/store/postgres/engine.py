@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from ensemble.errors import StoreError
@@ -55,6 +55,9 @@ class PostgresEngine:
     def identity(self) -> object:
         """Connections to a server notice themselves that it has gone."""
         return None
+
+    def turn(self) -> AbstractContextManager[None]:
+        return nullcontext()  # rows are locked, not the log
 
     def prove(self, db: Database) -> None:
         db.execute("UPDATE _proof SET at = to_char(now(), 'YYYY-MM-DD\"T\"HH24:MI:SS.US') WHERE one = 1")

@@ -1,0 +1,1 @@
+"""Several processes that serve one address and one log: `ensemble serve --workers N`."""
