@@ -31,6 +31,10 @@ CREATE FUNCTION _listed(text, anyelement) RETURNS text LANGUAGE sql IMMUTABLE PA
     $$SELECT CASE WHEN $1 = '' THEN _told($2) ELSE $1 || ',' || _told($2) END$$;
 CREATE FUNCTION _listed(text, double precision) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
     $$SELECT CASE WHEN $1 = '' THEN _told($2) ELSE $1 || ',' || _told($2) END$$;
+CREATE FUNCTION _listed(text, numeric) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
+    $$SELECT CASE WHEN $1 = '' THEN '' ELSE $1 || ',' END || coalesce($2::text, 'null')$$;
+CREATE FUNCTION _listed(text, bigint) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
+    $$SELECT CASE WHEN $1 = '' THEN '' ELSE $1 || ',' END || coalesce($2::text, 'null')$$;
 CREATE FUNCTION _list(text) RETURNS json LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$SELECT ('[' || $1 || ']')::json$$;
 CREATE AGGREGATE json_group_array(anyelement) (SFUNC = _listed, STYPE = text, FINALFUNC = _list, INITCOND = '');
 CREATE AGGREGATE json_group_array(double precision) (SFUNC = _listed, STYPE = text, FINALFUNC = _list, INITCOND = '');
@@ -38,9 +42,18 @@ CREATE FUNCTION _entered(text, text, anyelement) RETURNS text LANGUAGE sql IMMUT
     $$SELECT CASE WHEN $1 = '' THEN '' ELSE $1 || ',' END || to_json($2)::text || ':' || _told($3)$$;
 CREATE FUNCTION _entered(text, text, double precision) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
     $$SELECT CASE WHEN $1 = '' THEN '' ELSE $1 || ',' END || to_json($2)::text || ':' || _told($3)$$;
+CREATE FUNCTION _entered(text, text, numeric) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
+    $$SELECT CASE WHEN $1 = '' THEN '' ELSE $1 || ',' END || to_json($2)::text || ':' || coalesce($3::text, 'null')$$;
+CREATE FUNCTION _entered(text, text, bigint) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
+    $$SELECT CASE WHEN $1 = '' THEN '' ELSE $1 || ',' END || to_json($2)::text || ':' || coalesce($3::text, 'null')$$;
 CREATE FUNCTION _object(text) RETURNS json LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$SELECT ('{' || $1 || '}')::json$$;
 CREATE AGGREGATE json_group_object(text, anyelement) (SFUNC = _entered, STYPE = text, FINALFUNC = _object, INITCOND = '');
 CREATE AGGREGATE json_group_object(text, double precision) (SFUNC = _entered, STYPE = text, FINALFUNC = _object, INITCOND = '');
+-- Whole numbers stay whole: sums of them are numeric, and would be taken for floats.
+CREATE AGGREGATE json_group_array(bigint) (SFUNC = _listed, STYPE = text, FINALFUNC = _list, INITCOND = '');
+CREATE AGGREGATE json_group_array(numeric) (SFUNC = _listed, STYPE = text, FINALFUNC = _list, INITCOND = '');
+CREATE AGGREGATE json_group_object(text, bigint) (SFUNC = _entered, STYPE = text, FINALFUNC = _object, INITCOND = '');
+CREATE AGGREGATE json_group_object(text, numeric) (SFUNC = _entered, STYPE = text, FINALFUNC = _object, INITCOND = '');
 -- The members of an object, or the elements of an array with their places, as texts.
 CREATE FUNCTION json_each(text) RETURNS TABLE (key text, value text) LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE ROWS 20 AS $$
     SELECT e.key, e.value #>> '{}' FROM pg_catalog.json_each(CASE json_typeof($1::json) WHEN 'object' THEN $1::json ELSE '{}' END) e

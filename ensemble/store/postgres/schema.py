@@ -14,7 +14,6 @@ from ensemble.store import (
     schema_3,
     schema_4,
     schema_6,
-    schema_7,
     schema_8,
     schema_9,
     schema_10,
@@ -25,13 +24,13 @@ from ensemble.store import (
     schema_15,
     schema_16,
 )
+from ensemble.store.keeping import tsearch
 
 _TABLE = re.compile(r"CREATE TABLE (\w+) \( -- (.*)\n((?:.|\n)*?)\n\) ?(STRICT)?(, WITHOUT ROWID)?;")
 _COLUMN = re.compile(r"^    (\w+) ([A-Z][A-Z ]*?.*?)(,?) -- (.*)$", re.MULTILINE)
 _TRIGGER = re.compile(
     r"CREATE TRIGGER (\w+) AFTER (INSERT|UPDATE OF \w+) ON (\w+)(?: WHEN (.*))?\nBEGIN (.*?;) END;", re.MULTILINE
 )
-_SEARCH = re.compile(r"CREATE VIRTUAL TABLE .*?;\n")
 
 
 def functions() -> str:
@@ -55,7 +54,7 @@ def _statements() -> Iterator[tuple[str, str]]:
     yield "0004_replies", translated(schema_4.ALTER)
     yield "0005_imports", "ALTER TABLE calls ALTER COLUMN total_s DROP NOT NULL;\n"
     yield "0006_batches", translated(schema_6.ALTER)
-    yield "0007_search", translated(_SEARCH.sub("", schema_7.TABLES))
+    yield "0007_search", tsearch.TABLES
     yield "0008_watched", translated(schema_8.TABLES)
     yield "0009_keys", translated(schema_9.TABLES)
     yield "0010_idempotency", translated(schema_10.ALTER) + translated(schema_10.TABLES)

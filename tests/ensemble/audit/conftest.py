@@ -1,7 +1,7 @@
 """A log with all that the figures are about: panels, a routed share with shadows, ties, late answers, failures."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -111,8 +111,8 @@ def a_failure(request: Request) -> Record:
     )
 
 
-async def fill(store: Store, rows: int = 60, *, seed: int = 1) -> None:
-    """Half of them to a panel, half routed, over four days, in conversations of two."""
+def asked(rows: int = 60, *, seed: int = 1) -> Iterator[tuple[Record, Late | None]]:
+    """Half of them to a panel, half routed, over four days, in conversations of two; and one that failed."""
     rng = random.Random(seed)
     for row in range(rows):
         request = a_request(
@@ -123,12 +123,23 @@ async def fill(store: Store, rows: int = 60, *, seed: int = 1) -> None:
             tags={"domain": ("maths", "prose")[row % 2]} if row % 5 else {},
         )
         if request.model == "panel":
-            await store.record(a_panel(request, scores_of(rng)))
+            yield a_panel(request, scores_of(rng)), None
         else:
-            record, late = routed(request, scores_of(rng))
-            await store.record(record)
+            yield routed(request, scores_of(rng))
+    yield a_failure(a_request("failed", model="other", arrived_at=NOON)), None
+
+
+async def fill(store: Store, rows: int = 60, *, seed: int = 1) -> None:
+    """Store what was ``asked``."""
+    await put(store, asked(rows, seed=seed))
+
+
+async def put(store: Store, told: Iterable[tuple[Record, Late | None]]) -> None:
+    """Store records, and what came late to them."""
+    for record, late in told:
+        await store.record(record)
+        if late is not None:
             await store.record_late(late)
-    await store.record(a_failure(a_request("failed", model="other", arrived_at=NOON)))
 
 
 @pytest.fixture
