@@ -10,12 +10,15 @@ from pathlib import Path
 import pytest
 
 from ensemble.config import load
+from ensemble.store.address import Where, address_of
 from ensemble.store.audit.facts import missing
 from ensemble.store.keeping.connect import reading
 from ensemble.store.keeping.search import behind, search
 from scripts.bench._audit_log import make
+from scripts.bench._audit_postgres import plans
 from scripts.bench._systems import TRANSPORTS, configuration
 from scripts.bench._upstream import FANS, candidate, ranking, stream
+from tests.services import postgres_schema
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -67,10 +70,31 @@ def test_interrupted_it_leaves_nothing_running() -> None:
 async def test_the_log_of_the_audit_pages_is_whole_however_it_was_made(tmp_path: Path) -> None:
     path = tmp_path / "audit.db"
     await make(path, 60, made=20)
+    whole(path)
     with reading(path) as db:
+        assert db.execute("SELECT count(*) FROM pragma_foreign_key_check").fetchone() == (0,)
+
+
+async def test_the_log_of_the_audit_pages_in_postgresql_and_the_plans_behind_them() -> None:
+    async with postgres_schema() as schema:
+        await make(schema.url, 60, made=20)
+        where = address_of(schema.url)
+        whole(where)
+        asked = [("overview", "/ui/overview"), ("search", "/ui/disagreement?text=marmalade")]
+        found = await plans(where, asked, 10_000_000)
+        assert {one.page for one in found} == {"overview", "search"}
+        assert any("search_candidates" in node for one in found for node in one.nodes)
+        rows = [node.rpartition("(")[2].partition(" ")[0] for one in found for node in one.nodes]
+        assert max(int(number.replace(",", "")) for number in rows) > 1_000_000
+        with reading(where) as db:
+            assert db.execute("SELECT sum(reltuples) FROM pg_class WHERE relname = 'requests'").fetchone()[0] < 1e6
+
+
+def whole(where: Where) -> None:
+    """Facts and search indexes of the log at ``where`` are those of 60 requests on three days."""
+    with reading(where) as db:
         assert (missing(db), behind(db)) == (0, 0)
         assert len(search(db, "multiply", 1000, ("candidates",))) == 180
         for table, cases in (("audit_daily", 60), ("audit_daily_members", 180), ("audit_daily_pairs", 180)):
             found = db.execute(f"SELECT sum(cases), count(DISTINCT day) FROM {table}").fetchone()  # noqa: S608 - own
             assert found == (cases, 3)
-        assert db.execute("SELECT count(*) FROM pragma_foreign_key_check").fetchone() == (0,)

@@ -1,19 +1,20 @@
-"""A log of any size for the audit pages: requests of every sort, made once by the product and then copied by SQLite."""
+"""A log of any size for the audit pages: requests of every sort, made by the product, then copied by the engine."""
 
 import asyncio
 import random
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 from uuid_utils import uuid4, uuid7
 
 from ensemble.store import open_store
+from ensemble.store.address import Where, address_of
 from ensemble.store.keeping.connect import transaction, writing
 from ensemble.store.keeping.search import catch_up
 from ensemble.types import Call, CallId, Plan, Record, Request, RequestId, Ruling, Stage, VerdictId
 from ensemble.upkeep import derive
 from judges.types import CandidateId, Completion, Exchange, Message, Preference, Prompt, Usage, Verdict
+from scripts.bench._audit_postgres import FACTS, copied
 from scripts.bench.store import durable, fill
 
 FLEET = ("small", "medium", "large", "other")
@@ -23,7 +24,6 @@ RARE = 500
 """One request of so many has the rare word, flag and domain, each on its own."""
 COPIED = 10_000
 """Requests that are made; the rest are copies of them, some days earlier each."""
-_FACTS = ("audit_cases", "audit_members", "audit_pairs", "audit_daily", "audit_daily_members", "audit_daily_pairs")
 
 
 def requests(count: int, seed: int = 0) -> Iterator[Record]:
@@ -117,23 +117,30 @@ def _ruling(ids: list[CandidateId], winner: int, judge: str, chance: random.Rand
     )  # fmt: skip
 
 
-async def make(path: Path, size: int, made: int = COPIED) -> None:
-    """A log of ``size`` requests at ``path``, ``made`` by the product, with facts and search indexes up to date."""
-    store = await open_store(path)
+async def make(where: Where, size: int, made: int = COPIED) -> None:
+    """A log of ``size`` requests at ``where``, ``made`` by the product, with facts and search indexes up to date."""
+    store = await open_store(where)
     await durable(store, list(requests(min(size, made))), 64)
     await derive(store)
     await store.close()
-    if size > made:
-        await asyncio.to_thread(fill, path, size // made - 1, _FACTS)
-    await asyncio.to_thread(_index, path)
+    copies, file = max(0, size // made - 1), address_of(where).file
+    if file is None:
+        # Words are copied with the rest, as facts are.
+        await asyncio.to_thread(_index, where)
+        await copied(address_of(where), copies)
+        return
+    if copies:
+        await asyncio.to_thread(fill, file, copies, FACTS)
+    await asyncio.to_thread(_index, where)
+    with writing(file) as db:
+        # The facts of the copies are copies, too.
+        db.execute("DELETE FROM audit_stale")
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def _index(path: Path) -> None:
-    with writing(path) as db:
+def _index(where: Where) -> None:
+    with writing(where) as db:
         more = 1
         while more:
             with transaction(db):
                 more = catch_up(db, 5000)
-        # The facts of the copies are copies, too.
-        db.execute("DELETE FROM audit_stale")
-        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")

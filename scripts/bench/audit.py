@@ -4,6 +4,9 @@ The log is made first: 10,000 requests by the product, in which everything diffe
 then copies of them by SQLite, some days earlier each. Facts and search indexes are up to date. Every page is asked for
 one after the other, once to warm up and then several times; the figures are milliseconds to the last byte.
 
+With ``--url`` the log is in PostgreSQL; ``--explain`` then prints the plan of each statement behind the pages in a log
+of ten million requests, and fails where one reads a large table from end to end.
+
 Exits with 1 where a page is not there, or a filter that must find something finds nothing. A figure that is worse than
 its target is said, and breaks nothing.
 """
@@ -11,18 +14,22 @@ its target is said, and breaks nothing.
 import argparse
 import asyncio
 import os
-import sqlite3
 import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
 
 import aiohttp
 
-from scripts.bench._audit_log import RARE_DOMAIN, RARE_FLAG, RARE_WORD, make
+from ensemble.errors import StoreError
+from ensemble.store.address import Address, address_of
+from ensemble.store.opening import reading, schema_of
+from scripts.bench._audit_log import COPIED, RARE_DOMAIN, RARE_FLAG, RARE_WORD, make
+from scripts.bench._audit_postgres import plans
 from scripts.bench._processes import BenchFailed
 from scripts.bench.store import percentile
 
@@ -55,6 +62,12 @@ CASES: Mapping[str, str] = {
     "nothing at all": "members=nobody&confidence_to=0.5",
 }
 """Filters of the page on disagreement, each as it stands in the address; the first few hold for the overview, too."""
+PLANNED = 10_000_000
+"""Requests of the log that plans are made for."""
+SIZE = (
+    "SELECT sum(pg_total_relation_size(oid)) FROM pg_class WHERE relkind = 'r' "
+    "AND relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = ?)"
+)
 EMPTY = frozenset({"overturned: none", "nothing at all"})
 """Those that no case passes: the whole log has to be looked at."""
 
@@ -84,14 +97,14 @@ class Timed:
     sound: bool
 
 
-def pages(path: Path) -> Iterator[Page]:
+def pages(where: Address) -> Iterator[Page]:
     """Every page to ask for."""
-    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db:
-        (last,) = db.execute("SELECT max(day) FROM audit_cases").fetchone()
-        days = db.execute("SELECT date(?1, '-6 days'), date(?1, '-46 days'), date(?1, '-40 days')", [last]).fetchone()
+    with reading(where) as db:
+        last = date.fromisoformat(db.execute("SELECT max(day) FROM audit_daily").fetchone()[0])
         ids = [row[0] for row in db.execute("SELECT id FROM requests WHERE rowid % 4999 = 0 LIMIT 20")]
         ids = ids or [db.execute("SELECT max(id) FROM requests").fetchone()[0]]
-    given = dict(zip(("week", "since", "until"), days, strict=True))
+    before = {"week": 6, "since": 46, "until": 40}
+    given = {name: str(last - timedelta(days=days)) for name, days in before.items()}
     for name in ("all", "a week", "a past week", "one router"):
         yield Page(name=f"overview: {name}", address=f"/ui/overview?{CASES[name].format(**given)}", holds="medium")
     for name, query in CASES.items():
@@ -103,10 +116,10 @@ def pages(path: Path) -> Iterator[Page]:
 
 
 @asynccontextmanager
-async def serving(path: Path) -> AsyncIterator[str]:
+async def serving(where: Address) -> AsyncIterator[str]:
     """``ensemble audit serve`` on the log, as a process of its own; yields its address. Raises BenchFailed."""
     process = await asyncio.create_subprocess_exec(
-        str(Path(sys.executable).with_name("ensemble")), "audit", "serve", str(path), "--port", "0",
+        str(Path(sys.executable).with_name("ensemble")), "audit", "serve", where.url or str(where.file), "--port", "0",
         stdout=asyncio.subprocess.PIPE,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )  # fmt: skip
@@ -138,15 +151,15 @@ async def timed(session: aiohttp.ClientSession, page: Page, times: int) -> Timed
     )
 
 
-async def measure(path: Path, times: int) -> list[Timed]:
+async def measure(where: Address, times: int) -> list[Timed]:
     """Ask for every page, and print the table."""
     found = []
     print("| page | first ms | median ms | longest ms | target ms |\n|---|---|---|---|---|")
     async with (
-        serving(path) as address,
+        serving(where) as address,
         aiohttp.ClientSession(address, timeout=aiohttp.ClientTimeout(total=120)) as session,
     ):
-        for page in pages(path):
+        for page in pages(where):
             one = await timed(session, page, times)
             told = "" if one.median < page.target_ms else ", missed"
             broken = "" if one.sound else ", NOT WHAT IT MUST BE"
@@ -168,22 +181,57 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--times", type=int, default=5, help="how often each page is asked for (default: %(default)s)")
     parser.add_argument("--folder", type=Path, help="where the log goes, on the disk in question (default: temporary)")
     parser.add_argument("--file", type=Path, help="keep the log there; where it is there already, it is used as it is")
+    parser.add_argument("--url", type=address_of, help="a log in PostgreSQL, in a schema of its own, likewise")
+    parser.add_argument("--made", type=int, default=COPIED, help="requests that are no copies (default: %(default)s)")
+    parser.add_argument("--explain", action="store_true", help="print plans for ten million instead; needs --url")
     return parser.parse_args()
+
+
+def there(where: Address) -> bool:
+    """Whether the log was made before."""
+    if where.file is not None:
+        return where.file.exists()
+    try:
+        return schema_of(where) > 0
+    except StoreError:
+        return False
+
+
+def held(where: Address) -> str:
+    """What is in the log, and how much room it takes."""
+    with reading(where) as db:
+        (count,) = db.execute("SELECT sum(cases) FROM audit_daily").fetchone()
+        size = where.file.stat().st_size if where.file else db.execute(SIZE, [where.schema]).fetchone()[0]
+    return f"{count:,} judged requests in the log, {size / 1e9:.2f} GB"
+
+
+def explained(where: Address) -> int:
+    """Print how PostgreSQL would answer in a log of ten million requests; the exit code."""
+    found = asyncio.run(plans(where, [(page.name, page.address) for page in pages(where)], PLANNED))
+    seen = set[str]()
+    for one in found:
+        if one.sql not in seen:
+            seen.add(one.sql)
+            told = f"READS {', '.join(sorted(one.whole))} WHOLE: " if one.whole else ""
+            print(f"{told}{one.page}\n  {one.sql[:300]}\n    " + "\n    ".join(one.nodes) + "\n")
+    wrong = sum(bool(one.whole) for one in found)
+    print(f"scripts/bench/audit: {len(seen)} statements, {wrong} that read a large table from end to end")
+    return 1 if wrong else 0
 
 
 def main() -> int:
     """Run it; the exit code."""
     given = arguments()
     with tempfile.TemporaryDirectory(prefix="ensemble-bench-", dir=given.folder) as folder:
-        path = given.file or Path(folder) / "audit.db"
-        if not path.exists():
+        where = given.url or address_of(given.file or Path(folder) / "audit.db")
+        if not there(where):
             begin = time.perf_counter()
-            asyncio.run(make(path, given.size))
+            asyncio.run(make(where, given.size, given.made))
             print(f"The log was made in {time.perf_counter() - begin:.0f} s.", file=sys.stderr)
-        with closing(sqlite3.connect(path)) as db:
-            (count,) = db.execute("SELECT count(*) FROM audit_cases").fetchone()
-        print(f"{count:,} judged requests in the file, {path.stat().st_size / 1e9:.2f} GB\n")
-        found = asyncio.run(measure(path, given.times))
+        if given.explain:
+            return explained(where)
+        print(f"{held(where)}\n")
+        found = asyncio.run(measure(where, given.times))
     broken = [one.page.name for one in found if not one.sound]
     missed = [one.page.name for one in found if one.median >= one.page.target_ms]
     print(
