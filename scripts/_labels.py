@@ -129,6 +129,15 @@ def stored_calls(log: Path) -> set[str]:
         return {row[0] for row in db.execute("SELECT provider_request_id FROM calls WHERE failure IS NULL")}
 
 
+def labelled(log: Path) -> Rows:
+    """Row, request, kind and best members of every label that a log holds of a data set."""
+    with _reading(log) as db:
+        return db.execute(
+            "SELECT d.row_id, l.request_id, l.kind, CASE WHEN l.usable THEN l.best ELSE '[]' END FROM labels l "
+            "JOIN dataset_rows d ON d.request_id = l.request_id"
+        ).fetchall()
+
+
 def repeated(served: Sequence["Served"], stored: set[str], since: int) -> int:
     """How many of the calls served from position ``since`` on ask again what is ``stored`` as answered."""
     had = {_asked(each) for each in served[:since] if each.request_id in stored}
@@ -189,6 +198,6 @@ def _one(db: sqlite3.Connection, sql: str) -> int:
 
 
 __all__ = [
-    "EVALUATOR", "by_model", "counts_wrong", "differing", "judge_pages", "ledger_wrong", "repeated", "spent",
-    "stored_calls", "unsound", "wrong_winners",
+    "EVALUATOR", "by_model", "counts_wrong", "differing", "judge_pages", "labelled", "ledger_wrong", "repeated",
+    "spent", "stored_calls", "unsound", "wrong_winners",
 ]  # fmt: skip

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scripts import _labels, _runs
+from scripts import _label_ray, _labels, _runs
 from scripts._recorded import NANO, Promise
 from scripts._runs import EVALUATOR, PANEL, Price, Question, RunFailed
 from scripts.recorded_run import prices_beside
@@ -44,7 +44,11 @@ LIMIT = 4096
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What to run; ``folder`` gets the logs. ``parts`` says how many of the four parts are made."""
+    """What to run; ``folder`` gets the logs. ``parts`` says how many of the four parts are made.
+
+    With ``engine`` ray there are two: undisturbed, and on Ray. Each prompt comes ``repeat`` times, numbered, with the
+    answers of the first ``models``.
+    """
 
     data: Path
     folder: Path
@@ -53,6 +57,9 @@ class Options:
     seed: int = 0
     concurrency: int = 32
     parts: int = 4
+    engine: str = "local"
+    repeat: int = 1
+    models: int | None = None
 
 
 @dataclass(slots=True)
@@ -74,7 +81,7 @@ class Report:
 
 
 @dataclass(slots=True)
-class _Bench:
+class Bench:
     """What every part of the run needs."""
 
     options: Options
@@ -85,9 +92,11 @@ class _Bench:
     report: Report = field(default_factory=Report)
 
     def served(self) -> "list[Served]":
+        """Every call that the fleet served so far."""
         return list(self.simulator.served)
 
     def log(self, name: str) -> Path:
+        """Where the log called ``name`` is."""
         return self.options.folder / f"{name}.db"
 
     def config(self, name: str) -> Path:
@@ -99,7 +108,7 @@ class _Bench:
         path.write_text(text + fewer, encoding="utf-8")
         return path
 
-    async def label(self, config: Path, *more: str, router: str = PANEL) -> "_Ended":
+    async def label(self, config: Path, *more: str, router: str = PANEL) -> "Ended":
         """Run ``ensemble label`` to its end."""
         process = await self.start(config, *more, router=router)
         begin = time.monotonic()
@@ -113,9 +122,10 @@ class _Bench:
                 process.kill()
         if process.returncode not in (0, 3):
             raise RunFailed(f"ensemble label ended with {process.returncode}: {errors.decode()[-800:]}")
-        return _Ended(process.returncode, json.loads(out), time.monotonic() - begin)
+        return Ended(process.returncode, json.loads(out), time.monotonic() - begin)
 
     async def start(self, config: Path, *more: str, router: str = PANEL) -> asyncio.subprocess.Process:
+        """Start ``ensemble label``."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("ENSEMBLE_")}
         program = str(Path(sys.executable).with_name("ensemble"))
         given = ["--config", str(config), "--concurrency", str(self.options.concurrency), "--json", *more]
@@ -127,7 +137,9 @@ class _Bench:
 
 
 @dataclass(frozen=True, slots=True)
-class _Ended:
+class Ended:
+    """How ``ensemble label`` ended: exit status, what it told, and how long it took."""
+
     code: int
     told: dict[str, object]
     seconds: float
@@ -141,17 +153,22 @@ async def run(options: Options) -> Report:
     """
     from ensemble.simulator import Simulator, SimulatorSettings
 
-    questions = _distinct(_runs.read_questions(options.data, options.limit))
+    data, questions = options.data, _distinct(_runs.read_questions(options.data, options.limit))
     members = list(questions[0].outputs)
     prices = prices_beside(options.data, members)
     if any(options.folder.glob("*.db")):
         raise RunFailed(f"{options.folder} holds logs; their rows are to be counted, so name a new folder")
     options.folder.mkdir(parents=True, exist_ok=True)
+    if options.repeat > 1 or options.models is not None:
+        questions = _label_ray.repeated(questions, options.repeat, options.models)
+        members, data = list(questions[0].outputs), options.folder / "recording.jsonl.gz"
+        _runs.write_recording(data, questions)
     lines = [json.dumps({"id": f"q{at}", "prompt": question.prompt}) for at, question in enumerate(questions)]
     (options.folder / "prompts.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    async with Simulator(SimulatorSettings(recording=options.data)) as simulator:
-        bench = _Bench(options, simulator, questions, members, prices)
-        for part in (_undisturbed, _killed, _one_more, _capped)[: options.parts]:
+    async with Simulator(SimulatorSettings(recording=data)) as simulator:
+        bench = Bench(options, simulator, questions, members, prices)
+        local = (_undisturbed, _killed, _one_more, _capped)[: options.parts]
+        for part in local if options.engine == "local" else (_undisturbed, _label_ray.on_ray):
             await part(bench)
     return bench.report
 
@@ -160,7 +177,7 @@ def _distinct(questions: list[Question]) -> list[Question]:
     return list({question.prompt: question for question in questions}.values())
 
 
-async def _undisturbed(bench: _Bench) -> None:
+async def _undisturbed(bench: Bench) -> None:
     log, report = bench.log("undisturbed"), bench.report
     ended = await bench.label(bench.config("undisturbed"))
     served = bench.served()
@@ -183,7 +200,7 @@ async def _undisturbed(bench: _Bench) -> None:
     report.figures.append(["the same again", f"0 calls, {again.seconds:.1f} s"])
 
 
-async def _killed(bench: _Bench) -> None:
+async def _killed(bench: Bench) -> None:
     draw = random.Random(bench.options.seed)  # noqa: S311 - when to kill is no secret
     config, log, report = bench.config("killed"), bench.log("killed"), bench.report
     begin, need = len(bench.served()), _calls_of(bench.log("undisturbed"))
@@ -217,7 +234,7 @@ async def _killed(bench: _Bench) -> None:
     report.promise("the killed run's log is sound and its ledger what was served, less what was lost", wrong, "all")
 
 
-async def _one_more(bench: _Bench) -> None:
+async def _one_more(bench: Bench) -> None:
     added, config, report = bench.members[-1], bench.config("more"), bench.report
     await bench.label(config, router=FEWER)
     since = len(bench.served())
@@ -234,7 +251,7 @@ async def _one_more(bench: _Bench) -> None:
     report.promise("with it, the best recorded answer wins every time", wrong, "all")
 
 
-async def _capped(bench: _Bench) -> None:
+async def _capped(bench: Bench) -> None:
     config, log, report = bench.config("capped"), bench.log("capped"), bench.report
     need = _labels.spent(bench.log("undisturbed")).ledger
     cap = need // 3
@@ -276,7 +293,21 @@ def written(report: Report, options: Options) -> str:
 @click.option("--seed", type=int, help="Of the moments; a random one if not given.")
 @click.option("--concurrency", type=click.IntRange(1, 1000), default=32, show_default=True, help="Prompts at once.")
 @click.option("--folder", type=click.Path(path_type=Path), help="Where to keep the logs; thrown away if not given.")
-def command(data: Path, limit: int | None, kills: int, seed: int | None, concurrency: int, folder: Path | None) -> None:
+@click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True, help="Also on Ray.")
+@click.option("--repeat", type=click.IntRange(1), default=1, show_default=True, help="Each prompt so often, numbered.")
+@click.option("--models", type=click.IntRange(2), help="Answers of the first so many models alone.")
+def command(
+    data: Path,
+    *,
+    limit: int | None,
+    kills: int,
+    seed: int | None,
+    concurrency: int,
+    folder: Path | None,
+    engine: str,
+    repeat: int,
+    models: int | None,
+) -> None:
     """Label recorded prompts, kill it, resume it, add a member, cap it; exits with 1 where a promise is broken."""
     seed = random.randrange(10**6) if seed is None else seed  # noqa: S311 - when to kill is no secret
     with tempfile.TemporaryDirectory(prefix="label-run-") as temporary:
@@ -287,6 +318,9 @@ def command(data: Path, limit: int | None, kills: int, seed: int | None, concurr
             kills=kills,
             seed=seed,
             concurrency=concurrency,
+            engine=engine,
+            repeat=repeat,
+            models=models,
         )
         try:
             report = asyncio.run(run(options))

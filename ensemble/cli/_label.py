@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -22,6 +23,17 @@ from ensemble.labelling.runner import Options, Outcome, Runner
 from ensemble.service import open_service
 from judges.types import Prompt
 
+if TYPE_CHECKING:
+    from ensemble.cluster.driver import Run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shards:
+    """How many labellers of Ray there are, and the folder that their labels go to."""
+
+    labellers: int
+    out: Path
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
@@ -32,11 +44,15 @@ class Given:
     rejects: Path | None
     as_json: bool
     settle: bool = False
+    shards: Shards | None = None
 
 
 async def label(settings: Settings, options: Options, given: Given) -> int:
     """Make the run and print what it came to; returns the exit status."""
     rejects = given.rejects or beside(settings.store.address, options.run)
+    if given.shards is not None and given.prompts is not None:
+        outcome = await _on_ray(settings, options, given.shards, given.prompts, rejects)
+        return _tell(outcome, options, given, settings, rejects)
     async with open_service(settings) as service:
         check(service.pipeline, options)
         runner = Runner(service.pipeline, options)
@@ -49,6 +65,25 @@ async def label(settings: Settings, options: Options, given: Given) -> int:
                 raise
             outcome = Outcome(runner.tally, runner.stopped)
     return _tell(outcome, options, given, settings, rejects)
+
+
+async def _on_ray(settings: Settings, options: Options, shards: Shards, prompts: Prompts, rejects: Path) -> Outcome:
+    """Make the run on a cluster."""
+    from ensemble.cluster.driver import Cluster, Run, check_cluster, checked
+
+    cluster = Cluster(labellers=shards.labellers, out=shards.out, rejects=rejects)
+    check_cluster(settings, options, cluster)
+    await checked(settings, options)
+    run = Run(settings, options, cluster)
+    stops = _Stops(run, asyncio.current_task())
+    run.tally.total = await asyncio.to_thread(prompts.count)
+    try:
+        with Progress(run.tally):
+            return await run.label(prompts)
+    except asyncio.CancelledError:
+        if not stops.cancelled:
+            raise
+        return Outcome(run.tally, run.stopped)
 
 
 async def _run(runner: Runner, given: Given, path: Path) -> Outcome:
@@ -64,7 +99,7 @@ async def _run(runner: Runner, given: Given, path: Path) -> Outcome:
 class _Stops:
     """Ctrl-C and SIGTERM: the first lets calls under way end, the second cancels them."""
 
-    def __init__(self, runner: Runner, task: "asyncio.Task[int] | None") -> None:
+    def __init__(self, runner: "Runner | Run", task: "asyncio.Task[int] | None") -> None:
         self._runner, self._task, self._asked = runner, task, False
         self.cancelled = False
         for number in (signal.SIGINT, signal.SIGTERM):

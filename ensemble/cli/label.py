@@ -44,6 +44,11 @@ def _columns(context: click.Context, parameter: click.Parameter, given: tuple[st
     "--estimate", type=click.IntRange(1), is_flag=False, flag_value=1000, help="The same from a sample of so many."
 )
 @click.option("--via", type=click.Choice(["online", "batch"]), default="online", help="Batch: cheaper, within a day.")
+@click.option(
+    "--engine", type=click.Choice(["local", "ray"]), default="local", help="Ray: many labellers, on a cluster."
+)
+@click.option("--labellers", type=click.IntRange(1, 10_000), default=2, show_default=True, help="With --engine ray.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="With --engine ray: shards of labels.")
 @click.option("--cancel", is_flag=True, help="Cancel the run's batches that are at work; take in what they have done.")
 @click.option("--concurrency", type=click.IntRange(1, 100_000), help="Prompts at once.  [default: 32; batch: 10000]")
 @click.option("--format", "kind", type=click.Choice(["jsonl", "csv", "parquet"]), help="Where no file name tells it.")
@@ -66,6 +71,9 @@ def command(
     dry_run: bool,
     estimate: int | None,
     via: Literal["online", "batch"],
+    engine: Literal["local", "ray"],
+    labellers: int,
+    out: Path | None,
     cancel: bool,
     concurrency: int | None,
     kind: Format | None,
@@ -90,6 +98,10 @@ def command(
         raise click.UsageError("--cancel is about batches: give --via batch too")
     if dry_run and estimate:
         raise click.UsageError("--dry-run reads all prompts, --estimate a sample: give one of them")
+    if engine == "ray" and (from_log or prompts == "-"):
+        raise click.UsageError("--engine ray labels a file or folder that every machine can read")
+    if out is not None and engine != "ray":
+        raise click.UsageError("--out is where --engine ray writes labels; take `ensemble export` of the log here")
     settings = load(config)
     # Who interrupts this is not kept waiting: what was paid is stored by then.
     settings = replace(settings, server=settings.server.model_copy(update={"drain_s": 0.0}))
@@ -106,7 +118,8 @@ def command(
         classifier=settings.labelling.domain,
     )
     source = Prompts(name=prompts, kind=kind, split=split, subset=subset, columns=columns) if prompts else None
-    given = _label.Given(prompts=source, where=where, rejects=rejects, as_json=as_json, settle=cancel)
+    shards = _label.Shards(labellers=labellers, out=out or Path(f"labels-{run}")) if engine == "ray" else None
+    given = _label.Given(prompts=source, where=where, rejects=rejects, as_json=as_json, settle=cancel, shards=shards)
     if dry_run or estimate:
         asyncio.run(_label.forecast(settings, options, given, estimate))
     else:

@@ -9,12 +9,12 @@ from functools import partial
 from uuid_utils import uuid7
 
 from ensemble.bounds import most_nano_usd
-from ensemble.errors import StoreError
 from ensemble.labelling.asking import Asker, Question
 from ensemble.labelling.tally import Tally
+from ensemble.labelling.till import LogTill, Till
 from ensemble.money import usd
 from ensemble.store import Store
-from ensemble.store.purse import Purse, shrink
+from ensemble.store.purse import shrink
 from ensemble.types import Call, Late
 from judges.types import CandidateId
 
@@ -38,15 +38,19 @@ REFUSALS = 10
 class Cashier:
     """Makes the calls of the run called ``run``. ``cap`` is the most that it may cost, over all its invocations.
 
+    ``till`` counts that; the log where there is none.
+
     Every call is durable when ``ask`` returns, so nothing is paid twice. Under a cap, so is its reservation before it
     leaves; what cannot be known to be cheaper counts in full.
     """
 
-    def __init__(self, store: Store, asker: Asker, run: str, tally: Tally, cap: int | None = None) -> None:
+    def __init__(
+        self, store: Store, asker: Asker, run: str, tally: Tally, cap: int | None = None, till: Till | None = None
+    ) -> None:
         self._store, self._asker, self._cap, self._tally = store, asker, cap, tally
         self.run = run
         self._refused: Counter[str] = Counter()
-        self._purse = Purse(run)
+        self._till: Till = till or LogTill(store, run)
         self.batch, self.patience_s = asker.batch, asker.patience_s
         self._open = 0
         self._news = asyncio.Event()
@@ -59,7 +63,7 @@ class Cashier:
 
     async def spent(self) -> int:
         """Nano-USD that the run has spent so far, what is set aside included."""
-        return await self._store.change(self._purse.spent)
+        return await self._till.spent()
 
     async def ask(self, question: Question) -> Call:
         """Have ``question`` asked; the returned line, the last attempt, and all before it are stored.
@@ -101,10 +105,7 @@ class Cashier:
             news = self._news
             granted = False
             try:
-                granted = await self._store.change(partial(self._purse.reserve, id_=id_, nano_usd=whole, cap=cap))
-            except StoreError:
-                self._purse.forget()
-                raise
+                granted = await self._till.reserve(id_, whole, cap)
             finally:
                 self._open -= not granted
             if granted:

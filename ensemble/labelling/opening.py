@@ -30,7 +30,7 @@ class Prompts:
             BadSource: it cannot be read, told with the first row.
         """
         reader = RowReader(parse=parse, columns=self.columns)
-        for raw in self._raw():
+        for raw in self.raw():
             yield raw if isinstance(raw, Reject) else reader.read(*raw)
 
     def count(self) -> int | None:
@@ -51,7 +51,8 @@ class Prompts:
             lines = sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
         return max(0, lines - (kind == "csv"))
 
-    def _raw(self) -> Iterator[Raw]:
+    def raw(self) -> Iterator[Raw]:
+        """Every row as the file has it. Blocks, and raises as ``rows``."""
         if self.name == "-":
             return standard_input()
         path = Path(self.name)

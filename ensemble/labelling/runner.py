@@ -18,6 +18,7 @@ from ensemble.labelling.filling import Filler, Job
 from ensemble.labelling.rejects import Rejects
 from ensemble.labelling.rows import Reject, Row
 from ensemble.labelling.tally import Tally
+from ensemble.labelling.till import Till
 from ensemble.labelling.waves import Waves
 from ensemble.means import Means
 from ensemble.pipeline import Pipeline
@@ -71,16 +72,18 @@ class Outcome:
 class Runner:
     """One invocation of a run. ``pipeline`` holds the parts that it works with; nothing of it is served.
 
-    ``pace`` is that of the batches.
+    ``pace`` is that of the batches; ``till`` counts the money where the log does not.
     """
 
-    def __init__(self, pipeline: Pipeline, options: Options, *, pace: Pace | None = None) -> None:
+    def __init__(
+        self, pipeline: Pipeline, options: Options, *, pace: Pace | None = None, till: Till | None = None
+    ) -> None:
         self.tally = Tally()
         self._store, self._options = pipeline.store, options
         self._asker: Asker = Online()
         if options.via == "batch":
             self._asker = Waves(pipeline.store, pipeline.fleet, options.run, self.tally, pace, cancel=options.cancel)
-        self._cashier = Cashier(pipeline.store, self._asker, options.run, self.tally, options.max_nano_usd)
+        self._cashier = Cashier(pipeline.store, self._asker, options.run, self.tally, options.max_nano_usd, till)
         self._desk = Desk(
             pipeline=pipeline,
             tally=self.tally,

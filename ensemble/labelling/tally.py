@@ -1,7 +1,7 @@
 """What a run has come to so far: counts that a progress bar and a summary are made of."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from ensemble.money import usd
@@ -58,6 +58,13 @@ class Tally:
             self.unpriced += 1
         else:
             self.nano_usd += call.usage.nano_usd
+
+    def add(self, other: "Tally") -> None:
+        """Add the counts of ``other``, but for its ``total``."""
+        for one in fields(self):
+            if one.name not in ("total", "at_work"):
+                # Counters would drop what is 0 or less; there is none below.
+                setattr(self, one.name, getattr(self, one.name) + getattr(other, one.name))
 
     def problem(self, why: str) -> None:
         """Count a prompt that nothing can be done about."""

@@ -1,0 +1,1 @@
+"""Bulk labelling on Ray: labellers on many machines, one keeper of the log among them."""
