@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -20,6 +20,7 @@ from ensemble.store.content import dumps, messages_json
 from ensemble.store.rows import prompt_hash
 from ensemble.types import Call, Fallback, Plan, Purpose, Request, Ruling, VerdictId
 from judges.judge import Judge
+from judges.quick import replace
 from judges.screen import screened
 from judges.shrinkage import shrunk
 from judges.types import Candidate, CandidateId, Case, Message, Model, OpaquePart, Prompt, Verdict

@@ -2,11 +2,12 @@
 
 import asyncio
 import hashlib
-import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Generic, Literal, TypeVar
+
+from judges.written import listed, quoted
 
 T = TypeVar("T")
 Side = Literal["first", "second", "tie", "none"]
@@ -36,7 +37,7 @@ class Bracket(Generic[T]):
 
 def draw(seed: int, *texts: str) -> str:
     """A hash that looks random, depends on ``seed`` and texts only, and so is the same wherever it is drawn again."""
-    return hashlib.sha256(json.dumps([seed, *texts]).encode()).hexdigest()
+    return hashlib.sha256(listed((str(seed), *map(quoted, texts))).encode()).hexdigest()
 
 
 def coin(seed: int, one: str, other: str) -> bool:

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from judges.forms import Form
+from judges.quick import replace
 from judges.types import Candidate, CandidateId, Case
 
 State = Literal["complete", "malformed", "truncated", "refused", "other", "empty"]

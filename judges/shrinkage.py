@@ -6,16 +6,16 @@ are weak, the more often one of them is picked by error. ``Case.priors`` says ho
 
 import asyncio
 import hashlib
-import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from itertools import combinations
 
 from judges.aggregate._around import strengths_around
+from judges.quick import replace
 from judges.types import CandidateId, Case, Verdict
 from judges.usage import NOTHING
 from judges.values import what_it_says
+from judges.written import listed, quoted
 
 ACCURACY = 0.75
 """How often a judge that was never calibrated is taken to prefer the better of two candidates: what single judge
@@ -168,7 +168,8 @@ def _weighed(
     best = max(quality.values())
     winners = _in_order(case, (one for one, worth in quality.items() if worth >= best - _SAME))
     same = set(winners) == set(verdict.winners)
-    recipe = json.dumps([_VERSION, accuracy, sorted(priors.items())]).encode()
+    known = listed(listed((quoted(one), repr(prior))) for one, prior in sorted(priors.items()))
+    recipe = listed((str(_VERSION), repr(accuracy), known)).encode()
     version = hashlib.sha256(recipe).hexdigest()[:12]
     told = verdict.reason
     if not same:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
 from pydantic import Field, PositiveFloat, PositiveInt
@@ -10,7 +10,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from judges.errors import ModelError
 from judges.judge import Judge
 from judges.llm._prompts import PromptFile
-from judges.quick import quick
+from judges.quick import quick, replace
 from judges.registry import ModelName
 from judges.types import CandidateId, Completion, Exchange, Message, Model, Prompt, ResponseFormat, patient
 from judges.usage import NOTHING

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from judges.types import CandidateId, Case, Completion, FilePart, ImagePart, Message, OpaquePart, TextPart, ToolCall
+from judges.written import listed, quoted
 
 LABELS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 """What candidates are called on a page, in the order shown."""
@@ -157,7 +158,7 @@ def _json(value: Mapping[str, object] | Sequence[object]) -> str:
 
 
 def _code(seed: int, blocks: Sequence[tuple[str, str]], texts: Sequence[str]) -> str:
-    whole = json.dumps([seed, blocks]).encode()
+    whole = listed((str(seed), listed(listed(map(quoted, block)) for block in blocks))).encode()
     salt = 0
     while True:
         code = hashlib.sha256(b"%d:" % salt + whole).hexdigest()[:16]

@@ -17,8 +17,7 @@ from scripts.bench._upstream import FANS, Upstream
 
 FLOOR, LOGGED = "floor", "floor + log"
 TRANSPORTS = ("direct", "sdk")
-_START = "import sys; sys.modules['pandas'] = None; from ensemble.cli import main; main()"
-"""As where only the package is installed: sqlite-utils loads pandas where it finds it, for nothing used here."""
+_START = "from ensemble.cli import main; main()"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

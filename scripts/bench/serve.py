@@ -27,6 +27,9 @@ def arguments() -> argparse.Namespace:
         prog="scripts/bench/serve", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=3, help="paired rounds (default: %(default)s)")
+    parser.add_argument(
+        "--quick", action="store_true", help="the direct transport alone, with 64 clients and no delay: half a minute"
+    )
     parser.add_argument("--seconds", type=int, default=2, help="length of one measurement (default: %(default)s)")
     parser.add_argument("--folder", type=Path, help="where the logs go, on the disk in question (default: temporary)")
     parser.add_argument(
@@ -50,7 +53,8 @@ def main() -> int:
                 if given.soak is not None:
                     broken = soak(Path(name), mock, measured, others, given.soak)
                 else:
-                    broken = Bench(Path(name), mock, measured, others, given.rounds, given.seconds).run()
+                    bench = Bench(Path(name), mock, measured, others, given.rounds, given.seconds, quick=given.quick)
+                    broken = bench.run()
     except BenchFailed as error:
         sys.stderr.write(f"scripts/bench/serve: {error}\n")
         return 2
