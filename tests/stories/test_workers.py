@@ -140,6 +140,7 @@ async def test_two_workers_are_one_service(tmp_path: Path) -> None:
         free = await keyed(tmp_path, "free")
         async with aiohttp.ClientSession(server.url, headers={"Authorization": f"Bearer {free}"}) as http:
             others = Clients(http)
+            await who_signs_in_is_known_to_both(server, free)
             await a_killed_one_loses_nothing(server, others, tmp_path)
             # A request that was not answered to anybody may have been recorded.
             counted_before = await counted(http, "ensemble_requests_total") - len(others.answered)
@@ -174,6 +175,31 @@ async def budgets_and_counters_hold(server: Running, clients: Clients, folder: P
         spent = db.execute("SELECT sum(nano_usd) FROM calls").fetchone()
         await clients.until(lambda: not db.execute("SELECT count(*) FROM key_holds").fetchone()[0])
         assert db.execute("SELECT nano_usd FROM key_usage WHERE per = 'total'").fetchone() == spent
+
+
+async def who_signs_in_is_known_to_both(server: Running, secret: str) -> None:
+    seen: Counter[str] = Counter()
+    jar = aiohttp.CookieJar(unsafe=True)
+    async with aiohttp.ClientSession(server.url, cookie_jar=jar, headers={"Connection": "close"}) as browser:
+
+        async def page() -> str:
+            async with browser.get("/ui/sign-in") as reply:
+                assert reply.status == 200
+                seen[reply.headers[WORKER]] += 1
+                (csrf,) = set(re.findall(r'name="csrf" value="(\w+)"', await reply.text()))
+                return str(csrf)
+
+        forms = {await page() for _ in range(8)}
+        assert len(forms) == 1, "a form of one worker may be sent to another"
+        signing = browser.post("/ui/sign-in", data={"csrf": forms.pop(), "key": secret}, allow_redirects=False)
+        async with signing as reply:
+            assert reply.status == 303
+        seen.clear()
+        async with asyncio.timeout(30):
+            while len(seen) < 2:
+                async with browser.get("/ui", allow_redirects=False) as reply:
+                    assert reply.status == 200
+                    seen[reply.headers[WORKER]] += 1
 
 
 async def a_killed_one_loses_nothing(server: Running, clients: Clients, folder: Path) -> None:

@@ -15,7 +15,7 @@ from ensemble.server.auth import CALLER, require_loopback, secret_of
 from ensemble.server.auth import PAGES as ROOT
 from ensemble.server.pages.frame import PAGE, href, show
 from ensemble.server.pages.registry import PAGES
-from ensemble.server.pages.sessions import COOKIE, CSRF, SESSIONS
+from ensemble.server.pages.sessions import COOKIE, CSRF, SESSIONS, SIGNED_IN
 from ensemble.server.shape import told
 
 POLICY = (
@@ -123,13 +123,13 @@ async def _admit(request: web.Request) -> None:
 async def _caller(request: web.Request) -> Caller:
     """Who asks: by session, else by the key in a header, else whoever needs none."""
     gate, sessions, token = request.app[GATE], request.app[SESSIONS], request.cookies.get(COOKIE, "")
-    if (session := sessions.find(token)) is not None:
+    if (session := await sessions.find(token)) is not None:
         try:
             caller = await gate.holder(session.hash, request.host)
         except Unauthenticated:
-            sessions.end(token)
+            await sessions.end(token)
             raise
-        request[CSRF] = sessions.csrf(token)
+        request[CSRF], request[SIGNED_IN] = sessions.csrf(token), True
         return caller
     return await gate.holder(hash_of(secret_of(request)), request.host)
 

@@ -2,12 +2,13 @@
 
 from aiohttp import web
 
+from ensemble.place import PLACE
 from ensemble.server.pages import access, static
 from ensemble.server.pages.access import GATE, Gate
 from ensemble.server.pages.downloads import routes_of
 from ensemble.server.pages.frame import ABOUT, LOG, SERVICE, WRITER, Log
 from ensemble.server.pages.registry import PAGES, found
-from ensemble.server.pages.sessions import SESSIONS, Sessions
+from ensemble.server.pages.sessions import SESSIONS, Sessions, SharedSessions
 from ensemble.server.pages.static import STATIC
 from ensemble.service import Service
 from ensemble.store import Store
@@ -23,7 +24,9 @@ def make_pages(
     pages = web.Application(middlewares=[access.framed])
     pages.on_response_prepare.append(access.add_headers)
     pages[LOG], pages[GATE], pages[ABOUT], pages[WRITER], pages[SERVICE] = log, gate, about, writer, service
-    pages[SESSIONS], pages[STATIC] = Sessions(), static.files()
+    shared = PLACE.get().folder
+    pages[SESSIONS] = Sessions() if shared is None else SharedSessions(shared)
+    pages[STATIC] = static.files()
     for module in found():
         if hasattr(module, "prepare"):
             module.prepare(pages)

@@ -15,7 +15,7 @@ from ensemble.server.auth import CALLER
 from ensemble.server.auth import PAGES as ROOT
 from ensemble.server.pages.registry import PAGES, Page
 from ensemble.server.pages.rendering import render
-from ensemble.server.pages.sessions import COOKIE, CSRF, SESSIONS
+from ensemble.server.pages.sessions import CSRF, SIGNED_IN
 from ensemble.server.pages.static import STATIC, address
 from ensemble.service import Service
 from ensemble.store import Store
@@ -95,7 +95,7 @@ def context(request: web.Request) -> dict[str, object]:
     return {
         "caller": caller,
         "may": {scope: caller is not None and caller.may(scope) for scope in ("audit", "review", "use")},
-        "signed_in": request.app[SESSIONS].find(request.cookies.get(COOKIE, "")) is not None,
+        "signed_in": request.get(SIGNED_IN, False),
         "writable": caller is not None and writer_of(request) is not None,
         "csrf": request.get(CSRF, ""),
         "about": request.app[ABOUT],

@@ -32,19 +32,18 @@ async def begin(request: web.Request) -> web.Response:
     except (Unauthenticated, Forbidden) as error:
         return await show(request, "sign_in.html", status=error.status, next=next_, wrong=str(error))
     sessions = request.app[SESSIONS]
-    sessions.end(request.cookies.get(COOKIE, ""))
+    await sessions.end(request.cookies.get(COOKIE, ""))
+    token = await sessions.begin(hash_)
     response = web.Response(status=303, headers={"Location": next_})
     secure = "https" in (request.scheme, request.headers.get("X-Forwarded-Proto"))
-    response.set_cookie(
-        COOKIE, sessions.begin(hash_), max_age=LIFE_S, path=ROOT, httponly=True, samesite="Strict", secure=secure
-    )
+    response.set_cookie(COOKIE, token, max_age=LIFE_S, path=ROOT, httponly=True, samesite="Strict", secure=secure)
     return response
 
 
 @routes.post("/sign-out")
 async def end(request: web.Request) -> web.Response:
     """End the session."""
-    request.app[SESSIONS].end(request.cookies.get(COOKIE, ""))
+    await request.app[SESSIONS].end(request.cookies.get(COOKIE, ""))
     response = web.Response(status=303, headers={"Location": f"{ROOT}/sign-in"})
     response.del_cookie(COOKIE, path=ROOT)
     return response

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Self
 
-from ensemble.server.workers.terms import ENDING, GO, READY, RETIRE, Post
+from ensemble.server.workers.terms import ENDING, GO, READY, RETIRE, STOP, Post
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +107,12 @@ class Child:
         """Have it end, by SIGKILL where it takes longer than it said, and hang up."""
         if not self._told:
             self._told = True
-            self._signal(signal.SIGTERM)
+            if self._ready.is_set():
+                # No signal: who stops a service (systemd does) may have sent one to every process of it, and the second
+                # one ends a process at once.
+                self._say(STOP)
+            else:
+                self._signal(signal.SIGTERM)
         begun = time.monotonic()
         while not self._over.done():
             # Looked at again and again, since it says how long it takes only after it was told to end.

@@ -1,7 +1,8 @@
 """What a supervisor and its workers tell each other: lines of text over a pair of sockets.
 
 A worker says ``ready`` once it could serve, and ``ending SECONDS`` when it begins to end. The supervisor says ``go``,
-and ``retire`` to one that another takes the place of. A socket that closes says that the other side has ended.
+``retire`` to one that another takes the place of, and ``stop`` to all when the service ends. A socket that closes says
+that the other side has ended.
 """
 
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-READY, GO, RETIRE, ENDING = "ready", "go", "retire", "ending"
+READY, GO, RETIRE, STOP, ENDING = "ready", "go", "retire", "stop", "ending"
 
 
 class Post(BaseModel):

@@ -16,7 +16,7 @@ from ensemble.server.app import make_app
 from ensemble.server.listening import BACKLOG, Signals, running
 from ensemble.server.metrics import PUBLISHED, STATE, publishing
 from ensemble.server.state import Published
-from ensemble.server.workers.terms import ENDING, GO, READY, RETIRE, Post
+from ensemble.server.workers.terms import ENDING, GO, READY, RETIRE, STOP, Post
 from ensemble.service import Service
 
 LINGER_S = 3.0
@@ -44,9 +44,9 @@ def take_place(post: Post) -> None:
 class _Channel:
     """The worker's end: what it was told, and what it says."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, stop: asyncio.Event) -> None:
         self._reader, self._writer = reader, writer
-        self.go, self.retire = asyncio.Event(), asyncio.Event()
+        self.go, self.retire, self.stop = asyncio.Event(), asyncio.Event(), stop
 
     def say(self, *words: object) -> None:
         """Tell the supervisor; one that has ended hears nothing."""
@@ -57,7 +57,7 @@ class _Channel:
         """Hear what the supervisor says until it has ended, then tell ``gone``."""
         with suppress(ConnectionError):
             while line := (await self._reader.readline()).decode().strip():
-                {GO: self.go, RETIRE: self.retire}[line].set()
+                {GO: self.go, RETIRE: self.retire, STOP: self.stop}[line].set()
         gone()
 
     def close(self) -> None:
@@ -66,9 +66,9 @@ class _Channel:
 
 
 @asynccontextmanager
-async def _channel(post: Post) -> AsyncIterator[_Channel]:
+async def _channel(post: Post, stop: asyncio.Event) -> AsyncIterator[_Channel]:
     reader, writer = await asyncio.open_connection(sock=socket.socket(fileno=post.channel))
-    channel = _Channel(reader, writer)
+    channel = _Channel(reader, writer, stop)
     # A supervisor that has died ends its workers as SIGTERM would: the first time gently.
     task = asyncio.get_running_loop().create_task(channel.listen(lambda: signal.raise_signal(signal.SIGTERM)))
     try:
@@ -92,24 +92,22 @@ async def work(service: Service, post: Post) -> None:
     app.on_response_prepare.append(_add_headers)
     async with running(app) as runner, watching(service) as watch, publishing(app):
         with Signals(watch.tell) as stop:
-            async with _channel(post) as channel:
-                await _serve(service, app, runner, channel, stop, post)
+            async with _channel(post, stop) as channel:
+                await _serve(service, app, runner, channel, post)
 
 
-async def _serve(
-    service: Service, app: web.Application, runner: web.AppRunner, channel: _Channel, stop: asyncio.Event, post: Post
-) -> None:
+async def _serve(service: Service, app: web.Application, runner: web.AppRunner, channel: _Channel, post: Post) -> None:
     channel.say(READY)
     drain_s = service.settings.server.drain_s
-    if await _first(channel.go, stop) is channel.go:
+    if await _first(channel.go, channel.stop) is channel.go:
         sites = await _accepting(runner, post.sockets)
-        ended = await _first(channel.retire, stop)
+        ended = await _first(channel.retire, channel.stop)
         drain_s = service.settings.server.drain_s
         channel.say(ENDING, drain_s + LINGER_S)
         for site in sites:
             await site.stop()
         if ended is channel.retire:
-            await _linger(app, runner, stop)
+            await _linger(app, runner, channel.stop)
     await service.drain(drain_s)
 
 

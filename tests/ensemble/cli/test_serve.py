@@ -103,3 +103,25 @@ def test_an_open_address_needs_a_key(config: Path) -> None:
     result = CliRunner().invoke(main, ["serve", "--host", "0.0.0.0"])  # noqa: S104 - it is refused
     assert result.exit_code == 2
     assert "name a key with api_key_env" in result.output
+
+
+def test_workers_find_a_taken_port_before_any_is_started(config: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        result = CliRunner().invoke(main, ["serve", "--port", port, "--workers", "2"])
+    assert result.exit_code == 1
+    assert f"cannot listen on 127.0.0.1 port {port}" in result.output
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--workers", "0"], "a number from 1 to 256, or auto"),
+        (["--workers", "many"], "a number from 1 to 256, or auto"),
+        (["--worker", "2"], "use --workers N"),
+    ],
+)
+def test_workers_are_a_number_or_auto(config: Path, options: list[str], told: str) -> None:
+    result = CliRunner().invoke(main, ["serve", *options])
+    assert result.exit_code == 2
+    assert told in result.output

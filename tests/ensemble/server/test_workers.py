@@ -45,6 +45,8 @@ for line in channel.makefile():
         channel.sendall(b"ending 1\\n")
         if how != "stubborn":
             break
+    if line.strip() == "stop":
+        break
 note("end")
 """
 
@@ -91,7 +93,8 @@ async def test_the_first_is_ready_before_the_others_are_started(tmp_path: Path) 
         assert kept.diary()[0] == "ready 1.0"
         os.kill(os.getpid(), signal.SIGTERM)
         await task
-    assert sorted(line for line in kept.diary() if line.startswith("term")) == ["term 1.0", "term 2.1", "term 3.2"]
+    assert sorted(line for line in kept.diary() if line.startswith("stop")) == ["stop 1.0", "stop 2.1", "stop 3.2"]
+    assert not any(line.startswith("term") for line in kept.diary()), "a second signal would end one at once"
 
 
 async def test_the_old_one_has_ended_before_the_new_one_serves(tmp_path: Path) -> None:
