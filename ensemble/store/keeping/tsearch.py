@@ -100,8 +100,8 @@ class TextSearch:
         return int(db.execute("SELECT count(*) FROM search_waiting").fetchone()[0])
 
     def catch_up(self, db: Database, most: int) -> int:
-        """What waits longest first; what another process is at is left to it."""
-        rows = db.execute(_WAITING, [most]).fetchall()
+        """What waits longest first, prompts or answers; what another process is at is left to it."""
+        rows = db.execute(_WAITING, [2 * most]).fetchall()
         _store(db, "requests", [(id_, messages) for _, id_, _, messages, _ in rows if messages is not None])
         _store(db, "candidates", [(request, id_, text) for _, request, id_, _, text in rows if text is not None])
         db.conn.executemany("DELETE FROM search_waiting WHERE seq = ?", [(seq,) for seq, *_ in rows])

