@@ -52,7 +52,8 @@ async def copied(where: Address, copies: int) -> None:
 
 async def connected(where: Address) -> "asyncpg.Connection[Any]":
     """A plain connection to the server, in the schema of the log."""
-    return await asyncpg.connect(where.dsn, server_settings={"search_path": f"{where.schema},pg_catalog"})
+    settings = {"search_path": f"{where.schema},pg_catalog", "random_page_cost": "1.1", "jit": "off"}  # as the log has them
+    return await asyncpg.connect(where.dsn, server_settings=settings)
 
 
 async def _copy(server: "asyncpg.Connection[Any]", copies: int) -> None:
@@ -165,7 +166,6 @@ async def _planned(server: "asyncpg.Connection[Any]", page: str, sql: str, value
             "AND reltuples > 0 AND relname NOT LIKE '%daily%'",
             factor,
         )
-        await server.execute("SET LOCAL jit = off")
         (told,) = await server.fetchrow(f"EXPLAIN (FORMAT JSON) {statement.text}", *statement.values(values))
     finally:
         await transaction.rollback()
