@@ -52,7 +52,8 @@ async def copied(where: Address, copies: int) -> None:
 
 async def connected(where: Address) -> "asyncpg.Connection[Any]":
     """A plain connection to the server, in the schema of the log."""
-    settings = {"search_path": f"{where.schema},pg_catalog", "random_page_cost": "1.1", "jit": "off"}  # as the log has them
+    # Settings of the planner as the log has them.
+    settings = {"search_path": f"{where.schema},pg_catalog", "random_page_cost": "1.1", "jit": "off"}
     return await asyncpg.connect(where.dsn, server_settings=settings)
 
 
