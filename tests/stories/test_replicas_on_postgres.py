@@ -1,4 +1,7 @@
-"""Three replicas on one log in PostgreSQL, behind a balancer; one is killed under load, and nobody loses anything."""
+"""Three replicas on one log in PostgreSQL, behind a balancer; one is killed under load, and nobody loses anything.
+
+They share a Redis, too, where one answers.
+"""
 
 import asyncio
 import json
@@ -21,7 +24,7 @@ from ensemble.store.api_keys import Key
 from ensemble.store.budgets import standings
 from ensemble.store.database import Database
 from tests.process import Running, running
-from tests.services import postgres_schema
+from tests.services import postgres_schema, redis_prefix, redis_url
 
 CONFIG = """
 [server]
@@ -53,6 +56,12 @@ use = "longest"
 use = "parallel"
 members = ["alpha", "beta"]
 judge = "longest"
+"""
+SHARED = """
+[shared]
+url = "{url}"
+prefix = "{prefix}"
+replicas = 3
 """
 PRICES = {"small": (1_000, 2_000), "large": (3_000, 9_000)}
 """Nano-USD of a token in and out."""
@@ -152,6 +161,18 @@ class Load:
                 self._more.notify_all()
 
 
+@asynccontextmanager
+async def sharing() -> AsyncIterator[str]:
+    """The table that names the Redis; nothing where none answers."""
+    try:
+        url = redis_url()
+    except pytest.skip.Exception:
+        yield ""
+        return
+    async with redis_prefix() as prefix:
+        yield SHARED.format(url=url, prefix=prefix)
+
+
 async def issue(store: Store, name: str, *limits: str) -> tuple[Key, str]:
     key = a_key(name, limits=tuple(map(Limit.parse, limits)))
     return key, await store.change(lambda db: create(db, key))
@@ -201,7 +222,8 @@ async def test_one_of_three_replicas_is_killed_under_load(tmp_path: Path) -> Non
     async with AsyncExitStack() as stack:
         schema = await stack.enter_async_context(postgres_schema())
         simulator = await stack.enter_async_context(Simulator())
-        config.write_text(CONFIG.format(base_url=simulator.base_url, log=schema.url))
+        shared = await stack.enter_async_context(sharing())
+        config.write_text(CONFIG.format(base_url=simulator.base_url, log=schema.url) + shared)
         store = await open_store(schema.url)
         stack.push_async_callback(store.close)
         _, free = await issue(store, "free")
