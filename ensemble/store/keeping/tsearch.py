@@ -57,13 +57,18 @@ FROM (SELECT seq, request_id, id FROM search_waiting ORDER BY seq LIMIT ? FOR UP
 LEFT JOIN requests r ON w.id = '' AND r.id = w.request_id
 LEFT JOIN candidates c ON w.id <> '' AND c.request_id = w.request_id AND c.id = w.id
 """
-_STORE = {
-    "requests": "INSERT INTO search_requests (request_id, words) VALUES (?, CAST(CAST(? AS TEXT) AS TSVECTOR)) "
-    "ON CONFLICT (request_id) DO UPDATE SET words = excluded.words",
-    "candidates": "INSERT INTO search_candidates (request_id, id, words) "
-    "VALUES (?, ?, CAST(CAST(? AS TEXT) AS TSVECTOR)) "
-    "ON CONFLICT (request_id, id) DO UPDATE SET words = excluded.words",
+# Taken out and put in, and not ON CONFLICT, so that all rows go to the server at once.
+_CLEAR = {
+    "requests": "DELETE FROM search_requests WHERE request_id IN (SELECT value FROM json_each(?))",
+    "candidates": "DELETE FROM search_candidates WHERE request_id IN (SELECT value FROM json_each(?)) "
+    "AND id IN (SELECT value FROM json_each(?))",
 }
+_STORE = {
+    "requests": "INSERT INTO search_requests (request_id, words) VALUES (?, CAST(CAST(? AS TEXT) AS TSVECTOR))",
+    "candidates": "INSERT INTO search_candidates (request_id, id, words) "
+    "VALUES (?, ?, CAST(CAST(? AS TEXT) AS TSVECTOR))",
+}
+_DONE = "DELETE FROM search_waiting WHERE seq IN (SELECT CAST(value AS BIGINT) FROM json_each(?))"
 _ALL = {
     "requests": "SELECT id, messages FROM requests WHERE id IN (SELECT value FROM json_each(?))",
     "candidates": "SELECT request_id, id, text FROM candidates WHERE request_id IN (SELECT value FROM json_each(?))",
@@ -104,7 +109,8 @@ class TextSearch:
         rows = db.execute(_WAITING, [2 * most]).fetchall()
         _store(db, "requests", [(id_, messages) for _, id_, _, messages, _ in rows if messages is not None])
         _store(db, "candidates", [(request, id_, text) for _, request, id_, _, text in rows if text is not None])
-        db.conn.executemany("DELETE FROM search_waiting WHERE seq = ?", [(seq,) for seq, *_ in rows])
+        done = dumps([seq for seq, *_ in rows]).decode()
+        db.conn.execute(_DONE, [done])
         return len(rows)
 
     def forget(self, db: Database, ids: Iterable[str]) -> None:
@@ -124,7 +130,11 @@ class TextSearch:
 
 
 def _store(db: Database, source: Source, rows: Iterable[tuple[str, ...]]) -> None:
-    rows = sorted(rows)
+    rows = sorted(dict.fromkeys(rows))
+    if not rows:
+        return
     found = words_of([searchable(source, text) for *_, text in rows])
     each = [(*key, vector(words)) for (*key, _), words in zip(rows, found, strict=True)]
+    keys = (sorted(set(part)) for part in zip(*(row[:-1] for row in rows), strict=True))
+    db.conn.execute(_CLEAR[source], [dumps(part).decode() for part in keys])
     db.conn.executemany(_STORE[source], each)
