@@ -8,6 +8,7 @@ from ensemble.store.audit import traffic
 from ensemble.store.audit.window import Window
 from ensemble.store.content import messages_of, unbind
 from ensemble.store.database import Database
+from ensemble.store.keeping.connect import understood
 from ensemble.store.keeping.engines import sizes
 from ensemble.store.keeping.searchable import text_of
 from ensemble.store.queries import Tree, steps
@@ -39,10 +40,8 @@ def page(
     behind, ahead = (f"(CAST(:{one} AS TEXT) IS NULL OR r.id {sign} :{one})" for one, sign in _BOUNDS)
     bounds = f"{behind} AND {ahead} AND ({where}\n)"
     sql = _PAGE.format(where=bounds if after is None else f"r.id > :after AND {bounds}")
-    try:
+    with understood(db):
         rows = list(db.query(sql, {"most": most, "after": after, "before": before}))
-    except db.conn.OperationalError as error:
-        raise StoreError(f"--where: {error}; it is a condition on the columns of requests") from error
     return [_line(row) for row in rows]
 
 

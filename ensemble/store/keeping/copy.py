@@ -15,6 +15,7 @@ from ensemble.store.address import Where, address_of
 from ensemble.store.database import Database
 from ensemble.store.describe import Table, describe
 from ensemble.store.keeping.connect import reading, transaction, writing
+from ensemble.store.keeping.engines import count_on, insert
 from ensemble.store.keeping.search import forget, remember
 
 PAGE = 500
@@ -72,6 +73,7 @@ def copy(source: Where, target: Where, tell: Callable[[Copied], None] = lambda o
             _Sync(log, db, table, one).run()
             tell(one)
             done.append(one)
+        count_on(db)
     with reading(target) as db:
         for table, one in zip(describe(), done, strict=True):
             one.there, one.found = _looked_over(db, table)
@@ -183,8 +185,7 @@ class _Sync:
                     [(*row[width:], *row[:width]) for row in self.other],
                 )
             if self.new:
-                marks = ", ".join("?" * len(columns))
-                many(f"INSERT INTO {name} ({', '.join(columns)}) VALUES ({marks})", self.new)  # noqa: S608 - own names
+                insert(self.db, name, columns, self.new)
         self.told.written += len(self.new)
         self.told.changed += len(self.other)
         self.told.removed += len(self.gone)

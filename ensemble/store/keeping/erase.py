@@ -14,7 +14,7 @@ from ensemble.store.address import Where, address_of
 from ensemble.store.content import messages_of, stamp
 from ensemble.store.database import Database
 from ensemble.store.keeping.checks import files_of
-from ensemble.store.keeping.connect import transaction
+from ensemble.store.keeping.connect import transaction, understood
 from ensemble.store.keeping.engines import overwrite_what_goes, tidy
 from ensemble.store.keeping.search import forget, optimize
 from ensemble.store.keeping.searchable import text_of
@@ -84,11 +84,9 @@ def matching(db: Database, scope: Scope, *, contents: Sequence[str] = KEPT) -> l
         parts.append(f"({scope.where}\n)")
     if len(parts) == 1:
         raise StoreError("say which requests: --id, --conversation, --key or --where")
-    try:
+    with understood(db):
         rows = db.execute(f"SELECT id FROM requests WHERE {' AND '.join(parts)} ORDER BY id", given)  # noqa: S608
         return [row[0] for row in rows]
-    except db.conn.OperationalError as error:
-        raise StoreError(f"--where: {error}; it is a condition on the columns of requests") from error
 
 
 def erase(

@@ -75,8 +75,9 @@ def _in_search(db: Database, secrets: Mapping[str, str]) -> Iterator[Finding]:
 
 
 _COLUMNS = """
-SELECT table_name, column_name FROM information_schema.columns
-WHERE table_schema = current_schema() AND data_type IN ('text', 'tsvector') ORDER BY table_name, ordinal_position
+SELECT c.relname, a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+WHERE c.relnamespace = CAST(current_schema() AS regnamespace) AND c.relkind = 'r' AND a.attnum > 0
+    AND a.atttypid IN (CAST('text' AS regtype), CAST('tsvector' AS regtype)) ORDER BY c.relname, a.attnum
 """
 
 

@@ -113,6 +113,15 @@ class PostgresDatabase:
         count = self._loop.run(self._many(statement, rows)) if rows else 0
         return Cursor((), iter(()), count)
 
+    def copy_rows(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
+        """Insert ``rows`` by COPY."""
+        self._loop.run(
+            self._connection.copy_records_to_table(
+                table, columns=list(columns), records=rows, schema_name=self._schema, timeout=STATEMENT_S
+            )
+        )
+        self.total_changes += len(rows)
+
     def query(self, sql: str, params: Values | None = None) -> Iterator[dict[str, Any]]:
         found = self.execute(sql, params)
         names = [column[0] for column in found.description or ()]

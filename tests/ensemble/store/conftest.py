@@ -21,6 +21,7 @@ from tests import services
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "sqlite(why): it is about a file, or about SQLite")
     config.addinivalue_line("markers", "both: it runs on both engines")
+    config.addinivalue_line("markers", "postgres: it is about PostgreSQL alone")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -28,7 +29,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     test = metafunc.definition
     both = test.get_closest_marker("both") and not test.get_closest_marker("sqlite")
-    metafunc.parametrize("path", ["sqlite", "postgres"] if both else ["sqlite"], indirect=True)
+    engines = ["sqlite", "postgres"] if both else ["sqlite"]
+    metafunc.parametrize("path", ["postgres"] if test.get_closest_marker("postgres") else engines, indirect=True)
 
 
 @pytest.fixture

@@ -12,6 +12,8 @@ from ensemble.store.export.picking import drawn
 from tests.ensemble.store.builders import NOON, a_late, a_record, a_request
 from tests.ensemble.store.export.conftest import Fill, exported, rows, spec
 
+pytestmark = pytest.mark.both
+
 HALF = splits_of("train=0.5,test=0.5")
 
 

@@ -1,6 +1,8 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from ensemble.store import open_store
 from ensemble.store.export import Filters
 from ensemble.store.feedback import Remark, Statement, add
@@ -8,6 +10,8 @@ from ensemble.types import Call
 from judges.types import Message, Prompt, Usage
 from tests.ensemble.store.builders import a_call, a_late, a_plan, a_record, a_request, said
 from tests.ensemble.store.export.conftest import Fill, exported
+
+pytestmark = pytest.mark.both
 
 
 async def test_routing_says_what_the_labels_of_the_log_say(fill: Fill) -> None:

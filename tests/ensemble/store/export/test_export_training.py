@@ -1,10 +1,14 @@
 import json
 
+import pytest
+
 from ensemble.store.export import Shape
 from ensemble.types import CallId
 from judges.types import ToolCall
 from tests.ensemble.store.builders import a_call, a_record, a_request, an_id, said
 from tests.ensemble.store.export.conftest import Fill, exported
+
+pytestmark = pytest.mark.both
 
 TRL_PREFERENCE = ("prompt", "chosen", "rejected")
 """TRL, Dataset formats: type preference, explicit prompt, conversational."""

@@ -11,6 +11,8 @@ from ensemble.store.keeping.browse import by_prefix, page, stats
 from ensemble.store.keeping.connect import reading
 from tests.ensemble.store.builders import NOON, a_late, a_record, a_request
 
+pytestmark = pytest.mark.both
+
 
 async def test_a_page_has_the_newest_first_and_pages_on(store: Store, path: Path) -> None:
     ids = []

@@ -3,14 +3,17 @@
 from pathlib import Path
 
 import pytest
-from sqlite_utils import Database
 
 from ensemble.store import Store, open_store
+from ensemble.store.address import address_of
+from ensemble.store.database import is_sqlite
 from ensemble.store.keeping.checks import checks
-from ensemble.store.keeping.connect import reading
+from ensemble.store.keeping.connect import reading, writing
 from ensemble.store.keeping.search import search
 from ensemble.upkeep import index
 from tests.ensemble.store.builders import a_late, a_record
+
+pytestmark = pytest.mark.both
 
 
 def found(path: Path) -> dict[str, str]:
@@ -19,11 +22,10 @@ def found(path: Path) -> dict[str, str]:
 
 
 def spoil(path: Path, *statements: str) -> None:
-    with Database(path) as db:
-        db.execute("PRAGMA foreign_keys = OFF")
+    with writing(path) as db:
+        db.execute("PRAGMA foreign_keys = OFF" if is_sqlite(db) else "SET session_replication_role = replica")
         for statement in statements:
-            with db.conn:
-                db.execute(statement)
+            db.execute(statement)
 
 
 @pytest.fixture
@@ -56,6 +58,7 @@ def test_what_is_wrong_is_named(log: Path, statement: str, check: str, told: str
     assert told in found(log)[check]
 
 
+@pytest.mark.sqlite("a server has other indexes: below")
 @pytest.mark.parametrize(
     ("statement", "told"),
     [
@@ -65,6 +68,15 @@ def test_what_is_wrong_is_named(log: Path, statement: str, check: str, told: str
     ],
 )
 async def test_a_search_index_that_is_damaged_and_mended_as_told(log: Path, statement: str, told: str) -> None:
+    await damaged_and_mended(log, statement, told)
+
+
+@pytest.mark.postgres
+async def test_a_search_index_on_a_server_that_lost_rows(log: Path) -> None:
+    await damaged_and_mended(log, "DELETE FROM search_candidates WHERE request_id IS NOT NULL", "lacks 12 rows")
+
+
+async def damaged_and_mended(log: Path, statement: str, told: str) -> None:
     spoil(log, statement)
     said = found(log)["search"]
     assert told in said
@@ -79,11 +91,29 @@ async def test_a_search_index_that_is_damaged_and_mended_as_told(log: Path, stat
 
 
 def test_a_file_that_others_may_read(log: Path) -> None:
-    log.with_name(f"{log.name}.spill").write_text("")
-    log.with_name(f"{log.name}.spill").chmod(0o644)
+    spill = address_of(log).beside(".spill")
+    spill.write_text("")
+    spill.chmod(0o644)
     assert "spill can be read by others (mode 644)" in found(log)["rights"]
 
 
+@pytest.mark.postgres
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        (
+            "UPDATE pg_index SET indisvalid = FALSE WHERE indexrelid = CAST('requests_conversation' AS regclass)",
+            "`REINDEX INDEX requests_conversation` makes it anew",
+        ),
+        ("ALTER TABLE verdicts DISABLE TRIGGER audit_judged", "the trigger audit_judged is disabled"),
+    ],
+)
+def test_what_a_server_says_of_itself(log: Path, statement: str, told: str) -> None:
+    spoil(log, statement)
+    assert told in found(log)["integrity"]
+
+
+@pytest.mark.sqlite("a server has other ways to lose one")
 def test_an_index_that_lost_a_row(log: Path) -> None:
     spoil(log, "PRAGMA writable_schema = ON",
           "UPDATE sqlite_schema SET sql = replace(sql, 'WHERE conversation IS NOT NULL', 'WHERE model IS NOT NULL') "

@@ -22,19 +22,32 @@ from tests.ensemble.store.builders import a_late, a_record, a_request
 from tests.ensemble.store.filled import fill
 
 
-@pytest.fixture
-async def source(tmp_path: Path) -> Address:
-    return await a_log(tmp_path / "from.db")
+@pytest.fixture(params=["to a file", "to a server"])
+def into_server(request: pytest.FixtureRequest) -> bool:
+    """Which way: from a server to a file, or from a file to a server."""
+    return bool(request.param == "to a server")
 
 
 @pytest.fixture
-async def target(tmp_path: Path) -> Address:
-    return await a_log(tmp_path / "to.db")
+async def logs(path: Path, tmp_path: Path, into_server: bool) -> tuple[Address, Address]:
+    """Two empty logs, one of them on a server."""
+    server, file = address_of(path), address_of(tmp_path / "file.db")
+    for log in (server, file):
+        await (await open_store(log)).close()
+    return (file, server) if into_server else (server, file)
 
 
-async def a_log(where: Path) -> Address:
-    await (await open_store(where)).close()
-    return address_of(where)
+@pytest.fixture
+def source(logs: tuple[Address, Address]) -> Address:
+    return logs[0]
+
+
+@pytest.fixture
+def target(logs: tuple[Address, Address]) -> Address:
+    return logs[1]
+
+
+pytestmark = pytest.mark.postgres
 
 
 def rows(where: Address, table: str) -> int:
@@ -68,14 +81,14 @@ def test_what_is_there_is_not_written_again(source: Address, target: Address) ->
 
 
 def test_killed_in_the_middle_it_goes_on(source: Address, target: Address) -> None:
-    fill(source, 1000)
+    fill(source, 120)
     command = [sys.executable, "-c", "from ensemble.cli import main; main()", "log", "copy", *_urls(source, target)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
         assert running.stderr is not None
-        assert running.stderr.readline().startswith("requests: 1,000 rows")
+        assert running.stderr.readline().startswith("requests: 120 rows")
         running.send_signal(signal.SIGKILL)
-    assert rows(target, "requests") == 1000
-    assert rows(target, "outbox") < 1000
+    assert rows(target, "requests") == 120
+    assert rows(target, "outbox") < 120
     done = copy(source, target)
     assert all(one.whole for one in done)
     assert done[0].written == 0
@@ -140,6 +153,23 @@ async def _serve(store: Store, ended: asyncio.Event) -> None:
         await store.record_late(a_late(record))
 
 
+async def test_what_was_copied_is_served(source: Address, target: Address) -> None:
+    fill(source)
+    copy(source, target)
+    store = await open_store(target)
+    record = a_record()
+    await store.record(record)
+    await store.record_late(a_late(record))
+    await store.change(
+        lambda db: db.execute(
+            "INSERT INTO watched (router, digest, judge, at, event, why) VALUES ('r', 'd', 'j', 'now', 'label', '')"
+        )
+    )
+    await store.close()
+    assert rows(target, "watched") == rows(source, "watched") + 1
+    assert rows(target, "audit_stale") > rows(source, "audit_stale")
+
+
 async def test_another_log_is_not_overwritten(source: Address, target: Address) -> None:
     for log in (source, target):
         store = await open_store(log)
@@ -153,7 +183,7 @@ async def test_another_log_is_not_overwritten(source: Address, target: Address) 
 
 def test_a_log_is_not_copied_to_itself(source: Address) -> None:
     with pytest.raises(StoreError, match="cannot be copied to itself"):
-        copy(source, f"sqlite:///{source.file}")
+        copy(source, f"sqlite:///{source.file}" if source.file else f"{source.url}&application_name=me")
 
 
 def test_somebody_else_who_writes_to_the_copy_is_found_out(source: Address, target: Address) -> None:

@@ -13,6 +13,8 @@ from ensemble.store.keeping.costs import DIMENSIONS, costs
 from judges.types import Usage
 from tests.ensemble.store.builders import a_call, a_record, a_request
 
+pytestmark = pytest.mark.both
+
 
 @pytest.fixture
 async def filled(store: Store, path: Path) -> Path:

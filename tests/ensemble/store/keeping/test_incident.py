@@ -5,10 +5,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
+import pytest
+
 from ensemble.store import Store
 from ensemble.store.keeping.connect import reading
 from ensemble.store.keeping.incident import incident
 from tests.ensemble.store.builders import NOON, a_call, a_late, a_record, a_request
+
+pytestmark = pytest.mark.both
 
 
 async def test_an_incident_in_kinds_members_times_and_examples(store: Store, path: Path) -> None:

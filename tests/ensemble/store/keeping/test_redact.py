@@ -3,6 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from ensemble.redaction import Redactor
 from ensemble.store import Store
 from ensemble.store.keeping.checks import checks, files_of
@@ -16,6 +18,8 @@ from ensemble.upkeep import index
 from judges.types import Message, Prompt, TokenLogprob
 from tests.ensemble.store.builders import a_record, a_request, said
 
+pytestmark = pytest.mark.both
+
 ADDRESS = "ann.planted@example.org"
 
 
@@ -28,8 +32,8 @@ async def test_an_address_leaves_every_place(store: Store, path: Path) -> None:
     await store.record(other)
     await index(store)
     with writing(path) as db:
-        assert redact(db, path, Scope(where="1"), Redactor()) == (2, 1)
-        assert redact(db, path, Scope(where="1"), Redactor()) == (2, 0)
+        assert redact(db, path, Scope(where="TRUE"), Redactor()) == (2, 1)
+        assert redact(db, path, Scope(where="TRUE"), Redactor()) == (2, 0)
     assert not [file for file in files_of(path) if b"ann.planted" in file.read_bytes()]
     with reading(path) as db:
         tree = request(db, record.request.id)
