@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+_LATE = 0.2
+"""Share of the timeout by which its timer rings late where the process had no time to look."""
 PROBE_S = 0.5
 """Seconds between two probes of a Redis that is gone."""
 MOST_CONNECTIONS = 64
@@ -57,6 +59,7 @@ class Shared:
         self._scripts: dict[str, Callable[..., Awaitable[Any]]] = {}
         self._lost: str | None = None
         self._back_at = -math.inf
+        self._excused_at = math.inf
         self.alone_since = -math.inf
         """Since when, by the loop's clock, each replica goes by its own part; of the past while ``alone`` is false."""
         self.settled_s = SETTLED_S
@@ -106,11 +109,27 @@ class Shared:
         """
         if self._lost is not None:
             raise SharedLost(self._lost)
+        begun = _now()
         try:
-            return await self._in_time(make)
+            said = await self._in_time(make)
         except SharedLost as error:
-            self._lose(str(error))
+            if not self._excused(begun):
+                self._lose(str(error))
             raise
+        self._excused_at = math.inf
+        return said
+
+    def _excused(self, begun: float) -> bool:
+        """Whether a failure of what began then may be this process's own, which was too busy to look in time.
+
+        Then the timer rang late. It excuses what was asked at that moment and nothing that was asked after it, so a
+        Redis that hangs costs a busy process two timeouts.
+        """
+        now = _now()
+        if begun > self._excused_at or now - begun < self.settings.timeout_s * (1 + _LATE):
+            return False
+        self._excused_at = min(now, self._excused_at)
+        return True
 
     async def run(self, script: str, keys: Sequence[str], args: Sequence[str | int | float]) -> Any:
         """What ``script``, in Lua, returns; it runs as one step, with nothing in between. Raises as ``ask``."""
@@ -250,12 +269,13 @@ def _client(settings: SharedSettings) -> "Redis":
         ) from error
     if settings.url is None:
         raise ValueError("there is no URL to connect to")
+    patience_s = 2 * settings.timeout_s  # the timeout proper is ours, over all that one look takes
     pool = BlockingConnectionPool.from_url(
         settings.url.get_secret_value(),
         max_connections=MOST_CONNECTIONS,
-        timeout=settings.timeout_s,
-        socket_timeout=settings.timeout_s,
-        socket_connect_timeout=settings.timeout_s,
+        timeout=patience_s,
+        socket_timeout=patience_s,
+        socket_connect_timeout=patience_s,
         retry=Retry(NoBackoff(), 0),  # a retry would make several timeouts of one
         decode_responses=True,
     )

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from time import monotonic, time
+from time import monotonic, sleep, time
 
 import pytest
 from pydantic import SecretStr
@@ -53,6 +53,25 @@ async def test_it_costs_one_timeout_and_not_one_for_each_who_asks(
         "the shared Redis is gone",
         "the shared Redis is back",
     ]
+
+
+async def test_a_process_that_was_too_busy_to_look_does_not_take_redis_for_gone(prefix: str) -> None:
+    async with Proxy(port()) as proxy, replicas(prefix, 1, url=through(proxy), timeout_s=0.5) as (shared,):
+        await shared.run(PING, [], [])
+        proxy.mode = "blackhole"
+        asked = [asyncio.get_running_loop().create_task(shared.run(PING, [], [])) for _ in range(3)]
+        await asyncio.sleep(0.1)
+        sleep(0.8)  # noqa: ASYNC251 - as a process does that is starved
+        for task in asked:
+            with pytest.raises(SharedLost):
+                await task
+        assert shared.lost is None
+        proxy.mode = "pass"
+        assert await shared.run(PING, [], []) == 1
+        proxy.mode = "blackhole"
+        with pytest.raises(SharedLost):
+            await shared.run(PING, [], [])
+        assert shared.lost is not None, "this time it had time to look"
 
 
 async def test_a_redis_that_takes_no_writes_is_no_redis(prefix: str) -> None:
