@@ -5,12 +5,15 @@ through a folder of the supervisor's, which ends with it. A service of one proce
 """
 
 import fcntl
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +35,12 @@ class Place:
         """
         if self.folder is None or self._lead:
             return True
-        file = _locked(self.folder / "lead")
+        try:
+            file = _locked(self.folder / "lead")
+        except OSError as error:
+            # Rather by all of them than by none: what is done is safe to do twice, by leases in the log.
+            log.warning("who leads cannot be known, so this worker does: %s", error)
+            return True
         if file is None:
             return False
         self._lead.append(file)
@@ -44,7 +52,12 @@ class Place:
         if self.folder is None:
             yield True
             return
-        file = _locked(self.folder / f"alone-{os.fsencode(what).hex()[:200]}")
+        try:
+            file = _locked(self.folder / f"alone-{os.fsencode(what).hex()[:200]}")
+        except OSError as error:
+            log.warning("whether another worker does the same cannot be known: %s", error)
+            yield True
+            return
         try:
             yield file is not None
         finally:

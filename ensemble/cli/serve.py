@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import click
 from pydantic import ValidationError
@@ -18,7 +17,7 @@ from ensemble.config import ServerSettings, Settings, load
 from ensemble.server.app import run
 from ensemble.server.listening import address_of, bound
 from ensemble.server.logs import to_stderr
-from ensemble.server.workers.supervisor import Supervisor, kept
+from ensemble.server.workers.supervisor import Supervisor, shared_folder
 from ensemble.server.workers.terms import Post
 from ensemble.server.workers.worker import take_place, work
 from ensemble.service import open_service
@@ -111,8 +110,7 @@ def _supervise(settings: Settings, workers: int, *, quiet: bool) -> None:
     """Have ``workers`` processes do what this one was asked to."""
     with (
         bound(settings.server.host, settings.server.port) as sockets,
-        TemporaryDirectory(prefix="ensemble-workers-", ignore_cleanup_errors=True) as folder,
-        kept(Path(folder)),
+        shared_folder() as folder,
     ):
         host, port = sockets[0].getsockname()[:2]
 
@@ -123,7 +121,7 @@ def _supervise(settings: Settings, workers: int, *, quiet: bool) -> None:
         command = [sys.executable, "-P", "-c", "from ensemble.cli import main; main()", "serve"]
         command += ["--config", str(settings.path), "--host", settings.server.host, "--port", str(port)]
         command += [*(["--quiet"] if quiet else []), "--worker"]
-        asyncio.run(Supervisor(command, workers, sockets, Path(folder)).run(started))
+        asyncio.run(Supervisor(command, workers, sockets, folder).run(started))
 
 
 def _told(settings: Settings, address: str) -> str:

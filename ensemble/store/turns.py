@@ -8,7 +8,7 @@ import fcntl
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -16,13 +16,16 @@ from pathlib import Path
 def turn(path: Path | None, patience_s: float) -> Iterator[None]:
     """Be the only one here, by a lock on the file at ``path``; nobody needs it where that is None.
 
-    After ``patience_s`` seconds nobody waits any longer: the lock of the database decides then, whose error says what
-    to do. Raises OSError where the file cannot be opened.
+    After ``patience_s`` seconds nobody waits any longer, and where the file cannot be opened nobody waits at all: the
+    lock of the database decides then, whose error says what to do.
     """
-    if path is None:
+    ticket = None
+    if path is not None:
+        with suppress(OSError):
+            ticket = _Ticket(path)
+    if ticket is None:
         yield
         return
-    ticket = _Ticket(path)
     try:
         ticket.wait(patience_s)
         yield

@@ -56,6 +56,14 @@ def test_what_one_does_alone_others_leave(two: list[Place]) -> None:
         assert alone
 
 
+def test_where_nobody_can_know_everybody_does_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    places = [Place(number=number, of=2, folder=tmp_path / "gone") for number in (1, 2)]
+    assert all(place.leads() for place in places)
+    with places[0].alone("a watch") as first, places[1].alone("a watch") as second:
+        assert (first, second) == (True, True)
+    assert "cannot be known" in caplog.text
+
+
 @pytest.mark.parametrize(("limit", "of"), [(7, 3), (3, 3), (256, 5)])
 def test_shares_are_the_limit_together(limit: int, of: int) -> None:
     places = [Place(number=number, of=of) for number in range(1, of + 1)]

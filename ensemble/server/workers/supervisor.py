@@ -15,6 +15,7 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from prometheus_client.multiprocess import mark_process_dead
@@ -44,14 +45,22 @@ class _Seat:
 
 
 @contextmanager
-def kept(folder: Path) -> Iterator[None]:
-    """Keep what tidies temporary folders up away from ``folder``, by the lock that systemd-tmpfiles(8) respects."""
-    file = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(file, fcntl.LOCK_SH)
-        yield
-    finally:
-        os.close(file)
+def shared_folder() -> Iterator[Path]:
+    """A folder for what workers share, which ends with the context.
+
+    Where there is one, it is in memory: counters are written to mapped files, and a process whose mapped file finds no
+    room on a disk is killed (SIGBUS).
+    """
+    places = (os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0], "/dev/shm")  # noqa: S108 - for a folder of ours
+    place = next((place for place in places if place and os.access(place, os.W_OK)), None)
+    with TemporaryDirectory(prefix="ensemble-workers-", dir=place, ignore_cleanup_errors=True) as name:
+        file = os.open(name, os.O_RDONLY)
+        try:
+            # What tidies temporary folders up respects this lock, see systemd-tmpfiles(8).
+            fcntl.flock(file, fcntl.LOCK_SH)
+            yield Path(name)
+        finally:
+            os.close(file)
 
 
 class Supervisor:

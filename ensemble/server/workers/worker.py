@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import shutil
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -46,7 +47,7 @@ class _Channel:
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, stop: asyncio.Event) -> None:
         self._reader, self._writer = reader, writer
-        self.go, self.retire, self.stop = asyncio.Event(), asyncio.Event(), stop
+        self.go, self.retire, self.stop, self.orphaned = asyncio.Event(), asyncio.Event(), stop, False
 
     def say(self, *words: object) -> None:
         """Tell the supervisor; one that has ended hears nothing."""
@@ -58,6 +59,7 @@ class _Channel:
         with suppress(ConnectionError):
             while line := (await self._reader.readline()).decode().strip():
                 {GO: self.go, RETIRE: self.retire, STOP: self.stop}[line].set()
+        self.orphaned = True
         gone()
 
     def close(self) -> None:
@@ -94,6 +96,9 @@ async def work(service: Service, post: Post) -> None:
         with Signals(watch.tell) as stop:
             async with _channel(post, stop) as channel:
                 await _serve(service, app, runner, channel, post)
+                if channel.orphaned:
+                    # Nobody else does it. Who still needs what is in there has it open, or does without.
+                    await asyncio.to_thread(shutil.rmtree, post.folder, ignore_errors=True)
 
 
 async def _serve(service: Service, app: web.Application, runner: web.AppRunner, channel: _Channel, post: Post) -> None:
