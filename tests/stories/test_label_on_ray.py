@@ -4,7 +4,7 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,17 +12,15 @@ from typing import Any
 
 import pytest
 
-from ensemble.simulator import Simulator
+from ensemble.simulator import Simulator, SimulatorSettings
 from ensemble.training.reading import examples_of
 from scripts import _labels, _runs
 from scripts._runs import Question
 from scripts.label_run import Options, run
-from tests.ensemble.cli.conftest import config as config
-from tests.ensemble.cli.conftest import simulator as simulator
+from tests.ensemble.cli.conftest import CONFIG
+from tests.services import redis_url
 
-__all__ = ["config", "simulator"]
-
-pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.timeout(300)]
 MODELS = ("amber", "birch")
 PRICES = {"input": 0.1234567, "output": 4.0000005}
 NODE = """
@@ -33,9 +31,9 @@ sys.stdin.read()
 """
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture
 def node() -> Iterator[None]:
-    """One node of Ray, which the runs of this module join; it takes ten seconds and a gigabyte, so there is one."""
+    """One node of Ray, which runs join."""
     with pytest.MonkeyPatch.context() as patch, a_node() as address:
         patch.setenv("RAY_ADDRESS", address)
         patch.setenv("RAY_AUTH_MODE", "token")  # a node of 2.60 demands the token that it has made
@@ -68,23 +66,46 @@ def questions(number: int) -> list[Question]:
     ]
 
 
-async def label(config: Path, *more: str) -> tuple[int, Any]:
+async def label(folder: Path, *more: str) -> tuple[int, Any]:
     """Exit status of ``ensemble label`` on Ray, and what it told; a process of its own, since Ray keeps its threads."""
     program = Path(sys.executable).with_name("ensemble")
     given = ["label", "prompts.jsonl", "--router", "best", "--engine", "ray", "--json", *more]
     pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(program, *given, cwd=config.parent, stdout=pipe, stderr=pipe)
+    process = await asyncio.create_subprocess_exec(program, *given, cwd=folder, stdout=pipe, stderr=pipe)
     out, errors = await process.communicate()
     assert process.returncode in (0, 3), errors.decode()
     return process.returncode, json.loads(out)
 
 
-def test_killed_and_begun_again_its_labels_and_costs_are_those_of_a_local_run(tmp_path: Path) -> None:
-    _runs.write_recording(tmp_path / "made.jsonl.gz", questions(400))
+def prepare(folder: Path, simulator: Simulator, lines: Sequence[str], **provider: object) -> Path:
+    """A folder with prompts and a configuration in which every member has a price."""
+    folder.mkdir()
+    options = "\n".join(f"{name} = {json.dumps(value)}" for name, value in provider.items())
+    text = CONFIG.format(base_url=simulator.base_url).replace('use = "openai"', f'use = "openai"\n{options}')
+    text = text.replace('model = "large"', 'model = "large"\nprice = { input = 3, output = 5 }')
+    (folder / "ensemble.toml").write_text(text)
+    (folder / "prompts.jsonl").write_text("\n".join(lines))
+    return folder
+
+
+def numbered(count: int) -> list[str]:
+    return [json.dumps({"prompt": f"{n} x 3?"}) for n in range(count)]
+
+
+@pytest.mark.usefixtures("node")
+def test_labels_on_ray(tmp_path: Path) -> None:
+    """One test, since a node of Ray takes ten seconds and a gigabyte, and tests of one module go to many workers."""
+    killed_and_begun_again_its_labels_and_costs_are_those_of_a_local_run(tmp_path)
+    asyncio.run(one_prompt_in_many_batches_is_asked_once_and_bad_rows_are_rejects(tmp_path))
+    asyncio.run(a_cap_and_a_limit_of_a_provider_hold_over_all_labellers(tmp_path))
+
+
+def killed_and_begun_again_its_labels_and_costs_are_those_of_a_local_run(folder: Path) -> None:
+    _runs.write_recording(folder / "made.jsonl.gz", questions(400))
     listed = {name: PRICES for name in (*MODELS, "gpt-4-1106-preview")}
-    (tmp_path / "prices.json").write_text(json.dumps({"models": listed}), encoding="utf-8")
-    logs = tmp_path / "logs"
-    report = asyncio.run(run(Options(data=tmp_path / "made.jsonl.gz", folder=logs, kills=1, engine="ray")))
+    (folder / "prices.json").write_text(json.dumps({"models": listed}), encoding="utf-8")
+    logs = folder / "logs"
+    report = asyncio.run(run(Options(data=folder / "made.jsonl.gz", folder=logs, kills=1, engine="ray")))
     assert report.broken == []
     assert len(report.promises) == 9
     # What it writes is what `ensemble train --data` reads.
@@ -93,28 +114,23 @@ def test_killed_and_begun_again_its_labels_and_costs_are_those_of_a_local_run(tm
     assert read == {id_: frozenset(json.loads(best)) for _, id_, _, best in _labels.labelled(logs / "ray.db")}
 
 
-async def test_one_prompt_in_many_batches_is_asked_once_and_bad_rows_are_rejects(
-    config: Path, simulator: Simulator
-) -> None:
-    rows = [json.dumps({"prompt": "Same?", "id": f"r{n}"}) for n in range(150)]
-    (config.parent / "prompts.jsonl").write_text("\n".join([*rows, "{no"]))
-    code, found = await label(config)
-    assert code == 0
-    assert (found["rows"], found["rejected"], found["labelled"], found["calls"]) == (151, 1, 1, {"candidate": 2})
-    assert len(simulator.served) == 2
-    assert "the line is not JSON" in (config.parent / "ensemble.db.rejects-prompts.jsonl").read_text()
+async def one_prompt_in_many_batches_is_asked_once_and_bad_rows_are_rejects(folder: Path) -> None:
+    async with Simulator(SimulatorSettings()) as simulator:
+        rows = [json.dumps({"prompt": "Same?", "id": f"r{n}"}) for n in range(150)]
+        place = prepare(folder / "same", simulator, [*rows, "{no"])
+        code, found = await label(place)
+        assert code == 0
+        assert (found["rows"], found["rejected"], found["labelled"], found["calls"]) == (151, 1, 1, {"candidate": 2})
+        assert len(simulator.served) == 2
+    assert "the line is not JSON" in (place / "ensemble.db.rejects-prompts.jsonl").read_text()
 
 
-@pytest.fixture
-def priced(config: Path) -> Path:
-    """A configuration without members of unknown price, and prompts beside it."""
-    text = config.read_text().replace('model = "large"', 'model = "large"\nprice = { input = 3, output = 5 }')
-    config.write_text(text)
-    (config.parent / "prompts.jsonl").write_text("\n".join(json.dumps({"prompt": f"{n} x 3?"}) for n in range(200)))
-    return config
-
-
-async def test_a_cap_holds_over_all_labellers(priced: Path) -> None:
-    code, found = await label(priced, "--max-cost", "0.01")
+async def a_cap_and_a_limit_of_a_provider_hold_over_all_labellers(folder: Path) -> None:
+    async with Simulator(SimulatorSettings(latency=0.3)) as simulator:
+        place = prepare(folder / "limited", simulator, numbered(200), max_in_flight=3)
+        shared = f'[shared]\nurl = "{redis_url()}"\nprefix = "{folder.name}"\nreplicas = 2\ntimeout_s = 5\n'
+        (place / "ensemble.toml").write_text((place / "ensemble.toml").read_text() + shared)
+        code, found = await label(place, "--max-cost", "0.01")
+        assert simulator.served.peak_in_flight == 3
     assert code == 3
     assert 9_000_000 < found["spent_nano_usd"] <= 10_000_000
