@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -17,7 +18,6 @@ from markupsafe import Markup
 from ensemble.audit.shapes import Cell, Column, Kind
 from ensemble.money import NANO
 from ensemble.server.pages import charts
-from ensemble.server.pages.markdown import plain, rendered
 from ensemble.server.pages.visible import visible
 
 HOME = Path(__file__).parent
@@ -137,7 +137,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= {"cell": cell, "share": share, "usd": usd, "seconds": seconds, "number": number}
-    made.filters |= {"markdown": rendered, "plain": plain, "prose": prose, "step": step}
+    made.filters |= {"markdown": _markdown, "plain": _plain, "prose": prose, "step": step}
     made.globals |= {"columns_of": columns_of, "interval": interval, "charts": charts}
     return made
 
@@ -145,3 +145,16 @@ def environment() -> Environment:
 def render(template: str, **values: object) -> str:
     """``template`` with ``values``. Takes milliseconds and more: call it from a thread."""
     return environment().get_template(template).render(**values)
+
+
+def _markdown(text: str, **options: Any) -> Markup:
+    # Late, as below: the parser and its allow-list are 4 MB, for pages on which somebody reads an answer.
+    from ensemble.server.pages._markdown import rendered
+
+    return rendered(text, **options)
+
+
+def _plain(text: str, **options: Any) -> Markup:
+    from ensemble.server.pages._markdown import plain
+
+    return plain(text, **options)

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markupsafe import Markup
 
-from ensemble.server.pages.markdown import MOST, TAGS, plain, rendered
+from ensemble.server.pages._markdown import MOST, TAGS, plain, rendered
 from ensemble.server.pages.visible import visible
 from tests import hostile
 from tests.ensemble.server.pages.browser import parsed
