@@ -4,6 +4,7 @@ They go into the log itself: a service would make the same ones, and every reade
 """
 
 import logging
+import time
 from datetime import UTC, datetime
 
 from ensemble.errors import StoreError
@@ -25,11 +26,11 @@ class Filler:
 
     def __init__(self, db: Database, where: Address) -> None:
         self._db, self._where = db, where
-        self._may = True
+        self._again = 0.0
 
     def refresh(self) -> None:
-        """Make the missing facts where nobody else does; where this user may not write, the log is left as it is."""
-        if not self._may or not self._late():
+        """Make the missing facts where nobody else does; where that fails, try again in some minutes."""
+        if time.monotonic() < self._again or not self._late():
             return
         try:
             with writing(self._where) as db:
@@ -37,7 +38,7 @@ class Filler:
                     with transaction(db):
                         store_facts(db, made)
         except StoreError as error:
-            self._may = False
+            self._again = time.monotonic() + LATE.total_seconds()
             log.warning("facts of the log are missing and cannot be made here: %s", error)
 
     def _late(self) -> bool:
