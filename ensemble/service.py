@@ -392,9 +392,8 @@ async def open_bench(settings: Settings, judges: Mapping[str, Judge]) -> AsyncIt
     needed = replace(settings, judges=judges, routers={})
     if problems := await asyncio.to_thread(lambda: list(unloadable(needed))):
         raise ConfigError("\n".join(problem.line for problem in problems))
-    async with open_shared(needed.shared) as shared:
-        links = await connect(needed.providers, shared=shared)
-        try:
-            yield fleet_of(needed, links)
-        finally:
-            await close(links.values())
+    links = await connect(needed.providers)
+    try:
+        yield fleet_of(needed, links)
+    finally:
+        await close(links.values())

@@ -5,7 +5,9 @@ from pathlib import Path
 
 from ensemble.errors import StoreError
 from ensemble.store.address import Address
-from ensemble.store.postgres.faults import RowFault, ServerFault
+from ensemble.store.postgres.faults import RowFault, ServerFault, UndoneFault
+
+__all__ = ["FAULTS", "ROW_FAULTS", "Refused", "UndoneFault", "explain", "identity"]
 
 
 class Refused(StoreError):

@@ -12,7 +12,7 @@ from ensemble.money import Total
 from ensemble.store import queries
 from ensemble.store.database import Database
 from ensemble.store.engine import Engine
-from ensemble.store.faults import FAULTS, explain
+from ensemble.store.faults import FAULTS, UndoneFault, explain
 from ensemble.store.label_rows import People
 from ensemble.store.overflow import Overflow
 from ensemble.store.rows import Rows, late_rows_of, rows_of
@@ -122,6 +122,15 @@ class LogStore:
         return await asyncio.get_running_loop().run_in_executor(self._pool, self._ask, question)
 
     def _ask(self, question: Callable[[Database], R]) -> R:
+        try:
+            try:
+                return self._answer(question)
+            except UndoneFault:
+                return self._answer(question)
+        except (*FAULTS, OSError) as error:
+            raise StoreError(explain(error, self._engine.address)) from error
+
+    def _answer(self, question: Callable[[Database], R]) -> R:
         """Answer ``question`` from one snapshot, on this thread's own connection."""
         db: Database | None = getattr(self._local, "db", None)
         sound = False
@@ -135,8 +144,6 @@ class LogStore:
             answer = question(db)
             db.rollback()
             sound = True
-        except (*FAULTS, OSError) as error:
-            raise StoreError(explain(error, self._engine.address)) from error
         finally:
             # A connection that met a fault is not used again: the cause may be mended by the next question.
             if db is not None and not sound:

@@ -16,6 +16,7 @@ from typing import Any
 
 from ensemble.errors import StoreError
 from ensemble.store.database import Database
+from ensemble.store.faults import ROW_FAULTS
 from ensemble.store.rows import COLUMNS, Rows
 from ensemble.types import RequestId
 
@@ -172,7 +173,7 @@ def take(db: Database, lines: list[bytes], write: Callable[[Database, Rows], obj
         try:
             write(db, rows)
             taken.written += 1
-        except (db.conn.IntegrityError, db.conn.ProgrammingError, ValueError, OverflowError) as error:
+        except ROW_FAULTS as error:
             db.conn.execute("ROLLBACK TO spilled")
             spill.keep_aside(line, str(error))
             taken.aside += 1

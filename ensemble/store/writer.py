@@ -16,7 +16,7 @@ from ensemble.store import queries
 from ensemble.store.daily import daily_calls, daily_requests
 from ensemble.store.database import Database
 from ensemble.store.engine import Engine
-from ensemble.store.faults import FAULTS, ROW_FAULTS, Refused, explain
+from ensemble.store.faults import FAULTS, ROW_FAULTS, Refused, UndoneFault, explain
 from ensemble.store.queueing import queue_reviews
 from ensemble.store.rows import COLUMNS, Row, Rows
 from ensemble.store.texts import KEPT, strip
@@ -168,14 +168,18 @@ class Writer:
                 return batch, False
         return batch, True
 
-    def _commit(self, batch: list[_Job]) -> _Told:
+    def _commit(self, batch: list[_Job], *, first: bool = True) -> _Told:
         try:
             with self._engine.turn():
                 return self._attempt(self._open(), batch)
         except (*FAULTS, OSError) as fault:
+            why = fault
             # The connection goes, and its open transaction with it; the next batch tries a new one.
             self._drop()
-            return [(job, StoreError(explain(fault, self._address))) for job in batch]
+            again = [job for job in batch if first and isinstance(fault, UndoneFault) and _can_be_again(job, fault)]
+            lost = [job for job in batch if job not in again]
+        told: _Told = [(job, StoreError(explain(why, self._address))) for job in lost]
+        return told + (self._commit(again, first=False) if again else [])
 
     def _attempt(self, db: Database, batch: list[_Job]) -> _Told:
         if any(callable(job.work) for job in batch):
@@ -248,6 +252,11 @@ class Writer:
                 job.done.set_result(job.result)
             else:
                 job.done.set_exception(error)
+
+
+def _can_be_again(job: _Job, fault: UndoneFault) -> bool:
+    """Rows can. A change that has run may have counted on what was undone: whoever wants it asks again."""
+    return not fault.begun or not callable(job.work)
 
 
 def _refused(fault: Exception) -> Refused:

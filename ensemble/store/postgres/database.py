@@ -7,6 +7,7 @@ event loop in a thread of their own, and whoever asks waits for what comes back.
 import asyncio
 import re
 import threading
+import weakref
 from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeVar, cast
@@ -16,7 +17,7 @@ import asyncpg
 from ensemble.store.address import Address
 from ensemble.store.database import Values
 from ensemble.store.postgres.dialect import Statement, translate
-from ensemble.store.postgres.faults import ServerFault, fault_of
+from ensemble.store.postgres.faults import ServerFault, UndoneFault, fault_of
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
@@ -37,25 +38,46 @@ class Loop:
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="ensemble-store-postgres", daemon=True)
+        self._connections = weakref.WeakSet["asyncpg.Connection[Any]"]()
+        self._closed = False
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, T], timeout_s: float = STATEMENT_S) -> T:
         """What ``work`` returns; call it from any other thread. Raises ServerFault."""
+        if self._closed:
+            work.close()
+            raise ServerFault("the log has been closed")
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result(timeout_s)
         except TimeoutError as error:
             future.cancel()
             raise fault_of(error) from error
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
             raise fault_of(error) from error
 
+    def keep(self, connection: "asyncpg.Connection[Any]") -> None:
+        """See to it that ``connection`` does not outlive this."""
+        self._connections.add(connection)
+
+    def end(self, connection: "asyncpg.Connection[Any]") -> None:
+        """Close ``connection`` without a word to the server."""
+        if not self._closed:
+            self._loop.call_soon_threadsafe(connection.terminate)
+
     def close(self) -> None:
-        """End the thread; every connection has been closed."""
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        """End the thread, and connections that nobody closed with it."""
+        if not self._closed:
+            self._closed = True
+            self._loop.call_soon_threadsafe(self._stop)
         self._thread.join(CONNECT_S)
         if not self._thread.is_alive():
             self._loop.close()
+
+    def _stop(self) -> None:
+        for connection in list(self._connections):
+            connection.terminate()
+        self._loop.call_soon(self._loop.stop)  # behind what the connections still have to do
 
 
 class Cursor:
@@ -146,7 +168,7 @@ class PostgresDatabase:
         try:
             self._loop.run(self._connection.close(timeout=CONNECT_S), CONNECT_S + 1)
         except ServerFault:
-            self._connection.terminate()
+            self._loop.end(self._connection)
         finally:
             if self._own:
                 self._loop.close()
@@ -156,16 +178,21 @@ class PostgresDatabase:
         return [name for (name,) in found.fetchall()]
 
     def _begin(self, *, alone: bool) -> None:
-        if self._reader:
-            self.script("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            return
-        self.script("BEGIN")
-        if alone:
+        try:
+            self.script("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" if self._reader else "BEGIN")
+        except ServerFault as fault:
+            if (fault.sqlstate or "").startswith(("08", "57P")):  # it went while nobody used it
+                raise UndoneFault.at_once(fault) from fault
+            raise
+        if alone and not self._reader:
             self.execute("SELECT pg_advisory_xact_lock(?, hashtext(?))", [WRITERS, self._schema])
 
     async def _run(self, statement: Statement, values: Sequence[Any]) -> Cursor:
         if statement.count == 0 and statement.text.split(None, 1)[0].upper() in _BARE:
-            await self._connection.execute(statement.text, timeout=STATEMENT_S)
+            done = await self._connection.execute(statement.text, timeout=STATEMENT_S)
+            if done == "ROLLBACK" and statement.text.strip().upper() == "COMMIT":
+                # So the server answers where a statement before had failed: nothing may be taken for kept.
+                raise fault_of(asyncpg.InFailedSQLTransactionError("an earlier statement failed, all was undone"))
             return Cursor((), iter(()), -1)
         prepared = await self._prepare(statement.text, values)
         columns = [column.name for column in prepared.get_attributes()]
@@ -191,10 +218,9 @@ class PostgresDatabase:
             await self._connection.executemany(statement.text, rows, timeout=STATEMENT_S)
             self.total_changes += len(rows)
             return len(rows)
-        prepared, count = await self._prepare(statement.text, rows[0]), 0
-        for row in rows:
-            await prepared.fetch(*row, timeout=STATEMENT_S)
-            count += max(0, _changed(prepared.get_statusmsg()))
+        # All on their way at once; what comes back tells how many rows were changed.
+        prepared = await self._prepare(f"{statement.text.rstrip().rstrip(';')} RETURNING 1", rows[0])
+        count = len(await prepared.fetchmany(rows, timeout=STATEMENT_S))
         self.total_changes += count
         return count
 
@@ -252,6 +278,7 @@ def _changed(status: str) -> int:
 def connected(loop: Loop, address: Address, *, busy_s: float, reader: bool, own: bool = False) -> PostgresDatabase:
     """A connection to the log at ``address``; with ``own`` it ends ``loop`` when it is closed. Raises ServerFault."""
     connection = loop.run(_connect(address, busy_s, reader=reader), CONNECT_S + 5)
+    loop.keep(connection)
     return PostgresDatabase(loop, connection, address.schema, reader=reader, own=own)
 
 
@@ -263,6 +290,10 @@ async def _connect(address: Address, busy_s: float, *, reader: bool) -> "asyncpg
         "lock_timeout": _ms(busy_s),
         # A writer that hangs must not keep all others waiting for ever.
         "idle_in_transaction_session_timeout": "0" if reader else _ms(STATEMENT_S),
+        # Nor one whose machine has gone without a word.
+        "tcp_keepalives_idle": "10",
+        "tcp_keepalives_interval": "5",
+        "tcp_keepalives_count": "3",
         "synchronous_commit": "on",
         "jit": "off",
         # What is asked for is a few rows out of many, on a disk that does not turn.

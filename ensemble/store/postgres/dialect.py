@@ -24,6 +24,8 @@ _PIECE = re.compile(
     |(?P<sign>.)""",
     re.VERBOSE | re.DOTALL,
 )
+_UNTOUCHED = re.compile(r"""('(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|/\*.*?\*/)""", re.DOTALL)
+"""Texts, quoted names and comments, which are left as they are."""
 _AFTER_SUBQUERY = frozenset({
     "WHERE", "GROUP", "ORDER", "LIMIT", "ON", "JOIN", "LEFT", "CROSS", "INNER", "UNION", "EXCEPT", "INTERSECT",
     "HAVING", "USING", "WINDOW", "NATURAL", "FULL", "RIGHT",
@@ -64,8 +66,7 @@ class Statement:
 @lru_cache(maxsize=2048)
 def translate(sql: str) -> Statement:
     """The statement that ``sql`` is for PostgreSQL."""
-    told = _HINT.sub("", sql)
-    told = _SAME.sub(lambda found: "IS DISTINCT FROM " if found[1] else "IS NOT DISTINCT FROM ", told)
+    told = "".join(part if at % 2 else _reworded(part) for at, part in enumerate(_UNTOUCHED.split(sql)))
     if _IGNORING.search(told):
         told = _IGNORING.sub("INSERT", told).rstrip().rstrip(";") + " ON CONFLICT DO NOTHING"
     names: dict[str, int] = {}
@@ -86,6 +87,11 @@ def translate(sql: str) -> Statement:
             piece = _RENAMED[piece.lower()]
         out.append(piece)
     return Statement(_named("".join(out)), tuple(names), count, rowid="rowid" in sql.lower())
+
+
+def _reworded(sql: str) -> str:
+    told = _HINT.sub("", sql)
+    return _SAME.sub(lambda found: "IS DISTINCT FROM " if found[1] else "IS NOT DISTINCT FROM ", told)
 
 
 def _named(sql: str) -> str:

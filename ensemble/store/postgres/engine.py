@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
@@ -36,6 +37,7 @@ class PostgresEngine:
         require()
         self._address, self._busy_s = address, busy_s
         self._loop: Loop | None = None
+        self._making = threading.Lock()
 
     @property
     def address(self) -> Address:
@@ -48,16 +50,16 @@ class PostgresEngine:
     def connect(self, *, reader: bool = False) -> PostgresDatabase:
         from ensemble.store.postgres.database import Loop, connected
 
-        if self._loop is None:
-            self._loop = Loop()
-        return connected(self._loop, self._address, busy_s=self._busy_s, reader=reader)
+        with self._making:  # readers may want the first connection at once
+            loop = self._loop = self._loop or Loop()
+        return connected(loop, self._address, busy_s=self._busy_s, reader=reader)
 
     def identity(self) -> object:
         """Connections to a server notice themselves that it has gone."""
         return None
 
     def turn(self) -> AbstractContextManager[None]:
-        return nullcontext()  # rows are locked, not the log
+        return nullcontext()  # whoever begins waits for the lock on the server
 
     def prove(self, db: Database) -> None:
         db.execute("UPDATE _proof SET at = to_char(now(), 'YYYY-MM-DD\"T\"HH24:MI:SS.US') WHERE one = 1")

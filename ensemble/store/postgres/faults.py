@@ -16,8 +16,8 @@ _SENTENCES = {
     "25006": "the server is read-only (a standby?); name the one that takes writes",
     "XX001": "the database is damaged; stop, and restore a backup",
 }
-_OF_ROWS = ("22", "23", "42")
-"""Classes of SQLSTATE that are the fault of what was written: data, constraints, and statements that do not fit it."""
+_OF_ROWS = ("22", "23", "54")
+"""Classes of SQLSTATE that are the fault of what was written: data, constraints, and texts too long for an index."""
 
 
 class ServerFault(Exception):
@@ -39,12 +39,31 @@ class RowFault(ServerFault):
     """It lies with one row, and the others can still be written."""
 
 
+class UndoneFault(ServerFault):
+    """The transaction failed because of others, or of a connection that had gone; done anew, it may well succeed.
+
+    ``begun`` is False where nothing of it was run.
+    """
+
+    begun = True
+
+    @classmethod
+    def at_once(cls, fault: ServerFault) -> "UndoneFault":
+        """``fault`` of a transaction that could not even begin."""
+        undone = cls(str(fault), fault.sqlstate)
+        undone.begun = False
+        return undone
+
+
 def fault_of(error: BaseException) -> ServerFault:
     """``error`` of asyncpg or of the network as a fault. What the server says holds no password, an address may."""
     code: Any = getattr(error, "sqlstate", None)
     if isinstance(code, str):
         told = str(error).splitlines()[0] if str(error) else type(error).__name__
-        return (RowFault if code.startswith(_OF_ROWS) and code != "42501" else ServerFault)(told, code)
+        # The last: a statement that was prepared before a migration changed its table.
+        if code in ("40001", "40P01") or type(error).__name__ == "InvalidCachedStatementError":
+            return UndoneFault(told, code)
+        return (RowFault if code.startswith(_OF_ROWS) else ServerFault)(told, code)
     if isinstance(error, TimeoutError):
         return ServerFault("the server did not answer in time", "57014")
     if isinstance(error, OSError):

@@ -1,11 +1,10 @@
 """A log on either engine, closed after the test: in a temporary folder, or in a schema of its own.
 
-Tests with ``pytest.mark.both`` run on both engines, but for those that ``pytest.mark.sqlite`` says are about a file.
+The tests of this folder run on both engines, but for those that ``pytest.mark.sqlite`` says are about a file; of the
+folders below only those with ``pytest.mark.both``.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from ensemble.store.address import Address, address_of
 from ensemble.store.database import Database
 from ensemble.store.opening import open_reader
 from tests import services
+from tests.ensemble.store.engines import drop, empty
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -28,9 +28,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "path" not in metafunc.fixturenames:
         return
     test = metafunc.definition
-    both = test.get_closest_marker("both") and not test.get_closest_marker("sqlite")
+    both = (_is_here(test) or test.get_closest_marker("both")) and not test.get_closest_marker("sqlite")
     engines = ["sqlite", "postgres"] if both else ["sqlite"]
     metafunc.parametrize("path", ["postgres"] if test.get_closest_marker("postgres") else engines, indirect=True)
+
+
+def _is_here(test: pytest.Item) -> bool:
+    """In this folder itself, where tests run on both engines, and leave the schema as it is."""
+    return test.path.parent == Path(__file__).parent
 
 
 @pytest.fixture
@@ -39,11 +44,20 @@ def path(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path | Addr
     if request.param == "sqlite":
         yield tmp_path / "ensemble.db"
         return
-    schema = services.Schema(services.new_name(), services.postgres_url())
+    if _is_here(request.node) and "store" in request.fixturenames:  # which would make the log at once
+        schema, clear = request.getfixturevalue("emptied"), empty
+    else:
+        schema, clear = services.Schema(services.new_name(), services.postgres_url()), drop
     yield address_of(schema.url, local=tmp_path / "ensemble.db")
-    with ThreadPoolExecutor(1) as thread:  # the test's own event loop may stand in this one
-        drop = f"DROP SCHEMA IF EXISTS {schema.name} CASCADE"
-        thread.submit(asyncio.run, services.execute(schema.server, drop)).result()
+    clear(schema)
+
+
+@pytest.fixture(scope="session")
+def emptied() -> Iterator[services.Schema]:
+    """A schema that tests use one after another."""
+    schema = services.Schema(services.new_name(), services.postgres_url())
+    yield schema
+    drop(schema)
 
 
 @pytest.fixture

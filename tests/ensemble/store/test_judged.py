@@ -12,6 +12,7 @@ import pytest
 from ensemble.errors import StoreError
 from ensemble.store import Store
 from ensemble.store.judged import Judged, judged
+from ensemble.store.keeping.connect import writing
 from ensemble.types import Record
 from judges.types import Exchange, TokenLogprob, Usage, Verdict
 from tests.ensemble.store.builders import NOON, a_late, a_record, a_ruling, a_verdict, judge_calls
@@ -110,14 +111,13 @@ async def test_labels_are_what_people_say(store: Store, path: Path, words: list[
     record = a_record()
     await store.record(record)
     ids = list(record.authors)
-    with closing(sqlite3.connect(path)) as db:
+    with writing(path) as db:
         for at, (who, kind, which) in enumerate(words):
             db.execute(
                 "INSERT INTO feedback (id, request_id, kind, candidate_id, given_by, source, created_at) "
                 "VALUES (?, ?, ?, ?, ?, 'api', '2026-11-24T00:00:00.000000Z')",
-                (str(at), record.request.id, kind, None if which is None else ids[which], who),
+                [str(at), record.request.id, kind, None if which is None else ids[which], who],
             )
-        db.commit()
     (found,) = all_of(path)
     assert found.best == (None if best is None else {ids[which] for which in best})
 

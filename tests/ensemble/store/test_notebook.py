@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pandas
 import pytest
-from sqlite_utils import Database
 
 import ensemble
 from ensemble.errors import StoreError
 from ensemble.store import Store
 from ensemble.store.feedback import Remark, Statement, add
 from tests.ensemble.store.builders import NOON, a_plan, a_record, a_request, a_ruling, a_verdict
+from tests.ensemble.store.engines import from_the_future
 
 
 async def test_every_table_goes_into_a_data_frame(store: Store, path: Path) -> None:
@@ -82,9 +82,7 @@ async def test_the_service_writes_meanwhile(store: Store, path: Path) -> None:
 
 
 async def test_a_newer_log_is_refused(store: Store, path: Path) -> None:
-    with Database(path) as db:
-        step = {"migration_set": "ensemble", "name": "9999_from_the_future", "applied_at": "2030-01-01"}
-        db.table("_sqlite_migrations").insert(step)
+    from_the_future(path, "9999_from_the_future")
     with pytest.raises(StoreError, match=r"a newer version of this program wrote it .*9999_from_the_future"):
         ensemble.read(path)
 

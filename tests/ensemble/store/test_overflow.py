@@ -3,26 +3,26 @@
 import asyncio
 import json
 import resource
-import sqlite3
 import subprocess
 import sys
 import tempfile
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from ensemble.errors import StoreError
 from ensemble.store import Store, open_store
+from ensemble.store.address import address_of
 from ensemble.store.keeping.checks import checks, files_of
 from ensemble.store.keeping.connect import reading
 from tests.conftest import ROOT
 from tests.ensemble.store.builders import a_late, a_record
+from tests.ensemble.store.engines import locked
 
 
 @pytest.fixture
 def spill(path: Path) -> Path:
-    return path.with_name("ensemble.db.spill")
+    return address_of(path).beside(".spill")
 
 
 def lines(spill: Path) -> list[bytes]:
@@ -52,12 +52,6 @@ async def opened(path: Path, spill: Path) -> Store:
     return await open_store(path, busy_s=0.05, spill=spill)
 
 
-def lock(path: Path) -> sqlite3.Connection:
-    other = sqlite3.connect(path, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    return other
-
-
 def ids(path: Path) -> list[str]:
     with reading(path) as db:
         assert checks(db, path) == []
@@ -68,7 +62,7 @@ async def test_a_locked_log_answers_and_takes_in_when_it_can(path: Path, spill: 
     store = await opened(path, spill)
     records = [a_record() for _ in range(4)]
     await store.record(records[0])
-    with closing(lock(path)):
+    with locked(path):
         await store.record(records[1])
         await store.record(records[2])
         await store.record_late(a_late(records[1]))
@@ -86,6 +80,7 @@ async def test_a_locked_log_answers_and_takes_in_when_it_can(path: Path, spill: 
         assert db.execute("SELECT count(*) FROM candidates WHERE member = 'slow'").fetchone() == (1,)
 
 
+@pytest.mark.sqlite("about rights to a file")
 async def test_a_file_without_the_right_to_write() -> None:
     """In a process of its own, which gives up being root if it is, and so in a folder that others can reach."""
     script = """
@@ -127,6 +122,7 @@ asyncio.run(main())
         assert len(ids(path)) == 3
 
 
+@pytest.mark.sqlite("about the size of a file")
 async def test_a_disk_that_takes_no_more(path: Path, spill: Path) -> None:
     store = await opened(path, spill)
     await store.record(a_record())
@@ -152,7 +148,7 @@ async def test_a_disk_that_takes_no_more(path: Path, spill: Path) -> None:
 async def test_what_was_written_before_a_crash_is_not_written_again(path: Path, spill: Path) -> None:
     store = await opened(path, spill)
     record = a_record()
-    with closing(lock(path)):
+    with locked(path):
         await store.record(record)
         await store.record_late(a_late(record))
         spilled = b"".join(lines(spill))
@@ -171,7 +167,7 @@ async def test_a_broken_last_line_is_kept_aside_and_told(
     path: Path, spill: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = await opened(path, spill)
-    with closing(lock(path)):
+    with locked(path):
         await store.record(a_record())
         await store.record(a_record())
     cut = lines(spill)[-1][:-40]

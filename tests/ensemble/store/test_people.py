@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,8 +12,6 @@ from ensemble.store.people import Word, opinion
 from ensemble.types import Label, Record
 from judges.types import CandidateId
 from tests.ensemble.store.builders import a_plan, a_record
-
-pytestmark = pytest.mark.both
 
 IDS = [CandidateId(name) for name in "abc"]
 WORDS = st.one_of(

@@ -1,8 +1,6 @@
 """Sums, plans of queries, arbitrary texts, and a stranger's eyes on the file."""
 
 import asyncio
-import sqlite3
-from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +10,8 @@ from datasette.app import Datasette  # type: ignore[import-untyped]
 from hypothesis import HealthCheck, given, settings
 
 from ensemble.store import Store, open_store
+from ensemble.store.database import Database
+from ensemble.store.keeping.connect import writing
 from ensemble.types import RequestId
 from judges.types import Message, Prompt, Usage
 from tests.ensemble.store.builders import NOON, a_call, a_late, a_record, a_request, an_id, said
@@ -30,7 +30,7 @@ async def fill(store: Store) -> None:
             await store.record_late(a_late(record, wins=number != 8))
 
 
-async def test_the_daily_calls_are_the_sums_of_the_calls(store: Store, db: sqlite3.Connection) -> None:
+async def test_the_daily_calls_are_the_sums_of_the_calls(store: Store, db: Database) -> None:
     await fill(store)
     sums = db.execute(
         "SELECT substr(c.started_at, 1, 10), r.model, c.member, c.purpose, count(*), count(c.failure), "
@@ -45,7 +45,7 @@ async def test_the_daily_calls_are_the_sums_of_the_calls(store: Store, db: sqlit
     assert total.unpriced == sum(row[7] for row in daily) == 12
 
 
-async def test_the_daily_requests_are_the_sums_of_the_requests(store: Store, db: sqlite3.Connection) -> None:
+async def test_the_daily_requests_are_the_sums_of_the_requests(store: Store, db: Database) -> None:
     await fill(store)
     sums = db.execute(
         "SELECT substr(arrived_at, 1, 10), model, count(*), sum(status = 'answered'), sum(status = 'failed'), "
@@ -58,7 +58,7 @@ async def test_the_daily_requests_are_the_sums_of_the_requests(store: Store, db:
     assert sum(row[7] for row in daily) == 2
 
 
-async def test_a_record_that_fails_is_not_summed(store: Store, db: sqlite3.Connection) -> None:
+async def test_a_record_that_fails_is_not_summed(store: Store, db: Database) -> None:
     record = a_record()
     outcomes = [store.record(record), store.record(record), store.record(a_record())]
     results = [await asyncio.wait({asyncio.ensure_future(o)}) for o in outcomes]  # noqa: TID251 - awaited here
@@ -71,13 +71,13 @@ async def test_a_request_takes_its_rows_with_it(store: Store, path: Path) -> Non
     record = a_record()
     await store.record(record)
     await store.record_late(a_late(record))
-    with closing(sqlite3.connect(path, isolation_level=None)) as editor:
-        editor.execute("PRAGMA foreign_keys = ON")
+    with writing(path) as editor:
         editor.execute("DELETE FROM requests WHERE id = ?", [record.request.id])
     left = {table: count for table, count in (await store.counts()).items() if count}
     assert left.keys() - {"audit_stale"} == {"daily_calls", "daily_requests"}
 
 
+@pytest.mark.sqlite("about plans of SQLite")
 @pytest.mark.parametrize(
     ("sql", "index"),
     [
@@ -94,7 +94,7 @@ async def test_a_request_takes_its_rows_with_it(store: Store, path: Path) -> Non
         ("DELETE FROM requests WHERE id = 'r'", "sqlite_autoindex_requests_1"),
     ],
 )
-async def test_what_is_asked_often_has_an_index(store: Store, db: sqlite3.Connection, sql: str, index: str) -> None:
+async def test_what_is_asked_often_has_an_index(store: Store, db: Database, sql: str, index: str) -> None:
     db.execute("PRAGMA foreign_keys = OFF")  # what goes with a request is few rows, or has its own test
     plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {sql}")]
     assert any(index in step for step in plan), plan
@@ -104,6 +104,7 @@ async def test_what_is_asked_often_has_an_index(store: Store, db: sqlite3.Connec
     assert plan.count("USE TEMP B-TREE FOR ORDER BY") <= ("labels" in sql) * 5, plan
 
 
+@pytest.mark.sqlite("what datasette reads")
 async def test_datasette_opens_the_log_as_it_is(store: Store, path: Path) -> None:
     record = a_record()
     await store.record(record)
@@ -129,7 +130,7 @@ async def test_no_table_has_a_name_of_the_llm_tool(store: Store) -> None:
     assert not theirs & set(await store.counts())
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts, texts, texts)
 def test_any_text_comes_back_from_the_file(path: Path, asked: str, answered: str, raw: str) -> None:
     async def there_and_back() -> None:

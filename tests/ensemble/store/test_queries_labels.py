@@ -16,8 +16,6 @@ from tests.ensemble.store.builders import (
     said,
 )
 
-pytestmark = pytest.mark.both
-
 
 async def label_of(store: Store, record: Record, *, complete: bool = True) -> Label:
     await store.record(record)

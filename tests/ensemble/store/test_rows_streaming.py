@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from ensemble.store import Store, open_store
+from ensemble.store.address import address_of
 from ensemble.store.keeping.checks import checks
 from ensemble.store.keeping.connect import reading
 from ensemble.types import Record
 from tests.ensemble.store.builders import a_record
-from tests.ensemble.store.test_overflow import lock
+from tests.ensemble.store.engines import locked
 
 
 def begun_and_ended() -> tuple[Record, Record]:
@@ -56,15 +57,14 @@ async def test_what_never_ended_is_told_as_such_and_disturbs_no_sum(store: Store
 
 @pytest.mark.parametrize("first_too", [True, False])
 async def test_an_end_that_is_spilled_finds_its_beginning(path: Path, first_too: bool) -> None:
-    spill = path.with_name("ensemble.db.spill")
+    spill = address_of(path).beside(".spill")
     store = await open_store(path, busy_s=0.05, spill=spill)
     begun, ended = begun_and_ended()
     if not first_too:
         await store.record(begun)
-    other = lock(path)
-    for record in (begun, ended) if first_too else (ended,):
-        await store.record(record)
-    other.close()
+    with locked(path):
+        for record in (begun, ended) if first_too else (ended,):
+            await store.record(record)
     await store.settle()
     await store.close()
     store = await open_store(path, spill=spill)

@@ -11,8 +11,6 @@ from ensemble.types import Record, RequestId
 from judges.types import Message, OpaquePart, Prompt, ResponseFormat, TokenLogprob, ToolCall, Usage
 from tests.ensemble.store.builders import a_call, a_record, a_request, said
 
-pytestmark = pytest.mark.both
-
 THOUGHT = OpaquePart(origin="small", data={"type": "reasoning_content", "text": "Hm."})
 
 

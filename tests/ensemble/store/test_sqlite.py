@@ -19,6 +19,8 @@ from ensemble.store.rows import COLUMNS, rows_of
 from tests.conftest import ROOT
 from tests.ensemble.store.builders import a_record
 
+pytestmark = pytest.mark.sqlite("to be a file; test_postgres.py has what a server can suffer")
+
 
 def move(source: Path, target: Path) -> None:
     """Every file of the log from one folder to the other."""
