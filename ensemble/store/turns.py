@@ -1,7 +1,8 @@
 """Whose turn it is to write, where several workers write one file: a queue in the kernel.
 
-SQLite lets writers wait by asking again and again, less and less often, so whoever has waited longest asks least. With
-four workers under full load that took up to 1.7 s; in a queue it took 0.16 s, and a sixth more was written.
+SQLite lets writers wait by asking again and again, less and less often, so whoever has waited longest asks least. Four
+processes that wrote as fast as they could waited 63 to 184 ms in one of a hundred cases, and one wrote twice as much as
+another; in a queue it was 26 to 47 ms, and each wrote the same.
 """
 
 import fcntl
