@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ensemble.store import open_store
+from ensemble.store.address import address_of
 from ensemble.store.export import FORMATS, Filters, Shape, Spec, export_folder
 from ensemble.types import Record
 
@@ -31,17 +32,17 @@ def rows(folder: Path, split: str = "train") -> list[dict[str, Any]]:
 
 def exported(log: Path, form: str, **changes: Any) -> list[dict[str, Any]]:
     """The rows of one export."""
-    out = log.parent / f"out-{len(list(log.parent.iterdir()))}"
+    folder = address_of(log).local.parent
+    out = folder / f"out-{len(list(folder.iterdir()))}"
     export_folder(log, spec(form, **changes), out)
     return rows(out)
 
 
 @pytest.fixture
-def fill(tmp_path: Path) -> Fill:
+def fill(path: Path) -> Fill:
     """Writes records into a new log, and what came late."""
 
     async def filled(*records: Record, late: Any = (), change: Any = None) -> Path:
-        path = tmp_path / "ensemble.db"
         store = await open_store(path)
         for record in records:
             await store.record(record)

@@ -18,8 +18,8 @@ pytestmark = pytest.mark.postgres
 
 
 @pytest.fixture
-async def logs(fill: Fill, path: Path) -> tuple[Path, Path]:
-    """A log with labels, ties, scores of thirds, words of people and odd texts; and the same on a server."""
+async def logs(fill: Fill, tmp_path: Path) -> tuple[Path, Path]:
+    """A log on a server with labels, ties, ratings, words of people and odd texts; and the same in a file."""
     records = [
         a_record(
             request=a_request(f"ünï {number}\x00\ud800 🙂", conversation=f"c{number % 3}", domain="maths"),
@@ -36,9 +36,10 @@ async def logs(fill: Fill, path: Path) -> tuple[Path, Path]:
             add(db, Statement(remarks=remarks, given_by=person, source="cli", request=first.request.id))  # type: ignore[arg-type]
 
     log = await fill(*records, late=[a_late(first), a_late(records[1], wins=False)], change=remark)
-    await (await open_store(path)).close()
-    assert all(one.whole for one in copy(log, path))
-    return log, path
+    file = tmp_path / "file.db"
+    await (await open_store(file)).close()
+    assert all(one.whole for one in copy(log, file))
+    return log, file
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -73,4 +74,4 @@ def test_every_filter_takes_the_same(logs: tuple[Path, Path], filters: Filters, 
         export_folder(log, spec("routing", filters=filters), out)
         folders.append({file.name: file.read_bytes() for file in out.rglob("*") if file.is_file()})
     assert folders[0] == folders[1]
-    assert address_of(logs[1]).file is None
+    assert [address_of(log).file is None for log in logs] == [True, False]

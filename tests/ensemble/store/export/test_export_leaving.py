@@ -14,8 +14,6 @@ from judges.types import Message, Prompt
 from tests.ensemble.store.builders import a_call, a_record, a_request, said
 from tests.ensemble.store.export.conftest import KNOWN, Fill, rows, spec
 
-pytestmark = pytest.mark.both
-
 MAIL = "ann.lee@example.org"
 
 

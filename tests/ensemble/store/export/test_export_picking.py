@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ensemble.errors import StoreError
+from ensemble.store.address import address_of
 from ensemble.store.export import Filters, export_folder, splits_of
 from ensemble.store.export.picking import drawn
 from tests.ensemble.store.builders import NOON, a_late, a_record, a_request
@@ -25,7 +26,7 @@ async def test_no_prompt_and_no_conversation_crosses_a_split(fill: Fill) -> None
         for n in range(8)
     ]
     log = await fill(*records)
-    out = log.parent / "out"
+    out = address_of(log).local.parent / "out"
     export_folder(log, spec("routing", filters=Filters(splits=HALF)), out)
     train, test = rows(out, "train"), rows(out, "test")
     assert len(train) + len(test) == 96

@@ -32,8 +32,6 @@ from ensemble.store.export.fields import arrow_schema
 from tests.ensemble.store.builders import a_late, a_record, a_request
 from tests.ensemble.store.export.conftest import Fill, rows, spec
 
-pytestmark = pytest.mark.both
-
 SPLITS = Filters(splits=splits_of("train=0.6,test=0.4"))
 LOAD = """
 import json, sys
