@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from ensemble.store.address import Where, address_of
 from ensemble.store.database import Database
-from ensemble.store.keeping.engines import broken_references, damage
+from ensemble.store.keeping.engines import broken_references, damage, take_time
 from ensemble.store.keeping.indexes import index_faults
 from ensemble.store.spill import Spill
 
@@ -68,6 +68,7 @@ def checks(db: Database, where: Where, spills: Iterable[Spill] = ()) -> list[Fin
 
     Reads all of it. ``spills`` are those that may lie elsewhere than beside the log.
     """
+    take_time(db)
     searched = (Finding("search", text) for text in index_faults(db, where))
     return [*_pages(db), *_references(db), *_sums(db), *_orphans(db), *_rights(where, spills), *searched]
 

@@ -50,6 +50,12 @@ def count_on(db: Database) -> None:
             db.execute(f"SELECT setval({sequence}, greatest({most}, nextval({sequence})))")
 
 
+def take_time(db: Database) -> None:
+    """Have no statement of this connection ended because it takes long, as a server's are."""
+    if not is_sqlite(db):
+        cast("PostgresDatabase", db).be_patient()
+
+
 def overwrite_what_goes(db: Database) -> None:
     """Have what is deleted on this connection overwritten at once, where the engine can; else ``tidy`` takes it."""
     if is_sqlite(db):
@@ -66,6 +72,7 @@ def tidy(db: Database, where: Where) -> None:
         StoreError: another connection reads, so that the write-ahead log cannot be emptied.
     """
     if not is_sqlite(db):
+        take_time(db)
         for table in (*BLANKS, "search_requests", "search_candidates"):
             db.execute(f"VACUUM (FULL) {table}")
         return

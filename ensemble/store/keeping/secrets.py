@@ -11,6 +11,7 @@ from ensemble.store.address import Where
 from ensemble.store.content import bind
 from ensemble.store.database import Database, is_sqlite
 from ensemble.store.keeping.checks import Finding, files_of
+from ensemble.store.keeping.engines import take_time
 from ensemble.store.spill import Spill
 
 _CHUNK = 1 << 22
@@ -32,6 +33,7 @@ def secret_places(
     for name, value in secrets.items():
         if len(value) < 8:
             raise StoreError(f"{name} has fewer than 8 characters: too few to look for")
+    take_time(db)
     if is_sqlite(db):
         for table in db.table_names():
             yield from _in_table(db, table, secrets)

@@ -23,6 +23,8 @@ T = TypeVar("T")
 Row = tuple[Any, ...]
 STATEMENT_S = 120.0
 """Longest that one statement may take; the server ends it a second earlier."""
+UPKEEP_S = 86_400.0
+"""The same, for upkeep."""
 CONNECT_S = 10.0
 PAGE = 1000
 """Rows that are fetched at once where a result is read piece by piece."""
@@ -112,6 +114,7 @@ class PostgresDatabase:
     ) -> None:
         self._loop, self._connection, self._schema, self._reader, self._own = loop, connection, schema, reader, own
         self._prepared: dict[str, Any] = {}
+        self._patience_s = STATEMENT_S
         self.total_changes = 0
 
     @property
@@ -127,7 +130,7 @@ class PostgresDatabase:
             self._begin(alone=sql != "BEGIN")
             return Cursor((), iter(()), -1)
         statement = translate(sql)
-        return self._loop.run(self._run(statement, statement.values(parameters or ())))
+        return self._loop.run(self._run(statement, statement.values(parameters or ())), self._patience_s)
 
     def executemany(self, sql: str, parameters: Iterable[Values]) -> Cursor:
         statement = translate(sql)
@@ -139,7 +142,7 @@ class PostgresDatabase:
         """Insert ``rows`` by COPY."""
         self._loop.run(
             self._connection.copy_records_to_table(
-                table, columns=list(columns), records=rows, schema_name=self._schema, timeout=STATEMENT_S
+                table, columns=list(columns), records=rows, schema_name=self._schema, timeout=self._patience_s
             )
         )
         self.total_changes += len(rows)
@@ -152,7 +155,12 @@ class PostgresDatabase:
     def script(self, sql: str) -> None:
         """Run several statements, written for PostgreSQL."""
         if sql:
-            self._loop.run(self._connection.execute(sql, timeout=STATEMENT_S))
+            self._loop.run(self._connection.execute(sql, timeout=self._patience_s), self._patience_s)
+
+    def be_patient(self) -> None:
+        """Let statements of this connection take up to a day: upkeep reads or rewrites all of a log."""
+        self._patience_s = UPKEEP_S
+        self.script(f"SET statement_timeout = {_ms(UPKEEP_S - 1)}")
 
     def begin(self) -> None:
         self._begin(alone=False)
@@ -189,7 +197,7 @@ class PostgresDatabase:
 
     async def _run(self, statement: Statement, values: Sequence[Any]) -> Cursor:
         if statement.count == 0 and statement.text.split(None, 1)[0].upper() in _BARE:
-            done = await self._connection.execute(statement.text, timeout=STATEMENT_S)
+            done = await self._connection.execute(statement.text, timeout=self._patience_s)
             if done == "ROLLBACK" and statement.text.strip().upper() == "COMMIT":
                 # So the server answers where a statement before had failed: nothing may be taken for kept.
                 raise fault_of(asyncpg.InFailedSQLTransactionError("an earlier statement failed, all was undone"))
@@ -200,27 +208,27 @@ class PostgresDatabase:
         if hidden is not None:  # as SQLite has it: there, and told to nobody who asks for everything
             columns.pop(hidden)
         if columns and self._reader and self.in_transaction:
-            cursor = await prepared.cursor(*values, timeout=STATEMENT_S)
-            first = await cursor.fetch(PAGE, timeout=STATEMENT_S)
+            cursor = await prepared.cursor(*values, timeout=self._patience_s)
+            first = await cursor.fetch(PAGE, timeout=self._patience_s)
             rest = self._pages(cursor) if len(first) == PAGE else iter(())
             return Cursor(columns, _rows(first, rest, hidden), -1)
-        found = await prepared.fetch(*values, timeout=STATEMENT_S)
+        found = await prepared.fetch(*values, timeout=self._patience_s)
         changed = _changed(prepared.get_statusmsg())
         self.total_changes += max(0, changed)
         return Cursor(columns, _rows(found, iter(()), hidden), changed)
 
     def _pages(self, cursor: Any) -> Iterator[list[Any]]:
-        while page := self._loop.run(cursor.fetch(PAGE, timeout=STATEMENT_S)):
+        while page := self._loop.run(cursor.fetch(PAGE, timeout=self._patience_s), self._patience_s):
             yield page
 
     async def _many(self, statement: Statement, rows: list[Sequence[Any]]) -> int:
         if statement.text.lstrip()[:6].upper() == "INSERT" and "ON CONFLICT" not in statement.text:
-            await self._connection.executemany(statement.text, rows, timeout=STATEMENT_S)
+            await self._connection.executemany(statement.text, rows, timeout=self._patience_s)
             self.total_changes += len(rows)
             return len(rows)
         # All on their way at once; what comes back tells how many rows were changed.
         prepared = await self._prepare(f"{statement.text.rstrip().rstrip(';')} RETURNING 1", rows[0])
-        count = len(await prepared.fetchmany(rows, timeout=STATEMENT_S))
+        count = len(await prepared.fetchmany(rows, timeout=self._patience_s))
         self.total_changes += count
         return count
 
@@ -237,7 +245,7 @@ class PostgresDatabase:
         if self.in_transaction:  # what fails inside a transaction ends it
             await self._connection.execute("SAVEPOINT prepared")
         try:
-            made = await self._connection.prepare(text, timeout=STATEMENT_S)
+            made = await self._connection.prepare(text, timeout=self._patience_s)
         except (asyncpg.AmbiguousParameterError, asyncpg.IndeterminateDatatypeError) as error:
             # A parameter that is only asked whether it is NULL, say: then its value tells the type.
             found = _UNTYPED.search(str(error))

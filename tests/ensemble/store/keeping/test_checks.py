@@ -119,3 +119,11 @@ def test_an_index_that_lost_a_row(log: Path) -> None:
           "UPDATE sqlite_schema SET sql = replace(sql, 'WHERE conversation IS NOT NULL', 'WHERE model IS NOT NULL') "
           "WHERE name = 'requests_conversation'")  # fmt: skip
     assert "requests_conversation" in found(log)["integrity"]
+
+
+@pytest.mark.postgres
+def test_a_check_of_a_large_log_is_not_ended_by_the_server(log: Path) -> None:
+    with reading(log) as db:
+        assert db.execute("SELECT current_setting('statement_timeout')").fetchone() == ("119s",)
+        checks(db, log)
+        assert db.execute("SELECT current_setting('statement_timeout')").fetchone() == ("86399s",)
