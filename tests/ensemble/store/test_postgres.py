@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,8 +20,10 @@ from ensemble.store.postgres.database import Loop, connected
 from ensemble.store.postgres.dialect import translate
 from ensemble.store.postgres.engine import PostgresEngine, Step, _steps, migrate
 from ensemble.store.postgres.faults import ServerFault
+from ensemble.types import CallId
+from judges.types import Usage
 from tests import services
-from tests.ensemble.store.builders import a_late, a_record, a_request
+from tests.ensemble.store.builders import a_late, a_record, a_request, an_id
 from tests.ensemble.store.engines import from_the_future, locked
 from tests.services import Schema
 
@@ -129,6 +132,26 @@ async def test_a_text_too_long_for_an_index_fails_alone(log: Store) -> None:
     done = await asyncio.gather(*map(log.record, records), return_exceptions=True)  # noqa: TID251 - all are awaited
     assert [one is None for one in done] == [True, False, True]
     assert "the row was refused: index row" in str(done[1])
+
+
+async def test_what_does_not_fit_fails_alone_among_many_rows(log: Store) -> None:
+    """Many rows go by COPY, which refuses all of them."""
+    record = a_record()
+    many = [replace(record.calls[0], id=CallId(an_id())) for _ in range(60)]
+    huge = a_record()
+    huge = replace(huge, calls=(*(replace(c, request=huge.request.id) for c in many), huge.calls[0]))
+    odd = replace(huge.calls[0], usage=Usage(nano_usd=2**64), id=CallId(an_id()))
+    twice = a_record()
+    twice = replace(
+        twice, calls=(*(replace(c, request=twice.request.id) for c in many), replace(many[0], request=twice.request.id))
+    )
+    records = [record, replace(huge, calls=(*huge.calls, odd)), twice, a_record()]
+    done = await asyncio.gather(*map(log.record, records), return_exceptions=True)  # noqa: TID251 - all are awaited
+    assert [one is None for one in done] == [True, False, False, True]
+    assert all("the row was refused: " in str(one) for one in done[1:3])
+    assert await requests(log) == 2
+    await log.record(huge)
+    assert (await log.counts())["calls"] == 10 + 61
 
 
 async def test_upserts_of_many_rows_tell_how_many_they_changed(log: Store) -> None:
