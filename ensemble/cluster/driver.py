@@ -146,6 +146,8 @@ class Run:
         # Every process looks for the file from where it was started.
         whole = replace(prompts, name=str(Path(prompts.name).absolute()))
         rows = read(source(whole), override_num_blocks=1, num_cpus=0)
+        # Ray joins blocks that are small in bytes, and then there would be one for a single labeller.
+        rows = rows.repartition(target_num_rows_per_block=BLOCK)
         found = rows.map_batches(
             Labeller,
             fn_constructor_args=(keeper, self._settings.path.absolute(), self._options, prompts.columns),

@@ -133,4 +133,5 @@ async def a_cap_and_a_limit_of_a_provider_hold_over_all_labellers(folder: Path) 
         code, found = await label(place, "--max-cost", "0.01")
         assert simulator.served.peak_in_flight == 3
     assert code == 3
-    assert 9_000_000 < found["spent_nano_usd"] <= 10_000_000
+    # It ends where one more call of large does not fit: that may cost a million, and a little for its prompt.
+    assert 8_900_000 < found["spent_nano_usd"] <= 10_000_000
