@@ -103,7 +103,22 @@ async def test_while_another_holds_the_lock_records_are_refused(log: Store, sche
     assert await requests(log) == 1
 
 
-async def test_a_deadlock_or_a_stale_plan_is_no_fault_of_who_asks(log: Store, schema: Schema) -> None:
+async def test_rows_that_a_deadlock_undid_are_written_anew(log: Store, schema: Schema) -> None:
+    """A trigger stands in for the other side: the server ends the first transaction as it ends one in a deadlock."""
+    own = schema.name
+    await services.execute(
+        schema.server,
+        f"CREATE SEQUENCE {own}.met",
+        f"CREATE FUNCTION {own}.meet() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        f"IF nextval('{own}.met') = 1 THEN RAISE EXCEPTION 'deadlock detected' USING ERRCODE = '40P01'; END IF; "
+        "RETURN NEW; END $$",
+        f"CREATE TRIGGER meet BEFORE INSERT ON {own}.requests FOR EACH ROW EXECUTE FUNCTION {own}.meet()",
+    )
+    await log.record(a_record())
+    assert await requests(log) == 1
+
+
+async def test_a_stale_plan_is_no_fault_of_who_asks(log: Store, schema: Schema) -> None:
     ask = "SELECT * FROM requests LIMIT 1"
     await log.record(a_record())
     for _ in range(8):  # every reader has prepared it
