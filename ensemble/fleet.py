@@ -3,11 +3,11 @@
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
+from ensemble.attempts import Seen, Send, Task, Tried
 from ensemble.callids import told_apart
 from ensemble.errors import CallFailed
 from ensemble.fitness import Unfit, estimate_tokens, is_text, needs, not_taken, without_foreign_state
@@ -28,12 +28,9 @@ from judges.types import Completion, Message, Prompt, Usage
 
 log = logging.getLogger(__name__)
 
-__all__ = ["Fleet", "Member", "MemberModel", "MemberSettings", "ProviderName", "Seen", "digest_of", "permitted"]
+__all__ = ["Fleet", "Member", "MemberModel", "MemberSettings", "ProviderName", "Seen", "Send", "digest_of", "permitted"]
 
-Seen = Callable[[Call], None]
 _PROBE = Prompt(messages=(Message(role="user", content="?"),))
-Send = Callable[[str, Prompt], Awaitable[Completion]]
-"""Makes one attempt at a model id, as ``Connection.complete`` does."""
 
 
 class Member:
@@ -137,11 +134,11 @@ class Member:
         strict = (aim.strict or self.settings.strict_params) and aim.purpose in ("candidate", "shadow")
         if unfit := self.barred(request) or self.refusal(ready, strict=strict):
             failed = CallFailed(unfit.told, failure=unfit.failure, sent=False)
-            call = self._line(_Task(request, ready, removed, aim, seen, until, send), 0, _now(), 0.0, error=failed)
+            call = self._line(Task(request, ready, removed, aim, seen, until, send), 0, _now(), 0.0, error=failed)
             call = replace(call, unsupported=unfit.parameters)
             seen(call)
             return call
-        task = _Task(request, ready, removed, aim, seen, until, send)
+        task = Task(request, ready, removed, aim, seen, until, send)
         if request.kept is None or aim.purpose != "candidate":
             return await self._asked(task)
         call = await once(
@@ -157,7 +154,7 @@ class Member:
             seen(call)
         return call
 
-    async def _asked(self, task: "_Task") -> Call:
+    async def _asked(self, task: Task) -> Call:
         """Attempts until one succeeds or the last has failed."""
         clock, until = asyncio.get_running_loop().time, task.until
         begin = clock()
@@ -207,7 +204,7 @@ class Member:
         """This member as a judge or router may use it, bound to the deadline and the ledger of ``request``."""
         return MemberModel(self, request, aim, seen, until)
 
-    async def _try(self, task: "_Task") -> "_Tried":
+    async def _try(self, task: Task) -> Tried:
         """One attempt; where hedging is on and the attempt is slow, a second one beside it."""
         patience = self.latencies.p95() if task.aim.hedge else None
         if patience is None:
@@ -223,7 +220,7 @@ class Member:
                 slower.cancel()
         return min((done.result() for done in ended), key=lambda tried: tried[1] is not None)
 
-    async def _attempt(self, task: "_Task", *, hedge: bool = False) -> "_Tried":
+    async def _attempt(self, task: Task, *, hedge: bool = False) -> Tried:
         if CURRENT.get() is None:
             return await self._made(task, hedge=hedge)
         with attempt(self.name, self.settings.provider, self.settings.model, task.aim) as told:
@@ -231,7 +228,7 @@ class Member:
             told(tried[0])
             return tried
 
-    async def _made(self, task: "_Task", *, hedge: bool = False) -> "_Tried":
+    async def _made(self, task: Task, *, hedge: bool = False) -> Tried:
         clock = asyncio.get_running_loop().time
         task.attempts += 1
         attempt, begin, started = task.attempts, clock(), _now()
@@ -282,7 +279,7 @@ class Member:
             self.limiter.pause(error.retry_after_s)
         return call, error
 
-    async def _send(self, task: "_Task", sent: list[bool], limit: asyncio.Timeout) -> Completion:
+    async def _send(self, task: Task, sent: list[bool], limit: asyncio.Timeout) -> Completion:
         """Wait for a place at the provider and make the call; ``sent`` is filled once it may have gone out.
 
         ``limit`` ends at the time that the whole task has, and is brought forward to that of one call.
@@ -306,7 +303,7 @@ class Member:
             slot.settle((used.input_tokens or 0) + (used.output_tokens or 0) or reserved)
             return completion
 
-    def _learn(self, task: "_Task", usage: Usage, seconds: float) -> None:
+    def _learn(self, task: Task, usage: Usage, seconds: float) -> None:
         if task.aim.purpose in ("candidate", "shadow"):
             self.habits.add(task.tokens() if is_text(task.prompt) else None, usage, seconds)
 
@@ -318,7 +315,7 @@ class Member:
         calls = told_apart(completion.tool_calls)
         return replace(completion, reasoning=reasoning, tool_calls=calls, dropped=(*completion.dropped, *removed))
 
-    def _line(self, task: "_Task", attempt: int, started: datetime, total_s: float, **came: Any) -> Call:
+    def _line(self, task: Task, attempt: int, started: datetime, total_s: float, **came: Any) -> Call:
         price = self.price(started)
         return line(
             task.request.id,
@@ -332,30 +329,6 @@ class Member:
             transport=self.connection.transport,
             **came,
         )
-
-
-@dataclass(slots=True)
-class _Task:
-    """One call while it is being made: the prompt as sent, and the attempts so far."""
-
-    request: Request
-    prompt: Prompt
-    removed: tuple[str, ...]
-    aim: Aim
-    seen: Seen
-    until: float
-    send: Send
-    attempts: int = 0
-    estimated: int | None = None
-
-    def tokens(self) -> int:
-        """What ``estimate_tokens`` says of the prompt, found out once."""
-        if self.estimated is None:
-            self.estimated = estimate_tokens(self.prompt)
-        return self.estimated
-
-
-_Tried = tuple[Call, CallFailed | None]
 
 
 class MemberModel:

@@ -267,28 +267,6 @@ def test_the_environment_goes_before_the_file(written: Path, monkeypatch: pytest
     assert settings.store.path == written.parent / "other.db"
 
 
-def test_a_log_on_a_server_takes_its_password_from_the_environment(
-    written: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    written.write_text(GOOD + '[store]\nurl = "postgresql://ann@host/logs"\npassword_env = "LOG_PASSWORD"')
-    store = load(written).store
-    with pytest.raises(ConfigError, match="password_env: the environment variable LOG_PASSWORD is not set"):
-        _ = store.address
-    monkeypatch.setenv("LOG_PASSWORD", "hunter2")
-    assert store.address.url == "postgresql://ann:hunter2@host/logs"
-    assert store.address.beside(".spill") == written.parent / "ensemble.db.spill"
-    assert "hunter2" not in f"{store.address} {store!r}"
-
-
-@pytest.mark.parametrize(
-    ("url", "told"), [("mysql://ann:hunter2@host/logs", "no engine keeps a log at mysql://"), ("a.db", "name a server")]
-)
-def test_an_url_of_no_server_is_refused(written: Path, url: str, told: str) -> None:
-    (line,) = lines(written, f'{GOOD}[store]\nurl = "{url}"')
-    assert told in line
-    assert "hunter2" not in line
-
-
 def test_a_mistake_in_the_environment_names_the_variable(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENSEMBLE_SERVER__PORT", "many")
     assert lines(written, GOOD) == [

@@ -1,0 +1,38 @@
+"""One call of a member while it is being made, attempt by attempt."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from ensemble.errors import CallFailed
+from ensemble.fitness import estimate_tokens
+from ensemble.ledger import Aim
+from ensemble.types import Call, Request
+from judges.types import Completion, Prompt
+
+Seen = Callable[[Call], None]
+"""Told of every attempt that has ended: a line of the ledger."""
+Send = Callable[[str, Prompt], Awaitable[Completion]]
+"""Makes one attempt at a model id, as ``Connection.complete`` does."""
+Tried = tuple[Call, CallFailed | None]
+"""What became of an attempt."""
+
+
+@dataclass(slots=True)
+class Task:
+    """The prompt as sent, on whose behalf, until when (the event loop's clock), and the attempts so far."""
+
+    request: Request
+    prompt: Prompt
+    removed: tuple[str, ...]
+    aim: Aim
+    seen: Seen
+    until: float
+    send: Send
+    attempts: int = 0
+    estimated: int | None = None
+
+    def tokens(self) -> int:
+        """What ``estimate_tokens`` says of the prompt, found out once."""
+        if self.estimated is None:
+            self.estimated = estimate_tokens(self.prompt)
+        return self.estimated
