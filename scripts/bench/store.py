@@ -2,7 +2,8 @@
 
 One log is a request with 3 candidates of 200 bytes, a judge's verdict on them, 2 preferences with their exchanges and
 the 5 calls behind all that. "Raw" is the floor: the same rows, made beforehand, by ``executemany`` into the same
-schema, 1,000 logs per transaction, with the same durability (WAL, synchronous=FULL) and without foreign keys.
+schema, 1,000 logs per transaction, with the same durability (WAL, synchronous=FULL) and without foreign keys. With
+--url the log is on PostgreSQL, in schemas that are dropped at the end, and the floor is COPY by bare asyncpg.
 """
 
 import argparse
@@ -22,11 +23,13 @@ from pathlib import Path
 from uuid_utils import uuid4, uuid7
 
 from ensemble.store import Store, open_store
+from ensemble.store.address import address_of
 from ensemble.store.keeping.browse import page, stats
 from ensemble.store.keeping.search import catch_up, search
 from ensemble.store.rows import COLUMNS, rows_of
 from ensemble.types import Call, CallId, Plan, Record, Request, RequestId, Ruling, Stage, VerdictId
 from judges.types import CandidateId, Completion, Exchange, Message, Preference, Prompt, Usage, Verdict
+from scripts.bench import _copied
 
 MEMBERS = ("small", "medium", "large")
 PROMPT = "Why is the sky blue, and why is it red in the evening? " * 4
@@ -144,18 +147,24 @@ def percentile(values: Sequence[float], share: float) -> float:
     return values[min(len(values) - 1, int(len(values) * share))] * 1000
 
 
-async def writing(folder: Path, count: int) -> float:
+async def writing(folder: Path, count: int, url: str | None) -> float:
     """Print the table of writing; return the ratio at 64 writers."""
     print("| writers | logs/s | raw logs/s | ratio | p50 ms | p99 ms |\n|---|---|---|---|---|---|")
     at_64 = 0.0
     for writers in (1, 16, 64, 256):
-        path = folder / f"{writers}.db"
-        store = await open_store(path)
+        where = address_of(folder / f"{writers}.db" if url is None else f"{url}?schema=bench_{os.getpid()}_{writers}")
+        store = await open_store(where)
         logs = [a_log() for _ in range(count if writers > 1 else count // 5)]
-        rate, took = await durable(store, logs, writers)
-        await store.close()
+        try:
+            rate, took = await durable(store, logs, writers)
+        finally:
+            await store.close()
         # The floor is measured right afterwards, in the same state of the machine.
-        floor = await asyncio.to_thread(raw, path, count)
+        if where.file is None:
+            floor = await _copied.raw(where, count, lambda: rows_of(a_log()))
+            await _copied.drop(where)
+        else:
+            floor = await asyncio.to_thread(raw, where.file, count)
         at_64 = rate / floor if writers == 64 else at_64
         p50, p99 = percentile(took, 0.5), percentile(took, 0.99)
         print(f"| {writers} | {rate:,.0f} | {floor:,.0f} | {rate / floor:.2f} | {p50:.1f} | {p99:.1f} |", flush=True)
@@ -263,6 +272,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--logs", type=int, default=5000, help="logs per row of the table (default: %(default)s)")
     parser.add_argument("--size", type=int, default=0, help="then fill a log with that many requests and read in it")
+    parser.add_argument("--url", help="of a PostgreSQL database, such as postgresql://127.0.0.1:5432/test")
     parser.add_argument("--folder", type=Path, help="where the files go, on the disk in question (default: temporary)")
     return parser.parse_args()
 
@@ -271,10 +281,11 @@ def main() -> None:
     """Run it."""
     given = arguments()
     with tempfile.TemporaryDirectory(dir=given.folder) as name:
-        ratio = asyncio.run(writing(Path(name), given.logs))
-        if given.size:
+        ratio = asyncio.run(writing(Path(name), given.logs, given.url))
+        if given.size and given.url is None:
             asyncio.run(reading(Path(name) / "full.db", given.size))
-    print(f"scripts/bench/store: at 64 writers the log takes {ratio:.0%} of what raw sqlite3 takes")
+    floor = "COPY" if given.url else "raw sqlite3"
+    print(f"scripts/bench/store: at 64 writers the log takes {ratio:.0%} of what {floor} takes")
 
 
 if __name__ == "__main__":
