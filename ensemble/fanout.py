@@ -15,6 +15,8 @@ Enough = Callable[[Sequence[Call], int], bool]
 """Told the calls so far and how many are outstanding; True ends the wait."""
 PARTING_S = 0.25
 """Most seconds that an answer waits for the end of calls that it has cancelled."""
+ENDING_S = 0.05
+"""Most seconds beyond a deadline in which calls tell how they ended, where none of them brought an answer."""
 
 
 @quick
@@ -128,6 +130,12 @@ async def fan_out(
                 quorum_at = loop.time()
             if ended and pending and enough is not None:
                 content = enough(tuple(finished[task] for task in tasks if task in finished), len(pending))
+        if pending and not _good(finished) and until >= request.deadline:
+            # They end by timers of their own, at the same moment; what became of each is to be told.
+            for task in (await asyncio.wait(pending, timeout=ENDING_S))[0]:
+                pending.discard(task)
+                finished[task] = task.result()
+                done(finished[task])
         late = {task: tasks[task] for task in pending}
         tasks = {task: seat for task, seat in tasks.items() if task in finished}
         return FanOut(tuple(finished[task] for task in tasks), late)

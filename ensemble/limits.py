@@ -78,7 +78,7 @@ class Slot:
 
     def succeeded(self) -> None:
         """The call went well: after a cut, let one more call in per round of calls."""
-        self._limiter._succeeded()
+        self._limiter._succeeded(self._number)
 
 
 class Limiter:
@@ -117,6 +117,7 @@ class Limiter:
         self._own_most = max(1.0, self._most // parts) if max_in_flight is not None else math.inf
         self._together = together
         self._allowed = self._most
+        self._full_at = 0  # number of the call that filled the house last
         self._turn = asyncio.Lock()  # wakes its waiters in the order of their coming
         self._changed = asyncio.Event()
         self._paused_until = 0.0
@@ -167,6 +168,8 @@ class Limiter:
         spent = self._tokens.spend(_now(), tokens) if self._tokens is not None else None
         self._in_flight += 1
         self._started += 1
+        if self._allowed < math.inf and self._in_flight >= math.floor(self._allowed):
+            self._full_at = self._started
         return Slot(self, self._started, spent, ticket)
 
     def _leave(self) -> None:
@@ -246,9 +249,9 @@ class Limiter:
             self._cut_at = self._started
             self._allowed = max(1.0, min(self._allowed, self._in_flight) * _CUT)
 
-    def _succeeded(self) -> None:
-        # Room that is not used proves nothing, so only a full house earns more.
-        if self._allowed < self._most and self._in_flight >= math.floor(self._allowed):
+    def _succeeded(self, number: int) -> None:
+        # Room that is not used proves nothing, so only a call that saw a full house earns more.
+        if self._allowed < self._most and self._full_at >= number:
             self._allowed = min(self._most, self._allowed + 1 / self._allowed)
             self._changed.set()
 
