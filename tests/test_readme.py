@@ -112,6 +112,6 @@ def test_every_command_route_and_part_is_named() -> None:
 
 
 def test_the_scripts_that_it_names_exist() -> None:
-    for name in set(re.findall(r"\bscripts/([\w/]+(?:\.\w+)?)", TEXT)):
+    for name in set(re.findall(r"\bscripts/([\w/-]+(?:\.\w+)?)", TEXT)):
         made = name.startswith("deploy/secrets")  # by scripts/deploy/make-secrets
         assert made or (ROOT / "scripts" / name).exists(), name

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 STOP_S = 30.0
@@ -88,9 +88,13 @@ def line_of(process: subprocess.Popen[bytes], log: Path, seconds: float = 60.0) 
 
 
 def cpu_s(pid: int) -> float:
-    """Seconds of CPU that the process ``pid`` and its living descendants have used."""
+    """Seconds of CPU that the process ``pid`` and its descendants have used."""
+    own = 0.0
+    for child in _children(pid):
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has ended since, and counts as its parent's
+            own += cpu_s(child)
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return sum(int(ticks) for ticks in fields[11:15]) / _TICKS + sum(map(cpu_s, _children(pid)))
+    return own + sum(int(ticks) for ticks in fields[11:15]) / _TICKS
 
 
 def resident_mb(pid: int, *, peak: bool = False) -> float:
