@@ -45,11 +45,6 @@ class Connection(Protocol):
         """Whether a transaction is open."""
         ...
 
-    @property
-    def total_changes(self) -> int:
-        """Rows inserted, changed or deleted since it was opened."""
-        ...
-
     def execute(self, sql: str, parameters: Values = (), /) -> Cursor:
         """Run one statement."""
         ...

@@ -25,38 +25,9 @@ from ensemble.store.budgets import standings
 from ensemble.store.database import Database
 from tests.process import Running, running
 from tests.services import postgres_schema, redis_prefix, redis_url
+from tests.stories.test_budgets import CONFIG as PANEL
 
-CONFIG = """
-[server]
-drain_s = 5
-
-[store]
-url = "{log}"
-
-[providers.sim]
-use = "openai"
-base_url = "{base_url}"
-
-[members.alpha]
-provider = "sim"
-model = "small"
-max_output_tokens = 50
-price = {{ input = 1, output = 2 }}
-
-[members.beta]
-provider = "sim"
-model = "large"
-max_output_tokens = 50
-price = {{ input = 3, output = 9 }}
-
-[judges.longest]
-use = "longest"
-
-[routers.panel]
-use = "parallel"
-members = ["alpha", "beta"]
-judge = "longest"
-"""
+CONFIG = f'{PANEL}\n[store]\nurl = "{{log}}"\n'
 SHARED = """
 [shared]
 url = "{url}"

@@ -115,7 +115,6 @@ class PostgresDatabase:
         self._loop, self._connection, self._schema, self._reader, self._own = loop, connection, schema, reader, own
         self._prepared: dict[str, Any] = {}
         self._patience_s = STATEMENT_S
-        self.total_changes = 0
 
     @property
     def conn(self) -> "PostgresDatabase":
@@ -135,7 +134,7 @@ class PostgresDatabase:
     def executemany(self, sql: str, parameters: Iterable[Values]) -> Cursor:
         statement = translate(sql)
         rows = [statement.values(row) for row in parameters]
-        count = self._loop.run(self._many(statement, rows)) if rows else 0
+        count = self._loop.run(self._many(statement, rows), self._patience_s) if rows else 0
         return Cursor((), iter(()), count)
 
     def copy_rows(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
@@ -145,7 +144,6 @@ class PostgresDatabase:
                 table, columns=list(columns), records=rows, schema_name=self._schema, timeout=self._patience_s
             )
         )
-        self.total_changes += len(rows)
 
     def query(self, sql: str, params: Values | None = None) -> Iterator[dict[str, Any]]:
         found = self.execute(sql, params)
@@ -213,9 +211,7 @@ class PostgresDatabase:
             rest = self._pages(cursor) if len(first) == PAGE else iter(())
             return Cursor(columns, _rows(first, rest, hidden), -1)
         found = await prepared.fetch(*values, timeout=self._patience_s)
-        changed = _changed(prepared.get_statusmsg())
-        self.total_changes += max(0, changed)
-        return Cursor(columns, _rows(found, iter(()), hidden), changed)
+        return Cursor(columns, _rows(found, iter(()), hidden), _changed(prepared.get_statusmsg()))
 
     def _pages(self, cursor: Any) -> Iterator[list[Any]]:
         while page := self._loop.run(cursor.fetch(PAGE, timeout=self._patience_s), self._patience_s):
@@ -224,18 +220,14 @@ class PostgresDatabase:
     async def _many(self, statement: Statement, rows: list[Sequence[Any]]) -> int:
         if len(rows) >= _COPIED and (plain := _PLAIN.fullmatch(statement.text)):
             table, columns = plain[1], [name.strip() for name in plain[2].split(",")]
-            await self._connection.copy_records_to_table(table, records=rows, columns=columns, timeout=STATEMENT_S)
-            self.total_changes += len(rows)
+            await self._connection.copy_records_to_table(table, records=rows, columns=columns, timeout=self._patience_s)
             return len(rows)
         if statement.text.lstrip()[:6].upper() == "INSERT" and "ON CONFLICT" not in statement.text:
             await self._connection.executemany(statement.text, rows, timeout=self._patience_s)
-            self.total_changes += len(rows)
             return len(rows)
         # All on their way at once; what comes back tells how many rows were changed.
         prepared = await self._prepare(f"{statement.text.rstrip().rstrip(';')} RETURNING 1", rows[0])
-        count = len(await prepared.fetchmany(rows, timeout=self._patience_s))
-        self.total_changes += count
-        return count
+        return len(await prepared.fetchmany(rows, timeout=self._patience_s))
 
     async def _prepare(self, text: str, values: Sequence[Any]) -> Any:
         kept = self._prepared.pop(text, None)
