@@ -1,12 +1,15 @@
 """Signing in with an API key, and out again."""
 
+import math
+
 from aiohttp import web
 
-from ensemble.errors import Forbidden, Unauthenticated
+from ensemble.errors import Forbidden, LimitExceeded, Unauthenticated
 from ensemble.keys.issuing import hash_of
 from ensemble.server.auth import PAGES as ROOT
 from ensemble.server.auth import is_page
 from ensemble.server.pages.access import GATE
+from ensemble.server.pages.attempts import ATTEMPTS, address_of
 from ensemble.server.pages.frame import show
 from ensemble.server.pages.sessions import COOKIE, LIFE_S, SESSIONS
 
@@ -26,11 +29,15 @@ async def begin(request: web.Request) -> web.Response:
     next_ = _local(str(sent.get("next", "")))
     hash_ = hash_of(str(sent.get("key", "")).strip())
     try:
-        caller = await request.app[GATE].holder(hash_, request.host)
+        with request.app[ATTEMPTS].counted(address_of(request)):
+            caller = await request.app[GATE].holder(hash_, request.host)
         if not (caller.may("audit") or caller.may("use")):
             raise Forbidden("this key is valid and lacks the scope 'audit'; `ensemble keys create NAME --scope audit`")
-    except (Unauthenticated, Forbidden) as error:
-        return await show(request, "sign_in.html", status=error.status, next=next_, wrong=str(error))
+    except (Unauthenticated, Forbidden, LimitExceeded) as error:
+        response = await show(request, "sign_in.html", status=error.status, next=next_, wrong=str(error))
+        if error.retry_after_s is not None:
+            response.headers["Retry-After"] = str(math.ceil(error.retry_after_s))
+        return response
     sessions = request.app[SESSIONS]
     await sessions.end(request.cookies.get(COOKIE, ""))
     token = await sessions.begin(hash_)
