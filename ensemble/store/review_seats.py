@@ -72,7 +72,10 @@ def finish(db: Database, id_: str, seat: int, by: str, now: datetime, feedback: 
     return all(one.decided_by is not None for one in seats(db, id_))
 
 
-def sealed(db: Database, id_: str) -> bool:
-    """Whether findings on this request must not be shown: it is blind, and not both have decided."""
+def sealed(db: Database, id_: str, by: str = "") -> bool:
+    """Whether authors and findings of a request must not be shown to ``by``, since he may still be one of the two.
+
+    That is until both have decided, or he has.
+    """
     sql = "SELECT EXISTS (SELECT 1 FROM reviews WHERE request_id = ? AND blind = 1 AND status <> 'decided')"
-    return bool(db.execute(sql, [id_]).fetchone()[0])
+    return bool(db.execute(sql, [id_]).fetchone()[0]) and all(seat.decided_by != by for seat in seats(db, id_))

@@ -8,6 +8,7 @@ import pytest
 
 from ensemble.audit.drawing import SETTLED, ReviewSettings, draw
 from ensemble.errors import ConfigError
+from ensemble.keys.issuing import a_key, create
 from ensemble.simulator.script import reply
 from ensemble.store.database import Database
 from ensemble.store.review_seats import sealed
@@ -133,6 +134,39 @@ async def test_two_decide_on_a_blind_one_each_alone(serve: Serve) -> None:
     seats = await rows(served, "SELECT decided_by FROM review_seats ORDER BY seat")
     assert [one["decided_by"] for one in seats] == ["ann", "bob"]
     assert [one["kind"] for one in await rows(served, "SELECT kind FROM outbox")] == ["review.decided"]
+
+
+async def test_the_record_of_a_blind_one_is_told_when_both_have_decided(serve: Serve) -> None:
+    served = await with_traffic(serve, 2)
+    assert await drawn(served, 1, twice=1) == 1
+    judged = "SELECT id FROM requests WHERE model = 'panel' ORDER BY id IN (SELECT request_id FROM reviews) DESC"
+    blind, other = await rows(served, judged)
+    keys = {name: await a_reader(served, name) for name in ("ann", "bob", "boss")}
+    record = f"/v1/ensemble/requests/{blind['id']}"
+
+    async def told() -> dict[str, int]:
+        replies = {name: await served.get(record, headers=headers) for name, headers in keys.items()}
+        for code, said, _ in replies.values():
+            assert code == 200 or not any(name in str(said) for name in ("alpha", "beta", "longest"))
+        return {name: reply[0] for name, reply in replies.items()}
+
+    assert (await served.get(f"/v1/ensemble/requests/{other['id']}", headers=keys["ann"]))[0] == 200
+    assert await told() == {"ann": 409, "bob": 409, "boss": 409}
+    assert "/v1/ensemble/reviews/" in (await served.get(record, headers=keys["ann"]))[1]["error"]["message"]
+    for by, after in (("ann", {"ann": 200, "bob": 409, "boss": 409}), ("bob", {"ann": 200, "bob": 200, "boss": 200})):
+        decided = f"{served.root}{QUEUE}/{blind['id']}/decide"
+        async with served.http.post(decided, json={"tie": True, "given_by": by}, headers=keys[by]) as answer:
+            assert answer.status == 201
+        assert await told() == after
+
+
+async def a_reader(served: Served, name: str) -> dict[str, str]:
+    scopes = ("admin",) if name == "boss" else ("read", "review")
+    key = a_key(name, scopes, tenant="acme")
+    secret = await served.service.store.change(lambda db: create(db, key))
+    # What was asked without a key becomes this tenant's, so that its keys see it.
+    await served.service.store.change(lambda db: db.conn.execute("UPDATE requests SET tenant = 'acme'"))
+    return {"Authorization": f"Bearer {secret}"}
 
 
 async def test_a_seat_that_nobody_uses_is_free_again(serve: Serve) -> None:

@@ -168,7 +168,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         tag="Log",
         parameters=(VERSION, Parameter("id", "Id of a request, or of a reply.", place="path")),
         replies={200: Reply("The record.", (own.LoggedRequest,))},
-        errors=(NotFound,),
+        errors=(NotFound, Conflict),
     ),
     ("POST", "/v1/ensemble/compare"): Operation(
         tag="Log",

@@ -24,7 +24,7 @@ from ensemble.store.audit.reviewed import anchor_sets, said, signs
 from ensemble.store.database import Database
 from ensemble.store.queries import Tree
 from ensemble.store.queries import request as record_of
-from ensemble.store.review_seats import seats
+from ensemble.store.review_seats import sealed as is_sealed
 from ensemble.store.reviews import Review, claim, review
 from ensemble.types import RequestId
 
@@ -232,7 +232,7 @@ def _held(db: Database, request: web.Request, *, wished: bool = False) -> Held:
     if request.app[WRITER] is None:
         sealed = False  # nobody could ever choose, and whoever has the file has all of it
     elif waits is not None and waits["blind"] and waits["status"] != "decided":
-        sealed = all(seat.decided_by != by for seat in seats(db, id_))
+        sealed = is_sealed(db, id_, by)
     else:
         sealed = wished and not any(one["given_by"] == by and one["kind"] in ("preferred", *FINDINGS) for one in words)
     return Held(record=record, said=words, review=waits, sealed=sealed, sets=anchor_sets(db, id_), signs=signs(db, id_))
