@@ -119,7 +119,8 @@ class Router(Plugin):
     infeasible: Literal["nearest", "refuse"] = "nearest"
     """Where nothing fits the limits of a request: ask the cheapest or fastest member and warn, or refuse with a 422."""
     store_content: bool = True
-    """Keep the texts of requests and answers in the log; `false` keeps numbers, names and the prompt's hash alone."""
+    """Keep the texts of requests and answers in the log; `false` keeps numbers, names and the prompt's hash alone, not
+    what the client calls its user."""
 
     cache_s: float | None = Field(None, gt=0, le=31_536_000)
     """Seconds for which a member's answer to the very same prompt is taken again, for the same key; unset, never."""

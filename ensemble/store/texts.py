@@ -21,6 +21,9 @@ BLANKS: Mapping[str, Mapping[str, Value]] = {
 }
 """What stands in the place of each text. What was NULL stays so: that there is an error is no text, its words are."""
 
+BLANKS_BEFORE: Mapping[str, Mapping[str, Value]] = {**BLANKS, "requests": {**BLANKS["requests"], "end_user": None}}
+"""The same for rows that never have texts: no erasure finds them later, and an end user is a person."""
+
 OF_REQUEST: Mapping[str, str] = {
     "requests": "id = ?",
     "plans": "request_id = ?",
@@ -36,8 +39,8 @@ OF_REQUEST: Mapping[str, str] = {
 
 
 def strip(rows: Rows, content: str = "off") -> None:
-    """Take the texts out of rows that are not written yet."""
-    for table, blanks in BLANKS.items():
+    """Take the texts and the end user out of rows that are not written yet."""
+    for table, blanks in BLANKS_BEFORE.items():
         if table in rows.tables:
             rows.tables[table] = [_stripped(row, COLUMNS[table], blanks) for row in rows.tables[table]]
     at = COLUMNS["requests"].index("content")

@@ -108,7 +108,7 @@ async def test_a_log_that_cannot_be_opened_keeps_the_service_from_starting(serve
 
 async def test_a_router_that_keeps_no_content_leaves_it_in_no_byte(serve: Serve, tmp_path: Path) -> None:
     served = await serve(PANEL + "store_content = false\n")
-    question = a_question(f"my {SECRET} is here", metadata={"note": SECRET})
+    question = a_question(f"my {SECRET} is here", metadata={"note": SECRET}, user=SECRET)
     code, *_ = await served.post(question)
     assert code == 200
     await served.service.idle()
