@@ -4,15 +4,17 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from judges.heuristics._answers import answer_of, final_answer
+from judges.heuristics._answers import answer_of, final_answer, normal
 from judges.heuristics._found import silent
 from judges.judge import JUDGES, Judge
-from judges.types import Case, Model, Verdict
+from judges.types import Case, Completion, Model, Verdict
 from judges.usage import NOTHING
+from judges.values import value_of
 
 _LEAD = re.compile(
     r"^\s*(?:the |my )?(?:final )?(?:(?:answer|result)(?: is| are)?|(?:it|that|this) (?:is|was))\s*:?\s*"
 )
+_TEXT = "text "
 
 
 @JUDGES.register("agreement")
@@ -50,12 +52,22 @@ def agreed(said: Sequence[str | None]) -> list[float]:
 
 
 def loosely_told(text: str, question: str) -> str:
-    """The final answer of ``text``, or its last line without marks and the words that lead to an answer.
+    """What ``text`` comes to: its JSON by value, its final answer, or its last line without marks and leading words.
 
-    That is not sure enough to end a cascade by itself, but is evidence among others.
+    However it was put, the same answer is the same string, "" where there is none. That is not sure enough to end a
+    cascade by itself, but is evidence among others.
     """
-    if told := final_answer(text, question):
+    if value := value_of(Completion(text=_unfenced(text), finish_reason="stop")):
+        return value
+    told = final_answer(text, question)
+    if told is not None and not told.startswith(_TEXT):
         return told
-    lines = text.strip()[-500:].splitlines() or [""]
-    plain = re.sub(r"[*_`#$\\{}\"']", "", lines[-1]).casefold()
-    return _LEAD.sub("", plain).strip(" .,:;!")
+    last = (text.strip()[-500:].splitlines() or [""])[-1] if told is None else told.removeprefix(_TEXT)
+    plain = _LEAD.sub("", re.sub(r"[*_`#$\\{}\"']", "", last).casefold()).strip(" .,:;!")
+    return normal(plain) or plain
+
+
+def _unfenced(text: str) -> str:
+    """What stands in the fence that ``text`` ends with; without one, ``text``."""
+    parts = text.rstrip().split("```")
+    return parts[-2].removeprefix("json") if len(parts) > 2 and not parts[-1] else text

@@ -1,4 +1,6 @@
-from judges.heuristics.agreement import Agreement
+import pytest
+
+from judges.heuristics.agreement import Agreement, loosely_told
 from judges.testing import a_candidate, a_case, check_judge
 from judges.types import Candidate, ToolCall
 
@@ -26,6 +28,29 @@ async def test_tool_calls_and_json_agree_by_value() -> None:
     assert (await Agreement().judge(a_case(*calls), {})).scores == {"a": 0.5, "b": 0.5, "c": 0.0}
     texts = a_case('{"x": 1, "y": [2]}', '{"y": [2.0], "x": 1}')
     assert (await Agreement().judge(texts, {})).scores == {"c0": 1.0, "c1": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("question", "ways"),
+    [
+        ("Is 1800 a leap year?", ("no.", "It is no.", "It divides by 100.\n\n**no**", "So.\n\n#### no", "Answer: No")),
+        ("What is 9 minutes in seconds?", ("It is 540.", "**540**", "Nine times 60.\n\n\\boxed{540}", "540")),
+        ("Which letter is next?", ("It is C.", "C", "The answer is (C).")),
+        ("On what date?", ("2017-03-21", "Counting on from the 13th.\n\n**2017-03-21**", "The answer is 2017-03-21.")),
+        ("Sort them.", ("1, 2, 3", "Here they are:\n\n1, 2, 3", "**1, 2, 3**")),
+        (
+            "As JSON.",
+            ('{"a":1,"b":[2]}', '```json\n{"b": [2.0], "a": 1}\n```', 'Here:\n\n```\n{"a": 1, "b": [2]}\n```'),
+        ),
+    ],
+)
+def test_a_scorer_takes_an_answer_for_the_same_however_it_was_put(question: str, ways: tuple[str, ...]) -> None:
+    assert len({loosely_told(text, question) for text in ways}) == 1
+    assert loosely_told(ways[0], question) != loosely_told("It is something else.", question) != ""
+
+
+def test_nothing_is_told_by_a_text_that_ends_in_a_fence_or_is_empty() -> None:
+    assert [loosely_told(text, "Write it.") for text in ("", "So:\n```\nx = 1\n```", "```")] == ["", "", ""]
 
 
 async def test_it_keeps_the_laws_of_judges() -> None:
