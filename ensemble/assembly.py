@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from ensemble.config import Settings
 from ensemble.errors import StoreError
@@ -16,14 +17,16 @@ from ensemble.store import Store
 from ensemble.store.findings import findings
 from ensemble.store.habits import recall
 from ensemble.watching.keeping import watches_of
-from ensemble.watching.watch import Watch
+
+if TYPE_CHECKING:
+    from ensemble.watching.watch import Watch
 
 log = logging.getLogger(__name__)
 
 
 async def assemble(
     settings: Settings, fleet: Fleet, store: Store, stragglers: Stragglers, means: Means, sittings: Sittings
-) -> tuple[Pipeline, Mapping[str, Watch]]:
+) -> tuple[Pipeline, Mapping[str, "Watch"]]:
     """The pipeline, and the watches that look after its routers. Raises ConfigError and StoreError."""
     routers: dict[str, Router] = dict(settings.routers)
     for name in settings.members:

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import SecretStr
 from uuid_utils import uuid7
@@ -42,10 +42,12 @@ from ensemble.timing import decided_by
 from ensemble.types import Answer, Request, RequestId
 from ensemble.upkeep import upkeep
 from ensemble.watching.keeping import keeping_watch
-from ensemble.watching.watch import Watch
 from ensemble.webhooks.delivering import delivering
 from judges.judge import Judge
 from judges.types import Message, Prompt
+
+if TYPE_CHECKING:
+    from ensemble.watching.watch import Watch
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +63,7 @@ class Service:
     settings: Settings
     store: Store
     pipeline: Pipeline
-    watches: Mapping[str, Watch]
+    watches: Mapping[str, "Watch"]
     stragglers: Stragglers
     links: Links
     standing: Standing

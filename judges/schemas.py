@@ -3,9 +3,10 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-import jsonschema_rs
+if TYPE_CHECKING:
+    import jsonschema_rs
 
 _NAMED = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
 _DATA = frozenset({"const", "enum", "default", "example", "examples"})
@@ -64,7 +65,9 @@ def json_object(text: str) -> bool:
         return False
 
 
-def _compiled(schema: Mapping[str, object]) -> jsonschema_rs.Validator:
+def _compiled(schema: Mapping[str, object]) -> "jsonschema_rs.Validator":
+    import jsonschema_rs  # late: 4 MB, and most requests ask for no schema
+
     # The linear-time engine first; lookaround needs the other one, which counts its steps and gives up.
     last: ValueError | None = None
     for engine in (jsonschema_rs.RegexOptions(), jsonschema_rs.FancyRegexOptions(backtrack_limit=100_000)):

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 from aiohttp import web
 
@@ -10,6 +11,7 @@ from ensemble.server.answering import SERVICE
 from ensemble.server.api import routes
 from ensemble.server.auth import PAGES, Gate, guard
 from ensemble.server.compare import routes as compare_routes
+from ensemble.server.deferred import Deferred
 from ensemble.server.feedback import routes as feedback_routes
 from ensemble.server.idempotency import idempotent
 from ensemble.server.listening import Signals, listening
@@ -18,7 +20,6 @@ from ensemble.server.metrics import routes as metrics_routes
 from ensemble.server.models import STARTED
 from ensemble.server.models import routes as model_routes
 from ensemble.server.openapi import route as openapi
-from ensemble.server.pages.app import make_pages
 from ensemble.server.quota import add_headers
 from ensemble.server.responses import routes as response_routes
 from ensemble.server.reviews import routes as review_routes
@@ -56,9 +57,16 @@ def make_app(service: Service) -> web.Application:
     app.add_routes(review_routes)
     app[openapi.MADE] = {}
     app.add_routes(openapi.routes)
-    about = service.settings.store.address.name
-    app.add_subapp(PAGES, make_pages(service.store, gate, about=about, writer=service.store, service=service))
+    app.router.register_resource(Deferred(PAGES, partial(_pages, service, gate)))
     return app
+
+
+def _pages(service: Service, gate: Gate) -> web.Application:
+    # Here, since their modules are 7 MB that a service may never need.
+    from ensemble.server.pages.app import make_pages
+
+    about = service.settings.store.address.name
+    return make_pages(service.store, gate, about=about, writer=service.store, service=service)
 
 
 async def run(service: Service, started: Callable[[str], None]) -> None:

@@ -4,13 +4,15 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from ensemble.errors import ConfigError, StoreError
-from ensemble.labelling.checks import check
-from ensemble.labelling.runner import Options
 from ensemble.money import NANO
 from ensemble.pipeline import Pipeline
-from ensemble.watching.watch import Watch
+from ensemble.router import Shadow
+
+if TYPE_CHECKING:
+    from ensemble.watching.watch import Watch
 
 log = logging.getLogger(__name__)
 
@@ -18,18 +20,25 @@ EVERY_S = 5.0
 """Seconds between two looks at what other processes noted, a promotion among it."""
 
 
-async def watches_of(pipeline: Pipeline) -> dict[str, Watch]:
+async def watches_of(pipeline: Pipeline) -> dict[str, "Watch"]:
     """A watch, up to date, for each router that has a ``shadow`` table.
 
     Raises:
         ConfigError: a cap that cannot be kept, since a member of the panel has no bound of its cost.
         StoreError: the log cannot be read.
     """
+    shadows = {name: router.shadow for name, router in pipeline.routers.items() if router.shadow is not None}
+    return await _watches(pipeline, shadows) if shadows else {}
+
+
+async def _watches(pipeline: Pipeline, shadows: Mapping[str, Shadow]) -> dict[str, "Watch"]:
+    # Here, since they bring the labelling along, 3 MB that few services need.
+    from ensemble.labelling.checks import check
+    from ensemble.labelling.runner import Options
+    from ensemble.watching.watch import Watch
+
     found = {}
-    for name, router in pipeline.routers.items():
-        if router.shadow is None:
-            continue
-        options = router.shadow
+    for name, options in shadows.items():
         cap = options.max_usd_per_day
         try:
             check(
@@ -49,7 +58,7 @@ async def watches_of(pipeline: Pipeline) -> dict[str, Watch]:
 
 
 @asynccontextmanager
-async def keeping_watch(watches: Callable[[], Mapping[str, Watch]]) -> AsyncIterator[None]:
+async def keeping_watch(watches: Callable[[], Mapping[str, "Watch"]]) -> AsyncIterator[None]:
     """Keep ``watches()``, those in force, up to date while the context is open."""
     task = asyncio.get_running_loop().create_task(_rounds(watches))
     try:
@@ -59,7 +68,7 @@ async def keeping_watch(watches: Callable[[], Mapping[str, Watch]]) -> AsyncIter
         await asyncio.wait([task])
 
 
-async def _rounds(watches: Callable[[], Mapping[str, Watch]]) -> None:
+async def _rounds(watches: Callable[[], Mapping[str, "Watch"]]) -> None:
     while True:
         await asyncio.sleep(EVERY_S)
         for name, watch in watches().items():
