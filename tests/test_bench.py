@@ -1,6 +1,7 @@
 """The benchmark of the server keeps no wrong books and leaves nothing running."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -16,8 +17,9 @@ from ensemble.store.keeping.connect import reading
 from ensemble.store.keeping.search import behind, search
 from scripts.bench._audit_log import make
 from scripts.bench._audit_postgres import plans
-from scripts.bench._systems import TRANSPORTS, configuration
-from scripts.bench._upstream import FANS, candidate, ranking, stream
+from scripts.bench._steps import callgrind, instructions
+from scripts.bench._systems import TRANSPORTS, configuration, floor
+from scripts.bench._upstream import FANS, candidate, ranking, stream, upstream
 from tests.services import postgres_schema
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -65,6 +67,26 @@ def test_interrupted_it_leaves_nothing_running() -> None:
     assert process.returncode == 130, said
     assert "nothing is left running" in said
     assert not [child for child in children if _runs(child)]
+
+
+def test_without_valgrind_it_says_how_to_get_it(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "scripts.bench.serve", "--steps"]
+    done = subprocess.run(command, cwd=ROOT, env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "apt-get install valgrind" in done.stderr
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.skipif(shutil.which("callgrind_control") is None, reason="valgrind counts the instructions")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_instructions_of_a_request_are_counted(tmp_path: Path) -> None:
+    counts, cores = tmp_path / "counts", os.sched_getaffinity(0)
+    with (
+        upstream(tmp_path, cores) as mock,
+        floor(tmp_path, mock, 0, cores, logged=True, under=callgrind(counts)) as system,
+    ):
+        found = [instructions(system, counts, 2, requests) for requests in (20, 40)]
+    assert 200_000 < min(found) <= max(found) < min(found) * 1.2
 
 
 async def test_the_log_of_the_audit_pages_is_whole_however_it_was_made(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from scripts.bench._upstream import FANS, Upstream
 
 FLOOR, LOGGED = "floor", "floor + log"
 TRANSPORTS = ("direct", "sdk")
+START_S, SLOW_START_S = 60.0, 300.0
 _START = "from ensemble.cli import main; main()"
 
 
@@ -45,38 +46,53 @@ class System:
 
 
 @contextmanager
-def floor(folder: Path, mock: Upstream, delay_ms: int, on: set[int], *, logged: bool) -> Iterator[System]:
-    """The floor in front of ``mock``."""
-    command = [sys.executable, "-m", "scripts.bench._floor", f"{mock.url}/{delay_ms}"]
+def floor(
+    folder: Path, mock: Upstream, delay_ms: int, on: set[int], *, logged: bool, under: Sequence[str] = ()
+) -> Iterator[System]:
+    """The floor in front of ``mock``; ``under`` is a program that runs it, as a debugger does."""
+    command = [*under, sys.executable, "-m", "scripts.bench._floor", f"{mock.url}/{delay_ms}"]
     if logged:
         command.append(str(folder / f"floor-{delay_ms}.db"))
     log = folder / "floor.log"
     with running(command, on, log, _environment()) as process:
-        yield System(name=LOGGED if logged else FLOOR, url=line_of(process, log).strip(), process=process)
+        yield System(name=LOGGED if logged else FLOOR, url=_address(process, log, under), process=process)
 
 
 @contextmanager
 def service(
-    folder: Path, mock: Upstream, place: str, on: set[int], transport: str, *, program: Sequence[str] = ()
+    folder: Path,
+    mock: Upstream,
+    place: str,
+    on: set[int],
+    transport: str,
+    *,
+    program: Sequence[str] = (),
+    under: Sequence[str] = (),
 ) -> Iterator[System]:
     """``ensemble serve`` in front of ``mock``, whose ``place`` is a delay in ms or what stands before it in the path.
 
-    ``program`` starts it in another way.
+    ``program`` starts it in another way; ``under`` is a program that runs it, as a debugger does.
     """
     name = f"{transport}-{place.replace('/', '-')}"
     config, database, log = folder / f"{name}.toml", folder / f"{name}.db", folder / f"{name}.log"
     config.write_text(configuration(f"{mock.url}/{place}", database, transport), encoding="utf-8")
     command = [
+        *under,
         *(program or (sys.executable, "-P", "-c", _START, "serve", "--quiet")),
         "--config",
         str(config),
     ]
     with running(command, on, log, _environment()) as process:
-        said = line_of(process, log)
-        url = re.search(r"http://\S+/v1", said)
-        if url is None:
-            raise BenchFailed(f"the service did not say where it is: {said!r}")
-        yield System(name=f"service, {transport}", url=url[0], process=process, log=database)
+        url = _address(process, log, under)
+        yield System(name=f"service, {transport}", url=url, process=process, log=database)
+
+
+def _address(process: subprocess.Popen[bytes], log: Path, under: Sequence[str]) -> str:
+    said = line_of(process, log, SLOW_START_S if under else START_S)
+    url = re.search(r"http://\S+/v1", said)
+    if url is None:
+        raise BenchFailed(f"{process.args!r} did not say where it is: {said!r}")
+    return url[0]
 
 
 def configuration(url: str, database: Path, transport: str) -> str:

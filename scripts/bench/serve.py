@@ -17,6 +17,7 @@ from pathlib import Path
 from scripts.bench._measure import Bench
 from scripts.bench._processes import BenchFailed, cores, interrupted_by_sigterm
 from scripts.bench._soak import soak
+from scripts.bench._steps import steps, tool
 from scripts.bench._upstream import upstream
 from scripts.bench._wrk import found
 
@@ -29,6 +30,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, help="paired rounds (default: %(default)s)")
     parser.add_argument(
         "--quick", action="store_true", help="the direct transport alone, with 64 clients and no delay: half a minute"
+    )
+    parser.add_argument(
+        "--steps", action="store_true", help="instead: what --quick compares, in instructions, by valgrind"
     )
     parser.add_argument("--seconds", type=int, default=2, help="length of one measurement (default: %(default)s)")
     parser.add_argument("--folder", type=Path, help="where the logs go, on the disk in question (default: temporary)")
@@ -43,14 +47,16 @@ def main() -> int:
     given = arguments()
     interrupted_by_sigterm()
     try:
-        found()
+        tool("valgrind") if given.steps else found()
         with tempfile.TemporaryDirectory(prefix="ensemble-bench-", dir=given.folder) as name:
             measured, others = cores()
             with upstream(Path(name), others) as mock:
                 print(
                     f"Mock upstream: {mock.kind}; the service on core {measured}, the rest on {others}.\n", flush=True
                 )
-                if given.soak is not None:
+                if given.steps:
+                    broken = steps(Path(name), mock, measured | others)
+                elif given.soak is not None:
                     broken = soak(Path(name), mock, measured, others, given.soak)
                 else:
                     bench = Bench(Path(name), mock, measured, others, given.rounds, given.seconds, quick=given.quick)
