@@ -1,8 +1,8 @@
 """What a configuration expects around it: plugin files and secrets, found by the names of the options.
 
-An option that is called ``calibration``, or whose name ends in ``_file``, is a path relative to the configuration; one
-whose name ends in ``_env`` names environment variables, which must be set. All of it holds for plugins from anywhere,
-so that a new provider's key is checked like that of ours.
+An option that is called ``calibration``, or whose name ends in ``_file``, is a path relative to the configuration. So
+are ``path`` and ``model2vec`` of a plugin. One whose name ends in ``_env`` names environment variables, which must be
+set. All of it holds for plugins from anywhere, so that a new provider's key is checked like that of ours.
 """
 
 import os
@@ -15,11 +15,19 @@ from pydantic import BaseModel
 
 from ensemble.config.text import toml_key
 
+FOLDERS = frozenset({"path", "model2vec"})
+"""Options of a plugin, beside its ``use``; elsewhere such a key may be anything, such as the name of an arm."""
+
 
 def located(options: object, base: Path, key: str = "") -> Any:
-    """``options`` with the paths of plugin files and ``_file`` options made absolute, nested plugins included."""
+    """``options`` with the paths of plugin files, folders and ``_file`` options put behind ``base``, parts included."""
     if isinstance(options, dict):
-        return {name: located(value, base, name) for name, value in options.items()}
+        found = {name: located(value, base, name) for name, value in options.items()}
+        folders = FOLDERS & found.keys() if "use" in found else frozenset[str]()
+        for name in folders:
+            if isinstance(found[name], str) and found[name]:
+                found[name] = str(beside(Path(found[name]), base))
+        return found
     if isinstance(options, list):
         return [located(value, base, key) for value in options]
     if not isinstance(options, str):

@@ -52,8 +52,9 @@ class Cascade(Pinned):
     Attributes:
         tiers: from the cheapest to the dearest; a name alone is a tier of one member.
         judge: scores the answers of every tier but the last.
-        path: scorer folder of ``ensemble train --kind scorer``, whose threshold holds where a tier states none: the one
-            that the policy pins. A scorer that learned from logprobs gets them of every tier but the last.
+        path: scorer folder of ``ensemble train --kind scorer``, relative to the configuration file, whose threshold
+            holds where a tier states none: the one that the policy pins. A scorer that learned from logprobs gets them
+            of every tier but the last.
     """
 
     tiers: tuple[Tier, ...] = Field(min_length=2)

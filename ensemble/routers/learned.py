@@ -37,7 +37,7 @@ class LearnedRouter(Pinned):
     behind the chosen one, in the order of their worth, for when it fails.
 
     Attributes:
-        path: the router folder.
+        path: the router folder, relative to the configuration file.
         lambda_per_s: quality given up per second saved.
         retries: members asked in turn when the chosen one brings no answer.
     """

@@ -93,10 +93,11 @@ class Semantic(Pinned):
         default: members for what is near to no domain: a name, or several in the order in which they are tried.
         embedder: member that turns texts into vectors; its calls are in the ledger. The examples go there once, with
             the first request.
-        model2vec: folder of a model2vec model, in the place of ``embedder``. With neither, words are compared (TF-IDF).
+        model2vec: folder of a model2vec model, relative to the configuration file, in the place of ``embedder``. With
+            neither, words are compared (TF-IDF).
         threshold: for domains that state none; left out, 0.2 for words and 0.4 for embeddings.
         timeout_s: most seconds that a request waits for the embedder.
-        path: the router folder, in the place of ``domains``.
+        path: the router folder, relative to the configuration file, in the place of ``domains``.
         lambda_per_s: quality given up per second saved.
         retries: members asked in turn when the chosen one brings no answer; needs ``path``.
     """

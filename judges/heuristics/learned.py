@@ -34,7 +34,7 @@ class LearnedScore(Judge):
     """
 
     path: Path
-    """The scorer folder."""
+    """The scorer folder, relative to the configuration file."""
 
     @cached_property
     def _score(self) -> Held:

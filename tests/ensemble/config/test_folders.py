@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from ensemble.config import read
+from ensemble.config import load, read
 from ensemble.config.folders import canaried, moved, readers, without_canary
 from ensemble.router import ROUTERS, Router
 from ensemble.routers.split import Split
@@ -19,6 +19,38 @@ def a_canary(folder: Path, **manifest: object) -> None:
     canary = folder.with_name(f"{folder.name}.canary")
     canary.mkdir(exist_ok=True)
     (canary / "manifest.json").write_text(json.dumps({"format": FORMAT, **manifest}))
+
+
+def test_folders_are_found_beside_the_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever the program is started, parts of parts included; an arm may be called like the option."""
+    monkeypatch.chdir("/")
+    file = tmp_path / "ensemble.toml"
+    file.write_text("""
+[providers.p]
+use = "openai"
+base_url = "http://127.0.0.1:1/v1"
+query = { path = "v1" }
+[members]
+m = { provider = "p", model = "m" }
+[judges.house]
+use = "learned"
+path = "reader"
+[routers.r]
+use = "split"
+weights = { path = 1, other = 1 }
+arms = { path = { use = "single", member = "m" }, other = { use = "learned", path = "router" } }
+[routers.topics]
+use = "semantic"
+path = "/elsewhere/topics"
+model2vec = "~/vectors"
+""")
+    settings = load(file)
+    assert settings.judges["house"].model_dump()["path"] == tmp_path / "reader"
+    arms = settings.routers["r"].model_dump()["arms"]
+    assert (arms["other"]["path"], arms["path"]["use"]) == (tmp_path / "router", "single")
+    topics = settings.routers["topics"].model_dump()
+    assert (topics["path"], topics["model2vec"]) == (Path("/elsewhere/topics"), Path("~/vectors").expanduser())
+    assert settings.providers["p"].model_dump()["query"] == {"path": "v1"}
 
 
 def test_every_reader_of_a_folder_is_found_and_moved(tmp_path: Path) -> None:
