@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from ensemble.errors import CallFailed
 from ensemble.providers._text import NotJson, Secrets, from_json
+from ensemble.providers._unreached import told_plainly
 from ensemble.types import Failure
 
 MOST_RETRY_AFTER_S = 3600.0
@@ -206,9 +207,8 @@ def failed_transport(error: BaseException, secrets: Secrets, headers: Mapping[st
     links = list(_chain(error))[::-1]
     found = ((link, _listed(link, table)) for table in (BY_EXCEPTION, BY_BUILTIN) for link in links)
     deepest, row = next(((link, row) for link, row in found if row is not None), (error, _BROKEN))
-    words = f"{type(deepest).__name__}: {deepest}" if str(deepest) else type(deepest).__name__
     return CallFailed(
-        secrets.told(words),
+        secrets.told(told_plainly(deepest)),
         failure="cut_stream" if headers is not None and not row.sent else row.failure,
         retryable=row.retryable,
         sent=row.sent or headers is not None,

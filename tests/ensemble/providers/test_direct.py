@@ -185,4 +185,7 @@ class TestTls:
             with pytest.raises(CallFailed) as caught:
                 await connection.complete("m", asked())
         assert (caught.value.failure, caught.value.retryable, caught.value.sent) == ("unreachable", False, False)
-        assert "ertificate" in str(caught.value)
+        told = "its certificate is not trusted (" + ("Hostname mismatch" if named else "self-signed")
+        assert f"{url.removeprefix('https://')} cannot be reached: {told}" in str(caught.value).replace(
+            " self ", " self-"
+        )

@@ -210,12 +210,20 @@ class TestFailures:
         async with provider.connect() as opened:
             failed = await failure_of(opened)
         assert (failed.failure, failed.retryable, failed.sent) == ("unreachable", True, False)
+        assert str(failed) == f"127.0.0.1:{unused_tcp_port} cannot be reached: connection refused"
+
+    async def test_a_name_that_nobody_knows(self, transport: Transport) -> None:
+        provider = OpenAI(base_url="http://models.invalid/v1", transport=transport)
+        async with provider.connect() as opened:
+            failed = await failure_of(opened)
+        assert str(failed).startswith("models.invalid:80 cannot be reached: the name is not known here (")
 
     async def test_a_certificate_that_nobody_signed(self, upstream: Upstream) -> None:
         provider = OpenAI(base_url=upstream.url.replace("http:", "https:"), transport=upstream.transport)
         async with provider.connect() as opened:
             failed = await failure_of(opened)
         assert (failed.failure, failed.retryable, failed.sent) == ("unreachable", False, False)
+        assert "cannot be reached: no TLS connection came about (" in str(failed)
 
     async def test_silence_ends_by_itself(self, upstream: Upstream) -> None:
         upstream.hangs(b"{", kind="application/json")
