@@ -13,7 +13,7 @@ from ensemble.errors import StoreError
 from ensemble.place import PLACE
 from ensemble.store import migrations
 from ensemble.store.address import Address, address_of
-from ensemble.store.faults import explain, identity
+from ensemble.store.faults import NO_LOG, explain, identity
 from ensemble.store.turns import turn
 
 
@@ -77,7 +77,7 @@ def open_writer(path: Path, *, busy_s: float = 5.0) -> Database:
 
 def _open(path: Path, busy_s: float, *, reader: bool) -> Database:
     if not path.exists():
-        raise StoreError(f"{path}: there is no log; name the file with --db, or the configuration with --config")
+        raise StoreError(f"{path}: {NO_LOG}")
     try:
         db = _connect(path, busy_s, reader=reader)
     except sqlite3.Error as error:
@@ -180,7 +180,7 @@ def _copy(db: Database, target: Path) -> None:
 def schema_of(path: Path) -> int:
     """How many schema steps the log at ``path`` has. Raises StoreError where it is no log, or none of ours."""
     if not path.exists():
-        raise StoreError(f"{path}: there is no log; name the file with --db, or the configuration with --config")
+        raise StoreError(f"{path}: {NO_LOG}")
     try:
         db = _connect(path, 5.0, reader=True)
         try:

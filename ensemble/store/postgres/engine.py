@@ -13,7 +13,7 @@ from ensemble.store.address import Address
 
 if TYPE_CHECKING:
     from ensemble.store.database import Database
-    from ensemble.store.postgres.database import Loop, PostgresDatabase
+from ensemble.store.postgres.database import Loop, PostgresDatabase
 
 _STEPS = """
 CREATE TABLE _sqlite_migrations (
@@ -150,7 +150,9 @@ def _steps() -> list[Step]:
 def _check(db: PostgresDatabase, address: Address) -> None:
     done, steps = _applied(db, address), _steps()
     if not done:
-        raise StoreError(f"{address}: there is no log; name it with --db, or the configuration with --config")
+        from ensemble.store.faults import NO_LOG
+
+        raise StoreError(f"{address}: {NO_LOG}")
     if not _fitting(done, steps, address):
         old = next(name for name, _, _ in steps if name not in done)
         raise StoreError(

@@ -142,7 +142,7 @@ def stranger(tmp_path: Path) -> Path:
 
 def test_what_is_no_log_is_told(tmp_path: Path, stranger: Path) -> None:
     missing = tmp_path / "none.db"
-    with pytest.raises(StoreError, match="there is no log; name the file with --db"):
+    with pytest.raises(StoreError, match="there is no log; see what the command line names"):
         all_of(missing)
     assert not missing.exists()
     with pytest.raises(StoreError, match="belongs to another program"):
