@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from ensemble.errors import CallFailed, DeadlineExceeded, InvalidRequest, NoCandidate, RouterError
+from ensemble.errors import CallFailed, DeadlineExceeded, InvalidRequest, NoCandidate, NotPermitted, RouterError
 from ensemble.fleet import Fleet, permitted
 from ensemble.provider import TokenCounter
 from ensemble.router import Context, Router
@@ -17,14 +17,18 @@ async def count_tokens(request: Request, router: Router, fleet: Fleet) -> int:
 
     Raises:
         InvalidRequest: no member of the plan has a provider that counts.
+        NotPermitted: none of them may see data of the request's class.
         NoCandidate: every one of them failed.
         DeadlineExceeded: the deadline came first.
     """
     names = await _planned(request, router, permitted(fleet, request))
     failed = []
+    barred = {name: unfit.told for name in names if (unfit := fleet[name].barred(request)) is not None}
+    if names and len(barred) == len(names):
+        raise NotPermitted(f"no member may see the request: {'; '.join(barred.values())}")
     for name in names:
         member = fleet[name]
-        if not member.permits(request.data_class) or not isinstance(member.connection, TokenCounter):
+        if name in barred or not isinstance(member.connection, TokenCounter):
             continue
         ready, _ = member.prepare(request.prompt, "candidate")
         try:

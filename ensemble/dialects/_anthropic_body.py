@@ -149,3 +149,5 @@ class MessageRequest(Spoken):
 
 class CountRequest(Spoken):
     """One body of ``POST /v1/messages/count_tokens``."""
+
+    metadata: Annotated[Metadata | None, Mapped("`data_class` says where it may be counted")] = None

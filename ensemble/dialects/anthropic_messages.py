@@ -86,7 +86,8 @@ def parse(data: bytes) -> Asked:
 def parse_count(data: bytes) -> Asked:
     """A body that asks for a count of tokens. Raises as ``parse``."""
     asked = _read(data, body.CountRequest)
-    return Asked(model=asked.model, prompt=_prompt(asked))
+    told = {name: text for name, text in (asked.metadata or {}).items() if text is not None}
+    return Asked(model=asked.model, prompt=_prompt(asked), metadata=told)
 
 
 def _read(data: bytes, kind: type[_Body]) -> _Body:

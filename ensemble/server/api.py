@@ -33,8 +33,8 @@ async def count_tokens(request: web.Request) -> web.Response:
     require_json(request)
     service = request.app[SERVICE]
     asked = anthropic_messages.parse_count(await request.read())
-    counted = await service.count_tokens(service.request(asked.prompt, model=asked.model, caller=request[CALLER]))
-    return json_response({"input_tokens": counted}, request)
+    ask = service.request(asked.prompt, model=asked.model, metadata=asked.metadata, caller=request[CALLER])
+    return json_response({"input_tokens": await service.count_tokens(ask)}, request)
 
 
 @routes.get("/v1/ensemble/requests/{id}")

@@ -191,6 +191,18 @@ async def test_where_nobody_may_see_it_the_client_is_told(served: Served, abroad
     assert bytes(abroad.received) == b""
 
 
+@pytest.mark.parametrize(("stated", "code"), [("patients", 422), ("public", 400)])
+async def test_tokens_are_counted_where_the_request_may_go(
+    served: Served, abroad: Abroad, stated: str, code: int
+) -> None:
+    """The provider abroad counts none, which is all that is told of it where it might be asked."""
+    body = {**a_question(SECRET, model="only"), "metadata": {"data_class": stated, "team": "red"}}
+    async with served.http.post(f"{served.url}/messages/count_tokens", json=body) as reply:
+        status, said = reply.status, await reply.json()
+    assert (status, "may not go to abroad" in said["error"]["message"]) == (code, code == 422)
+    assert bytes(abroad.received) == b""
+
+
 async def test_the_class_of_the_key_holds_where_the_request_states_none(served: Served, abroad: Abroad) -> None:
     key = a_key("ward", ("use", "read"), data_class="patients")
     secret = await served.service.store.change(lambda db: create(db, key))
