@@ -86,8 +86,8 @@ def fleet_of(settings: Settings, links: Links, before: Fleet | None = None) -> F
     for name, member in settings.members.items():
         link, old = links[member.provider], (before or {}).get(name)
         same = old is not None and old.settings == member and old.connection is link.connection
-        data = settings.providers[member.provider].data
-        new = Member(name, member, link.connection, link.limiter, data=data)
+        provider = settings.providers[member.provider]
+        new = Member(name, member, link.connection, link.limiter, data=provider.data, origin=provider.origin())
         fleet[name] = old if old is not None and same else new
     return fleet
 

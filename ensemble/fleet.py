@@ -18,7 +18,7 @@ from ensemble.limits import Limiter
 from ensemble.member import MemberSettings, ProviderName, digest_of
 from ensemble.money import Price, price_on
 from ensemble.provider import Connection, EmbeddingConnection, Vectors
-from ensemble.reuse import TRANSPORT, once
+from ensemble.reuse import TRANSPORT, key_of, once
 from ensemble.spending import set_aside, used_of
 from ensemble.tracing import CURRENT, attempt
 from ensemble.types import Call, Purpose, Request
@@ -44,9 +44,11 @@ class Member:
         limiter: Limiter,
         *,
         data: frozenset[str] | None = None,
+        origin: str = "",
     ) -> None:
         self.name = name
         self.data = data
+        self.origin = origin
         self.settings = settings
         self.connection = connection
         self.limiter = limiter
@@ -141,15 +143,9 @@ class Member:
         task = Task(request, ready, removed, aim, seen, until, send)
         if request.kept is None or aim.purpose != "candidate":
             return await self._asked(task)
-        call = await once(
-            request.kept,
-            request,
-            self.name,
-            self.digest,
-            ready,
-            aim,
-            lambda keyed: self._asked(replace(task, aim=keyed)),
-        )
+        aim = replace(aim, key=key_of(self.digest, self.origin, ready))
+        keyed = replace(task, aim=aim)
+        call = await once(request.kept, request, self.name, self.digest, aim, lambda: self._asked(keyed))
         if call.transport == TRANSPORT:
             seen(call)
         return call

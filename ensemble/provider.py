@@ -1,5 +1,7 @@
 """What a provider is, and where providers register."""
 
+import hashlib
+import json
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -122,6 +124,12 @@ class Provider(Plugin):
     """Classes of data that may go there, such as `public` or `eu`; left out, only what states no class."""
     training_use: bool = True
     """Whether models may be trained on its answers; false keeps their texts, not their scores, out of exports."""
+
+    def origin(self) -> str:
+        """SHA-256 (64 hex digits) over whose answers its members bring: all options but limits and permissions."""
+        options = self.model_dump(mode="json", exclude={*Provider.model_fields, *self.outside})
+        recipe = [self.use, self.file_hash, options]
+        return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
 
     def dropped(self, prompt: Prompt) -> tuple[str, ...]:
         """Wire names of what ``prompt`` asks for and this provider does not send, told without connecting.

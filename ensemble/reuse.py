@@ -22,10 +22,10 @@ TRANSPORT = "cache"
 """What the ledger says of how such an answer came."""
 
 
-def key_of(member_digest: str, prompt: Prompt) -> str:
-    """SHA-256 (64 hex digits) over the prompt as a member gets it and over what decides its answers."""
+def key_of(member_digest: str, origin: str, prompt: Prompt) -> str:
+    """SHA-256 (64 hex digits) over the prompt as a member gets it, what decides its answers, and who gives them."""
     tree = json.dumps(asdict(prompt), sort_keys=True, default=str)
-    return hashlib.sha256(f"{member_digest}:{tree}".encode("utf-8", "surrogatepass")).hexdigest()
+    return hashlib.sha256(f"{member_digest}:{origin}:{tree}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
 async def once(
@@ -33,24 +33,22 @@ async def once(
     request: Request,
     member: str,
     digest: str,
-    prompt: Prompt,
     aim: Aim,
-    make: Callable[[Aim], Awaitable[Call]],
+    make: Callable[[], Awaitable[Call]],
 ) -> Call:
-    """The line of a stored answer or of one that is on its way, else what ``make`` brings, stored under its key."""
-    aim = replace(aim, key=key_of(digest, prompt))
+    """The line of a stored answer or of one that is on its way, else what ``make`` brings, under the key of ``aim``."""
     place = (kept.owner, str(aim.key), aim.sample)
     if (flying := kept.flying.calls.get(place)) is not None:
         said = await asyncio.shield(flying)
         # Without an answer each asks for itself: in single file the last would wait for the failures of all before.
-        return await make(aim) if said is None else _line(request, member, digest, aim, said)
+        return await make() if said is None else _line(request, member, digest, aim, said)
     kept.flying.calls[place] = future = asyncio.get_running_loop().create_future()
     said = None
     try:
         said = await kept.find(str(aim.key), aim.sample)
         if said is not None:
             return _line(request, member, digest, aim, said)
-        call = await make(aim)
+        call = await make()
         said = call.completion if whole(call) else None
         return call
     finally:

@@ -143,3 +143,18 @@ async def test_texts_that_are_gone_are_asked_for_anew(serve: Serve, tmp_path: Pa
 
     await asyncio.to_thread(gone)
     assert (await told(served))[1] == 2
+
+
+async def test_another_provider_under_the_same_name_is_asked_itself(serve: Serve, tmp_path: Path) -> None:
+    """But a limit of it may change."""
+    served = await serve(TABLES)
+    await told(served)
+    file = tmp_path / "ensemble.toml"
+    for old, new, calls in (
+        ("base_url", "requests_per_minute = 9_000\nbase_url", 0),
+        ("127.0.0.1", "localhost", 2),
+        ("localhost", "127.0.0.1", 0),
+    ):
+        file.write_text(file.read_text().replace(old, new))
+        await served.service.reload()
+        assert (await told(served))[1] == calls, (old, new)
