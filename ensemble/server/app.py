@@ -13,7 +13,7 @@ from ensemble.server.auth import PAGES, Gate, guard
 from ensemble.server.compare import routes as compare_routes
 from ensemble.server.deferred import Deferred
 from ensemble.server.feedback import routes as feedback_routes
-from ensemble.server.idempotency import idempotent
+from ensemble.server.idempotency import WORKING, idempotent
 from ensemble.server.listening import Signals, listening
 from ensemble.server.metrics import STATE
 from ensemble.server.metrics import routes as metrics_routes
@@ -45,6 +45,7 @@ def make_app(service: Service) -> web.Application:
     app.on_response_prepare.append(add_headers)
     app[SERVICE] = service
     app[FLIGHTS] = {}
+    app[WORKING] = {}
     app[STARTED] = int(time.time())
     app.add_routes(routes)
     app.add_routes(response_routes)

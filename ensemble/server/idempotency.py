@@ -28,7 +28,9 @@ ABANDONED_S = 90.0
 ANSWERING = frozenset({"/v1/chat/completions", "/v1/messages", "/v1/responses", "/v1/ensemble/compare"})
 """Paths under which an answer is recorded that can be told again. Feedback keeps its keys itself."""
 AGAIN_S = 0.1
-"""Seconds between two looks at a key on which somebody works."""
+"""Seconds between two looks at a key on which another process works."""
+WORKING = web.AppKey("working", dict[tuple[str, str], asyncio.Event])
+"""Owner and key of what this process works on; each is set once that has ended."""
 
 
 @web.middleware
@@ -42,15 +44,32 @@ async def idempotent(request: web.Request, handler: Handler) -> web.StreamRespon
     store, caller = request.app[SERVICE].store, request[CALLER]
     hashed = hashlib.sha256(request.path.encode() + b"\0" + await request.read()).hexdigest()
     wanted = Claim(owner=caller.key.id if caller.key else "", key=key, body_hash=hashed)
-    while (found := await _claimed(store, wanted)).state == "busy":  # noqa: ASYNC110 - another process may be at work
-        await asyncio.sleep(AGAIN_S)
+    working, place = request.app[WORKING], (wanted.owner, wanted.key)
+    while (found := await _claimed(store, wanted)).state == "busy":
+        await _ended(working.get(place))
     if found.state == "conflict":
         told = "it stands for another body; send a new key with a new request"
         raise Conflict(f"{IDEMPOTENCY_KEY}: {told}", param=IDEMPOTENCY_KEY)
     if found.request is not None:
         request[REPEATS] = found.request
         return await handler(request)
-    return await _worked_on(request, handler, store, wanted)
+    working[place] = ended = asyncio.Event()
+    try:
+        return await _worked_on(request, handler, store, wanted)
+    finally:
+        ended.set()
+        if working.get(place) is ended:  # somebody else may have taken over what took too long
+            del working[place]
+
+
+async def _ended(here: asyncio.Event | None) -> None:
+    """Return when it is worth looking again: at once where ``here`` tells, else after a while."""
+    if here is None:
+        await asyncio.sleep(AGAIN_S)
+        return
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LEASE_S):
+            await here.wait()
 
 
 async def _worked_on(request: web.Request, handler: Handler, store: Store, claimed: Claim) -> web.StreamResponse:

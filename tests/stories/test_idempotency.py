@@ -138,6 +138,21 @@ async def test_keys_of_others_are_others(serve: Serve) -> None:
     assert ids[0] != ids[1]
 
 
+async def test_who_waits_in_the_same_process_is_woken(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ensemble.server.idempotency.AGAIN_S", 3600.0)
+    served = await serve()
+    gate = served.simulator.hold("alpha", "the answer, at some length, to whoever waits for it")
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        asked = [group.create_task(raw(served, json=a_question(), headers=KEY))]
+        await served.simulator.until(in_flight=1)
+        asked += [group.create_task(raw(served, json=a_question(), headers=KEY)) for _ in range(2)]
+        await asyncio.sleep(0.05)
+        gate.set()
+    assert {task.result()[0] for task in asked} == {200}
+    assert len({task.result()[1] for task in asked}) == 1
+    assert len(served.simulator.served) == 3
+
+
 @pytest.mark.parametrize("key", ["", "x" * 256, "tab\tbed"])
 async def test_a_bad_key_is_named(serve: Serve, key: str) -> None:
     served = await serve()
