@@ -8,6 +8,7 @@ from typing import Any
 from ensemble.fleet import Fleet, Member, Seen, Send
 from ensemble.ledger import Aim
 from ensemble.types import Call, Purpose, Request, Stage
+from judges.forms import Form
 from judges.quick import quick, replace
 from judges.types import CandidateId, Prompt
 
@@ -109,6 +110,7 @@ async def fan_out(
     tasks = {loop.create_task(call): seat for seat, call in asked}
     bell = _Bell(tasks)
     finished: dict[asyncio.Task[Call], Call] = {}
+    form, whole = Form(request.prompt), 0
     reserve = stage.judge_reserve_s if stage.judge_reserve_s is not None else (until - begin) / 5
     quorum_at: float | None = None
     content = False
@@ -126,8 +128,10 @@ async def fan_out(
             for task in ended:
                 finished[task] = task.result()
                 done(finished[task])
-            if quorum_at is None and stage.quorum is not None and _good(finished) >= stage.quorum:
-                quorum_at = loop.time()
+            if quorum_at is None and stage.quorum is not None:
+                whole += sum([await _whole(finished[task], form) for task in ended])
+                if whole >= stage.quorum:
+                    quorum_at = loop.time()
             if ended and pending and enough is not None:
                 content = enough(tuple(finished[task] for task in tasks if task in finished), len(pending))
         if pending and not _good(finished) and until >= request.deadline:
@@ -233,6 +237,14 @@ def prompt_of(request: Request, stage: Stage, seat: Seat, member: Member) -> Pro
         # Samples of one member under one seed would be the same answer paid several times.
         prompt = replace(prompt, seed=prompt.seed + seat.sample)
     return member.with_logprobs(prompt) if stage.logprobs else prompt
+
+
+async def _whole(call: Call, form: Form) -> bool:
+    """Whether a quorum may count a call: it is good, and of the form that was demanded."""
+    said = call.completion
+    if said is None or not call.good or not form.concerns(said):
+        return call.good
+    return await asyncio.to_thread(form.holds, said)
 
 
 def _good(finished: dict[asyncio.Task[Call], Call]) -> int:

@@ -82,6 +82,7 @@ def case_of(request: Request, calls: Sequence[Call], fleet: Fleet) -> Case:
         candidates=tuple(candidates),
         seed=seed,
         tools=request.prompt.tools,
+        tool_choice=request.prompt.tool_choice,
         response_format=request.prompt.response_format,
         reference=request.reference,
         groups={i: token(seed, family) for i, family in families.items() if family},
@@ -92,7 +93,15 @@ def case_of(request: Request, calls: Sequence[Call], fleet: Fleet) -> Case:
 def case_key(case: Case) -> str:
     """SHA-256 (64 hex digits) over what a judge is shown: a case of the same key need not be judged again."""
     shown = sorted((one.id, one.completion.text, one.completion.tool_calls) for one in case.candidates)
-    tree = [messages_json(case.messages).decode(), case.tools, case.response_format, case.reference, shown]
+    tree: list[object] = [
+        messages_json(case.messages).decode(),
+        case.tools,
+        case.response_format,
+        case.reference,
+        shown,
+    ]
+    if case.tool_choice not in (None, "auto", "none"):  # it decides who is set aside
+        tree.append(case.tool_choice)
     # Part by part: a null inside one tree makes `dumps` go the slow way.
     told = b",".join(b"null" if part is None else dumps(part) for part in tree)
     return hashlib.sha256(b"[%b]" % told).hexdigest()

@@ -3,25 +3,31 @@
 from collections.abc import Mapping
 
 from judges.schemas import QUICK, Checker, Unusable, json_object
-from judges.types import Candidate, Case, Completion, ToolCall
+from judges.types import Case, Completion, Prompt, ToolCall
 
 
 class Form:
-    """The form that a case demands; a schema that cannot be used, or not in time, is taken to fit everything."""
+    """The form that a case or a prompt demands.
 
-    def __init__(self, case: Case) -> None:
-        functions = [tool.get("function") for tool in case.tools]
+    A schema that cannot be used, or not in time, is taken to fit everything.
+    """
+
+    def __init__(self, asked: Case | Prompt) -> None:
+        functions = [tool.get("function") for tool in asked.tools]
         named = [one for one in functions if isinstance(one, Mapping)]
         self._tools = {str(one.get("name")): one.get("parameters") for one in named}
-        self._wanted = case.response_format
+        self._wanted = asked.response_format
+        self._must = _demanded(asked.tool_choice)
         self._checkers: dict[str, Checker | None] = {}
 
-    def concerns(self, candidate: Candidate) -> bool:
+    def concerns(self, said: Completion) -> bool:
         """Whether there is anything to check."""
-        return bool(self._wanted or candidate.completion.tool_calls)
+        return bool(self._wanted or self._must is not None or said.tool_calls)
 
     def holds(self, said: Completion) -> bool:
         """Whether ``said`` has it. An answer that calls tools owes no JSON beside the arguments."""
+        if self._must is not None and not any(self._must in ("", call.name) for call in said.tool_calls):
+            return False
         if said.tool_calls:
             return all(map(self._callable, said.tool_calls))
         if self._wanted is None:
@@ -49,3 +55,11 @@ class Form:
                 self._checkers[name] = None
         checker = self._checkers[name]
         return checker is None or checker.matches(text) is not False
+
+
+def _demanded(choice: object) -> str | None:
+    """The tool that has to be called; "" for any of them, None where words will do."""
+    if choice == "required":
+        return ""
+    function = choice.get("function") if isinstance(choice, Mapping) else None
+    return str(function.get("name")) if isinstance(function, Mapping) else None

@@ -44,8 +44,9 @@ def state(candidate: Candidate) -> State:
 def screen(case: Case) -> Screened:
     """Keep the complete candidates, else those that come nearest: of another form, cut off, refused, other, empty.
 
-    Of another form, ``malformed``, is a complete candidate that is not the JSON which the case demands, or calls a tool
-    that is not among its tools, or with arguments that do not fit. Checking a large schema takes tens of milliseconds.
+    Of another form, ``malformed``, is a complete candidate that is not the JSON which the case demands, calls no
+    tool where it has to, or one that is not among its tools, or with arguments that do not fit. Checking a large
+    schema takes tens of milliseconds.
     """
     form = Form(case)
     states = {candidate.id: _state(candidate, form) for candidate in case.candidates}
@@ -60,7 +61,11 @@ def screen(case: Case) -> Screened:
 async def screened(case: Case) -> Screened:
     """``screen`` for an event loop, which does not feel it."""
     form = Form(case)
-    return await asyncio.to_thread(screen, case) if any(map(form.concerns, case.candidates)) else screen(case)
+    return (
+        await asyncio.to_thread(screen, case)
+        if any(form.concerns(one.completion) for one in case.candidates)
+        else screen(case)
+    )
 
 
 def _state(candidate: Candidate, form: Form) -> State:

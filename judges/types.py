@@ -258,6 +258,7 @@ class Case:
         reference: a known right answer, where there is one.
         seed: fixes every shuffle made while judging, so that a stored case can be judged again bit for bit.
         tools: the tools that the candidates could call.
+        tool_choice: OpenAI's ``tool_choice``, or None where the client named none.
         response_format: the form that the client demanded.
         groups: an opaque token per candidate; equal tokens come from one family of models.
         priors: logged mean quality in [0, 1] per candidate's author, where enough labels exist.
@@ -271,6 +272,7 @@ class Case:
     reference: str | None = None
     seed: int = 0
     tools: tuple[Mapping[str, object], ...] = ()
+    tool_choice: str | Mapping[str, object] | None = None
     response_format: ResponseFormat | None = None
     groups: Mapping[CandidateId, str] = field(default_factory=dict)
     priors: Mapping[CandidateId, float] = field(default_factory=dict)

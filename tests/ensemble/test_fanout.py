@@ -6,9 +6,11 @@ import pytest
 
 from ensemble.fanout import FanOut, Seat, Stragglers, cancel, fan_out
 from ensemble.types import Call, Stage
-from judges.types import CandidateId, Message, Prompt
+from judges.types import CandidateId, Completion, Message, Prompt, ResponseFormat, ToolCall
 from tests.ensemble.doubles import Scripted, a_fleet, a_member, a_request, failed, ledger, said
 from tests.virtual import run_virtual
+
+TOOL = {"type": "function", "function": {"name": "f"}}
 
 
 def seats_of(stage: Stage) -> list[Seat]:
@@ -69,6 +71,28 @@ def test_only_good_candidates_count_towards_the_quorum(poor: Any) -> None:
         await cancel(set(fanned.late))
 
     run_virtual(main())
+
+
+@pytest.mark.parametrize(
+    ("wanted", "fits"),
+    [
+        ({"response_format": ResponseFormat(type="json_object")}, said('{"age": 3}')),
+        (
+            {"tools": (TOOL,), "tool_choice": "required"},
+            said("", tool_calls=(ToolCall(id="1", name="f", arguments=""),)),
+        ),
+    ],
+)
+async def test_only_candidates_of_the_demanded_form_count_towards_the_quorum(
+    wanted: dict[str, Any], fits: Completion
+) -> None:
+    """In real time, since a form is checked in a thread."""
+    fleet, _ = a_fleet(a=a_member("a"), b=a_member("b", fits, delay_s=0.05), c=a_member("c", delay_s=50))
+    prompt = Prompt(messages=(Message(role="user", content="How old is she?"),), **wanted)
+    stage = Stage(members=("a", "b", "c"), quorum=1)
+    fanned = await fan_out(a_request(prompt=prompt), stage, fleet, seats_of(stage), index=0, seen=ledger().append)
+    await cancel(set(fanned.late))
+    assert members_of(fanned) == ["a", "b"]
 
 
 def test_time_for_the_judge_is_kept_back_once_there_is_something_to_judge() -> None:

@@ -102,6 +102,24 @@ def test_a_call_without_arguments_is_one_of_an_empty_object() -> None:
     assert not screen(replace(a_case(calling("a", "", "now"), calling("b", "{}", "now")), tools=(tool,))).set_aside
 
 
+@pytest.mark.parametrize(
+    ("choice", "lost"),
+    [
+        ("required", {"words"}),
+        ({"type": "function", "function": {"name": "set_age"}}, {"words", "other"}),
+        ("auto", set()),
+        ("none", set()),
+        (None, set()),
+    ],
+)
+async def test_words_lose_where_a_call_is_demanded(choice: Any, lost: set[str]) -> None:
+    other = {"type": "function", "function": {"name": "other"}}
+    called = (calling("good", '{"age": 3}'), calling("other", "{}", "other"))
+    case = replace(a_case(a_candidate("I will.", id="words"), *called), tools=(TOOL, other), tool_choice=choice)
+    assert set((await screened(case)).set_aside) == lost
+    assert not screen(replace(case, candidates=case.candidates[:1])).set_aside
+
+
 def test_where_none_fits_all_are_judged_and_a_cut_one_is_worse() -> None:
     case = demanding(AGE, a_candidate("a", id="a"), a_candidate("b", id="b"), a_candidate("c", id="c", partial=True))
     assert screen(case).set_aside == {"c": "truncated"}
