@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 from ensemble.events import Began, Grew
 from ensemble.fanout import FanOut, cancel
 from ensemble.leading import Lead, trusted
-from ensemble.ruling import candidates_of, overturning
+from ensemble.ruling import answers_of, overturning
 from ensemble.run import Choice, Run
 from ensemble.shortfall import nobody_answered
 from ensemble.types import Call, Plan, Ruling, Stage
@@ -73,7 +73,7 @@ async def _panel(engine: Engine, run: Run, plan: Plan) -> Ruling | None:
     fanned = await engine.ask(run, stage, 0, tuple(stage.seats()), run.request.deadline)
     await cancel(set(fanned.late))
     run.panel = fanned.done
-    if stage.judge is None or not candidates_of(fanned.done):
+    if stage.judge is None or not answers_of(fanned.done):
         return None
     until = asyncio.get_running_loop().time() + VERDICT_S
     return await engine.judged(run, plan, 0, fanned.done, until, "full")

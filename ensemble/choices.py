@@ -48,10 +48,11 @@ def further(stage: Stage, fanned: FanOut, n: int) -> tuple[tuple[str, int], ...]
     None where calls are still at work: then it is time that is short.
     """
     came = [call.member for call in fanned.done if call.failure is None]
-    if not came or fanned.late:
+    missing = n - len(came)
+    if not came or missing <= 0 or fanned.late:
         return ()
     able = [member for member in stage.members if member in came]
-    return tuple(islice(_in_turn(able, stage), max(0, n - len(came))))
+    return tuple(islice(_in_turn(able, stage), missing))
 
 
 def warned(plan: Plan, n: int, came: int) -> Plan:
@@ -80,11 +81,13 @@ def ranked(
     """
     winners = verdict.winners if verdict else ()
     scores = verdict.scores if verdict else {}
-    won = Counter(_won(verdict) if verdict else ())
+    won: dict[CandidateId, int] = {}
+    for one in _won(verdict) if verdict else ():
+        won[one] = won.get(one, 0) + 1
 
     def place(one: CandidateId) -> tuple[float, ...]:
         aside = BEST_FIRST.index(set_aside[one]) if one in set_aside else -1
-        return one != chosen, aside, one not in winners, -scores.get(one, -1.0), -won[one]
+        return one != chosen, aside, one not in winners, -scores.get(one, -1.0), -won.get(one, 0)
 
     return tuple(sorted(trusted, key=place))
 

@@ -32,6 +32,8 @@ def marked(verdict: Verdict, case: Case, fleet: Fleet, asked: Collection[str] = 
 
     ``asked`` are models that the whole verdict is known to have asked, beside those of its exchanges.
     """
+    if not case.groups and not verdict.ballots:  # of nobody the family is known
+        return verdict
     ballots = tuple(marked(ballot, case, fleet) for ballot in verdict.ballots)
     models = {exchange.model for exchange in verdict.exchanges} | set(asked)
     own = verdict.own_family or any(ballot.own_family for ballot in ballots) or bool(_relatives(models, case, fleet))

@@ -102,11 +102,11 @@ class Means:
         if self.settings.shrink == "off" or len(members) < 2:
             return {}
         counts = [each for (by, panel), each in self._counts.items() if by == judge and members <= panel]
-        labels = sum(each.labels for each in counts)
+        labels = sum([each.labels for each in counts])
         if labels < self.settings.shrink_labels:
             return {}
         # Half a success and half a failure (Jeffreys' prior), so that no mean is a certainty.
-        means = {one: (sum(each.quality[one] for each in counts) + 0.5) / (labels + 1) for one in members}
+        means = {one: (sum([each.quality[one] for each in counts]) + 0.5) / (labels + 1) for one in members}
         return {candidate: means[member] for candidate, member in authors.items()}
 
     def _count(self, finding: Finding, sign: int) -> None:

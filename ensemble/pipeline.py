@@ -32,7 +32,7 @@ from ensemble.means import Means, finding_of
 from ensemble.money import add
 from ensemble.narrowing import Limits, limits_of, narrow
 from ensemble.router import Context, MemberName, Router
-from ensemble.ruling import Bench, Models, by_trust, candidates_of, case_of, first_in_order, rule
+from ensemble.ruling import Bench, Models, answers_of, by_trust, candidates_of, case_of, first_in_order, rule
 from ensemble.run import Choice, Run
 from ensemble.shortfall import nobody_answered, spare
 from ensemble.sticking import kept_to
@@ -43,7 +43,7 @@ from ensemble.types import Answer, Call, Plan, Record, Request, Ruling, Stage, S
 from judges.judge import Judge
 from judges.screen import screened
 from judges.shrinkage import plain
-from judges.types import CandidateId
+from judges.types import Candidate, CandidateId
 
 log = logging.getLogger(__name__)
 
@@ -272,24 +272,25 @@ class Pipeline:
     async def _decide(
         self, run: Run, plan: Plan, stage: Stage, index: int, fanned: FanOut, until: float
     ) -> Choice | None:
-        candidates = candidates_of(fanned.done)
-        if not candidates:
+        answers = answers_of(fanned.done)
+        if not answers:
             return None
         aside: Mapping[CandidateId, str]
         if stage.judge is None:
             looked = await screened(case_of(run.request, fanned.done, self.fleet))
-            chosen, fallback = first_in_order(looked.contenders.candidates, run.authors, plan, index), None
+            contenders = [one.id for one in looked.contenders.candidates]
+            chosen, fallback = first_in_order(contenders, run.authors, plan, index), None
             aside, verdict = looked.set_aside, None
         else:
             ruling = await self.judged(run, plan, index, fanned.done, until, "served")
             run.rulings.append(ruling)
             chosen, fallback = ruling.chosen, ruling.fallback
             aside, verdict = ruling.set_aside, ruling.verdict
-        candidate = next((c for c in candidates if c.id == chosen), None)
-        if candidate is None:
+        if chosen is None or chosen not in answers:
             return None
-        ranking = ranked(candidate.id, by_trust(candidates, run.authors, plan, index), aside, verdict)
-        return Choice(candidate, run.authors[candidate.id], fallback, ranking)
+        ranking = ranked(chosen, by_trust(answers, run.authors, plan, index), aside, verdict)
+        candidate = Candidate(id=chosen, completion=answers[chosen])
+        return Choice(candidate, run.authors[chosen], fallback, ranking)
 
     async def judged(
         self, run: Run, plan: Plan, index: int, panel: Sequence[Call], until: float, phase: Literal["served", "full"]

@@ -20,15 +20,16 @@ from ensemble.store.content import dumps, messages_json
 from ensemble.store.rows import prompt_hash
 from ensemble.types import Call, Fallback, Plan, Purpose, Request, Ruling, VerdictId
 from judges.judge import Judge
-from judges.quick import replace
+from judges.quick import quick, replace
 from judges.screen import screened
 from judges.shrinkage import shrunk
-from judges.types import Candidate, CandidateId, Case, Message, Model, OpaquePart, Prompt, Verdict
+from judges.types import Candidate, CandidateId, Case, Completion, Message, Model, OpaquePart, Prompt, Verdict
 from judges.usage import total
 
 log = logging.getLogger(__name__)
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
     """A judge with its name in the configuration, the fleet that it may consult, and what is known of its members."""
@@ -55,13 +56,18 @@ class Models(Mapping[str, Model]):
         return len(self._fleet)
 
 
-def candidates_of(calls: Iterable[Call]) -> tuple[Candidate, ...]:
-    """One candidate per call that brought an answer, partial ones of failed calls left out."""
-    return tuple(
-        Candidate(id=call.candidate, completion=call.completion)
+def answers_of(calls: Iterable[Call]) -> dict[CandidateId, Completion]:
+    """The answer of each call that brought one, partial ones of failed calls left out."""
+    return {
+        call.candidate: call.completion
         for call in calls
         if call.failure is None and call.completion is not None and call.candidate is not None
-    )
+    }
+
+
+def candidates_of(calls: Iterable[Call]) -> tuple[Candidate, ...]:
+    """One candidate per call that brought an answer, as a judge sees it."""
+    return tuple([Candidate(id=one, completion=said) for one, said in answers_of(calls).items()])
 
 
 def case_of(request: Request, calls: Sequence[Call], fleet: Fleet) -> Case:
@@ -177,28 +183,29 @@ def overturning(ruling: Ruling, served: CandidateId) -> Ruling:
 
 
 def first_in_order(
-    candidates: Sequence[Candidate], authors: Mapping[CandidateId, str], plan: Plan, stage: int
+    candidates: Iterable[CandidateId], authors: Mapping[CandidateId, str], plan: Plan, stage: int
 ) -> CandidateId | None:
     """The candidate whose member is most trusted."""
     return next(iter(by_trust(candidates, authors, plan, stage)), None)
 
 
 def by_trust(
-    candidates: Sequence[Candidate], authors: Mapping[CandidateId, str], plan: Plan, stage: int
+    candidates: Iterable[CandidateId], authors: Mapping[CandidateId, str], plan: Plan, stage: int
 ) -> list[CandidateId]:
     """The candidates in the plan's fallback order of their members, then in the stage's own."""
     order = [*plan.fallback, *plan.stages[stage].members, *plan.shadow]
-    return sorted((c.id for c in candidates), key=lambda i: order.index(authors[i]))
+    return sorted(candidates, key=lambda one: order.index(authors[one]))
 
 
 def _choose(
     verdict: Verdict, contenders: Case, authors: Mapping[CandidateId, str], plan: Plan, stage: int
 ) -> tuple[CandidateId | None, Fallback | None]:
+    judged = [one.id for one in contenders.candidates]
     if verdict.outcome in ("decided", "tie"):
-        winners = [c for c in contenders.candidates if c.id in verdict.winners]
+        winners = [one for one in judged if one in verdict.winners]
         if len(winners) == len(verdict.winners):
             return first_in_order(winners, authors, plan, stage), None
-    return first_in_order(contenders.candidates, authors, plan, stage), "member_order"
+    return first_in_order(judged, authors, plan, stage), "member_order"
 
 
 async def _verdict(bench: Bench, case: Case, models: Mapping[str, Model], until: float) -> Verdict:

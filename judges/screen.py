@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from judges.forms import Form
-from judges.quick import replace
+from judges.quick import quick, replace
 from judges.types import Candidate, CandidateId, Case
 
 State = Literal["complete", "malformed", "truncated", "refused", "other", "empty"]
@@ -14,6 +14,7 @@ BEST_FIRST: tuple[State, ...] = ("complete", "malformed", "truncated", "refused"
 """How near to a complete answer a candidate ended."""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Screened:
     """A case cut down to its contenders, and why each of the others was set aside.
@@ -76,8 +77,7 @@ def _state(candidate: Candidate, form: Form) -> State:
 def only(case: Case, ids: list[CandidateId]) -> Case:
     """``case`` with the candidates ``ids`` alone, in the order of the case."""
     kept = frozenset(ids)
-    known = case.groups.keys() | case.priors.keys() | case.comparable
-    if len(kept) == len(case.candidates) and known <= kept:
+    if len(kept) == len(case.candidates) and all(map(kept.issuperset, (case.groups, case.priors, case.comparable))):
         return case
     return replace(
         case,

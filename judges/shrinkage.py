@@ -113,9 +113,10 @@ def _opinions(verdict: Verdict) -> Iterator[Verdict]:
 
 def _by_check(verdict: Verdict) -> bool:
     """Whether the ballots that found what ``verdict`` finds asked no model, while others may have."""
+    if verdict.preferences or verdict.exchanges or verdict.scores:
+        return False
     agreeing = [ballot for ballot in verdict.ballots if set(ballot.winners) == set(verdict.winners)]
-    own = verdict.preferences or verdict.exchanges or verdict.scores
-    return not own and bool(agreeing) and not any(list(_opinions(ballot)) for ballot in agreeing)
+    return bool(agreeing) and not any(list(_opinions(ballot)) for ballot in agreeing)
 
 
 def _shares(opinion: Verdict) -> dict[Pair, float]:

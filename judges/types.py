@@ -18,6 +18,8 @@ Outcome = Literal["decided", "tie", "abstained", "failed"]
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 FinishReason = Literal["stop", "length", "tool_calls", "refusal", "other"]
 
+_LEAST_WINNERS: Mapping[Outcome, int] = {"decided": 1, "tie": 2, "abstained": 0, "failed": 0}
+
 
 @quick
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -372,10 +374,10 @@ class Verdict:
     usage: Usage = Usage()
 
     def __post_init__(self) -> None:
-        least = {"decided": 1, "tie": 2, "abstained": 0, "failed": 0}[self.outcome]
+        least = _LEAST_WINNERS[self.outcome]
         most = len(self.winners) if self.outcome == "tie" else least
         if not least <= len(self.winners) <= most:
             raise ValueError(f"Verdict.winners: {self.outcome!r} cannot name {len(self.winners)} winners")
-        numbers = (*self.scores.values(), *(() if self.confidence is None else (self.confidence,)))
-        if not all(map(isfinite, numbers)):
+        sure = self.confidence is None or isfinite(self.confidence)
+        if not (sure and all(map(isfinite, self.scores.values()))):
             raise ValueError("Verdict: a score and a confidence are finite; leave out what is not known")

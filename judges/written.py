@@ -1,9 +1,19 @@
 """JSON of numbers and texts, byte for byte as ``json.dumps`` writes it, in a fifth of the time it takes to begin."""
 
 from collections.abc import Iterable
-from json.encoder import encode_basestring_ascii as quoted
+from json.encoder import encode_basestring_ascii
+
+import orjson
 
 __all__ = ["listed", "quoted"]
+
+
+def quoted(text: str) -> str:
+    """``text`` as a string of JSON, in ASCII alone."""
+    # Of ASCII orjson writes the same but for DEL, and a long text in a tenth of the time.
+    if text.isascii() and "\x7f" not in text:
+        return orjson.dumps(text).decode()
+    return encode_basestring_ascii(text)
 
 
 def listed(items: Iterable[str]) -> str:

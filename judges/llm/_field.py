@@ -9,6 +9,7 @@ from typing import Literal
 from judges.aggregate._strengths import bradley_terry
 from judges.brackets import Match, Side, draw, knockout, round_robin
 from judges.llm._render import LABELS, written
+from judges.quick import quick
 from judges.types import Candidate, CandidateId, Case, Outcome, Preference, Verdict
 from judges.usage import NOTHING
 from judges.values import what_it_says
@@ -23,6 +24,7 @@ Share = Callable[[Candidate, Candidate], float | None]
 _SAME = 1e-6
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
     """Who plays, in an order that depends on the seed and the texts alone, and ``twins``: who says the same as whom."""

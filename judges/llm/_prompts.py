@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib.resources import files
 
 from judges.types import Message
@@ -11,7 +11,7 @@ _PAGE = "{page}"
 _RULE = "\n---\n"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class PromptFile:
     """One file of ``prompts/``: instructions, a rule of three dashes, and a user turn with ``{page}`` in it."""
 
@@ -20,15 +20,21 @@ class PromptFile:
     system: str
     user: str
 
-    @property
+    @cached_property
     def reference(self) -> str:
         """Name and hash, as an ``Exchange`` records them."""
         return f"{self.name}@{self.sha256}"
 
     def messages(self, page: str) -> tuple[Message, ...]:
         """The conversation that asks for a verdict on ``page``."""
+        instructions, before, after = self._around
+        return (instructions, Message(role="user", content=before + page + after))
+
+    @cached_property
+    def _around(self) -> tuple[Message, str, str]:
+        """The instructions, and what stands before and after a page."""
         before, _, after = self.user.partition(_PAGE)
-        return (Message(role="system", content=self.system), Message(role="user", content=before + page + after))
+        return Message(role="system", content=self.system), before, after
 
 
 @lru_cache

@@ -4,17 +4,19 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 from judges.llm._asking import Asked, AskingJudge
 from judges.llm._prompts import PromptFile, load
 from judges.llm._render import render
+from judges.quick import quick, replace
 from judges.types import Case, Completion, Exchange, Model
 
 OWN_ANSWER, OWN_REFERENCE = "own_answer", "own_reference"
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Briefed:
     """A case as its judge will show it, and what was asked to get there. ``own``: the judge wrote the reference."""

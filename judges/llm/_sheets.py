@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from judges.llm._asking import Asked
 from judges.llm._field import Marks, marked
 from judges.llm._render import LABELS
+from judges.quick import quick
 from judges.readers.ranking import Tiers
 from judges.types import Candidate, CandidateId
 
 _SAME = 1e-9
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranked:
     """What a page was found to say. ``acceptable``: names of the answers that would do, None where none are marked."""
@@ -21,6 +23,7 @@ class Ranked:
     acceptable: frozenset[str] | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sheet:
     """One group of candidates in the order drawn; ``asked`` is what came of its pages, one per order of ``shown``.
@@ -49,7 +52,7 @@ class Sheet:
         if not heard:
             return {}
         # fsum rounds once, so the order of the pages cannot tip a tie.
-        return {one.id: math.fsum(shares[one.id] for shares in heard) / len(heard) for one in self.group}
+        return {one.id: math.fsum([shares[one.id] for shares in heard]) / len(heard) for one in self.group}
 
     def best(self, most: int) -> tuple[tuple[Candidate, ...], bool]:
         """The ``most`` best of the group, the earlier drawn first where equal, and whether the draw had to decide."""
@@ -86,6 +89,8 @@ def pack(
 
     None where the longest candidate fits on no page with another, so that it could not be judged.
     """
+    if room is None and len(entrants) <= most:
+        return (tuple(entrants),)
     by_size = sorted(sizes[one.id] for one in entrants)
     if room is not None and by_size[0] + by_size[-1] > room:
         return None
@@ -129,5 +134,7 @@ def _shares(shown: Sequence[CandidateId], tiers: Tiers) -> Mapping[CandidateId, 
     behind = len(shown)
     for tier in tiers:
         behind -= len(tier)
-        shares.update((names[name], (behind + (len(tier) - 1) / 2) / (len(shown) - 1)) for name in tier)
+        share = (behind + (len(tier) - 1) / 2) / (len(shown) - 1)
+        for name in tier:
+            shares[names[name]] = share
     return shares

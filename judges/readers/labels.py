@@ -54,11 +54,11 @@ _MARKS = " \t*_`#>:.-–—"  # what may stand around a label that is alone on i
 
 @dataclass(frozen=True, slots=True)
 class Found(Generic[L]):
-    """One bracketed verdict in a reply: what it says, where it stands, and whether it is called final."""
+    """One bracketed verdict in a reply: what it says, where it stands, and where the one before it ended."""
 
     label: L
-    start: int
-    final: bool
+    match: re.Match[str]
+    past: int
 
 
 def read_label(text: str, scale: Scale) -> Reading | None:
@@ -72,7 +72,7 @@ def read_label(text: str, scale: Scale) -> Reading | None:
     for match in re.finditer(r"\[\[([^\[\]\n]{1,12})\]\]", text):
         name = re.sub(r"\s", "", match.group(1))
         if name in scale:
-            found.append(Found(scale[name], match.start(), is_final(text, match, past)))
+            found.append(Found(scale[name], match, past))
         else:
             unknown = unknown or _resembles(name, scale)
         past = match.end()
@@ -96,18 +96,18 @@ def settle(text: str, found: Sequence[Found[L]], side: Callable[[L], object]) ->
     last = found[-1]
     if len({side(one.label) for one in found}) == 1:
         return last.label, "only"
-    finals = [one for one in found if one.final]
+    finals = [one for one in found if _is_final(text, one.match, one.past)]
     if not finals:
         return None
     if len({side(one.label) for one in finals}) == 1:
         return finals[-1].label, "final"
     against = [one for one in finals if side(one.label) != side(finals[-1].label)]
-    if _RECONSIDERS.search(text, against[-1].start, finals[-1].start):
+    if _RECONSIDERS.search(text, against[-1].match.start(), finals[-1].match.start()):
         return finals[-1].label, "revised"
     return None
 
 
-def is_final(text: str, match: re.Match[str], past: int) -> bool:
+def _is_final(text: str, match: re.Match[str], past: int) -> bool:
     """Whether a label is called final on its line or the one before, or stands alone on the last line of the reply.
 
     What is called final before ``past``, the end of the label before this one, was that label.

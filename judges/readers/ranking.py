@@ -3,12 +3,13 @@
 import re
 from collections.abc import Sequence
 
-from judges.readers.labels import Found, is_final, settle
+from judges.readers.labels import Found, settle
 
 Tiers = tuple[frozenset[str], ...]
 """Names from the best down; those in one set are equally good."""
 
 _BRACKETS = re.compile(r"\[\[([^\[\]\n]{1,400})\]\]")
+_RANKED = re.compile(r"[A-Z<>=]*[<>=][A-Z<>=]*")
 _MARKS = re.compile(r"acceptable\s*:\s*(.+)", re.IGNORECASE)
 _NONE = "none"
 
@@ -23,12 +24,12 @@ def read_ranking(text: str, names: Sequence[str]) -> tuple[Tiers, str] | None:
     found: list[Found[Tiers]] = []
     past = 0
     for match in _BRACKETS.finditer(text):
-        said = re.sub(r"\s", "", match.group(1))
+        said = "".join(match.group(1).split())
         if _resembles(said, names):
             tiers = _tiers(said, names)
             if tiers is None:
                 return None
-            found.append(Found(tiers, match.start(), is_final(text, match, past)))
+            found.append(Found(tiers, match, past))
         past = match.end()
     settled = settle(text, found, lambda tiers: tiers)
     return (settled[0], f"ranking:{settled[1]}") if settled else None
@@ -58,4 +59,4 @@ def _tiers(said: str, names: Sequence[str]) -> Tiers | None:
 
 def _resembles(said: str, names: Sequence[str]) -> bool:
     """Whether a bracketed text was meant as a ranking: signs between capital letters, or one name of the page."""
-    return said in names or bool(set(said) & set("<>=") and re.fullmatch(r"[A-Z<>=]+", said))
+    return said in names or _RANKED.fullmatch(said) is not None

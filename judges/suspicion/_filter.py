@@ -2,8 +2,8 @@
 
 Nearly all patterns need a word that ordinary answers lack, and ``re`` tries each of them at every place. RE2's filter
 looks for all such words at once (Cox, "Regular Expression Matching with a Trigram Index", 2012, has the analysis that
-finds them). It is given wider patterns, without what looks around, so it may let one through that does not match, and
-never keeps one back that does.
+finds them), and tries the patterns whose words are there in time that grows with the text alone. It is given wider
+patterns, without what looks around, so it may let one through that does not match, and never keeps one back that does.
 """
 
 import re
@@ -13,9 +13,13 @@ from typing import Any
 
 _LOOKS = re.compile(r"\(\?<?[=!]")
 _CLASS = re.compile(r"\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
-# What `re` takes for equal to i, s, k and о where case is ignored, though lower() does not make it so.
 _SIGNS = ("[", "<", ">", "end_of")
 """What a pattern needs in which RE2's filter finds no word to look for, unless it looks at the beginning alone."""
+_MOST_MEMORY = 1 << 20
+"""Bytes that RE2 may take for one pattern and what it keeps of earlier texts."""
+# Blanks to `re` that are none to RE2.
+_BLANKS = bytes.maketrans(b"\v\x1c\x1d\x1e\x1f", b"     ")
+# What `re` takes for equal to i, s, k and о where case is ignored, though lower() does not make it so.
 _FOLDED = str.maketrans({0x130: "i", 0x131: "i", 0x17F: "s", 0x212A: "k", 0x1C82: "о"})
 
 
@@ -39,17 +43,21 @@ class Likely:
         for pattern in self._patterns:
             options = re2.Options()
             options.log_errors = False
-            options.case_sensitive = not pattern.flags & re.IGNORECASE
+            options.case_sensitive = False  # it is shown small letters alone
+            options.max_mem = _MOST_MEMORY
             found.Add(f"(?m){wider(pattern.pattern)}", options)
         found.Compile()
         return found
 
     def among(self, text: str) -> Sequence[int]:
         """Places of the patterns that may match ``text``, in order."""
-        lowered = (text if text.isascii() else text.translate(_FOLDED)).lower()
+        plain = text.isascii()
+        lowered = (text if plain else text.translate(_FOLDED)).lower()
         # No pattern asks for a lone surrogate, which UTF-8 cannot say.
-        likely = sorted(self._filter.Match(lowered.encode(errors="replace"), True) or ())
-        if any(sign in lowered for sign in _SIGNS):
+        raw = lowered.encode(errors="replace").translate(_BLANKS)
+        # Beyond ASCII, letters and word boundaries are others to RE2 than to `re`; there the words alone count.
+        likely: Sequence[int] = self._filter.Match(raw, not plain) or ()
+        if plain or any(sign in lowered for sign in _SIGNS):
             return likely
         return [at for at in likely if at not in self._signed]
 
