@@ -5,6 +5,7 @@ wrote. Names follow https://prometheus.io/docs/practices/naming/: base units, ``
 """
 
 from datetime import timedelta
+from functools import cached_property
 from itertools import groupby
 from typing import Any, TypeVar, cast
 
@@ -99,6 +100,7 @@ class Instruments:
         )
 
         self._children: dict[tuple[object, ...], Any] = {}
+        self._lines: dict[tuple[str, str], _Lines] = {}
 
     def _of(self, metric: M, *labels: str) -> M:
         """``metric`` with ``labels``: as ``metric.labels``, which checks, converts and locks each time."""
@@ -136,17 +138,24 @@ class Instruments:
             self._pages(ruling)
 
     def _call(self, call: Call) -> None:
-        who = call.member, call.purpose
-        self._of(self.calls, *who, call.failure or ("cached" if call.transport == "cache" else "ok")).inc()
-        if call.total_s is not None and call.attempt:
-            self._of(self.call_latency, *who).observe(call.total_s)
-        for direction, count in (("input", call.usage.input_tokens), ("output", call.usage.output_tokens)):
-            if count:
-                self._of(self.tokens, *who, direction).inc(count)
-        if call.usage.nano_usd is None:
-            self._of(self.unpriced, *who).inc()
+        who, usage = (call.member, call.purpose), call.usage
+        lines = self._lines.get(who)
+        if lines is None:
+            lines = self._lines[who] = _Lines(self, *who)
+        if call.failure is None and call.transport != "cache":
+            lines.ok.inc()
         else:
-            self._of(self.cost, *who).inc(call.usage.nano_usd / NANO)
+            self._of(self.calls, *who, call.failure or "cached").inc()
+        if call.total_s is not None and call.attempt:
+            lines.latency.observe(call.total_s)
+        if usage.input_tokens:
+            lines.input.inc(usage.input_tokens)
+        if usage.output_tokens:
+            lines.output.inc(usage.output_tokens)
+        if usage.nano_usd is None:
+            lines.unpriced.inc()
+        else:
+            lines.cost.inc(usage.nano_usd / NANO)
 
     def _pages(self, ruling: Ruling) -> None:
         verdict = ruling.verdict
@@ -157,6 +166,37 @@ class Instruments:
             result = _flipped(list(same))
             if result is not None:
                 self._of(self.pairs, ruling.judge, result).inc()
+
+
+class _Lines:
+    """What is counted of one member for one purpose; each shows in a scrape once there was something to count."""
+
+    def __init__(self, counted: Instruments, member: str, purpose: str) -> None:
+        self._all, self._who = counted, (member, purpose)
+
+    @cached_property
+    def ok(self) -> Counter:
+        return self._all.calls.labels(*self._who, "ok")
+
+    @cached_property
+    def latency(self) -> Histogram:
+        return self._all.call_latency.labels(*self._who)
+
+    @cached_property
+    def input(self) -> Counter:
+        return self._all.tokens.labels(*self._who, "input")
+
+    @cached_property
+    def output(self) -> Counter:
+        return self._all.tokens.labels(*self._who, "output")
+
+    @cached_property
+    def cost(self) -> Counter:
+        return self._all.cost.labels(*self._who)
+
+    @cached_property
+    def unpriced(self) -> Counter:
+        return self._all.unpriced.labels(*self._who)
 
 
 def _pair(page: Preference) -> tuple[str, ...]:

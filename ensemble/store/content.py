@@ -33,6 +33,7 @@ from judges.types import (
 
 ESCAPE = "\U0010fffd"
 _ESCAPE_BYTES = ESCAPE.encode()
+_STAMP = "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ"  # half the price of ``isoformat``
 _UNSAFE = re.compile(f"[\x00\ud800-\udfff{ESCAPE}]")
 _ESCAPED = re.compile(f"{ESCAPE}({ESCAPE}|0|d[89a-f][0-9a-f]{{2}})")
 
@@ -47,7 +48,9 @@ def stamp(moment: datetime) -> str:
         raise ValueError(f"{moment} has no time zone")
     if moment.tzinfo is not UTC:
         moment = moment.astimezone(UTC)
-    return moment.isoformat(timespec="microseconds")[:26] + "Z"
+    return _STAMP % (
+        moment.year, moment.month, moment.day, moment.hour, moment.minute, moment.second, moment.microsecond
+    )  # fmt: skip
 
 
 def bind(text: str) -> str:

@@ -91,12 +91,13 @@ def rows_of(record: Record) -> Rows:
         TypeError: a value is of a type that its field does not allow.
     """
     request = record.request
-    row = _request(record)
+    arrived = stamp(request.arrived_at)
+    row = _request(record, arrived)
     overturned = any(ruling.overturned for ruling in record.rulings)
     rows = Rows(
         request.id,
         router=bind(request.model),
-        day=stamp(request.arrived_at)[:10],
+        day=arrived[:10],
         overturned=overturned,
         review=record.review or (OVERTURNED if overturned else None),
         begun=record.begun,
@@ -117,13 +118,13 @@ def late_rows_of(late: Late) -> Rows:
     return rows
 
 
-def _request(record: Record) -> Row:
+def _request(record: Record, arrived: str) -> Row:
     request = record.request
     messages, options = messages_json(request.prompt.messages), options_json(request.prompt)
     member = record.authors.get(record.chosen) if record.chosen is not None else None
     return (
         request.id,
-        stamp(request.arrived_at),
+        arrived,
         record.status,
         bind(request.model),
         bind(request.dialect),
@@ -291,8 +292,9 @@ class _Asked:
 
 
 def _ruling(rows: Rows, ruling: Ruling, asked: _Asked) -> None:
+    started = stamp(ruling.started_at)
     for id_, parent, verdict in _with_ballots(ruling.id, None, ruling.verdict):
-        rows.tables["verdicts"].append(_verdict(rows.request, ruling, id_, parent, verdict))
+        rows.tables["verdicts"].append(_verdict(rows.request, ruling, started, id_, parent, verdict))
         aside = ruling.set_aside if parent is None else {}
         rows.tables["scores"] += _scores(id_, verdict, aside)
         rows.tables["preferences"] += [
@@ -308,7 +310,7 @@ def _with_ballots(id_: str, parent: str | None, verdict: Verdict) -> Iterator[tu
         yield from _with_ballots(f"{id_}/{index}", id_, ballot)
 
 
-def _verdict(request: RequestId, ruling: Ruling, id_: str, parent: str | None, verdict: Verdict) -> Row:
+def _verdict(request: RequestId, ruling: Ruling, started: str, id_: str, parent: str | None, verdict: Verdict) -> Row:
     own = parent is None
     return (
         id_,
@@ -332,7 +334,7 @@ def _verdict(request: RequestId, ruling: Ruling, id_: str, parent: str | None, v
         _json(verdict.flags),
         verdict.weights,
         bind(verdict.reason),
-        stamp(ruling.started_at),
+        started,
         ruling.total_s,
         verdict.usage.input_tokens,
         verdict.usage.output_tokens,
