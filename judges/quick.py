@@ -1,8 +1,9 @@
-"""Frozen dataclasses that are made, and made anew, in half the time: a request makes about a hundred of them."""
+"""Frozen dataclasses that are made, and made anew, in a third of the time: a request makes about a hundred of them."""
 
 import dataclasses
 from collections.abc import Callable
 from functools import update_wrapper
+from types import new_class
 from typing import TYPE_CHECKING, Any, TypeVar
 
 T = TypeVar("T")
@@ -13,42 +14,63 @@ if TYPE_CHECKING:
 else:
 
     def replace(one: T, /, **changes: Any) -> T:
-        """As ``dataclasses.replace``, which looks at every field by its name: 2.7 us for 13 fields, 1.2 with this."""
+        """As ``dataclasses.replace``, which looks at every field by its name: 5.5 us for 26 fields, 1.8 with this."""
         # Of the class itself, since one that is derived from it may have further fields.
         again = vars(type(one)).get("_again")
         return dataclasses.replace(one, **changes) if again is None else again(one, **changes)
 
 
 def quick(cls: type[T]) -> type[T]:
-    """``cls``, a frozen dataclass with slots and keywords alone, made by its slots' own setters.
+    """``cls``, a frozen dataclass with slots and keywords alone, whose objects are filled before they are frozen.
 
-    The standard library's ``__init__`` sets each field by its name through ``object.__setattr__``, which looks the slot
-    up again each time: 2.9 us for 13 fields, 1.6 with this one. Nothing else is different.
+    The standard library's ``__init__`` sets each field by its name through ``object.__setattr__``: 4.6 us for 26
+    fields. Here an object is of a class with the same slots and no frozen ``__setattr__`` until all of them are set:
+    1.4 us. Nothing else is different.
     """
-    held: dict[str, object] = {"_unset": dataclasses.MISSING, "_new": cls.__new__, "_cls": cls}
-    arguments, lines, again = list[str](), list[str](), list[str]()
-    fields = dataclasses.fields(cls)  # type: ignore[arg-type]  # a dataclass, as the docstring says
-    for one in fields:
+    names = [one.name for one in dataclasses.fields(cls)]  # type: ignore[arg-type]  # a dataclass, as it says above
+    bases = getattr(cls, "__orig_bases__", cls.__bases__)
+    slots = {"__slots__": vars(cls)["__slots__"]}
+    unfrozen = new_class(cls.__name__, bases, exec_body=lambda body: body.update(slots))
+    held: dict[str, object] = {
+        "_unset": dataclasses.MISSING,
+        "_cls": cls,
+        "_unfrozen": unfrozen,
+        "_new": cls.__new__,
+        "_become": vars(object)["__class__"].__set__,
+        "_derived": cls.__init__,
+    }
+    arguments, factories = list[str](), list[str]()
+    for one in dataclasses.fields(cls):  # type: ignore[arg-type]
         name = one.name
-        held[f"_set_{name}"] = vars(cls)[name].__set__
-        again.append(f"_set_{name}(new, self.{name} if {name} is _unset else {name})")
         if one.default_factory is not dataclasses.MISSING:
             held[f"_make_{name}"] = one.default_factory
             arguments.append(f"{name}=_unset")
-            lines.append(f"_set_{name}(self, _make_{name}() if {name} is _unset else {name})")
-            continue
-        if one.default is not dataclasses.MISSING:
+            factories.append(f"{name} = _make_{name}() if {name} is _unset else {name}")
+        elif one.default is not dataclasses.MISSING:
             held[f"_default_{name}"] = one.default
-        arguments.append(name if one.default is dataclasses.MISSING else f"{name}=_default_{name}")
-        lines.append(f"_set_{name}(self, {name})")
-    if hasattr(cls, "__post_init__"):
-        lines.append("self.__post_init__()")
-        again.append("new.__post_init__()")
-    heads = (
+            arguments.append(f"{name}=_default_{name}")
+        else:
+            arguments.append(name)
+    checked = hasattr(cls, "__post_init__")
+    init = (
         f"def __init__(self, *, {', '.join(arguments)}):",
-        f"def _again(self, *, {', '.join(f'{one.name}=_unset' for one in fields)}):\n    new = _new(_cls)",
+        *factories,
+        "if self.__class__ is not _cls:",  # one that is derived from it has other slots
+        f"    return _derived(self, {', '.join(f'{name}={name}' for name in names)})",
+        "_become(self, _unfrozen)",
+        *(f"self.{name} = {name}" for name in names),
+        "self.__class__ = _cls",
+        *(["self.__post_init__()"] if checked else []),
     )
-    code = "\n    ".join((heads[0], *lines)) + "\n" + "\n    ".join((heads[1], *again, "return new"))
+    again = (
+        f"def _again(self, *, {', '.join(f'{name}=_unset' for name in names)}):",
+        "new = _new(_unfrozen)",
+        *(f"new.{name} = self.{name} if {name} is _unset else {name}" for name in names),
+        "new.__class__ = _cls",
+        *(["new.__post_init__()"] if checked else []),
+        "return new",
+    )
+    code = "\n    ".join(init) + "\n" + "\n    ".join(again)
     exec(code, held)  # nosec B102 # noqa: S102 - from the names of our own fields, as `dataclass` does it
     made: Callable[..., None] = held["__init__"]  # type: ignore[assignment]
     type.__setattr__(cls, "__init__", update_wrapper(made, cls.__init__))

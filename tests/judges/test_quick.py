@@ -1,10 +1,13 @@
 import dataclasses
 import inspect
 from collections.abc import Mapping
+from typing import Generic, TypeVar
 
 import pytest
 
 from judges.quick import quick, replace
+
+T = TypeVar("T")
 
 
 @quick
@@ -44,6 +47,28 @@ def test_what_is_missing_or_unknown_is_refused() -> None:
     with pytest.raises(TypeError, match="colour"):
         Thing(name="a", colour=1)  # type: ignore[call-arg]
     assert list(inspect.signature(Thing).parameters) == ["name", "size", "about"]
+
+
+def test_one_that_is_derived_is_of_its_own_class() -> None:
+    class Named(Thing):
+        """Without fields of its own."""
+
+    named = Named(name="a", size=4)
+    assert type(named) is Named
+    assert (named.name, named.size, named.about) == ("a", 4, {})
+
+
+def test_a_generic_one_is_made_as_others_are() -> None:
+    one = Pair(first="a", second="b")
+    assert replace(one, second="c") == Pair(first="a", second="c")
+
+
+@quick
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Pair(Generic[T]):
+    first: T
+    second: T
+    type: str = "pair"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
