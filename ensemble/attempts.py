@@ -36,3 +36,7 @@ class Task:
         if self.estimated is None:
             self.estimated = estimate_tokens(self.prompt)
         return self.estimated
+
+    def reserved(self) -> int:
+        """Tokens that an attempt may take: those of the prompt, and of the longest answer where that is limited."""
+        return self.tokens() + (self.prompt.max_output_tokens or 0)

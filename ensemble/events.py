@@ -4,8 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ensemble.types import Answer, Call, Ruling
+from judges.quick import quick
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
     """A call to ``member`` has been set going."""
@@ -15,6 +17,7 @@ class Started:
     stage: int
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
     """A call of a panel has ended, well or badly, before the answer left."""
@@ -22,6 +25,7 @@ class Done:
     call: Call
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Began:
     """``member`` leads: its text goes out from now on, while it is written. That is committed.
@@ -33,6 +37,7 @@ class Began:
     thought: bool
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grew:
     """A piece of the leader's text."""
@@ -40,6 +45,7 @@ class Grew:
     text: str
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
     """A stage has its verdict."""
@@ -47,6 +53,7 @@ class Judged:
     ruling: Ruling
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
     """The answer is decided and committed; it leaves now."""
@@ -54,6 +61,7 @@ class Finished:
     answer: Answer
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LateDone:
     """What came after the answer has been committed; ``ruling`` is the full panel's, where there is one."""

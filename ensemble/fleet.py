@@ -73,8 +73,9 @@ class Member:
         messages, removed = without_foreign_state(prompt.messages, self.name)
         if settings.system and purpose in ("candidate", "shadow"):
             messages = (Message(role="system", content=settings.system), *messages)
-        limits = [n for n in (prompt.max_output_tokens, settings.max_output_tokens) if n is not None]
-        most = min(limits, default=None)
+        most, own = prompt.max_output_tokens, settings.max_output_tokens
+        if own is not None:
+            most = own if most is None else min(most, own)
         if messages is not prompt.messages or most != prompt.max_output_tokens or settings.options:
             options = {**settings.options, **prompt.options}
             prompt = replace(prompt, messages=messages, max_output_tokens=most, options=options)
@@ -240,8 +241,10 @@ class Member:
                     failure="skipped",
                     sent=False,
                 )
-            # One timer for the wait and for the call, since each of them is felt: it is moved when the call begins.
-            async with asyncio.timeout_at(task.until) as limit:
+            # One timer for the wait and for the call, since each of them is felt: it is moved where the call waited.
+            at_once = allowance is None and self.limiter.free(task.reserved())
+            end = min(task.until, begin + self.settings.timeout_s) if at_once else task.until
+            async with asyncio.timeout_at(end) as limit:
                 if allowance is not None:
                     aside = await set_aside(allowance, self.price(started), task.prompt, self.name)
                 completion = await self._send(task, sent, limit)
@@ -280,14 +283,13 @@ class Member:
 
         ``limit`` ends at the time that the whole task has, and is brought forward to that of one call.
         """
-        prompt = task.prompt
-        reserved = task.tokens() + (prompt.max_output_tokens or 0)
+        reserved = task.reserved()
         async with self.limiter.slot(reserved) as slot:
             sent.append(True)
-            if (end := _clock() + self.settings.timeout_s) < task.until:
+            if (end := _clock() + self.settings.timeout_s) < (limit.when() or task.until):
                 limit.reschedule(end)
             try:
-                completion = await task.send(self.settings.model, prompt)
+                completion = await task.send(self.settings.model, task.prompt)
             except CallFailed as failed:
                 if failed.http_status in (429, 529):
                     slot.overloaded()

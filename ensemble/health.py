@@ -18,6 +18,9 @@ class Entry(NamedTuple):
     probe: bool
 
 
+_CALL, _PROBE = Entry(probe=False), Entry(probe=True)
+
+
 class Circuit:
     """Stops asking a member that only fails (Nygard, "Release It!", 2007).
 
@@ -51,7 +54,7 @@ class Circuit:
         if self.wait_s() > 0:
             return None
         self._probing = self._opened_at is not None
-        return Entry(self._probing)
+        return _PROBE if self._probing else _CALL
 
     def leave(self, entry: "Entry", failure: Failure | None) -> None:
         """Tell how the call that was let in with ``entry`` ended."""

@@ -141,6 +141,12 @@ class Limiter:
         """Most calls at once for now; infinite where nothing limits them."""
         return self._allowed
 
+    def free(self, tokens: int) -> bool:
+        """Whether a call that needs about ``tokens`` tokens would start at once."""
+        if self._waiting or self._throttle is not None or self._together is not None:
+            return False
+        return self._obstacle(tokens) <= 0
+
     def slot(self, tokens: int) -> "_Place":
         """Wait for the turn of a call that needs about ``tokens`` tokens; the call ends with the block.
 
@@ -149,9 +155,6 @@ class Limiter:
         return _Place(self, tokens)
 
     async def _enter(self, tokens: int) -> Slot:
-        free = not self._waiting and self._throttle is None and self._together is None
-        if free and self._obstacle(tokens) <= 0:
-            return self._start(tokens)  # as nearly always, without a queue of one
         self._waiting += 1
         try:
             async with self._turn:
@@ -265,7 +268,9 @@ class _Place:
         self._limiter, self._tokens = limiter, tokens
 
     async def __aenter__(self) -> Slot:
-        return await self._limiter._enter(self._tokens)
+        limiter, tokens = self._limiter, self._tokens
+        # Free as nearly always: without a queue of one.
+        return limiter._start(tokens) if limiter.free(tokens) else await limiter._enter(tokens)
 
     async def __aexit__(self, *error: object) -> None:
         self._limiter._leave()

@@ -37,7 +37,7 @@ from ensemble.run import Choice, Run
 from ensemble.shortfall import nobody_answered, spare
 from ensemble.sticking import kept_to
 from ensemble.store import Store
-from ensemble.timing import stage_end, time_to_plan
+from ensemble.timing import in_time, stage_end
 from ensemble.trusting import escalated, trusted
 from ensemble.types import Answer, Call, Plan, Record, Request, Ruling, Stage, Status
 from judges.judge import Judge
@@ -167,8 +167,8 @@ class Pipeline:
         models = Models(self.fleet, run.request, aim, run.calls.append, run.request.deadline)
         context = Context(fleet=permitted(self.fleet, run.request), models=models)
         try:
-            async with time_to_plan(asyncio.get_running_loop().time(), run.request.deadline):
-                return await router.plan(run.request, context)
+            now = asyncio.get_running_loop().time()
+            return await in_time(router.plan(run.request, context), now, run.request.deadline)
         except RouterError as error:
             if not permitted(self.fleet, run.request):
                 told = f"data of class {run.request.data_class!r} may go to no member's provider"

@@ -6,10 +6,12 @@ loop's clock, in seconds.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable
+from typing import TypeVar
 
 from ensemble.errors import RouterError
+
+T = TypeVar("T")
 
 LEEWAY = 0.2
 """Share of a request's time that is kept back for committing and sending the answer."""
@@ -29,9 +31,8 @@ def stage_end(now: float, deadline: float, stages: int) -> float:
     return now + max(0.0, deadline - now) / max(1, stages)
 
 
-@asynccontextmanager
-async def time_to_plan(now: float, deadline: float) -> AsyncIterator[None]:
-    """Bound what a router does in this context.
+async def in_time(planning: Awaitable[T], now: float, deadline: float) -> T:
+    """What a router's ``planning`` comes to, which has its share of the time until ``deadline``.
 
     Raises:
         RouterError: it was not done in time.
@@ -39,6 +40,6 @@ async def time_to_plan(now: float, deadline: float) -> AsyncIterator[None]:
     seconds = PLANNING * max(0.0, deadline - now)
     try:
         async with asyncio.timeout_at(now + seconds):
-            yield
+            return await planning
     except TimeoutError:
         raise RouterError(f"it had no plan within {seconds:.3g} s") from None

@@ -6,7 +6,7 @@ What is sent and how calls fail is what the SDKs make of it; the tests in ``test
 import asyncio
 import ssl
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from io import BytesIO
 from typing import Any, ClassVar
@@ -148,9 +148,9 @@ class Received:
         self.headers: Mapping[str, str] = Heads(response.headers)
         self.secrets = secrets
 
-    async def more(self) -> bytes:
+    def more(self) -> Awaitable[bytes]:
         """As ``Incoming.more``."""
-        return await self._response.content.readany()
+        return self._response.content.readany()
 
     async def close(self) -> None:
         """As ``Incoming.close``."""

@@ -34,7 +34,7 @@ class Incoming(Protocol):
         """What must not be told of it."""
         ...
 
-    async def more(self) -> bytes:
+    def more(self) -> Awaitable[bytes]:
         """The next piece of the body; empty at its end."""
         ...
 

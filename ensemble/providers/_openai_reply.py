@@ -79,7 +79,8 @@ class Gathered:
             choice = table(choice, "a choice")
             yield from self.add_message(table(choice.get("message"), "the message"))
             self.finish = text(choice.get("finish_reason"), "finish_reason")
-            self.logprobs = logprobs_of(choice.get("logprobs"))
+            if choice.get("logprobs"):
+                self.logprobs = logprobs_of(choice["logprobs"])
 
     def add_event(self, document: object) -> Iterator[Delta]:
         """Take one chunk of a stream and tell what is new in it. Raises WrongShape."""
@@ -180,7 +181,8 @@ def usage_of(wire: Mapping[str, object]) -> Usage:
     them is added.
     """
     into, out = mapping(wire.get("prompt_tokens_details")), mapping(wire.get("completion_tokens_details"))
-    given, made, total = (count(wire.get(name)) for name in ("prompt_tokens", "completion_tokens", "total_tokens"))
+    given, made = count(wire.get("prompt_tokens")), count(wire.get("completion_tokens"))
+    total = count(wire.get("total_tokens"))
     reasoning = count(out.get("reasoning_tokens")) if out else None
     if given is not None and made is not None and total is not None and total > given + made:
         hidden = total - given - made

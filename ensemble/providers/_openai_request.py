@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 from ensemble.callids import portable
@@ -45,27 +46,8 @@ def body_of(model: str, prompt: Prompt, manner: Manner, *, stream: bool) -> tupl
     }
     left_out = [name for name in prompt.options if name in _OURS]
     left_out += _foreign(prompt)
-    wanted |= {
-        name: value
-        for name, value in (
-            (manner.token_parameter, prompt.max_output_tokens),
-            ("stop", list(prompt.stop) or None),
-            ("seed", prompt.seed),
-            ("tools", [_tool(tool) for tool in prompt.tools] or None),
-            ("tool_choice", prompt.tool_choice),
-            ("response_format", _format(prompt.response_format)),
-        )
-        if value is not None
-    }
-    if prompt.top_logprobs is not None:
-        wanted["logprobs"] = True
-        if prompt.top_logprobs:
-            wanted["top_logprobs"] = prompt.top_logprobs
-    refused = set(manner.unsupported)
-    if "logprobs" in refused:
-        refused.add("top_logprobs")
-    if "tools" in refused:
-        refused.add("tool_choice")
+    wanted |= _stated(prompt, manner)
+    refused = _refused(manner.unsupported)
     left_out += [name for name in wanted if name in refused]
     body: dict[str, object] = {
         "model": model,
@@ -77,6 +59,35 @@ def body_of(model: str, prompt: Prompt, manner: Manner, *, stream: bool) -> tupl
         if "stream_options" not in refused:
             body["stream_options"] = {"include_usage": True}
     return body, tuple(dict.fromkeys(left_out))
+
+
+def _stated(prompt: Prompt, manner: Manner) -> dict[str, object]:
+    """What is asked for beside the options; most prompts ask for none of it."""
+    stated: dict[str, object] = {}
+    if prompt.max_output_tokens is not None:
+        stated[manner.token_parameter] = prompt.max_output_tokens
+    if prompt.stop:
+        stated["stop"] = list(prompt.stop)
+    if prompt.seed is not None:
+        stated["seed"] = prompt.seed
+    if prompt.tools:
+        stated["tools"] = [_tool(tool) for tool in prompt.tools]
+    if prompt.tool_choice is not None:
+        stated["tool_choice"] = prompt.tool_choice
+    if prompt.response_format is not None:
+        stated["response_format"] = _format(prompt.response_format)
+    if prompt.top_logprobs is not None:
+        stated["logprobs"] = True
+        if prompt.top_logprobs:
+            stated["top_logprobs"] = prompt.top_logprobs
+    return stated
+
+
+@lru_cache(maxsize=64)
+def _refused(unsupported: frozenset[str]) -> frozenset[str]:
+    """``unsupported`` with what means nothing without it."""
+    further = {"logprobs": "top_logprobs", "tools": "tool_choice"}
+    return unsupported | {name for of, name in further.items() if of in unsupported}
 
 
 def _foreign(prompt: Prompt) -> Iterator[str]:
@@ -159,9 +170,7 @@ def _thoughts(part: OpaquePart, *, within_tools: bool) -> dict[str, object]:
     return {THOUGHT: part.data.get("text")} if kind == THOUGHT and within_tools else {}
 
 
-def _format(wanted: ResponseFormat | None) -> Mapping[str, object] | None:
-    if wanted is None:
-        return None
+def _format(wanted: ResponseFormat) -> Mapping[str, object]:
     if wanted.type == "json_object":
         return {"type": "json_object"}
     strict = {} if wanted.strict is None else {"strict": wanted.strict}

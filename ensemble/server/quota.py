@@ -17,6 +17,8 @@ ANTHROPIC = "/v1/messages"
 async def add_headers(request: web.BaseRequest, response: web.StreamResponse) -> None:
     """Add them to every response, streams and errors included (a signal of the application)."""
     standings: Sequence[Standing] = request.get(STANDINGS, ())
+    if not standings:
+        return
     now = datetime.now(UTC)
     for what in ("requests", "tokens"):
         tight = min((one for one in standings if one.limit.what == what), key=_share, default=None)

@@ -44,20 +44,20 @@ async def shaped(request: web.Request, handler: Handler) -> web.StreamResponse:
         status = response.status
         return response
     finally:
-        request_id = request[REQUEST_ID]
-        route = request.match_info.route.resource
-        log.info(
-            "request",
-            extra={
-                "fields": {
-                    "request_id": request_id,
-                    "method": request.method,
-                    "route": route.canonical if route else None,
-                    "status": status,
-                    "seconds": round(clock() - begin, 6),
-                }
-            },
-        )
+        if log.isEnabledFor(logging.INFO):
+            _log(request, status, clock() - begin)
+
+
+def _log(request: web.Request, status: int, seconds: float) -> None:
+    route = request.match_info.route.resource
+    fields = {
+        "request_id": request[REQUEST_ID],
+        "method": request.method,
+        "route": route.canonical if route else None,
+        "status": status,
+        "seconds": round(seconds, 6),
+    }
+    log.info("request", extra={"fields": fields})
 
 
 def told(error: Exception, request: web.Request) -> EnsembleError:

@@ -11,7 +11,7 @@ from ensemble.errors import CallFailed, RouterError
 from ensemble.fleet import Member
 from ensemble.provider import Delta
 from ensemble.router import Context, MemberName, Router
-from ensemble.timing import decided_by, stage_end, time_to_plan
+from ensemble.timing import decided_by, in_time, stage_end
 from ensemble.types import Plan, Request, Stage
 from judges.types import Completion, Prompt
 from tests.ensemble.doubles import Scripted, a_fleet, a_member, a_request, failed, said
@@ -60,8 +60,7 @@ def test_a_router_has_half_of_the_time() -> None:
     async def main() -> None:
         now = asyncio.get_running_loop().time()
         with pytest.raises(RouterError, match="no plan within 5 s"):
-            async with time_to_plan(now, now + 10):
-                await asyncio.sleep(FOREVER)
+            await in_time(asyncio.sleep(FOREVER), now, now + 10)
         assert asyncio.get_running_loop().time() == now + 5
 
     run_virtual(main())
