@@ -78,17 +78,30 @@ def two(folder: Path, name: str) -> Table:
 
 def witnessed(plain: Table, folder: Path) -> Table:
     """``plain`` with what seven other models scored on the same questions and on others of the benchmark."""
-    benchmark = plain.ids[0].partition("-")[0]
-    found = [row for row in rows(folder, "routerdc7") if row["benchmark"] == benchmark]
-    others = tuple(sorted({name for row in found for name in row["models"]}))
-    seen = table(found, others, {})
-    place = {group: number for number, group in enumerate(seen.groups)}
-    quality = np.full((len(plain), len(others)), np.nan)
+    seen, known = _witnesses(plain, folder), set(plain.groups)
+    rest = seen.take([number for group, number in _places(seen).items() if group not in known])
+    return replace(_below(beside(plain, folder), _beside_left(rest, plain.members)), outputs=None)
+
+
+def beside(plain: Table, folder: Path) -> Table:
+    """``plain`` with what seven other models scored on the same questions; what they answered is unknown."""
+    seen = _witnesses(plain, folder)
+    place = _places(seen)
+    quality = np.full((len(plain), len(seen.members)), np.nan)
     for number, group in enumerate(plain.groups):
         if group in place:
             quality[number] = seen.quality[place[group]]
-    rest = seen.take([place[group] for group in place if group not in set(plain.groups)])
-    return _below(_beside(plain, others, quality), _beside_left(rest, plain.members))
+    return _beside(plain, seen.members, quality)
+
+
+def _witnesses(plain: Table, folder: Path) -> Table:
+    benchmark = plain.ids[0].partition("-")[0]
+    found = [row for row in rows(folder, "routerdc7") if row["benchmark"] == benchmark]
+    return table(found, sorted({name for row in found for name in row["models"]}), {})
+
+
+def _places(seen: Table) -> Mapping[str, int]:
+    return {group: number for number, group in enumerate(seen.groups)}
 
 
 def nine(folder: Path) -> Table:
@@ -114,7 +127,7 @@ def _beside(plain: Table, others: Sequence[str], quality: "np.ndarray[Any, np.dt
         nano_usd=np.hstack([plain.nano_usd, blank]),
         seconds=np.hstack([plain.seconds, blank]),
         best=np.hstack([plain.best, np.zeros(quality.shape, np.bool_)]),
-        outputs=None,
+        outputs=plain.outputs and tuple((*row, *(None for _ in others)) for row in plain.outputs),
     )
 
 

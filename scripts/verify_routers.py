@@ -22,7 +22,7 @@ from ensemble.training.splits import folds
 from ensemble.training.table import FloatArray, IntArray, Table
 from judges.heuristics._answers import final_answer
 from judges.learning.model import sample
-from scripts._routing import BENCH, NANO, STRONG, WEAK, bench, nine, pooled, two, witnessed
+from scripts._routing import BENCH, NANO, STRONG, WEAK, bench, beside, nine, pooled, two, witnessed
 
 HOME = Path(__file__).resolve().parent.parent / "../shared/data/routing"
 AGREEING = 3
@@ -100,8 +100,8 @@ def pairs(run: Run, name: str, target: float) -> None:
 def cascade(run: Run) -> None:
     """The cheap answer is read, then the strong model may be asked: every request pays the cheap call."""
     tables, scores = [], []
-    reader: Reader = lambda place: two(place, "gsm8k")  # noqa: E731
-    for mine, held in run.sides(reader, reader):
+    learn: Reader = lambda place: beside(two(place, "gsm8k"), place)  # noqa: E731
+    for mine, held in run.sides(learn, lambda place: two(place, "gsm8k")):
         scorer = fit_scorer(mine, (WEAK,), STRONG)
         answers = [row[0] or "" for row in held.outputs or ()]
         tables.append(held)

@@ -122,11 +122,12 @@ def learn(
     names = [name for name in PARTS[kind] if name not in lacking]
     alpha, unseen = _unseen(lesson, names, place)
     mean = lesson.mean
-    mixture = _mixture(unseen, lesson, mean)
-    mixed = mean + sum(mixture[name] * (unseen[name] - mean) for name in names)
+    # A part without a share would be written, and read for every request, for nothing.
+    mixture = {name: share for name, share in _mixture(unseen, lesson, mean).items() if share > 0}
+    mixed = mean + sum((share * (unseen[name] - mean) for name, share in mixture.items()), np.zeros_like(targets))
     slope = _slope(mixed - mean, targets - mean, known * weights[:, None])
     everything = np.ones(len(groups), np.bool_)
-    state |= _parts(lesson, names, everything, alpha)
+    state |= _parts(lesson, list(mixture), everything, alpha)
     state |= {"layout": LAYOUT, "mean": mean, "weights": mixture, "slope": slope}
     return Fitted(state=state, unseen=np.clip(mean + slope * (mixed - mean), 0, 1))
 

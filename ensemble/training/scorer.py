@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ensemble.training.borrow import borrowed
 from ensemble.training.fit import Fitted, learn, quality_of
 from ensemble.training.policy import mean_cost
 from ensemble.training.table import FloatArray, Table
@@ -18,15 +19,19 @@ def fit_scorer(table: Table, cheap: Sequence[str], dear: str, *, seed: int = 0) 
 
     What is learned is a third of the way its quality, and else its advantage over ``dear`` from -1 to 1 as 0 to 1: of
     answers that are bad, those are passed on first which the dear member would better, and a good one that it would
-    spoil is kept first. Every quality of these members must be known. The rows of what was predicted unseen are those
-    of the first cheap member, then those of the next.
+    spoil is kept first. Other members of ``table`` are witnesses: how hard the request was for them steadies what
+    ``dear`` would make of it, whose answer is not read; that of a cheap member is, so its quality stays as it is. Every
+    quality of cheap and dear members must be known. The rows of what was predicted unseen are those of the first cheap
+    member, then those of the next.
 
     Raises:
         ValueError: the table holds no answers.
     """
-    quality = quality_of(table.only((*cheap, dear)))
-    stands = (1 + 2 * quality[:, :-1] - quality[:, -1:]) / 3
     many = len(cheap)
+    own = (*cheap, dear)
+    quality = quality_of(table.only((*own, *(name for name in table.members if name not in own))))
+    steadied, _ = borrowed(quality, len(own))
+    stands = (1 + 2 * quality[:, :many] - steadied[:, many:]) / 3
     return learn(
         answers_of(table, cheap),
         stands.T.reshape(-1, 1),

@@ -227,13 +227,13 @@ def _scorer(
         )
     *cheap, dear = members
     many = len(cheap)
-    all_ = learn.only(members)
-    all_ = all_.take(all_.known)
+    teaching = learn.take(learn.only(members).known)
+    all_ = teaching.only(members)
     if lacking := [name for at, name in enumerate(cheap) if not any(row[at] for row in all_.outputs or ())]:
         raise CannotLearn(
             f"the labels hold no answers of {', '.join(lacking)}, and a scorer reads them: keep texts, or export them"
         )
-    fitted = fit_scorer(all_, cheap, dear, seed=order.seed)
+    fitted = fit_scorer(teaching, cheap, dear, seed=order.seed)
     scores, quality = served(fitted.unseen.reshape(many, -1).T, all_.quality[:, :many])
     # All cheap members of a tier are asked at once, so all of them are paid.
     bill = np.column_stack([all_.nano_usd[:, :many].sum(axis=1), all_.nano_usd[:, many]])

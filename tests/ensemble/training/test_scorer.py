@@ -1,10 +1,13 @@
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ensemble.training.scorer import tells_logprobs
-from judges.learning.model import EVIDENCE, VERIFIERS
+from ensemble.training.train import Order, train
+from judges.learning.folder import read
+from judges.learning.model import EVIDENCE, VERIFIERS, sample
 from tests.ensemble.training.tables import a_table
 
 
@@ -18,3 +21,22 @@ def test_logprobs_are_wanted_where_most_cheap_answers_had_them(known: int, wante
     assert tells_logprobs(whole, (first, second)) == wanted
     assert not tells_logprobs(whole, (dear,))
     assert not tells_logprobs(a_table(np.eye(3)), (first,))
+
+
+def test_members_outside_the_cascade_steady_what_the_dear_one_would_gain(tmp_path: Path) -> None:
+    # The cheap member is never right. The dear one is where the other is, but for one kind of request: bad luck.
+    kinds = [("easy sums", 1.0, 1.0), ("hard proofs", 0.0, 0.0), ("unlucky riddles", 0.0, 1.0)]
+    rows = [kinds[(0, 1, 0, 1, 2)[row % 5]] for row in range(200)]
+    table = replace(
+        a_table([(0.0, large, other) for _, large, other in rows], members=("small", "large", "other")),
+        texts=tuple(text for text, _, _ in rows),
+        outputs=(("no", "so", None),) * len(rows),
+    )
+    said = []
+    for name, seen in (("alone", table.only(("small", "large"))), ("beside", table)):
+        train(seen, Order(out=tmp_path / name, kind="scorer", members=("small", "large")))
+        scores = read(tmp_path / name)[0].predict(sample([text for text, _, _ in kinds], ["no"] * 3))
+        said.append(dict(zip(("easy", "hard", "unlucky"), scores[:, 0], strict=True)))
+    alone, beside = said
+    assert alone["unlucky"] == pytest.approx(alone["hard"], abs=0.02)
+    assert beside["easy"] + 0.05 < beside["unlucky"] < beside["hard"] - 0.05

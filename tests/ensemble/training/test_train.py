@@ -10,6 +10,7 @@ import pytest
 from ensemble.training.borrow import borrowed
 from ensemble.training.fit import Kind, fit
 from ensemble.training.scorer import fit_scorer
+from ensemble.training.table import Table
 from ensemble.training.train import CannotLearn, Order, train
 from judges.errors import InvalidOptions
 from judges.learning.folder import read
@@ -143,6 +144,20 @@ def test_a_witness_fills_what_a_member_did_not_answer() -> None:
     targets, known = borrowed(quality, 1)
     assert np.abs(targets[200:, 0] - (1.0 - hard[200:])).max() < 0.1
     assert known.min() == 1
+
+
+def test_a_part_without_a_share_is_not_written(tmp_path: Path) -> None:
+    def lucky(seed: int) -> Table:
+        return replace(a_lesson(), quality=np.random.default_rng(seed).random((240, 2)).round())
+
+    train(lucky(2), Order(out=tmp_path / "router"))
+    model, manifest = read(tmp_path / "router")
+    parts = {"linear", "forest", "boosting", "knn"}
+    assert set() < parts & set(model.state) == set(manifest["weights"]) < parts
+    assert min(manifest["weights"].values()) > 0
+    nothing = fit(lucky(1), ("small", "large"), kind="knn")
+    assert not parts & set(nothing.state)
+    assert np.array_equal(nothing.model.predict(sample([HARD, EASY])), [nothing.state["mean"]] * 2)
 
 
 def test_the_subject_tells_who_is_better_where_no_single_word_does() -> None:
