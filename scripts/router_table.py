@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ensemble.showcase.tables import KINDS
 from scripts import _runs
 
 if TYPE_CHECKING:
@@ -21,13 +22,14 @@ if TYPE_CHECKING:
 @click.option("--score", type=click.IntRange(min=2), default=400, show_default=True, help="Others to score.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of tasks, answers and errors.")
 @click.option("--noise", type=click.FloatRange(0, 1), default=0.1, show_default=True, help="Of the judge that labels.")
+@click.option("--router", "only", multiple=True, type=click.Choice(KINDS), help="To compare; left out, all.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the result there as well.")
-def command(learn: int, score: int, seed: int, noise: float, json_file: Path | None) -> None:
+def command(learn: int, score: int, seed: int, noise: float, only: tuple[str, ...], json_file: Path | None) -> None:
     """Label, train, serve every kind of router over HTTP, and score what was served by its truth. All is simulated."""
     from ensemble.errors import ConfigError, EnsembleError, StoreError
     from ensemble.showcase.drive import Options
 
-    options = Options(learn=learn, score=score, seed=seed, noise=noise)
+    options = Options(learn=learn, score=score, seed=seed, noise=noise, kinds=only or KINDS)
     try:
         outcome = asyncio.run(_run(options))
     except (ConfigError, EnsembleError, StoreError) as error:

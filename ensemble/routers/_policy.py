@@ -16,7 +16,7 @@ from ensemble.router import Router
 from judges.errors import InvalidOptions
 
 MARGIN = 1.0
-"""Standard errors by which a point must have kept in training what a policy wants of it."""
+"""Standard errors by which a point must have kept in training what a policy wants of it, where it states no other."""
 QUALITY = 0.99
 
 
@@ -50,9 +50,9 @@ class Point:
         return cls(at=float(row[at]), quality=float(row["quality"]), error=float(row["error"]), **rest)
 
 
-def cheapest_at(points: Sequence[Point], target: float) -> Point | None:
+def cheapest_at(points: Sequence[Point], target: float, margin: float = MARGIN) -> Point | None:
     """Of ``points``, the dearest first, the last that kept the share ``target`` of the quality; None where none did."""
-    return next((one for one in reversed(points) if one.quality - MARGIN * one.error >= target), None)
+    return next((one for one in reversed(points) if one.quality - margin * one.error >= target), None)
 
 
 class Pinned(Router):
@@ -63,11 +63,14 @@ class Pinned(Router):
             least cost that did so in training.
         max_cost: most US dollars that a request may cost in the mean, at the best quality that did so in training.
         lambda_per_usd: quality that one US dollar must buy; also written `lambda`.
+        margin: standard errors by which training must have kept `target_quality` or `max_cost`. With 0 the target is
+            aimed at itself: more is saved, and with some half of all training sets a little too much.
     """
 
     target_quality: float = Field(QUALITY, gt=0, le=1.5)
     max_cost: Usd | None = Field(None, gt=0)
     lambda_per_usd: float | None = Field(None, ge=0)
+    margin: float = Field(MARGIN, ge=0, le=4)
 
     @model_validator(mode="before")
     @classmethod
@@ -97,7 +100,7 @@ class Pinned(Router):
             InvalidOptions: costs are wanted and were not measured, or none is low enough.
         """
         if self.max_cost is None and self.lambda_per_usd is None:
-            return cheapest_at(points, self.target_quality)
+            return cheapest_at(points, self.target_quality, self.margin)
         key = "max_cost" if self.max_cost is not None else "lambda"
         priced = [one for one in points if math.isfinite(one.nano_usd) and math.isfinite(one.mean)]
         if not priced:
@@ -106,9 +109,9 @@ class Pinned(Router):
             price = self.lambda_per_usd / NANO
             return max(reversed(priced), key=lambda one: one.mean - price * one.nano_usd)
         most = int((self.max_cost or 0) * NANO)
-        fitting = [one for one in priced if one.nano_usd + MARGIN * one.nano_usd_error <= most]
+        fitting = [one for one in priced if one.nano_usd + self.margin * one.nano_usd_error <= most]
         if not fitting:
-            least = min(one.nano_usd + MARGIN * one.nano_usd_error for one in priced) / NANO
+            least = min(one.nano_usd + self.margin * one.nano_usd_error for one in priced) / NANO
             raise _refused(key, f"the cheapest point that {place} has measured costs up to {least:.9f} USD a request")
         # The dearest is not always the best; of equals the cheapest is taken.
         return max(reversed(fitting), key=lambda one: one.mean)

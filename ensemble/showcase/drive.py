@@ -28,6 +28,8 @@ from ensemble.training.train import CannotLearn, Order, train
 from judges.types import Prompt
 
 LABELS, LOG = "labels.db", "served.db"
+TEST = 0.05
+"""Share of the labels that training measures on, the least that it may: what is scored here is scored on others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,8 +169,8 @@ def _train(folder: Path, config: Path, seed: int) -> str:
     try:
         for what, kind, members in ((LEARNED, "stack", TIERS), (SCORER, "scorer", TIERS)):
             order = Order(
-                out=folder / what, kind=kind, members=members, digests=digests, source=LABELS, seed=seed,
-                command=f"ensemble train --data {LABELS} --kind {kind} --out {what}",
+                out=folder / what, kind=kind, members=members, digests=digests, source=LABELS, seed=seed, test=TEST,
+                command=f"ensemble train --data {LABELS} --kind {kind} --test {TEST} --out {what}",
             )  # fmt: skip
             train(held.seen_by(kind).table, order)
     except CannotLearn as error:

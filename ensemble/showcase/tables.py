@@ -97,6 +97,7 @@ def configuration(base_url: str, profiles: Sequence[Profile], database: Path, *,
 
 def _trained(folder: Path) -> str:
     learned, scorer = (json.dumps(str(folder / name)) for name in (LEARNED, SCORER))
+    # What is reported is a point estimate, so that is what they aim at.
     return f"""
 [judges.reader]
 use = "learned"
@@ -105,11 +106,13 @@ path = {scorer}
 [routers.learned]
 use = "learned"
 path = {learned}
+margin = 0
 
 [routers.cascade]
 use = "cascade"
 judge = "reader"
 path = {scorer}
+margin = 0
 tiers = [{{ members = ["balanced", "small"] }}, {{ members = ["{LARGE}"] }}]
 
 [routers.auto]
@@ -118,11 +121,13 @@ use = "auto"
 [routers.auto.router]
 use = "learned"
 path = {learned}
+margin = 0
 
 [routers.auto.cascade]
 use = "cascade"
 judge = "reader"
 path = {scorer}
+margin = 0
 tiers = [{{ members = ["balanced", "small"] }}, {{ members = ["{LARGE}"] }}]
 
 [routers.auto.panel]

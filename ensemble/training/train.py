@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ensemble.routers._taught import Taught
+from ensemble.training.alike import evened
 from ensemble.training.fit import Kind, fit, quality_of
 from ensemble.training.intervals import Interval
 from ensemble.training.metrics import best_single, interval, mean, quality_ratio, saved
@@ -104,7 +105,7 @@ def members_of(table: Table, order: Order) -> tuple[str, ...]:
 
 def _built(learn: Table, measure: Table, members: Sequence[str], order: Order, split: str) -> Trained:
     teach = {"scorer": _scorer, "semantic": _semantic}.get(order.kind, _router)
-    state, manifest, figures = teach(learn, measure, members, order)
+    state, manifest, figures = teach(evened(learn), measure, members, order)
     origin = _origin(learn, measure, order, split)
     write(order.out, state, {**manifest, **origin, **order.notes, "metrics": _told(figures)})
     return Trained(path=order.out, learned=len(learn), measured=len(measure), split=split, metrics=figures)

@@ -15,6 +15,8 @@ _LEAD = re.compile(
     r"^\s*(?:the |my )?(?:final )?(?:(?:answer|result)(?: is| are)?|(?:it|that|this) (?:is|was))\s*:?\s*"
 )
 _TEXT = "text "
+_LONGEST = 120
+"""Characters of a marked line that is taken for an answer; what is longer is a paragraph."""
 
 
 @JUDGES.register("agreement")
@@ -52,18 +54,29 @@ def agreed(said: Sequence[str | None]) -> list[float]:
 
 
 def loosely_told(text: str, question: str) -> str:
-    """What ``text`` comes to: its JSON by value, its final answer, or its last line without marks and leading words.
+    """As ``surely_told``, or else the last line of ``text`` without marks and leading words.
 
-    However it was put, the same answer is the same string, "" where there is none. That is not sure enough to end a
-    cascade by itself, but is evidence among others.
+    That is not sure enough to end a cascade by itself, but is evidence among others.
+    """
+    return surely_told(text, question) or _plain((text.strip()[-500:].splitlines() or [""])[-1])
+
+
+def surely_told(text: str, question: str) -> str:
+    """What ``text`` comes to: its JSON by value, its final answer, or a last line that is marked as one.
+
+    However it was put, the same answer is the same string, "" where none can be told for sure.
     """
     if value := value_of(Completion(text=_unfenced(text), finish_reason="stop")):
         return value
-    told = final_answer(text, question)
-    if told is not None and not told.startswith(_TEXT):
-        return told
-    last = (text.strip()[-500:].splitlines() or [""])[-1] if told is None else told.removeprefix(_TEXT)
-    plain = _LEAD.sub("", re.sub(r"[*_`#$\\{}\"']", "", last).casefold()).strip(" .,:;!")
+    if told := final_answer(text, question):
+        return _plain(told.removeprefix(_TEXT)) if told.startswith(_TEXT) else told
+    last = (text.rstrip().splitlines() or [""])[-1].strip()
+    marked = last.startswith("#### ") or (len(last) > 4 and last.startswith("**") and last.endswith("**"))
+    return _plain(last) if marked and len(last) <= _LONGEST else ""
+
+
+def _plain(said: str) -> str:
+    plain = _LEAD.sub("", re.sub(r"[*_`#$\\{}\"']", "", said).casefold()).strip(" .,:;!")
     return normal(plain) or plain
 
 
