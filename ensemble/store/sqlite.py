@@ -19,8 +19,9 @@ from ensemble.store.turns import turn
 # For whatever is neither text nor number, None and bool too, sqlite3 looks for an adapter, and where there is none for
 # two methods, whose lack is an exception each: a quarter of what a batch of rows costs, half of whose values are None.
 # An empty dictionary gives None for None, and no Python is run for it.
+_NOTHING: dict[None, None] = {}
 sqlite3.register_adapter(bool, int)
-sqlite3.register_adapter(type(None), {}.get)
+sqlite3.register_adapter(type(None), _NOTHING.get)
 
 
 class SqliteEngine:
