@@ -72,13 +72,16 @@ def disagreement(
     scores: Mapping[CandidateId, float] | None = None,
     preferences: Sequence[Preference] = (),
     set_aside: int = 0,
+    told: Mapping[CandidateId, str | None] | None = None,
 ) -> Disagreement:
     """Read the candidates ``said``, and what a judge found of them. Takes a fraction of a millisecond per pair.
 
-    ``set_aside`` counts the candidates that a verifier refused before the judge saw them.
+    ``set_aside`` counts the candidates that a verifier refused before the judge saw them. ``told`` is what ``told_by``
+    gave for each candidate, from whoever has asked already.
     """
     texts = [(value_of(one) or one.text)[:CUT] for one in said.values()]
-    answers = [answer for one in said.values() if (answer := told_by(one, question)) is not None]
+    told = {id_: told_by(one, question) for id_, one in said.items()} if told is None else told
+    answers = [answer for id_ in said if (answer := told[id_]) is not None]
     orders = list(both_orders(preferences))
     return Disagreement(
         spread=_mean([float(one != other) for one, other in combinations(answers, 2)]),

@@ -159,7 +159,8 @@ def _facts(row: Row, label: Row) -> Facts:
     said = {CandidateId(one[0]): _completion(one) for one in written}
     authors = {CandidateId(one[0]): one[1] for one in written}
     question = _question(row["messages"]) if row["content"] in KEPT else ""
-    signs = _signs(row, said, question)
+    answers = {id_: told_by(one, question) for id_, one in said.items()}
+    signs = _signs(row, said, answers)
     if row["content"] not in KEPT:  # texts that have gone say nothing
         signs = replace(signs, spread=None, similarity=None)
     best = set(cast("list[str]", loads(label["best"])))
@@ -193,7 +194,7 @@ def _facts(row: Row, label: Row) -> Facts:
         **_money(cast("list[list[Any]]", loads(row["calls"]))),
     }
     judged = set[str]() if label["kind"] == "fallback" else _judged(row, written)
-    told = {member: _told(member, authors, said, question) for member in members}
+    told = {member: _told(member, authors, said, answers) for member in members}
     return Facts(
         case=case,
         members=[(one, _won(one, best, judged), scores.get(one), costs.get(one), seconds.get(one)) for one in members],
@@ -210,12 +211,12 @@ def _question(messages: str) -> str:
     return turns[-1].text if turns else ""
 
 
-def _signs(row: Row, said: Mapping[CandidateId, Completion], question: str) -> Disagreement:
+def _signs(row: Row, said: Mapping[CandidateId, Completion], answers: Mapping[CandidateId, str | None]) -> Disagreement:
     scored = sorted(cast("list[tuple[str, float | None, int]]", loads(row["scores"])), key=itemgetter(0))
     shown = sorted(cast("list[list[Any]]", loads(row["preferences"])), key=itemgetter(0))
     return disagreement(
         said,
-        question,
+        told=answers,
         winners=cast("list[CandidateId]", loads(row["winners"])),
         scores={CandidateId(one): score for one, score, _ in scored if score is not None},
         preferences=[
@@ -227,11 +228,14 @@ def _signs(row: Row, said: Mapping[CandidateId, Completion], question: str) -> D
 
 
 def _told(
-    member: str, authors: Mapping[CandidateId, str], said: Mapping[CandidateId, Completion], question: str
+    member: str,
+    authors: Mapping[CandidateId, str],
+    said: Mapping[CandidateId, Completion],
+    answers: Mapping[CandidateId, str | None],
 ) -> tuple[str | None, str]:
     """What the first answer of a member comes to, and its text."""
-    first = next(said[id_] for id_, author in authors.items() if author == member)
-    return told_by(first, question), first.text.strip()
+    first = next(id_ for id_, author in authors.items() if author == member)
+    return answers[first], said[first].text.strip()
 
 
 def _judged(row: Row, written: Sequence[Sequence[Any]]) -> set[str]:
