@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,8 @@ from ensemble.store.keeping.search import behind, search
 from scripts.bench._audit_log import make
 from scripts.bench._audit_postgres import plans
 from scripts.bench._steps import callgrind, instructions
-from scripts.bench._systems import TRANSPORTS, configuration, floor
-from scripts.bench._upstream import FANS, candidate, ranking, stream, upstream
+from scripts.bench._systems import TRANSPORTS, configuration, floor, service
+from scripts.bench._upstream import FANS, Upstream, candidate, ranking, stream, upstream
 from tests.services import postgres_schema
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -87,6 +88,21 @@ def test_instructions_of_a_request_are_counted(tmp_path: Path) -> None:
     ):
         found = [instructions(system, counts, 2, requests) for requests in (20, 40)]
     assert 200_000 < min(found) <= max(found) < min(found) * 1.2
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_what_the_soak_watches_has_no_more_in_memory_than_what_is_served(tmp_path: Path) -> None:
+    watch, mock = tmp_path / "watched.json", Upstream(url="http://127.0.0.1:1", kind="nobody")
+    program = (sys.executable, "-m", "scripts.bench._watched", str(watch))
+    with service(tmp_path, mock, "0", os.sched_getaffinity(0), TRANSPORTS[0], program=program) as system:
+        while not watch.exists() or not watch.read_text(encoding="utf-8"):
+            time.sleep(0.05)
+        told = json.loads(watch.read_text(encoding="utf-8"))
+        loaded = Path(f"/proc/{system.pid}/maps").read_text(encoding="utf-8")
+    assert told["tasks"] > 0
+    assert 0 <= told["own_ms"] < 1000
+    assert {name for name in ("numpy", "pandas") if f"/{name}/" in loaded} == set()
 
 
 async def test_the_log_of_the_audit_pages_is_whole_however_it_was_made(tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def _server(server: ServerSettings, host: str | None, port: int | None) -> Serve
         raise click.UsageError(error.errors()[0]["msg"].removeprefix("Value error, ")) from error
 
 
-def _spare_the_collector() -> None:
+def spare_the_collector() -> None:
     """Let the garbage collector look at what requests leave behind, rarely, and never again at what was there before.
 
     Almost nothing of a request is a cycle, while the modules are some hundred thousand objects: walking over them as
@@ -131,7 +131,7 @@ def _told(settings: Settings, address: str) -> str:
 
 async def _serve(settings: Settings, post: Post | None) -> None:
     async with open_service(settings) as service:
-        _spare_the_collector()
+        spare_the_collector()
         if post is not None:
             await work(service, post)
             return
