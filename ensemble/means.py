@@ -1,7 +1,7 @@
 """How good each member has been so far, by the plain findings of one judge: what verdicts are shrunk towards."""
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -67,8 +67,21 @@ def finding_of(request: RequestId, ruling: Ruling, authors: Mapping[CandidateId,
 
 @dataclass(slots=True)
 class _Counts:
+    """The sum of all findings of one judge on the same members."""
+
+    of: tuple[str, frozenset[str]]
+    quality: dict[str, float]
     labels: int = 0
-    quality: dict[str, float] = field(default_factory=dict)
+
+    def add(self, worths: Iterable[float], sign: int) -> None:
+        """Count in one finding, or out; its ``worths`` are in the order of ``quality``."""
+        self.labels += sign
+        for member, worth in zip(self.quality, worths, strict=True):
+            self.quality[member] += sign * worth
+
+
+_Counted = tuple[_Counts, tuple[float, ...]]
+"""A finding and where it was counted, without what a finding has beside its numbers: a window holds thousands."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -81,7 +94,7 @@ class Means:
     """
 
     settings: JudgingSettings = field(default_factory=JudgingSettings)
-    _latest: OrderedDict[tuple[RequestId, int], Finding] = field(default_factory=OrderedDict)
+    _latest: OrderedDict[tuple[RequestId, int], _Counted] = field(default_factory=OrderedDict)
     _counts: dict[tuple[str, frozenset[str]], _Counts] = field(default_factory=dict)
 
     def learn(self, finding: Finding | None) -> None:
@@ -90,11 +103,15 @@ class Means:
             return
         key = finding.request, finding.stage
         if (earlier := self._latest.pop(key, None)) is not None:
-            self._count(earlier, -1)
-        self._latest[key] = finding
-        self._count(finding, 1)
+            self._forget(earlier)
+        of = finding.judge, frozenset(finding.quality)
+        if (counts := self._counts.get(of)) is None:
+            counts = self._counts[of] = _Counts(of, dict.fromkeys(finding.quality, 0.0))
+        worths = tuple([finding.quality[member] for member in counts.quality])
+        counts.add(worths, 1)
+        self._latest[key] = counts, worths
         while len(self._latest) > self.settings.shrink_window:
-            self._count(self._latest.popitem(last=False)[1], -1)
+            self._forget(self._latest.popitem(last=False)[1])
 
     def priors(self, judge: str, authors: Mapping[CandidateId, str]) -> Mapping[CandidateId, float]:
         """Mean quality in (0, 1) of each candidate's author by the judge of digest ``judge``; {} for too few labels."""
@@ -109,11 +126,8 @@ class Means:
         means = {one: (sum([each.quality[one] for each in counts]) + 0.5) / (labels + 1) for one in members}
         return {candidate: means[member] for candidate, member in authors.items()}
 
-    def _count(self, finding: Finding, sign: int) -> None:
-        key = finding.judge, frozenset(finding.quality)
-        counts = self._counts.setdefault(key, _Counts(quality=dict.fromkeys(finding.quality, 0.0)))
-        counts.labels += sign
-        for member, worth in finding.quality.items():
-            counts.quality[member] += sign * worth
+    def _forget(self, counted: _Counted) -> None:
+        counts, worths = counted
+        counts.add(worths, -1)
         if counts.labels == 0:
-            del self._counts[key]
+            del self._counts[counts.of]

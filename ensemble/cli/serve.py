@@ -13,6 +13,7 @@ import click
 from pydantic import ValidationError
 
 from ensemble.cli import _options
+from ensemble.cli._light import share_one_heap
 from ensemble.config import ServerSettings, Settings, load
 from ensemble.server.app import run
 from ensemble.server.listening import address_of, bound
@@ -74,6 +75,7 @@ def command(
         return
     if worker is not None:
         take_place(worker)
+    share_one_heap()
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(_serve(replace(settings, server=server), worker))
 

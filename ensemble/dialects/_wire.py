@@ -28,7 +28,9 @@ MOST_INTEGER = 2**63 - 1
 class Wire(BaseModel):
     """One JSON object of the protocol: exact types, no unknown keys, no NaN."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        strict=True, defer_build=True, extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True
+    )
 
 
 class Extension(Wire):

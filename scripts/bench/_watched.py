@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from ensemble.cli._light import load_sqlite_utils
+from ensemble.cli._light import load_sqlite_utils, share_one_heap
 
 BEAT_S = 0.02
 _MINUTE_S = 60.0
@@ -56,6 +56,7 @@ async def _main(watch: Path, config: Path) -> None:
 def main() -> None:
     """As ``ensemble serve --quiet`` begins, with the same things in memory."""
     load_sqlite_utils()
+    share_one_heap()
     from ensemble.cli.serve import loop_factory
     from ensemble.server.logs import to_stderr
 
