@@ -199,7 +199,7 @@ def test_a_scorer_without_answers_is_refused(tmp_path: Path) -> None:
 def test_a_scorer_of_several_cheap_members_sees_whether_they_agree(tmp_path: Path) -> None:
     table = a_lesson()
     # The texts tell nothing: the cheap answers are right where they are the same.
-    outputs = tuple(("It is 7.", "It is 7." if good else "It is 8.", "It is 7.") for good in table.quality[:, 0] > 0.5)
+    outputs = tuple(("It is 7.", "It is 7." if good else "It is 8.", "It is 9.") for good in table.quality[:, 0] > 0.5)
     quality = np.column_stack([table.quality[:, 0], table.quality[:, 0], np.ones(len(table))])
     wide = replace(
         table,
