@@ -105,13 +105,20 @@ def configuration(url: str, database: Path, transport: str) -> str:
             f"transport = {json.dumps(transport)}",
             f"base_url = {json.dumps(f'{url}/{place}/v1')}",
             "max_in_flight = 4096",
+            "connect_timeout_s = 300",  # under callgrind even a connection takes its time
         ]
     for prefix, place, count in (("m", "say", max(FANS)), ("s", "stream", 3)):
         for at in range(count):
-            lines += [f"[members.{prefix}{at}]", f'provider = "{place}"', 'model = "mock"', _PRICE]
+            lines += [f"[members.{prefix}{at}]", f'provider = "{place}"', 'model = "mock"', _MEMBER]
     for fan in FANS:
-        lines += [f"[members.judge{fan}]", f'provider = "{fan}"', 'model = "mock"', _PRICE]
-        lines += [f"[judges.house{fan}]", 'use = "listwise"', f'model = "judge{fan}"', f"per_page = {fan}"]
+        lines += [f"[members.judge{fan}]", f'provider = "{fan}"', 'model = "mock"', _MEMBER]
+        lines += [
+            f"[judges.house{fan}]",
+            'use = "listwise"',
+            f'model = "judge{fan}"',
+            f"per_page = {fan}",
+            "timeout_s = 600",
+        ]
         lines += _panel(f"panel{fan}", "m", fan)
     lines += [*_panel("leader", "s", 3), 'streaming = "leader"']
     lines += ["[store]", f"path = {json.dumps(str(database))}"]
@@ -119,7 +126,7 @@ def configuration(url: str, database: Path, transport: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-_PRICE = "price = { input = 1, output = 4 }"
+_MEMBER = "price = { input = 1, output = 4 }\ntimeout_s = 600"
 
 
 def _panel(name: str, prefix: str, fan: int) -> list[str]:
