@@ -142,6 +142,8 @@ def _put_router(console: Console, line: Line, report: Report) -> None:
         rows.append(("calibration error", f"{line.ece:.3f}"))
     if line.judged:
         rows.append(("judging", f"asked for on {line.judged} requests; its cost and time are in no figure"))
+    if line.trust:
+        rows.append(("trust", "its minima are not held: what it would refuse or escalate is served in these figures"))
     if line.without_plan:
         rows.append(("no plan", f"on {line.without_plan} requests, which count for nothing: {safe(line.problem)}"))
     columns(console, rows, {})

@@ -138,6 +138,7 @@ class _Bench:
             without_plan=len(one.problems),
             problem=next(iter(one.problems.values()), ""),
             judged=one.judged,
+            trust=one.trust,
         )
 
     def line(

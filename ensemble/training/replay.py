@@ -60,6 +60,8 @@ class Replayed:
         predicted: (n, m) quality as the router predicts it, NaN where it does not.
         problems: why a request has no plan, by row.
         judged: rows on which a judge of the plan would have been asked, whose cost is in no figure here.
+        trust: the router has a ``trust`` table, whose ways out were not taken: labels do not hold the verdicts that it
+            goes by.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Replayed:
     predicted: FloatArray
     problems: Mapping[int, str] = field(default_factory=dict)
     judged: int = 0
+    trust: bool = False
 
 
 Models = Callable[[Request], Mapping[str, Model]]
@@ -114,7 +117,8 @@ async def replay(
     async with asyncio.TaskGroup() as group:
         for row, example in enumerate(held.examples):
             group.create_task(one(row, example))
-    return await _carried_out(name, router.digest, held, plans, judges or {})
+    found = await _carried_out(name, router.digest, held, plans, judges or {})
+    return replace(found, trust=router.trust is not None)
 
 
 def _request(name: str, example: Example) -> Request:

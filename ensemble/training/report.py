@@ -57,6 +57,7 @@ class Line:
         confusion: requests by the cheapest best member (rows) and the member served (columns).
         without_plan: requests without a plan, or with one that the labels cannot tell of; ``problem`` is one reason.
         judged: requests on which a judge would have been asked, whose cost is not counted.
+        trust: the router has a ``trust`` table, whose ways out are in no figure.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Line:
     without_plan: int = 0
     problem: str = ""
     judged: int = 0
+    trust: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

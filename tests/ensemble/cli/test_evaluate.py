@@ -42,6 +42,22 @@ async def test_the_table_holds_routers_and_baselines(labels: Path, run: Run) -> 
     assert "asked for on 60 requests; its cost and time are in no figure" in told.stdout
 
 
+@pytest.fixture
+def demanding(config: Path) -> None:
+    """The configuration, where the router `best` has a `trust` table."""
+    trust = '\n[routers.best.trust]\nmin_panel = 2\non_low = "refuse"\n'
+    config.write_text(config.read_text() + trust)
+
+
+@pytest.mark.usefixtures("demanding")
+async def test_what_a_trust_table_would_change_is_told_to_be_in_no_figure(labels: Path, run: Run) -> None:
+    told = await run("evaluate", "best", "small", "--data", str(labels), "--draws", "100")
+    assert told.exit_code == 0, told.output
+    assert told.stdout.count("its minima are not held") == 1
+    told = await run("evaluate", "best", "small", "--data", str(labels), "--json", "--draws", "100")
+    assert [line["trust"] for line in json.loads(told.stdout)["lines"][:2]] == [True, False]
+
+
 async def test_json_has_every_figure(labels: Path, run: Run) -> None:
     told = await run("evaluate", "small", "--data", str(labels), "--json", "--panels", "--draws", "100")
     tree = json.loads(told.stdout)
