@@ -185,7 +185,6 @@ class Service:
             return await recalled(self.store, request, request.repeats)
         self._admit()
         pipeline = self.pipeline
-        router = pipeline.router(request.model)
         task = asyncio.get_running_loop().create_task(pipeline.answer(request, on_event))
         self._answers.add(task)
         task.add_done_callback(self._ended)
@@ -198,7 +197,7 @@ class Service:
             if caller is not None and not caller.cancelling():
                 # Not the caller was cancelled but the work: the time to finish it at shutdown is over.
                 raise Overloaded("the service is shutting down; ask again", retry_after_s=1) from None
-            if router.on_disconnect == "cancel":
+            if pipeline.router(request.model).on_disconnect == "cancel":
                 task.cancel()
             raise
 

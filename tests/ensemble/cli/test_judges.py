@@ -93,7 +93,7 @@ async def test_report_of_another_log_needs_no_configuration(config: Path, run: R
 async def test_report_on_nothing_says_so(config: Path, run: Run) -> None:
     told = await run("judges", "report")
     assert told.exit_code == 1
-    assert told.stderr.startswith("Error: ensemble.db: there is no log; name the file with --db")
+    assert told.stderr.startswith("Error: ensemble.db: there is no log; see what the command line names")
     await run("ask", "What is 2 + 2?")
     told = await run("judges", "report", "--judge", "jury")
     assert (told.exit_code, told.stdout) == (0, "")

@@ -67,3 +67,11 @@ async def test_it_is_made_once_for_the_first_who_ask(served: TestServer) -> None
 async def test_what_it_has_not_is_refused_by_it(served: TestServer) -> None:
     assert (await _get(served, "/ui/sub"))[0] == 405
     assert (await _get(served, "/ui/other"))[0] == 404
+
+
+async def test_whoever_walks_the_routes_sees_those_that_nobody_has_asked_for(served: TestServer) -> None:
+    assert served.app is not None
+    walked = {(route.method, route.resource.canonical) for route in served.app.router.routes() if route.resource}
+    assert {("GET", "/ui"), ("GET", "/ui/sub/{name}"), ("POST", "/ui/sub"), ("GET", "/uint")} <= walked
+    assert (await _get(served, "/ui/sub/a"))[:2] == (200, "a")
+    assert served.app[MADE] == [1]
