@@ -89,6 +89,8 @@ async def storm(folder: Path, seconds: float = 4.0) -> list[Act]:
     async with staged(folder, member=member, provider=f"requests_per_minute = {RPM}\n") as stage:
         from ensemble.simulator import status
 
+        # Clients, service and provider share this process: what each loads for its first call would hold up arrivals.
+        await ask(stage, "panel", stream=False)
         for name in PANEL:
             stage.simulator.always(name, status(503))
         end = asyncio.get_running_loop().time() + seconds
