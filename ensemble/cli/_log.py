@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ensemble.config import load, read
 from ensemble.errors import StoreError
-from ensemble.store.address import Address
+from ensemble.store.address import NO_LOG, Address
 from ensemble.store.opening import exists
 
 
@@ -17,5 +17,5 @@ def log_of(config: Path, db: Address | None) -> Address:
     """
     log = db or (read(config).settings if config.exists() else load(config)).store.address
     if not exists(log):
-        raise StoreError(f"{log}: there is no log; name the file with --db, or the configuration with --config")
+        raise StoreError(f"{log}: {NO_LOG}")
     return log

@@ -58,7 +58,9 @@ def make_app(service: Service) -> web.Application:
     app.add_routes(review_routes)
     app[openapi.MADE] = {}
     app.add_routes(openapi.routes)
-    app.router.register_resource(Deferred(PAGES, partial(_pages, service, gate)))
+    pages = Deferred(PAGES, partial(_pages, service, gate))
+    app.router.register_resource(pages)
+    app.on_cleanup.append(pages.cleanup)
     return app
 
 

@@ -15,6 +15,8 @@ LOCAL = Path("ensemble.db")
 """Beside what files of a log on a server are put where nothing else is said: spilled records, rejected rows."""
 SCHEMA = "ensemble"
 """The schema of a log on a server, where its address names none."""
+NO_LOG = "there is no log; see what the command line names or, where it names none, [store] of the configuration"
+"""Behind an address; commands name logs in several ways, so none of them is told here."""
 SERVERS = ("postgresql", "postgres")
 _KNOWN = "a path, sqlite:///PATH and postgresql://USER@HOST/DATABASE are"
 

@@ -41,9 +41,6 @@ _SENTENCES = {
     sqlite3.SQLITE_NOMEM: "there is no memory left",
 }
 
-NO_LOG = "there is no log; see what the command line names or, where it names none, [store] of the configuration"
-"""Behind an address; commands name logs in several ways, so none of them is told here."""
-
 
 def identity(path: Path) -> tuple[int, int]:
     """Which file stands at ``path``.

@@ -12,8 +12,8 @@ from sqlite_utils import Database
 from ensemble.errors import StoreError
 from ensemble.place import PLACE
 from ensemble.store import migrations
-from ensemble.store.address import Address, address_of
-from ensemble.store.faults import NO_LOG, explain, identity
+from ensemble.store.address import NO_LOG, Address, address_of
+from ensemble.store.faults import explain, identity
 from ensemble.store.turns import turn
 
 # For whatever is neither text nor number, None and bool too, sqlite3 looks for an adapter, and where there is none for

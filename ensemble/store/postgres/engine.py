@@ -9,11 +9,11 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from ensemble.errors import StoreError
-from ensemble.store.address import Address
+from ensemble.store.address import NO_LOG, Address
 
 if TYPE_CHECKING:
     from ensemble.store.database import Database
-from ensemble.store.postgres.database import Loop, PostgresDatabase
+    from ensemble.store.postgres.database import Loop, PostgresDatabase
 
 _STEPS = """
 CREATE TABLE _sqlite_migrations (
@@ -78,9 +78,9 @@ def require() -> None:
 
 def open_database(address: Address, *, busy_s: float, reader: bool) -> PostgresDatabase:
     """A connection to the log at ``address``, for one thread; close it. Raises StoreError."""
+    require()
     from ensemble.store.postgres.database import Loop, connected
 
-    require()
     loop = Loop()
     try:
         with _explained(address):
@@ -150,8 +150,6 @@ def _steps() -> list[Step]:
 def _check(db: PostgresDatabase, address: Address) -> None:
     done, steps = _applied(db, address), _steps()
     if not done:
-        from ensemble.store.faults import NO_LOG
-
         raise StoreError(f"{address}: {NO_LOG}")
     if not _fitting(done, steps, address):
         old = next(name for name, _, _ in steps if name not in done)
@@ -187,9 +185,10 @@ def _fitting(done: dict[str, bool], steps: Sequence[Step], address: Address) -> 
 
 @contextmanager
 def _connected(address: Address, busy_s: float) -> Iterator[PostgresDatabase]:
+    require()
+    require()
     from ensemble.store.postgres.database import Loop, connected
 
-    require()
     loop = Loop()
     try:
         with _explained(address):

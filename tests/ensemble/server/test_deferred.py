@@ -38,11 +38,18 @@ async def served() -> AsyncIterator[TestServer]:
     app = web.Application(middlewares=[_marked])
     app[MADE] = []
 
-    def make() -> web.Application:
-        app[MADE].append(1)
-        return _inner()
+    async def ended(_: web.Application) -> None:
+        app[MADE].append("ended")
 
-    app.router.register_resource(Deferred("/ui", make))
+    def make() -> web.Application:
+        app[MADE].append("made")
+        inner = _inner()
+        inner.on_cleanup.append(ended)
+        return inner
+
+    deferred = Deferred("/ui", make)
+    app.router.register_resource(deferred)
+    app.on_cleanup.append(deferred.cleanup)
     app.add_routes([web.get("/uint", _who)])
     server = TestServer(app)
     async with server:
@@ -61,7 +68,7 @@ async def test_it_is_made_once_for_the_first_who_ask(served: TestServer) -> None
     async with asyncio.TaskGroup() as group:
         asked = [group.create_task(_get(served, path)) for path in ("/ui", "/ui/sub/a", "/ui/sub/b")]
     assert [one.result() for one in asked] == [(200, "root", BOTH), (200, "a", BOTH), (200, "b", BOTH)]
-    assert served.app[MADE] == [1]
+    assert served.app[MADE] == ["made"]
 
 
 async def test_what_it_has_not_is_refused_by_it(served: TestServer) -> None:
@@ -74,4 +81,18 @@ async def test_whoever_walks_the_routes_sees_those_that_nobody_has_asked_for(ser
     walked = {(route.method, route.resource.canonical) for route in served.app.router.routes() if route.resource}
     assert {("GET", "/ui"), ("GET", "/ui/sub/{name}"), ("POST", "/ui/sub"), ("GET", "/uint")} <= walked
     assert (await _get(served, "/ui/sub/a"))[:2] == (200, "a")
-    assert served.app[MADE] == [1]
+    assert served.app[MADE] == ["made"]
+
+
+async def test_it_ends_with_the_application_around_it_if_it_was_made(served: TestServer) -> None:
+    await _get(served, "/ui")
+    await served.close()
+    assert served.app is not None
+    assert served.app[MADE] == ["made", "ended"]
+
+
+async def test_what_was_never_made_has_no_end(served: TestServer) -> None:
+    await _get(served, "/uint")
+    await served.close()
+    assert served.app is not None
+    assert served.app[MADE] == []

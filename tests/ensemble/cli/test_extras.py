@@ -1,0 +1,43 @@
+"""The program without any of its extras, as `pip install ensemble-judges` brings it."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+
+OF_EXTRAS = (
+    *("asyncpg", "boto3", "model2vec", "opentelemetry", "pandas", "pyarrow", "ray", "redis", "skops", "sklearn"),
+    *("uvloop", "yaml"),
+)
+START = f"""
+import sys
+for name in {OF_EXTRAS!r}:
+    sys.modules[name] = None  # so that an import of it fails
+from ensemble.cli import main
+main()
+"""
+
+
+async def ensemble(folder: Path, *arguments: str) -> tuple[int | None, str]:
+    """Exit code and what was said."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-P", "-c", START, *arguments),
+        cwd=folder,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, _ = await process.communicate()
+    return process.returncode, said.decode()
+
+
+async def test_it_starts_without_them(tmp_path: Path) -> None:
+    code, said = await ensemble(tmp_path, "doctor")
+    assert (code, "Traceback" in said) == (0, False), said
+
+
+@pytest.mark.parametrize("command", [("log", "stats"), ("log", "migrate")])
+async def test_a_log_on_postgresql_says_what_to_install(tmp_path: Path, command: tuple[str, ...]) -> None:
+    code, said = await ensemble(tmp_path, *command, "--db", "postgresql://nobody@127.0.0.1:1/test")
+    assert code == 1
+    assert said == "Error: a log on PostgreSQL needs asyncpg: pip install 'ensemble-judges[postgres]'\n"
