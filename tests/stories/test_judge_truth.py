@@ -78,11 +78,15 @@ def test_the_finding_is_told(judge: float, model: float, status: int) -> None:
     assert "simulated" in summary(result)
 
 
-@pytest.mark.timeout(120)  # a whole server with two fleets; some 10 s on a quiet machine
+@pytest.mark.timeout(120)  # a whole server with two fleets; some 5 s on a quiet machine
 async def test_the_default_judge_is_right_more_often_than_the_best_single_model() -> None:
-    """Over real HTTP; a smaller, harder and less noisy run than the script's own. Simulated."""
+    """Over real HTTP; a smaller, harder and less noisy run than the script's own. Simulated.
+
+    Which answer a judge sees first differs from run to run, so enough tasks are asked for the lead not to be luck:
+    with 35 scored ones it was 0 in one run of five; with 140 its least in ten was 0.06, its spread 0.01.
+    """
     easier = {"noise": (0.1, 0.02), "position_bias": 0.05, "length_bias": 0.02}
-    result = await drive(Options(tasks=70, seed=4, least_difficulty=0.5, **easier))  # type: ignore[arg-type]
+    result = await drive(Options(tasks=280, seed=4, least_difficulty=0.5, **easier))  # type: ignore[arg-type]
     share = {one.name: one.share for one in result.choices}
     best = result.best_single[0]
     assert result.better, share
