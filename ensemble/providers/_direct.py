@@ -8,11 +8,14 @@ import ssl
 from abc import abstractmethod
 from collections.abc import Awaitable, Iterator, Mapping
 from contextlib import AsyncExitStack
+from contextvars import Context
 from io import BytesIO
 from typing import Any, ClassVar
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.tracing import Trace
 from multidict import CIMultiDictProxy
 from yarl import URL
 
@@ -87,10 +90,33 @@ class _Address:
     def session(self) -> aiohttp.ClientSession:
         """A client of its own connections, to be closed by the caller."""
         # 0 is no limit; calls in flight are limited before they come here.
-        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=idle_s(self.base_url), ssl=self.trust)
+        connector = _Connector(limit=0, keepalive_timeout=idle_s(self.base_url), ssl=self.trust)
         return aiohttp.ClientSession(
             connector=connector, cookie_jar=aiohttp.DummyCookieJar(), headers=self.headers, timeout=self.timeout
         )
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Opens connections that keep nothing of the request for which they were opened.
+
+    A transport holds the context of its beginning for as long as it lives, and that of a request leads to its body.
+    """
+
+    async def _create_connection(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - as aiohttp has it
+    ) -> ResponseHandler:
+        opening = self._loop.create_task(super()._create_connection(req, traces, timeout), context=Context())
+        try:
+            return await opening
+        except asyncio.CancelledError:
+            if opening.done() and not opening.cancelled() and opening.exception() is None:
+                opening.result().close()  # cancelled in the turn of the loop in which it stood
+            raise
+        finally:
+            del opening  # else a failure and this frame would hold each other
 
 
 class _Sender:

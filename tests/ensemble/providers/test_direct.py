@@ -8,11 +8,13 @@ import ssl
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp.client_proto import ResponseHandler
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -67,6 +69,26 @@ async def test_connections_are_used_again(upstream: Upstream) -> None:
         for _ in range(5):
             await connection.complete("small", a_prompt())
     assert len(upstream.connections) == 1
+
+
+async def test_a_connection_is_opened_outside_of_its_request(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would keep what is in the context of the request, such as the body that a client sent, while it lives."""
+    asking: ContextVar[str] = ContextVar("asking", default="nobody")
+    seen: list[str] = []
+
+    def made(protocol: ResponseHandler, transport: asyncio.BaseTransport) -> None:
+        seen.append(asking.get())
+        taken(protocol, transport)
+
+    taken = ResponseHandler.connection_made
+    monkeypatch.setattr(ResponseHandler, "connection_made", made)
+    recorder.says(REPLIES["openai"][0])
+    async with OpenAI(base_url=f"{recorder.url}/v1").connect() as connection:
+        asking.set("somebody")
+        await connection.complete("m", asked())
+    assert seen == ["nobody"]
 
 
 async def test_no_cookie_is_kept(recorder: Recorder) -> None:
