@@ -69,6 +69,17 @@ async def test_where_nobody_counts_the_members_are_named() -> None:
     assert refused.value.param == "model"
 
 
+async def test_who_may_not_see_a_request_counts_nothing_of_it() -> None:
+    """Although it is the only one of the plan that could."""
+    abroad = Counter([])
+    fleet = fleet_of(a=abroad, b=None)
+    fleet["a"].data, fleet["b"].data = frozenset({"public"}), frozenset({"patients"})
+    with pytest.raises(InvalidRequest, match="no provider of a, b counts"):
+        await count_tokens(a_request(data_class="patients"), panel("a", "b"), fleet)
+    assert not abroad.prompts
+    assert await count_tokens(a_request(data_class="public"), panel("a", "b"), fleet) == 7
+
+
 async def test_the_deadline_holds() -> None:
     with pytest.raises(DeadlineExceeded):
         await count_tokens(a_request(seconds=0.01), panel("a"), fleet_of(a=Counter([], delay_s=30)))

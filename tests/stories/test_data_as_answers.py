@@ -3,8 +3,10 @@
 import json
 from typing import Any
 
+import pytest
+
 from ensemble.simulator import ToolUse, reply
-from tests.served import Served, a_question, a_tool
+from tests.served import PANEL, Served, a_question, a_tool
 from tests.stories.conftest import Serve
 
 JUDGED = """
@@ -54,6 +56,18 @@ async def test_a_call_that_cannot_be_carried_out_loses(served: Served) -> None:
     _, said, _ = await served.post(a_question(tools=[a_tool()]))
     assert said["model"] == "alpha"
     assert await set_aside(served, said["id"]) == {"beta": "malformed", "gamma": "malformed"}
+
+
+@pytest.mark.parametrize("judged", [True, False])
+async def test_words_lose_where_a_call_is_demanded(serve: Serve, judged: bool) -> None:
+    served = await serve(PANEL if judged else PANEL.replace('judge = "longest"', ""))
+    served.simulator.script("alpha", [reply("In Oslo it is three degrees below zero, as far as I know.")])
+    served.simulator.script("beta", [call('{"city": "Oslo"}')])
+    served.simulator.script("gamma", [reply("Cold.")])
+    _, said, _ = await served.post(a_question(tools=[a_tool()], tool_choice="required"))
+    assert said["model"] == "beta"
+    if judged:
+        assert await set_aside(served, said["id"]) == {"alpha": "malformed", "gamma": "malformed"}
 
 
 async def test_equal_arguments_are_a_tie_that_no_judge_is_paid_for(serve: Serve) -> None:

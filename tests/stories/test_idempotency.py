@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 
 from ensemble.keys.issuing import a_key, create
+from ensemble.server.idempotency import WORKING
 from ensemble.simulator import Simulator
 from ensemble.simulator.script import reply, status
 from ensemble.store.idempotency import Claim, claim
@@ -79,6 +80,7 @@ async def test_who_asks_meanwhile_waits_for_the_first(serve: Serve) -> None:
         gate.set()
     assert len({task.result()[1] for task in asked}) == 1
     assert len(served.simulator.served) == 3
+    assert not served.app[WORKING]
 
 
 async def test_another_body_under_the_key_is_a_conflict(serve: Serve) -> None:
@@ -139,7 +141,8 @@ async def test_keys_of_others_are_others(serve: Serve) -> None:
 
 
 async def test_who_waits_in_the_same_process_is_woken(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ensemble.server.idempotency.AGAIN_S", 3600.0)
+    for patience in ("AGAIN_S", "LEASE_S"):  # so that nobody looks again by himself
+        monkeypatch.setattr(f"ensemble.server.idempotency.{patience}", 3600.0)
     served = await serve()
     gate = served.simulator.hold("alpha", "the answer, at some length, to whoever waits for it")
     async with asyncio.timeout(30), asyncio.TaskGroup() as group:
@@ -151,6 +154,7 @@ async def test_who_waits_in_the_same_process_is_woken(serve: Serve, monkeypatch:
     assert {task.result()[0] for task in asked} == {200}
     assert len({task.result()[1] for task in asked}) == 1
     assert len(served.simulator.served) == 3
+    assert not served.app[WORKING]
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "tab\tbed"])

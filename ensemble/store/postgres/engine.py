@@ -186,7 +186,6 @@ def _fitting(done: dict[str, bool], steps: Sequence[Step], address: Address) -> 
 @contextmanager
 def _connected(address: Address, busy_s: float) -> Iterator[PostgresDatabase]:
     require()
-    require()
     from ensemble.store.postgres.database import Loop, connected
 
     loop = Loop()

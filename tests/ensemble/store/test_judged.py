@@ -13,6 +13,7 @@ from ensemble.errors import StoreError
 from ensemble.store import Store
 from ensemble.store.judged import Judged, judged
 from ensemble.store.keeping.connect import writing
+from ensemble.store.opening import schema_of
 from ensemble.types import Record
 from judges.types import Exchange, TokenLogprob, Usage, Verdict
 from tests.ensemble.store.builders import NOON, a_late, a_record, a_ruling, a_verdict, judge_calls
@@ -142,8 +143,9 @@ def stranger(tmp_path: Path) -> Path:
 
 def test_what_is_no_log_is_told(tmp_path: Path, stranger: Path) -> None:
     missing = tmp_path / "none.db"
-    with pytest.raises(StoreError, match="there is no log; see what the command line names"):
-        all_of(missing)
+    for look in (all_of, schema_of):
+        with pytest.raises(StoreError, match=r"none\.db: there is no log; see what the command line names"):
+            look(missing)
     assert not missing.exists()
     with pytest.raises(StoreError, match="belongs to another program"):
         all_of(stranger)

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,6 +15,7 @@ from ensemble.errors import InvalidRequest
 from ensemble.server.pages.keeping import Keeper
 from ensemble.store import Store, open_store
 from tests.ensemble.store.builders import a_record
+from tests.served import serving
 
 JUNE = Window(since="2026-06-01")
 
@@ -111,3 +113,24 @@ async def test_closing_ends_what_is_under_way(store: Store) -> None:
     async with keeping(store, Finder()) as keeper:
         await keeper.of(Window(), None, 0)
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_what_is_under_way_ends_with_the_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages are made late, for the first who asks for one."""
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def endless(*_: object, **__: object) -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    monkeypatch.setattr("ensemble.server.pages.keeping.WAIT_S", 0)
+    monkeypatch.setattr("ensemble.server.pages.routers.to_process", SimpleNamespace(run_sync=endless))
+    async with serving(tmp_path) as served:
+        async with served.http.get(f"{served.root}/ui/routers") as reply:
+            assert reply.status == 200
+        await begun.wait()
+        assert not ended.is_set()
+    assert ended.is_set()
