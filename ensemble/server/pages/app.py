@@ -5,7 +5,7 @@ from aiohttp import web
 from ensemble.place import PLACE
 from ensemble.server.pages import access, static
 from ensemble.server.pages.access import GATE, Gate
-from ensemble.server.pages.attempts import ATTEMPTS, Attempts
+from ensemble.server.pages.attempts import ATTEMPTS, Attempts, SharedAttempts
 from ensemble.server.pages.downloads import routes_of
 from ensemble.server.pages.frame import ABOUT, LOG, SERVICE, WRITER, Log
 from ensemble.server.pages.registry import PAGES, found
@@ -27,7 +27,7 @@ def make_pages(
     pages[LOG], pages[GATE], pages[ABOUT], pages[WRITER], pages[SERVICE] = log, gate, about, writer, service
     shared = PLACE.get().folder
     pages[SESSIONS] = Sessions() if shared is None else SharedSessions(shared)
-    pages[ATTEMPTS] = Attempts()
+    pages[ATTEMPTS] = Attempts() if shared is None else SharedAttempts(shared)
     pages[STATIC] = static.files()
     for module in found():
         if hasattr(module, "prepare"):

@@ -1,10 +1,16 @@
-"""How often somebody may try a wrong key at the sign-in form: by address, and all together. In memory, bounded."""
+"""How often somebody may try a wrong key at the sign-in form: by address, and all together.
 
+Who tried is kept in memory, or in a folder that several workers share and that ends with them.
+"""
+
+import asyncio
 import ipaddress
+import secrets
 import time
-from collections import OrderedDict, deque
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
 
 from aiohttp import web
 
@@ -15,20 +21,31 @@ WINDOW_S = 60.0
 EACH = 10
 """Wrong keys of one address in that time."""
 ALL = 100
-"""Wrong keys of all together, for whoever has many addresses."""
-ADDRESSES = 1000
-"""Addresses that are remembered; the one that tried longest ago makes room."""
+"""Wrong keys of all together, for whoever has many addresses; so no more than these are ever kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One key that somebody tries; ``at`` is on the machine's clock, so it is the same for every process."""
+
+    id: str
+    at: float
+    address: str
+
+    @property
+    def fresh(self) -> bool:
+        """Whether it still counts."""
+        return self.at > time.monotonic() - WINDOW_S
 
 
 class Attempts:
-    """The wrong keys of the last minute."""
+    """The wrong keys that one process was sent in the last minute."""
 
     def __init__(self) -> None:
-        self._all: deque[float] = deque()
-        self._by: OrderedDict[str, deque[float]] = OrderedDict()
+        self._kept: list[Attempt] = []
 
-    @contextmanager
-    def counted(self, address: str) -> Iterator[None]:
+    @asynccontextmanager
+    async def counted(self, address: str) -> AsyncIterator[None]:
         """Within it a key is tried; what does not end in ``Unauthenticated`` was no wrong key, and is not counted.
 
         It counts from the beginning, so that no burst gets past while the log is asked.
@@ -36,15 +53,8 @@ class Attempts:
         Raises:
             LimitExceeded: there were too many; no key is looked at, right or wrong.
         """
-        now = time.monotonic()
-        own = self._by.setdefault(address, deque())
-        self._by.move_to_end(address)
-        if len(self._by) > ADDRESSES:
-            self._by.popitem(last=False)
-        _require_room(own, EACH, now, "your address")
-        _require_room(self._all, ALL, now, "everywhere")
-        own.append(now)
-        self._all.append(now)
+        attempt = Attempt(id=secrets.token_hex(8), at=time.monotonic(), address=address)
+        await self._begin(attempt)
         wrong = False
         try:
             yield
@@ -52,18 +62,63 @@ class Attempts:
             wrong = True
             raise
         finally:
-            for times in () if wrong else (own, self._all):
-                if now in times:
-                    times.remove(now)
+            if not wrong:
+                await self._forget(attempt)
+
+    async def _begin(self, attempt: Attempt) -> None:
+        self._kept = [one for one in self._kept if one.fresh]
+        _require_room(self._kept, attempt)
+        self._kept.append(attempt)
+
+    async def _forget(self, attempt: Attempt) -> None:
+        with suppress(ValueError):
+            self._kept.remove(attempt)
 
 
-def _require_room(times: deque[float], most: int, now: float, whence: str) -> None:
-    while times and times[0] <= now - WINDOW_S:
-        times.popleft()
-    if len(times) >= most:
-        wait = times[0] + WINDOW_S - now
-        said = f"too many wrong keys came from {whence}: try again in {max(1, round(wait))} s"
-        raise LimitExceeded(said, retry_after_s=wait)
+class SharedAttempts(Attempts):
+    """Those of all workers that share ``folder``: an empty file for each, whose name tells all of it."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder / "attempts"
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+
+    async def _begin(self, attempt: Attempt) -> None:
+        await asyncio.to_thread(self._write, attempt)
+
+    async def _forget(self, attempt: Attempt) -> None:
+        await asyncio.to_thread(self._file(attempt).unlink, missing_ok=True)
+
+    def _file(self, attempt: Attempt) -> Path:
+        return self._folder / f"{attempt.id} {attempt.at} {attempt.address}"
+
+    def _write(self, attempt: Attempt) -> None:
+        # There before the others are counted: two at the same moment may both be refused, but never both get past.
+        own = self._file(attempt)
+        own.touch()
+        others = list[Attempt]()
+        for file in self._folder.iterdir():
+            id_, at, address = file.name.split(" ")
+            one = Attempt(id=id_, at=float(at), address=address)
+            if not one.fresh:
+                file.unlink(missing_ok=True)
+            elif one != attempt:
+                others.append(one)
+        try:
+            _require_room(others, attempt)
+        except LimitExceeded:
+            own.unlink()
+            raise
+
+
+def _require_room(others: Iterable[Attempt], attempt: Attempt) -> None:
+    times = sorted((one.at, one.address) for one in others)
+    own = [at for at, address in times if address == attempt.address]
+    for before, most, whence in ((own, EACH, "your address"), ([at for at, _ in times], ALL, "everywhere")):
+        if len(before) >= most:
+            wait = before[-most] + WINDOW_S - attempt.at
+            said = f"too many wrong keys came from {whence}: try again in {max(1, round(wait))} s"
+            raise LimitExceeded(said, retry_after_s=wait)
 
 
 def address_of(request: web.Request) -> str:

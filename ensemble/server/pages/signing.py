@@ -29,7 +29,7 @@ async def begin(request: web.Request) -> web.Response:
     next_ = _local(str(sent.get("next", "")))
     hash_ = hash_of(str(sent.get("key", "")).strip())
     try:
-        with request.app[ATTEMPTS].counted(address_of(request)):
+        async with request.app[ATTEMPTS].counted(address_of(request)):
             caller = await request.app[GATE].holder(hash_, request.host)
         if not (caller.may("audit") or caller.may("use")):
             raise Forbidden("this key is valid and lacks the scope 'audit'; `ensemble keys create NAME --scope audit`")

@@ -1,15 +1,27 @@
 """How often somebody may try a wrong key at the sign-in form, over real HTTP."""
 
 import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from aiohttp.test_utils import make_mocked_request
 
 from ensemble.errors import LimitExceeded, Unauthenticated
-from ensemble.server.pages.attempts import ADDRESSES, ALL, EACH, WINDOW_S, Attempts, address_of
+from ensemble.place import PLACE, Place
+from ensemble.server.pages.attempts import ALL, EACH, WINDOW_S, Attempts, SharedAttempts, address_of
 from tests.ensemble.server.pages.browser import Browser, Reply
 from tests.ensemble.server.pages.conftest import Browse
+
+
+Make = Callable[[], Attempts]
+
+
+@pytest.fixture(params=["one process", "workers"])
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
+    return Attempts if request.param == "one process" else lambda: SharedAttempts(tmp_path)
 
 
 @pytest.fixture
@@ -54,25 +66,51 @@ async def test_whoever_has_many_addresses_is_held_up_too(browser: Browser) -> No
     assert "from everywhere" in refused.page.one(role="alert").text
 
 
-def test_attempts_under_way_count_and_memory_is_bounded() -> None:
-    attempts = Attempts()
-    with attempts.counted("a"), attempts.counted("a"):
+async def test_workers_count_together(browse: Browse, tmp_path: Path) -> None:
+    (shared := tmp_path / "shared").mkdir()
+    browsers = list[Browser]()
+    for number in (1, 2):
+        token = PLACE.set(Place(number=number, of=2, folder=shared))
+        browsers.append(await browse(key="s3cret"))
+        PLACE.reset(token)
+    for _ in range(EACH // 2):
+        assert [(await attempt(browser, "wrong")).status for browser in browsers] == [401, 401]
+    assert [(await attempt(browser, "s3cret")).status for browser in browsers] == [429, 429]
+    assert (await attempt(browsers[0], "s3cret", "192.0.2.7")).status == 303
+
+
+async def test_attempts_under_way_count(make: Make) -> None:
+    attempts = make()
+    async with attempts.counted("a"), attempts.counted("a"):
         for _ in range(EACH - 2):
-            _try(attempts, "a")
+            await _try(attempts, "a")
         with pytest.raises(LimitExceeded):
-            _try(attempts, "a")
-    for number in range(3 * ADDRESSES):
-        with attempts.counted(f"b{number}"):
-            pass
-    assert len(attempts._by) == ADDRESSES
+            await _try(attempts, "a")
+    await _try(attempts, "a")
 
 
-def _try(attempts: Attempts, address: str) -> None:
-    try:
-        with attempts.counted(address):
+async def test_what_is_kept_is_bounded_and_goes_with_its_time(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts = make()
+    for number in range(2 * ALL):
+        with suppress(LimitExceeded):
+            await _try(attempts, f"192.0.2.{number}")
+    later = time.monotonic() + WINDOW_S
+    with pytest.raises(LimitExceeded) as refused:
+        await _try(attempts, "2001:db8::")
+    assert refused.value.retry_after_s == pytest.approx(WINDOW_S, abs=10)
+    kept = len(attempts._kept) + len(list(tmp_path.glob("attempts/*")))  # noqa: ASYNC240 - a few
+    assert kept == ALL
+    monkeypatch.setattr("ensemble.server.pages.attempts.time", SimpleNamespace(monotonic=lambda: later))
+    await _try(attempts, "2001:db8::")
+    assert len(attempts._kept) + len(list(tmp_path.glob("attempts/*"))) == 1  # noqa: ASYNC240
+
+
+async def _try(attempts: Attempts, address: str) -> None:
+    with suppress(Unauthenticated):
+        async with attempts.counted(address):
             raise Unauthenticated("wrong")
-    except Unauthenticated:
-        pass
 
 
 @pytest.mark.parametrize(
