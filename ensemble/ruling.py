@@ -155,7 +155,6 @@ async def rule(
     chosen, fallback = _choose(verdict, looked.contenders, authors, plan, stage)
     wanted = [*(member for member, _ in plan.stages[stage].seats()), *plan.shadow]
     judged = {authors[candidate.id] for candidate in case.candidates}
-    good = sum(call.good for call in calls)
     reused = any(call.transport == TRANSPORT for call in calls)  # a repetition is no new evidence
     ruling = Ruling(
         id=VerdictId(str(uuid7())),
@@ -171,7 +170,7 @@ async def rule(
         complete=len(case.candidates) >= len(wanted) and judged.issuperset(wanted),
         case_key=case_key(case),
         panel=tuple(candidate.id for candidate in case.candidates),
-        usable=fallback is None and len(judged) > 1 and good >= plan.stages[stage].min_panel and not reused,
+        usable=fallback is None and len(judged) > 1 and looked.good >= plan.stages[stage].min_panel and not reused,
     )
     tracing.judged(ruling)
     return ruling

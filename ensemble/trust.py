@@ -29,7 +29,7 @@ class Trust(BaseModel):
     """What an answer of a router must reach to be trusted, and what happens to one that does not.
 
     Attributes:
-        min_panel: least number of good candidates in the stage that brought the answer.
+        min_panel: least number of good candidates, of the demanded form, in the stage that brought the answer.
         min_confidence: least confidence of the verdict; one without confidence, or without a decision, is below it.
         min_score: least score of the served candidate by the judge; one without a score is below it.
         on_low: the way out, one for all minima or a table with one for each: `warn` serves the answer with a warning,

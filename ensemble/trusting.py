@@ -1,7 +1,8 @@
 """What becomes of an answer that is not good enough to be trusted."""
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
 from ensemble.errors import EnsembleError, NoCandidate, NotConfident
@@ -9,6 +10,7 @@ from ensemble.router import Router
 from ensemble.run import Choice, Run
 from ensemble.trust import Minimum, Trust
 from ensemble.types import Plan
+from judges.forms import Form
 
 log = logging.getLogger(__name__)
 
@@ -16,26 +18,39 @@ Escalate = Callable[[Run, str], Awaitable[Choice]]
 """Asks the named router in addition, and raises EnsembleError where it brings nothing."""
 
 
-def below(trust: Trust, run: Run, choice: Choice) -> Iterator[tuple[Minimum, str]]:
+async def below(trust: Trust, run: Run, choice: Choice) -> dict[Minimum, str]:
     """The minima that the chosen answer does not reach, each with a sentence; what is unknown is below any minimum."""
+    low = dict[Minimum, str]()
     stage = next(call.stage for call in run.calls if call.candidate == choice.candidate.id)
     ruling = next((one for one in reversed(run.rulings) if one.stage == stage), None)
     verdict = ruling.verdict if ruling is not None and choice.fallback is None else None
     if trust.min_panel is not None:
-        good = len({call.candidate for call in run.calls if call.good and call.candidate and call.stage == stage})
+        good = await _good(run, stage)
         if good < trust.min_panel:
-            yield "min_panel", f"min_panel {trust.min_panel}: good candidates are {good}"
+            low["min_panel"] = f"min_panel {trust.min_panel}: good candidates are {good}"
     if trust.min_confidence is not None:
         confidence = None if verdict is None else verdict.confidence
         if confidence is None or confidence < trust.min_confidence:
             told = "no judge decided" if verdict is None else "the confidence of the verdict is "
             known = "" if verdict is None else "unknown" if confidence is None else f"{confidence:.3g}"
-            yield "min_confidence", f"min_confidence {trust.min_confidence:g}: {told}{known}"
+            low["min_confidence"] = f"min_confidence {trust.min_confidence:g}: {told}{known}"
     if trust.min_score is not None:
         score = None if verdict is None else verdict.scores.get(choice.candidate.id)
         if score is None or score < trust.min_score:
             told = "unknown" if score is None else f"{score:.3g}"
-            yield "min_score", f"min_score {trust.min_score:g}: the score of the answer is {told}"
+            low["min_score"] = f"min_score {trust.min_score:g}: the score of the answer is {told}"
+    return low
+
+
+async def _good(run: Run, stage: int) -> int:
+    """How many candidates of ``stage`` are complete and of the demanded form."""
+    calls = [call for call in run.calls if call.good and call.stage == stage]
+    good = {call.candidate: call.completion for call in calls if call.candidate and call.completion}
+    form = Form(run.request.prompt)
+    if not any(map(form.concerns, good.values())):
+        return len(good)
+    # A large schema takes tens of milliseconds.
+    return await asyncio.to_thread(lambda: sum(map(form.holds, good.values())))
 
 
 async def trusted(run: Run, first: Awaitable[Choice], routers: Mapping[str, Router], escalate: Escalate) -> Choice:
@@ -53,7 +68,7 @@ async def trusted(run: Run, first: Awaitable[Choice], routers: Mapping[str, Rout
             raise
         choice = await escalate(run, trust.escalate_to)
         trust = _next(trust, routers)
-    while trust is not None and (low := dict(below(trust, run, choice))):
+    while trust is not None and (low := await below(trust, run, choice)):
         way, told = trust.way(low), "; ".join(low.values())
         if way == "refuse":
             raise NotConfident(f"no answer is good enough to be served: {told}")

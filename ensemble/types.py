@@ -95,7 +95,7 @@ class Stage:
         straggler_nano_usd: no straggler goes on once the known cost of the request has reached this; None for no cap.
         judge_reserve_s: time before the deadline that is kept for the judge; None for a fifth of what is left.
         accept_score: least score of the winner in [0, 1]; below it the plan's next stage runs.
-        min_panel: least number of good candidates for a verdict to be trusted.
+        min_panel: least number of good candidates, of the demanded form, for a verdict to be trusted.
         hedge: ask again at the learned 95th percentile of latency.
         strict_params: leave out a member that does not take every parameter of the request.
         logprobs: ask members that give them for the logprobs of their answers, for the judge and the log; the client

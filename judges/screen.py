@@ -19,11 +19,17 @@ BEST_FIRST: tuple[State, ...] = ("complete", "malformed", "truncated", "refused"
 class Screened:
     """A case cut down to its contenders, and why each of the others was set aside.
 
-    ``contenders`` holds only candidates of one state: the best that occurs in the case.
+    ``contenders`` holds only candidates of one state, ``best``: the best that occurs in the case.
     """
 
     contenders: Case
+    best: State
     set_aside: Mapping[CandidateId, State]
+
+    @property
+    def good(self) -> int:
+        """How many candidates are complete and of the demanded form."""
+        return len(self.contenders.candidates) if self.best == "complete" else 0
 
 
 def state(candidate: Candidate) -> State:
@@ -51,10 +57,11 @@ def screen(case: Case) -> Screened:
     """
     form = Form(case)
     states = {candidate.id: _state(candidate, form) for candidate in case.candidates}
-    best = min(states.values(), key=BEST_FIRST.index, default="complete")
+    best: State = min(states.values(), key=BEST_FIRST.index, default="complete")
     kept = [one for one, how in states.items() if how == best]
     return Screened(
         contenders=only(case, kept),
+        best=best,
         set_aside={one: how for one, how in states.items() if how != best},
     )
 

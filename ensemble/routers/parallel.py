@@ -24,7 +24,7 @@ class Parallel(Router):
         straggler_s: seconds that calls may go on after the answer, to be logged and judged; 0 cancels them.
         straggler_usd: no call goes on once the request has cost so much.
         judge_reserve_s: seconds before the deadline that are kept for the judge; left out, a fifth of the whole.
-        min_panel: least number of good candidates for a trusted verdict.
+        min_panel: least number of good candidates, of the demanded form, for a trusted verdict.
         hedge: ask a member again that is slower than its own 95th percentile; the first good answer is taken.
         logprobs: ask for the logprobs of answers too, which a scorer learns from; clients see what they asked for.
     """

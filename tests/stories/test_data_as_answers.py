@@ -70,6 +70,21 @@ async def test_words_lose_where_a_call_is_demanded(serve: Serve, judged: bool) -
         assert await set_aside(served, said["id"]) == {"alpha": "malformed", "gamma": "malformed"}
 
 
+@pytest.mark.parametrize(
+    ("texts", "good"),
+    [(('{"celsius": -3}', '{"celsius": "cold"}', "Cold."), 1), (("Cold.", "Windy.", "Dark."), 0)],
+    ids=["one fits", "none fits"],
+)
+async def test_what_does_not_fit_counts_for_no_panel(serve: Serve, texts: tuple[str, str, str], good: int) -> None:
+    served = await serve(f"{PANEL}min_panel = 2\n[routers.panel.trust]\nmin_panel = 2\n")
+    for name, text in zip(("alpha", "beta", "gamma"), texts, strict=True):
+        served.simulator.script(name, [reply(text)])
+    _, said, headers = await served.post(a_question(response_format=FORM))
+    assert headers["x-ensemble-warning"] == f"the answer is in doubt: min_panel 2: good candidates are {good}"
+    (verdict,) = (await served.record(said["id"]))["verdicts"]
+    assert not verdict["usable"]
+
+
 async def test_equal_arguments_are_a_tie_that_no_judge_is_paid_for(serve: Serve) -> None:
     served = await serve(JUDGED)
     served.simulator.script("alpha", [call('{"city": "Oslo", "days": 1}')])

@@ -15,7 +15,6 @@ from ensemble.server.pages.attempts import ALL, EACH, WINDOW_S, Attempts, Shared
 from tests.ensemble.server.pages.browser import Browser, Reply
 from tests.ensemble.server.pages.conftest import Browse
 
-
 Make = Callable[[], Attempts]
 
 
