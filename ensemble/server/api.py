@@ -1,15 +1,13 @@
 """The routes."""
 
-from functools import partial
-
 from aiohttp import web
 
 from ensemble.dialects import anthropic_messages, openai_chat
-from ensemble.errors import Conflict, NotFound
+from ensemble.errors import NotFound
 from ensemble.server.answering import SERVICE, answered
 from ensemble.server.auth import CALLER, require_json
+from ensemble.server.reviews import require_unsealed
 from ensemble.server.shape import DIALECTS, json_response
-from ensemble.store.review_seats import sealed
 from ensemble.types import RequestId
 
 routes = web.RouteTableDef()
@@ -46,17 +44,10 @@ async def record(request: web.Request) -> web.Response:
     wanted = request.match_info["id"]
     for dialect in DIALECTS:
         wanted = wanted.removeprefix(dialect.PREFIX)
-    store, caller = request.app[SERVICE].store, request[CALLER]
-    found = await store.request(RequestId(wanted))
-    if found is None or not caller.sees(found):
+    found = await request.app[SERVICE].store.request(RequestId(wanted))
+    if found is None or not request[CALLER].sees(found):
         raise NotFound(f"the log has no request {wanted!r}", param="id")
-    # Asked after the record, so that none is told which is drawn meanwhile.
-    if await store.read(partial(sealed, id_=wanted, by=caller.key.name if caller.key else "")):
-        raise Conflict(
-            f"request {wanted} was drawn for two people who decide apart: its record is here once both have; "
-            f"GET /v1/ensemble/reviews/{wanted} shows it without names and findings",
-            param="id",
-        )
+    await require_unsealed(request, wanted)
     return json_response(dict(found), request)
 
 

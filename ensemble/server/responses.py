@@ -9,6 +9,7 @@ from ensemble.dialects.dialect import Asked
 from ensemble.errors import InvalidRequest, NotFound, StoreError, StoreUnavailable
 from ensemble.server.answering import SERVICE, replied
 from ensemble.server.auth import CALLER, require_json
+from ensemble.server.reviews import require_unsealed
 from ensemble.server.shape import json_response
 from ensemble.store.served import served
 from ensemble.types import Answer, RequestId
@@ -28,11 +29,17 @@ async def create(request: web.Request) -> web.StreamResponse:
 
 @routes.get(f"/v1/responses/{{id:{openai_responses.PREFIX}[^/]+}}")
 async def retrieve(request: web.Request) -> web.Response:
-    """An earlier response as it was; the record of the request has more."""
+    """An earlier response as it was; the record of the request has more.
+
+    While two people are to decide on it, it is hidden from others of its tenant, who may be one of them: 409.
+    """
     for name, value in request.query.items():
         if name != "include" and name != "include[]" and value != "false":
             raise InvalidRequest(f"{name}: not supported here: a response is read whole, as it was told", param=name)
     answer = await _stored(request, request.match_info["id"], "id")
+    key = request[CALLER].key
+    if answer.request.key_id != (key.id if key else None):  # whoever asked was told the member with the answer
+        await require_unsealed(request, answer.request.id)
     asked = Asked(model=answer.request.model, prompt=answer.request.prompt)
     return json_response(openai_responses.render(answer, asked), request)
 

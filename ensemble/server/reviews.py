@@ -1,18 +1,36 @@
 """The routes of those who look at answers that are in doubt."""
 
+from functools import partial
+
 from aiohttp import web
 
 from ensemble import reviewing
-from ensemble.errors import InvalidRequest, NotFound
+from ensemble.errors import Conflict, InvalidRequest, NotFound
 from ensemble.server.answering import SERVICE
 from ensemble.server.auth import CALLER, require_json
 from ensemble.server.shape import json_response
+from ensemble.store.review_seats import sealed
 from ensemble.store.reviews import Review, Sight
 
 routes = web.RouteTableDef()
 PATH = "/v1/ensemble/reviews"
 HIDDEN = frozenset({"key_id", "tenant", "member", "draw", "stratum", "probability", "place"})
 """Not told: who asked, who wrote the answer, and what the lot knew of it."""
+
+
+async def require_unsealed(request: web.Request, id_: str) -> None:
+    """Raises Conflict while two people are to decide on it, each on his own, unless who asks is one who has decided.
+
+    To be called once the log was read, so that none is told which is drawn meanwhile.
+    """
+    caller = request[CALLER]
+    by = caller.key.name if caller.key else ""
+    if await request.app[SERVICE].store.read(partial(sealed, id_=id_, by=by)):
+        raise Conflict(
+            f"request {id_} was drawn for two people who decide apart: what names its members is here once both have; "
+            f"GET {PATH}/{id_} shows it without names and findings",
+            param="id",
+        )
 
 
 @routes.get(PATH)

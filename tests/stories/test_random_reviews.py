@@ -160,8 +160,34 @@ async def test_the_record_of_a_blind_one_is_told_when_both_have_decided(serve: S
         assert await told() == after
 
 
+async def test_a_response_of_a_blind_one_is_told_to_who_asked_and_to_others_when_both_have_decided(
+    serve: Serve,
+) -> None:
+    served = await serve(PANEL)
+    keys = {name: await a_reader(served, name) for name in ("client", "ann", "bob")}
+    asked = {"model": "panel", "input": "Why is the sky blue?"}
+    async with served.http.post(f"{served.url}/responses", json=asked, headers=keys["client"]) as answer:
+        response = await answer.json()
+    id_ = response["id"].removeprefix("resp_")
+    assert await drawn(served, 1, twice=1) == 1
+
+    async def told() -> dict[str, int]:
+        read = f"/v1/responses/{response['id']}"
+        replies = {name: await served.get(read, headers=headers) for name, headers in keys.items()}
+        for code, said, _ in replies.values():
+            assert (code == 200) is (response["model"] in str(said))
+        return {name: reply[0] for name, reply in replies.items()}
+
+    assert await told() == {"client": 200, "ann": 409, "bob": 409}
+    for by, after in (("ann", 409), ("bob", 200)):
+        decided = f"{served.root}{QUEUE}/{id_}/decide"
+        async with served.http.post(decided, json={"tie": True, "given_by": by}, headers=keys[by]) as answer:
+            assert answer.status == 201
+        assert await told() == {"client": 200, "ann": 200, "bob": after}
+
+
 async def a_reader(served: Served, name: str) -> dict[str, str]:
-    scopes = ("admin",) if name == "boss" else ("read", "review")
+    scopes = ("admin",) if name == "boss" else ("use", "read", "review")
     key = a_key(name, scopes, tenant="acme")
     secret = await served.service.store.change(lambda db: create(db, key))
     # What was asked without a key becomes this tenant's, so that its keys see it.

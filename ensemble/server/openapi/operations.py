@@ -130,7 +130,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
             Parameter("include", "Everything that is kept is told, so it changes nothing."),
         ),
         replies={200: Reply("It.", (responses.Response,))},
-        errors=(InvalidRequest, NotFound),
+        errors=(InvalidRequest, NotFound, Conflict),
     ),
     ("POST", "/v1/messages"): Operation(
         tag="Anthropic",
