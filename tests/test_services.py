@@ -36,6 +36,7 @@ async def test_a_schema_goes_with_its_test() -> None:
     assert await schemas(schema.server, schema.name) == 0
 
 
+@pytest.mark.timeout(150)  # see DATABASE_S
 async def test_a_database_goes_even_while_somebody_is_connected() -> None:
     async with postgres_database() as url:
         connection = await asyncpg.connect(url)
