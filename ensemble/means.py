@@ -1,5 +1,6 @@
 """How good each member has been so far, by the plain findings of one judge: what verdicts are shrunk towards."""
 
+from array import array
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -80,8 +81,8 @@ class _Counts:
             self.quality[member] += sign * worth
 
 
-_Counted = tuple[_Counts, tuple[float, ...]]
-"""A finding and where it was counted, without what a finding has beside its numbers: a window holds thousands."""
+_Counted = tuple[_Counts, bytes]
+"""Where a finding was counted and its worths as doubles, with nothing beside: a window holds ten thousand."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -94,22 +95,22 @@ class Means:
     """
 
     settings: JudgingSettings = field(default_factory=JudgingSettings)
-    _latest: OrderedDict[tuple[RequestId, int], _Counted] = field(default_factory=OrderedDict)
+    _latest: OrderedDict[str, _Counted] = field(default_factory=OrderedDict)
     _counts: dict[tuple[str, frozenset[str]], _Counts] = field(default_factory=dict)
 
     def learn(self, finding: Finding | None) -> None:
         """Count ``finding`` in; one on the same request, of the panel as served, goes out."""
         if finding is None or self.settings.shrink == "off":
             return
-        key = finding.request, finding.stage
+        key = f"{finding.request} {finding.stage}"
         if (earlier := self._latest.pop(key, None)) is not None:
             self._forget(earlier)
         of = finding.judge, frozenset(finding.quality)
         if (counts := self._counts.get(of)) is None:
             counts = self._counts[of] = _Counts(of, dict.fromkeys(finding.quality, 0.0))
-        worths = tuple([finding.quality[member] for member in counts.quality])
+        worths = array("d", [finding.quality[member] for member in counts.quality])
         counts.add(worths, 1)
-        self._latest[key] = counts, worths
+        self._latest[key] = counts, worths.tobytes()
         while len(self._latest) > self.settings.shrink_window:
             self._forget(self._latest.popitem(last=False)[1])
 
@@ -128,6 +129,6 @@ class Means:
 
     def _forget(self, counted: _Counted) -> None:
         counts, worths = counted
-        counts.add(worths, -1)
+        counts.add(array("d", worths), -1)
         if counts.labels == 0:
             del self._counts[counts.of]
