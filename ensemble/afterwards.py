@@ -111,12 +111,13 @@ class Afterwards:
 
     async def _commit(self, authors: Mapping[CandidateId, str], ruling: Ruling | None) -> None:
         calls = tuple(replace(call, after_answer=True) for call in self.run.unrecorded())
-        late = Late(request=self.run.request.id, calls=calls, authors=authors, ruling=ruling)
+        request = self.run.request
+        late = Late(request=request.id, calls=calls, authors=authors, router=request.model, ruling=ruling)
         try:
             await self.store.record_late(late)
         except StoreError:
-            log.exception("request %s: what came after the answer could not be recorded", self.run.request.id)
+            log.exception("request %s: what came after the answer could not be recorded", request.id)
             return
         if ruling is not None:
-            self.means.learn(finding_of(self.run.request.id, ruling, {**self.run.authors, **authors}))
+            self.means.learn(finding_of(request.id, ruling, {**self.run.authors, **authors}))
         self.run.listener(LateDone(calls=calls, ruling=ruling))

@@ -343,12 +343,13 @@ class Late:
     """What came after the answer: more lines of the ledger, more candidates, at most one more ruling.
 
     ``settled`` names the reservations whose calls are among ``calls``: they go in the same transaction. ``asked`` holds
-    lines that are stored already and stand behind exchanges of ``ruling``.
+    lines that are stored already and stand behind exchanges of ``ruling``. ``router`` is for counters alone.
     """
 
     request: RequestId
     calls: tuple[Call, ...]
     authors: Mapping[CandidateId, str]
+    router: str = ""
     ruling: Ruling | None = None
     settled: tuple[str, ...] = ()
     asked: tuple[Call, ...] = ()

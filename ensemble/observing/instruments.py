@@ -124,9 +124,9 @@ class Instruments:
             self._of(self.fallbacks, router, record.fallback).inc()
         self._count(record.calls, record.rulings, router)
 
-    def came_late(self, late: Late, router: str) -> None:
-        """Count what came after the answer of a request to ``router``."""
-        self._count(late.calls, () if late.ruling is None else (late.ruling,), router)
+    def came_late(self, late: Late) -> None:
+        """Count what came after the answer."""
+        self._count(late.calls, () if late.ruling is None else (late.ruling,), late.router)
 
     def _count(self, calls: tuple[Call, ...], rulings: tuple[Ruling, ...], router: str) -> None:
         for call in calls:

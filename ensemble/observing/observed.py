@@ -1,7 +1,6 @@
 """A log whose every record is counted as it is written."""
 
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import TypeVar
 
@@ -13,8 +12,6 @@ from ensemble.store.database import Database
 from ensemble.types import Label, Late, Record, RequestId
 
 R = TypeVar("R")
-_LATE = 10_000
-"""Requests whose router is remembered, for what comes after their answer."""
 
 
 class ObservedStore:
@@ -22,19 +19,15 @@ class ObservedStore:
 
     def __init__(self, store: Store, instruments: Instruments) -> None:
         self._store, self._instruments = store, instruments
-        self._routers: OrderedDict[RequestId, str] = OrderedDict()
 
     async def record(self, record: Record) -> None:
         await self._timed(self._store.record, record)
-        self._routers[record.request.id] = record.request.model
-        if len(self._routers) > _LATE:
-            self._routers.popitem(last=False)
         if record.status != "streaming":  # it is counted when it ends
             self._instruments.recorded(record)
 
     async def record_late(self, late: Late) -> None:
         await self._timed(self._store.record_late, late)
-        self._instruments.came_late(late, self._routers.get(late.request, ""))
+        self._instruments.came_late(late)
 
     async def _timed(self, write: Callable[[R], Awaitable[None]], what: R) -> None:
         begin = time.perf_counter()
