@@ -2,18 +2,21 @@
 
 import ipaddress
 import os
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from ensemble.config.environment import beside, missing
 from ensemble.errors import ConfigError, StoreError
 from ensemble.observing.telemetry import TelemetrySettings
 from ensemble.shared.settings import SharedSettings
 from ensemble.store.address import Address, address_of
+
+PREFIX = "ENSEMBLE_"
+"""What the names of environment variables begin with."""
 
 
 class ServerSettings(BaseModel):
@@ -138,10 +141,10 @@ class StoreSettings(BaseModel):
         return self.spill_path or self.path.with_name(f"{self.path.name}.spill")
 
 
-class Operations(BaseSettings):
+class Operations(BaseModel):
     """The tables that may differ from machine to machine, so the environment goes before the file."""
 
-    model_config = SettingsConfigDict(env_prefix="ENSEMBLE_", env_nested_delimiter="__", extra="forbid")
+    model_config = ConfigDict(extra="forbid")
 
     server: ServerSettings = Field(default_factory=ServerSettings)
     store: StoreSettings = Field(default_factory=StoreSettings)
@@ -149,15 +152,18 @@ class Operations(BaseSettings):
     shared: SharedSettings = Field(default_factory=SharedSettings)
 
     @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return env_settings, init_settings
+    def read(cls, written: Mapping[str, Any]) -> "Operations":
+        """From the tables as they are ``written`` and the environment.
+
+        Raises:
+            ValidationError: an option is not as it must be.
+            ValueError: a variable that stands for a whole table holds no JSON.
+        """
+        if not any(name.upper().startswith(PREFIX) for name in os.environ):
+            return cls(**written)
+        from ensemble.config.variables import FromEnvironment  # 1.5 MB that few services need
+
+        return FromEnvironment(**written)
 
     def relative_to(self, base: Path) -> Self:
         """The same with its paths read relative to ``base``."""

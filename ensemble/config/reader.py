@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from pydantic_settings import SettingsError
 
 from ensemble.audit.drawing import ReviewSettings
 from ensemble.config.environment import beside, located, missing
@@ -198,7 +197,7 @@ class Reader:
     def _operations(self, tables: Mapping[str, Any]) -> Operations:
         written = {name: tables[name] for name in ("server", "store", "telemetry", "shared") if name in tables}
         try:
-            return Operations(**written).relative_to(self.path.parent)
+            return Operations.read(written).relative_to(self.path.parent)
         except ValidationError as error:
             for key, wrong in problems(error, Operations, written):
                 table, _, option = key.partition(".")
@@ -207,7 +206,7 @@ class Reader:
                     self._tell(f"environment variable {variable}: {wrong}")
                 else:
                     self._add((table,), option, wrong)
-        except SettingsError as error:
+        except ValueError as error:
             self._tell(f"environment variable ENSEMBLE_SERVER or ENSEMBLE_STORE: {error}")
         store = StoreSettings(path=beside(StoreSettings().path, self.path.parent))
         return Operations.model_construct(
