@@ -22,6 +22,8 @@ from ensemble.store.turns import turn
 _NOTHING: dict[None, None] = {}
 sqlite3.register_adapter(bool, int)
 sqlite3.register_adapter(type(None), _NOTHING.get)
+_READER_KB = 512
+"""KB of pages that a reader of a service keeps, of 2,000; it has several, and the system keeps the pages too."""
 
 
 class SqliteEngine:
@@ -40,7 +42,10 @@ class SqliteEngine:
         _prepare(self._path, self._busy_s)
 
     def connect(self, *, reader: bool = False) -> Database:
-        return _connect(self._path, self._busy_s, reader=reader)
+        db = _connect(self._path, self._busy_s, reader=reader)
+        if reader:
+            db.execute(f"PRAGMA cache_size = -{_READER_KB}")
+        return db
 
     def identity(self) -> object:
         return identity(self._path)
