@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import linecache
 import logging
 import os
 import sys
@@ -103,6 +104,7 @@ def spare_the_collector() -> None:
     Almost nothing of a request is a cycle, while the modules are some hundred thousand objects: walking over them as
     often as Python does by itself took a seventh of the CPU of a request.
     """
+    linecache.clearcache()  # pydantic has read sources, for what stands behind their options
     gc.collect()
     gc.freeze()
     gc.set_threshold(GARBAGE, 20, 20)
