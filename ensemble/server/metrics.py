@@ -31,7 +31,7 @@ routes = web.RouteTableDef()
 @asynccontextmanager
 async def publishing(app: web.Application) -> AsyncIterator[None]:
     """Let the other workers know how this one stands while the context is open."""
-    task = asyncio.get_running_loop().create_task(_publishing(app[PUBLISHED]))
+    task = asyncio.get_running_loop().create_task(_publishing(app[STATE], app[PUBLISHED]))
     try:
         yield
     finally:
@@ -39,8 +39,9 @@ async def publishing(app: web.Application) -> AsyncIterator[None]:
         await asyncio.wait([task])
 
 
-async def _publishing(published: Published) -> None:
+async def _publishing(state: State, published: Published) -> None:
     while True:
+        state.look()
         await asyncio.to_thread(published.publish)
         await asyncio.sleep(PUBLISH_S)
 
@@ -52,6 +53,7 @@ async def metrics(request: web.Request) -> web.Response:
     with suppress(StoreError):  # whoever is called for a log that cannot be read needs all the other figures
         request.app[STATE].budgets, request.app[STATE].reviews = await service.store.read(_noted)
     encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+    request.app[STATE].look()
     registry = service.instruments.registry
     if PUBLISHED in request.app:
         await asyncio.to_thread(request.app[PUBLISHED].publish)

@@ -20,16 +20,20 @@ class State(Collector):
 
     def __init__(self, service: Service) -> None:
         self._service = service
+        self._alone: Mapping[str, bool] = {}
         self.budgets: Sequence[tuple[Key, Sequence[Standing]]] = ()
         self.reviews: Mapping[bool, int] = {}
 
+    def look(self) -> None:
+        """Note which members are left alone; on the event loop, by whose clock that is, and before ``collect``."""
+        self._alone = {name: member.circuit.wait_s() > 0 for name, member in self._service.fleet.items()}
+
     def collect(self) -> Iterable[Metric]:
-        """All of them; blocks for the time of a look at the spill file."""
+        """All of them, in any thread; blocks for the time of a look at the spill file."""
         service = self._service
         yield _gauge("ensemble_requests_in_flight", "Requests under way.", (), [((), service.under_way)])
         yield from self._providers()
-        fleet = service.fleet.items()
-        circuits = [((name,), float(member.circuit.wait_s() > 0)) for name, member in fleet]
+        circuits = [((name,), float(alone)) for name, alone in self._alone.items()]
         yield _gauge("ensemble_circuit_open", "1 while a member is left alone.", ("member",), circuits)
         states = {name: watch.state() for name, watch in service.watches.items()}
         demoted = [((name,), float(at.state == "demoted")) for name, at in states.items()]

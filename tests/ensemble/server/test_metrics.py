@@ -78,6 +78,15 @@ async def test_what_happened_is_counted(served: Served) -> None:
     assert total(samples, "ensemble_tokens_total", direction="output") > 0
 
 
+async def test_a_member_that_is_left_alone_is_told(served: Served) -> None:
+    served.simulator.script("beta", [status(500)] * 5)
+    for _ in range(5):
+        assert (await served.post())[0] == 200
+    samples = await scraped(served)
+    assert total(samples, "ensemble_circuit_open", member="beta") == 1
+    assert total(samples, "ensemble_circuit_open") == 1
+
+
 async def test_overhead_is_what_no_call_explains(served: Served) -> None:
     await served.post()
     samples = await scraped(served)
