@@ -197,6 +197,7 @@ class Watch:
     def __init__(self, service: Reloadable) -> None:
         self._service = service
         self._written = service.settings  # as the file was when it was read last, refused or not
+        self._named: tuple[tuple[Settings, Settings], list[Path]] | None = None
         self._told = asyncio.Event()
 
     def tell(self) -> None:
@@ -219,8 +220,15 @@ class Watch:
             before = now
 
     async def _marks(self) -> "dict[Path, _Mark]":
-        # What a file names that was refused is watched too, since it may be mended there.
-        return await asyncio.to_thread(_marks, self._service.settings, self._written)
+        return await asyncio.to_thread(lambda: {path: _mark(path) for path in self._paths()})
+
+    def _paths(self) -> list[Path]:
+        # What a file names that was refused is watched too, since it may be mended there. Which files they are is told
+        # once for each configuration: that walks through all of it, and took as long as fifty looks at the files.
+        settings = (self._service.settings, self._written)
+        if self._named is None or any(new is not old for new, old in zip(settings, self._named[0], strict=True)):
+            self._named = settings, _files(*settings)
+        return self._named[1]
 
     async def _turn(self) -> bool:
         every_s = self._service.settings.server.watch_s
@@ -248,14 +256,10 @@ async def watching(service: Reloadable) -> AsyncIterator[Watch]:
 _Mark = tuple[tuple[int, int, int], ...] | None
 
 
-def _marks(*configurations: Settings) -> dict[Path, _Mark]:
-    """The state of every file that ``configurations`` come from. Blocks.
-
-    Change time, size and number of the file, since one that is put in the place of another may be older than it.
-    (Libraries that wait for events of the file system report such a replacement as a deletion, and see nothing on
-    network drives.)
-    """
-    return {path: _mark(path) for settings in configurations for path in (settings.path, *_named(settings))}
+def _files(*configurations: Settings) -> list[Path]:
+    """Every file that ``configurations`` come from."""
+    named = (path for settings in configurations for path in (settings.path, *_named(settings)))
+    return list(dict.fromkeys(named))
 
 
 def _named(settings: Settings) -> Iterator[Path]:
@@ -267,7 +271,12 @@ def _named(settings: Settings) -> Iterator[Path]:
 
 
 def _mark(path: Path) -> _Mark:
-    """The state of a file, or of what lies in a folder."""
+    """The state of a file, or of what lies in a folder. Blocks.
+
+    Change time, size and number of the file, since one that is put in the place of another may be older than it.
+    (Libraries that wait for events of the file system report such a replacement as a deletion, and see nothing on
+    network drives.)
+    """
     try:
         entries = sorted(os.scandir(path), key=lambda entry: entry.name) if path.is_dir() else []
         found = [os.stat(path), *(entry.stat() for entry in entries)]
