@@ -8,6 +8,9 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain
+from operator import itemgetter
 from queue import Empty, SimpleQueue
 from typing import TypeVar, cast
 
@@ -23,11 +26,15 @@ from ensemble.store.texts import KEPT, strip
 
 CLOSE_S = 60.0
 """Most seconds that closing waits for the rows still queued."""
+PACK = 8
+"""Rows of one statement, where there are as many: during each the writer has given up the interpreter, and on a busy
+loop it waits to get it back. Statements of more rows gain little and fit fewer batches."""
 
 
-def _insert(table: str, columns: Iterable[str]) -> str:
+def _insert(table: str, columns: Iterable[str], rows: int = 1) -> str:
     names = tuple(columns)
-    return f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"  # noqa: S608 - own names
+    marks = ", ".join([f"({', '.join('?' * len(names))})"] * rows)
+    return f"INSERT INTO {table} ({', '.join(names)}) VALUES {marks}"  # noqa: S608 - own names
 
 
 def _add(table: str, keys: Sequence[str], sums: Sequence[str]) -> str:
@@ -35,7 +42,6 @@ def _add(table: str, keys: Sequence[str], sums: Sequence[str]) -> str:
     return f"{_insert(table, (*keys, *sums))} ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {added}"
 
 
-_INSERTS = tuple((table, _insert(table, columns)) for table, columns in COLUMNS.items())
 _ENDED = (
     f"{_insert('requests', COLUMNS['requests'])} ON CONFLICT (id) DO UPDATE SET "
     f"{', '.join(f'{name} = excluded.{name}' for name in COLUMNS['requests'])} WHERE requests.status = 'streaming'"
@@ -273,14 +279,38 @@ def write_rows(db: Database, batch: list[Rows]) -> None:
                 strip(late)
     if ended := [row for rows in batch if rows.begun for row in rows.tables["requests"]]:
         many(_ENDED, ended)
-    for table, statement in _INSERTS:
+    for table in COLUMNS:
         rows: list[Row] = [
             row for rows in batch if not (rows.begun and table == "requests") for row in rows.tables[table]
         ]
         if rows:
-            many(statement, rows)
+            _put(db, table, rows)
     if settled := [(id_,) for rows in batch for id_ in rows.settled]:
         many("DELETE FROM reservations WHERE id = ?", settled)
     queue_reviews(db, [rows for rows in batch if rows.review is not None])
     many(_DAILY_REQUESTS, daily_requests(batch))
     many(_DAILY_CALLS, daily_calls(batch))
+
+
+def _put(db: Database, table: str, rows: Sequence[Row]) -> None:
+    """Insert ``rows`` without the columns in which none of them has anything.
+
+    That is half of what a call has room for, and to bind a None costs more than to bind a text.
+    """
+    nothing = [at for at, one in enumerate(zip(*rows, strict=True)) if one[0] is None and one.count(None) == len(rows)]
+    told, one, pack = _inserting(table, tuple(nothing))
+    left = list(map(told, rows))
+    if packs := len(left) // PACK:
+        ends = range(PACK, packs * PACK + 1, PACK)
+        db.conn.executemany(pack, [tuple(chain.from_iterable(left[end - PACK : end])) for end in ends])
+        left = left[packs * PACK :]
+    if left:
+        db.conn.executemany(one, left)
+
+
+@lru_cache(maxsize=256)
+def _inserting(table: str, nothing: tuple[int, ...]) -> tuple[Callable[[Row], Row], str, str]:
+    """What takes all but the columns ``nothing`` of a row, and statements that insert that of one row and of a pack."""
+    told = [at for at in range(len(COLUMNS[table])) if at not in nothing]
+    names = [COLUMNS[table][at] for at in told]
+    return itemgetter(*told), _insert(table, names), _insert(table, names, PACK)

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Awaitable
 from functools import partial
 from pathlib import Path
@@ -16,9 +17,11 @@ from ensemble.store.address import Address
 from ensemble.store.database import Database
 from ensemble.store.keeping.checks import checks
 from ensemble.store.keeping.connect import reading
+from ensemble.store.rows import COLUMNS, rows_of
+from ensemble.store.writer import PACK, write_rows
 from ensemble.types import Late, RequestId
 from tests.conftest import ROOT
-from tests.ensemble.store.builders import a_record
+from tests.ensemble.store.builders import a_record, a_request
 
 WRITES = """
 import asyncio, sys
@@ -155,3 +158,18 @@ async def _told(change: Awaitable[None]) -> str:
     with pytest.raises(StoreError) as caught:
         await change
     return str(caught.value)
+
+
+@pytest.mark.parametrize("together", [1, PACK - 1, PACK, 2 * PACK + 1])
+async def test_however_many_are_written_together_each_has_what_it_was_given(path: Path, together: int) -> None:
+    # Columns that are empty in all of them are left out of the statement; here each has something in another one.
+    given = [
+        rows_of(a_record(request=a_request(conversation=f"c{at}" if at % 3 == 1 else None))) for at in range(together)
+    ]
+    store = await open_store(path)
+    await store.change(lambda db: write_rows(db, given))
+    for table, columns in COLUMNS.items():
+        sql = f"SELECT {', '.join(columns)} FROM {table}"  # noqa: S608 - own names
+        found = await store.read(lambda db, sql=sql: db.execute(sql).fetchall())  # type: ignore[misc]
+        assert Counter(map(tuple, found)) == Counter(row for rows in given for row in rows.tables[table]), table
+    await store.close()
