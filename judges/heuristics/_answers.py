@@ -2,6 +2,7 @@
 
 import re
 from fractions import Fraction
+from functools import lru_cache
 
 from judges.types import Completion
 from judges.values import value_of
@@ -16,6 +17,7 @@ _STATED = re.compile(
     r"[ \t:*_`]*\n?(?P<said>[^\n]+)",
     re.IGNORECASE,
 )
+_STATING = ("####", "answer", "cho", "opt")  # without one of them, "choice" and "option" cut short, nothing is stated
 _ASKS_NUMBER = re.compile(
     r"how (?:many|much|far|long|old|tall|fast)|calculate|compute|\bsolve|what (?:is|are) the "
     r"(?:sum|product|value|total|number|area|volume|probability|average|remainder)|\d\s*[+*×÷^]\s*\d|\d\s-\s\d",
@@ -34,10 +36,12 @@ def final_answer(text: str, question: str = "") -> str | None:
     text = text.strip()
     if (boxed := _boxed(text)) is not None:
         return normal(boxed)
-    stated = [match.group("said") for match in _STATED.finditer(text)]
+    folded = text.casefold()
+    # The pattern begins with any case of any of its words, so it is tried at each character: 60 times this price.
+    stated = [match["said"] for match in _STATED.finditer(text)] if any(one in folded for one in _STATING) else []
     if stated:
         return _stated(_first_clause(stated[-1]), question)
-    number = _closing_number(text) if _ASKS_NUMBER.search(question) else None
+    number = _closing_number(text) if _asks_number(question) else None
     if text and len(text) <= _SHORT and "\n" not in text:
         short = normal(text)
         return number or short if short is None or short.startswith("text ") else short
@@ -96,10 +100,16 @@ def _stated(said: str, question: str) -> str | None:
     found = normal(said)
     if found is None or not found.startswith("text ") or len(said) <= _SHORT // 2:
         return found
-    numbers = _ANY_NUMBER.findall(said) if _ASKS_NUMBER.search(question) else []
+    numbers = _ANY_NUMBER.findall(said) if _asks_number(question) else []
     if len(numbers) == 1:
         return _number(numbers[0])
     return found if len(said) <= _SHORT else None
+
+
+@lru_cache(maxsize=8)
+def _asks_number(question: str) -> bool:
+    """Whether a number is asked for; kept, since the answers to one question are read one after another."""
+    return _ASKS_NUMBER.search(question) is not None
 
 
 def _first_clause(said: str) -> str:

@@ -5,6 +5,7 @@ Sums are corrected by taking out what a case counted before, so that nothing is 
 may do so at once: facts of what has changed since they were made are left to the next round.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -14,37 +15,35 @@ from typing import Any, NamedTuple, cast
 from ensemble.store.audit.sums import SUMS
 from ensemble.store.content import dumps, loads, messages_of, tool_calls_of, unbind
 from ensemble.store.database import Database
-from ensemble.store.label_rows import label_rows_of
 from ensemble.store.texts import KEPT
 from judges.disagreement import Disagreement, disagreement, told_by
 from judges.types import CandidateId, Completion, Preference
 
 Row = Mapping[str, Any]
+Part = list[Any]
 _CASES = """
 SELECT r.id, r.arrived_at, r.model, coalesce(r.domain, '') AS domain, r.source, r.member, r.messages, r.content,
     r.answered_s, v.id AS verdict, v.panel, v.stage, v.phase, v.judge, v.flags, v.all_bad, v.own_family, v.winners,
-    (
-        SELECT json_group_array(
-            json_array(c.id, c.member, c.sample, c.text, c.tool_calls, c.finish_reason, c.stage, c.after_answer)
-        )
-        FROM candidates c WHERE c.request_id = r.id
-    ) AS candidates,
-    (
-        SELECT json_group_array(json_array(s.candidate_id, s.score, s.set_aside IS NOT NULL))
-        FROM scores s WHERE s.verdict_id = v.id
-    ) AS scores,
-    (
-        SELECT json_group_array(
-            json_array(p.position, p.shown_first, p.shown_second, p.outcome, p.strength, p.exchange)
-        )
-        FROM preferences p WHERE p.verdict_id = v.id
-    ) AS preferences,
-    (
-        SELECT json_group_array(json_array(k.purpose, k.attempt, k.after_answer, k.nano_usd))
-        FROM calls k WHERE k.request_id = r.id
-    ) AS calls
-FROM requests r JOIN verdicts v ON v.id = (SELECT value FROM json_each(:verdicts) WHERE key = r.id)
-WHERE r.id IN (SELECT key FROM json_each(:verdicts))
+    l.kind, l.confidence, l.overturned, l.complete, l.best, l.scores, l.nano_usd, l.total_s
+FROM labels l JOIN requests r ON r.id = l.request_id JOIN verdicts v ON v.id = l.verdict_id
+WHERE l.request_id IN (SELECT value FROM json_each(:ids))
+"""
+# What these cases are made of: each row begins with whose it is.
+_CANDIDATES = """
+SELECT request_id, id, member, text, tool_calls, finish_reason, stage, after_answer FROM candidates
+WHERE request_id IN (SELECT value FROM json_each(:ids))
+"""
+_CALLS = """
+SELECT request_id, purpose, attempt, after_answer, nano_usd FROM calls
+WHERE request_id IN (SELECT value FROM json_each(:ids))
+"""
+_SCORES = """
+SELECT verdict_id, candidate_id, score, set_aside IS NOT NULL FROM scores
+WHERE verdict_id IN (SELECT value FROM json_each(:verdicts))
+"""
+_PREFERENCES = """
+SELECT verdict_id, position, shown_first, shown_second, outcome, strength, exchange FROM preferences
+WHERE verdict_id IN (SELECT value FROM json_each(:verdicts))
 """
 # What makes facts out of date, counted: none of it is ever taken back while the request is there.
 _SEEN = """
@@ -110,9 +109,25 @@ def missing(db: Database) -> int:
 
 def facts_of(db: Database, ids: Iterable[str]) -> list[Facts]:
     """The facts of the requests ``ids`` that are judged."""
-    labels = {row["request_id"]: row for row in label_rows_of(db, set(ids))}
-    verdicts = dumps({id_: row["verdict_id"] for id_, row in labels.items()}).decode()
-    return [_facts(row, labels[row["id"]]) for row in db.query(_CASES, {"verdicts": verdicts})]
+    of_requests = {"ids": dumps(sorted(ids)).decode()}
+    cases = list(db.query(_CASES, of_requests))
+    of_verdicts = {"verdicts": dumps([row["verdict"] for row in cases]).decode()}
+    candidates, calls = (_parts(db.execute(sql, of_requests)) for sql in (_CANDIDATES, _CALLS))
+    scores, preferences = (_parts(db.execute(sql, of_verdicts)) for sql in (_SCORES, _PREFERENCES))
+    return [
+        _facts(row, candidates[row["id"]], calls[row["id"]], scores[row["verdict"]], preferences[row["verdict"]])
+        for row in cases
+    ]
+
+
+def _parts(rows: Iterable[Sequence[Any]]) -> Mapping[str, list[Part]]:
+    """Rows by whose they are, in an order of their own, so that sums of floats come out the same in every engine."""
+    parts: dict[str, list[Part]] = defaultdict(list)
+    for whose, *part in rows:
+        parts[whose].append(part)
+    for those in parts.values():
+        those.sort(key=itemgetter(0))
+    return parts
 
 
 def store_facts(db: Database, made: Made) -> int:
@@ -153,20 +168,20 @@ def replace_facts(db: Database, found: Sequence[Facts], done: Mapping[int, str])
     return int(db.conn.execute(struck, [numbers]).rowcount)
 
 
-def _facts(row: Row, label: Row) -> Facts:
-    # In an order of their own, so that sums of floats come out the same in every engine.
-    written = sorted(cast("list[list[Any]]", loads(row["candidates"])), key=itemgetter(0))
+def _facts(
+    row: Row, written: Sequence[Part], calls: Sequence[Part], scored: Sequence[Part], shown: Sequence[Part]
+) -> Facts:
     said = {CandidateId(one[0]): _completion(one) for one in written}
     authors = {CandidateId(one[0]): one[1] for one in written}
     question = _question(row["messages"]) if row["content"] in KEPT else ""
     answers = {id_: told_by(one, question) for id_, one in said.items()}
-    signs = _signs(row, said, answers)
+    signs = _signs(row, said, answers, scored, shown)
     if row["content"] not in KEPT:  # texts that have gone say nothing
         signs = replace(signs, spread=None, similarity=None)
-    best = set(cast("list[str]", loads(label["best"])))
-    scores = cast("dict[str, float]", loads(label["scores"]))
-    costs = cast("dict[str, int | None]", loads(label["nano_usd"]))
-    seconds = cast("dict[str, float]", loads(label["total_s"]))
+    best = set(cast("list[str]", loads(row["best"])))
+    scores = cast("dict[str, float]", loads(row["scores"]))
+    costs = cast("dict[str, int | None]", loads(row["nano_usd"]))
+    seconds = cast("dict[str, float]", loads(row["total_s"]))
     members = sorted(set(authors.values()))
     case = {
         "request_id": row["id"],
@@ -182,18 +197,18 @@ def _facts(row: Row, label: Row) -> Facts:
         "served": row["member"],
         "disagreement": signs.index,
         **{name: getattr(signs, name) for name in ("spread", "similarity", "margin", "flips", "conflicts")},
-        "confidence": label["confidence"],
+        "confidence": row["confidence"],
         "flags": row["flags"],
-        "overturned": label["overturned"],
-        "fallback": int(label["kind"] == "fallback"),
+        "overturned": row["overturned"],
+        "fallback": int(row["kind"] == "fallback"),
         "all_bad": row["all_bad"],
         "own_family": row["own_family"],
-        "complete": label["complete"],
+        "complete": row["complete"],
         "cheapest_best": _cheapest_best(members, costs, best),
         "answered_s": row["answered_s"],
-        **_money(cast("list[list[Any]]", loads(row["calls"]))),
+        **_money(calls),
     }
-    judged = set[str]() if label["kind"] == "fallback" else _judged(row, written)
+    judged = set[str]() if row["kind"] == "fallback" else _judged(row, written)
     told = {member: _told(member, authors, said, answers) for member in members}
     return Facts(
         case=case,
@@ -202,8 +217,9 @@ def _facts(row: Row, label: Row) -> Facts:
     )
 
 
-def _completion(one: Sequence[Any]) -> Completion:
-    return Completion(text=unbind(one[3]), tool_calls=tool_calls_of(one[4]), finish_reason=one[5])
+def _completion(one: Part) -> Completion:
+    _, _, text, tool_calls, finish_reason, *_ = one
+    return Completion(text=unbind(text), tool_calls=tool_calls_of(tool_calls), finish_reason=finish_reason)
 
 
 def _question(messages: str) -> str:
@@ -211,9 +227,13 @@ def _question(messages: str) -> str:
     return turns[-1].text if turns else ""
 
 
-def _signs(row: Row, said: Mapping[CandidateId, Completion], answers: Mapping[CandidateId, str | None]) -> Disagreement:
-    scored = sorted(cast("list[tuple[str, float | None, int]]", loads(row["scores"])), key=itemgetter(0))
-    shown = sorted(cast("list[list[Any]]", loads(row["preferences"])), key=itemgetter(0))
+def _signs(
+    row: Row,
+    said: Mapping[CandidateId, Completion],
+    answers: Mapping[CandidateId, str | None],
+    scored: Sequence[Part],
+    shown: Sequence[Part],
+) -> Disagreement:
     return disagreement(
         said,
         told=answers,
@@ -238,7 +258,7 @@ def _told(
     return answers[first], said[first].text.strip()
 
 
-def _judged(row: Row, written: Sequence[Sequence[Any]]) -> set[str]:
+def _judged(row: Row, written: Sequence[Part]) -> set[str]:
     """Members of the candidates that the verdict is about; nobody where that is a single one."""
     panel = None if row["panel"] is None else set(cast("list[str]", loads(row["panel"])))
     found = {
@@ -286,7 +306,7 @@ def _cheapest_best(members: Sequence[str], costs: Mapping[str, int | None], best
     return int(any(known[one] == least for one in best if one in known))
 
 
-def _money(calls: Sequence[Sequence[Any]]) -> dict[str, int | None]:
+def _money(calls: Sequence[Part]) -> dict[str, int | None]:
     """Cost of the whole and of its parts; None where one call of it is of unknown cost."""
     parts: dict[str, list[int | None]] = {name: [] for name in ("panel", "judge", "straggler", "retry")}
     for purpose, attempt, late, cost in calls:
