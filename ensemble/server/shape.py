@@ -10,7 +10,7 @@ from uuid_utils import uuid7
 
 from ensemble.dialects import anthropic_messages, openai_chat, openai_responses
 from ensemble.dialects.dialect import Dialect, Problem, dumps, problem_of
-from ensemble.errors import EnsembleError, InvalidRequest
+from ensemble.errors import EnsembleError, InvalidRequest, StoreUnavailable
 from ensemble.server.auth import is_page
 from ensemble.server.logs import WHOSE, frames
 from ensemble.types import RequestId
@@ -27,6 +27,8 @@ CODES = {403: "forbidden", 404: "not_found", 405: "method_not_allowed", 413: "re
 FINAL = frozenset({500, 502, 504})
 """Every member has had its retries by then. Told so, the official clients do not pay for the whole panel twice more."""
 DIALECTS: tuple[Dialect, ...] = (openai_chat, openai_responses, anthropic_messages)
+FAULT = 500
+"""From here on an error is the service's or its members', for somebody to look into, where a stream tells it too."""
 CLIENT_GONE = 499
 """What nginx writes for a client that went away; only in our log."""
 
@@ -62,9 +64,12 @@ def _log(request: web.Request, status: int, seconds: float) -> None:
 
 def told(error: Exception, request: web.Request) -> EnsembleError:
     """``error`` as the client may be told of it; what is none of its business goes to the log, without content."""
-    if isinstance(error, EnsembleError):
-        return error
     request_id = request[REQUEST_ID]
+    if isinstance(error, EnsembleError):
+        if error.status >= FAULT:
+            why = {"error": str(error)} if isinstance(error, StoreUnavailable) else {}  # others may quote a provider
+            log.warning("request failed", extra={"fields": {"request_id": request_id, "code": error.code, **why}})
+        return error
     fields = {"request_id": request_id, "error": type(error).__name__, "frames": frames(error)}
     log.error("unexpected error", extra={"fields": fields})
     return EnsembleError(f"an error inside the server; its log has more under request {request_id}")

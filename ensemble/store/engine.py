@@ -35,6 +35,10 @@ class Engine(Protocol):
         """Change something that nobody reads, in the open transaction of ``db``, to prove that writing works."""
         ...
 
+    def room(self) -> None:
+        """Prove that there is room for a record, as far as that can be seen from here. Raises StoreError."""
+        ...
+
     def close(self) -> None:
         """Give up what the connections shared; all of them have been closed."""
         ...

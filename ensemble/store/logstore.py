@@ -84,6 +84,7 @@ class LogStore:
     async def ping(self) -> None:
         try:
             await self._writer.write(None)
+            await asyncio.to_thread(self._engine.room)
         except StoreError:
             if self._overflow is None:
                 raise

@@ -17,6 +17,7 @@ from typing import Any
 from ensemble.errors import StoreError
 from ensemble.store.database import Database
 from ensemble.store.faults import ROW_FAULTS
+from ensemble.store.room import prove_room
 from ensemble.store.rows import COLUMNS, Rows
 from ensemble.types import RequestId
 
@@ -85,6 +86,7 @@ class Spill:
             raise StoreError(
                 f"{self.path}: neither the log nor the spill file can be written: {error.strerror}"
             ) from error
+        prove_room(self.path)
 
     def batches(self, *, wait: bool = False) -> Generator[list[bytes], None, None]:
         """The lines to take in, oldest first, ``BATCH`` at a time; the file goes when all were taken by the caller.

@@ -14,6 +14,7 @@ from ensemble.place import PLACE
 from ensemble.store import migrations
 from ensemble.store.address import NO_LOG, Address, address_of
 from ensemble.store.faults import explain, identity
+from ensemble.store.room import prove_room
 from ensemble.store.turns import turn
 
 # For whatever is neither text nor number, None and bool too, sqlite3 looks for an adapter, and where there is none for
@@ -57,6 +58,9 @@ class SqliteEngine:
         # Its header has a number that is ours to use.
         (version,) = db.execute("PRAGMA user_version").fetchone()
         db.execute(f"PRAGMA user_version = {version}")
+
+    def room(self) -> None:
+        prove_room(self._path)
 
     def close(self) -> None:
         """Nothing is shared."""

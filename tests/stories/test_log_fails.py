@@ -33,6 +33,12 @@ def spilled(folder: Path) -> int:
     return sum(len(file.read_bytes().splitlines()) for file in files if file.exists())
 
 
+def no_room(*_: object) -> None:
+    full = sqlite3.OperationalError("database or disk is full")
+    full.sqlite_errorcode = sqlite3.SQLITE_FULL
+    raise full
+
+
 async def asked(served: Served) -> tuple[int, Any]:
     code, said, _ = await served.post(a_question())
     return code, said
@@ -57,6 +63,22 @@ async def test_a_log_that_is_gone_is_refused_with_its_reason(serve: Serve, tmp_p
     away.rename(path)
     assert (await asked(served))[0] == 200
     assert (await served.service.store.counts())["requests"] == 2
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_what_the_log_did_not_take_is_told_on_standard_error(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, stream: bool
+) -> None:
+    served = await serve(PANEL)
+    with monkeypatch.context() as full:
+        full.setattr("ensemble.store.writer.write_rows", no_room)
+        async with served.http.post(f"{served.url}/chat/completions", json=a_question("Q?", stream=stream)) as answer:
+            assert "the disk is full" in await answer.text()
+    (line,) = [record for record in caplog.records if record.message == "request failed"]
+    assert line.levelname == "WARNING"
+    told = getattr(line, "fields", {})
+    assert told["code"] == "store_unavailable"
+    assert "the disk is full" in told["error"]
 
 
 @pytest.mark.parametrize("kind", ["gone", "damaged"])

@@ -122,6 +122,23 @@ async def test_a_disk_that_takes_no_more(store: Store, path: Path) -> None:
     assert await recovered(store) == 2
 
 
+@pytest.mark.parametrize("spill", [False, True])
+async def test_a_disk_that_takes_a_ping_and_no_record(path: Path, monkeypatch: pytest.MonkeyPatch, spill: bool) -> None:
+    store = await open_store(path, spill=path.with_name("spill") if spill else None)
+    await store.record(a_record())
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    most = path.with_name(f"{path.name}-wal").stat().st_size + 65_536
+    monkeypatch.setattr("ensemble.store.room.ROOM", 2 * most)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
+    try:
+        with pytest.raises(StoreError, match="the disk takes no further record"):
+            await store.ping()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert await recovered(store) == 2
+    await store.close()
+
+
 async def test_a_file_that_was_moved_away(store: Store, tmp_path: Path) -> None:
     """Rows must not go into a file that has no name any more."""
     await store.record(a_record())
