@@ -12,16 +12,18 @@ import html
 import re
 import unicodedata
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from judges.suspicion._filter import Likely
 from judges.suspicion._patterns import CONSTANT, PATTERNS
-from judges.suspicion._signs import ALL, HINTS, Sign, signs_of
+from judges.suspicion._signs import FORMULA, HINTS, Sign, signs_of
 from judges.types import Case
 
-_BASE64 = re.compile(r"(?<![\w+/=])[A-Za-z0-9+/]{8,}={0,2}(?![\w+/=])")
+# Possessive (`++`) where giving back what was taken could not help.
+_BASE64 = re.compile(r"(?<![\w+/=])[A-Za-z0-9+/]{8,}+={0,2}+(?![\w+/=])")
 _HEX = re.compile(r"(?<![\w])(?:[0-9a-fA-F]{2}[ ,:]?){5,400}(?!\w)")
 _MOST_TOKENS = 200  # of each kind that are decoded; more are data
+_STRANGE = re.compile(r"[^\x00-\x7f]")
 _ESCAPED = re.compile(r"\\x([0-9a-f]{2})|\\u00([0-9a-f]{2})|%([0-9a-f]{2})", re.IGNORECASE)
 _TAGS = {0xE0000 + code: chr(code) for code in range(0x20, 0x7F)}  # invisible twins of ASCII
 # Letters of other scripts, and brackets, that look like Latin ones.
@@ -31,7 +33,7 @@ _TWINS = str.maketrans(
 )
 _BRACKETS = str.maketrans({"⟦": "[[", "⟧": "]]", "〚": "[[", "〛": "]]", "【": "[", "】": "]", "「": "[", "」": "]"})
 _LEET = str.maketrans("013457@$", "oieastas")
-_LEET_WORD = re.compile(r"(?<![\w@$])[a-zA-Z]{0,20}[013457@$][a-zA-Z013457@$]{1,30}(?![\w@$])")
+_LEET_WORD = re.compile(r"(?<![\w@$])[a-zA-Z]{0,20}+[013457@$][a-zA-Z013457@$]{1,30}+(?![\w@$])")
 _SPREAD = re.compile(r"(?<!\w)(?:[^\W_][ .\-_*]){4,200}[^\W_](?!\w)")
 _ROT13_HINTS = tuple(codecs.encode(hint, "rot13") for hint in HINTS)
 _BACKWARD_HINTS = tuple(hint[::-1] for hint in HINTS)
@@ -40,8 +42,9 @@ _MOST_CONSTANT = 2_000
 _AT_ONCE = 2_000
 """Characters that take less than a switch to another thread and back, and 50 ms whatever they are."""
 _LEAST_LINE, _LEAST_LINES = 15, 8  # characters of a line, and how often each must come again
+_FIGURES, _NO_WORDS = re.compile(r"[\d_]+"), re.compile(r"[^\w\n]+")
 _BULLET = re.compile(r"^\s{0,8}[-*•+#]+\s", re.MULTILINE)
-_SIGNS = frozenset("=+-*/<>^&·×÷≤≥≠≡→⊃∨∧~")  # what a formula is made of
+_FORMULA = frozenset(FORMULA)
 _VOWELS = frozenset("aeiouyäöüéèêáàâóòôíìîúùûåæø")
 _CONSONANTS = re.compile(r"[bcdfghjklmnpqrstvwxz]{5}")
 _WINDOW, _LEAST_WORDS, _LEAST_MARKS = 60, 15, 6  # words, words, kinds of marks
@@ -59,7 +62,7 @@ def suspicions(text: str) -> tuple[str, ...]:
 
     They are verdict_label, instruction, delimiter, own_judgment, constant (it answers any question alike), padding and
     gibberish; ``disguised`` stands beside a kind that showed only once the text was decoded or its look-alike and
-    invisible characters were replaced. Some 20 us for an ordinary text of 500 characters.
+    invisible characters were replaced. Some 20 us for an ordinary text of 250 characters.
     """
     kinds, signs = _kinds(text), signs_of(text)
     for plain in _undisguised(text, signs):
@@ -82,8 +85,9 @@ def marks(case: Case) -> tuple[str, ...]:
 
 async def marked(case: Case) -> tuple[str, ...]:
     """``marks`` for an event loop, which does not feel it."""
-    size = sum(len(one.completion.text) for one in case.candidates)
-    return marks(case) if size <= _AT_ONCE else await asyncio.to_thread(marks, case)
+    texts = [one.completion.text for one in case.candidates]
+    at_once = sum(map(len, texts)) <= _AT_ONCE and all(map(_LIKELY.is_ready, texts))
+    return marks(case) if at_once else await asyncio.to_thread(marks, case)
 
 
 def _kinds(text: str) -> set[str]:
@@ -97,14 +101,11 @@ def _kinds(text: str) -> set[str]:
 
 def _undisguised(text: str, signs: frozenset[Sign]) -> Iterator[str]:
     """Other readings of ``text``, only where there is a sign that it has one."""
-    plain, shown = _without_escapes(text), signs
-    if plain != text:
-        shown = ALL  # the signs are those of the text as it came
-    if not plain.isascii():  # ASCII has no look-alikes and nothing that is invisible
-        plain = "".join(one for one in plain if unicodedata.category(one) not in ("Cf", "Mn")).translate(_BRACKETS)
+    plain = _without_invisible(_without_escapes(text))
+    shown = signs if plain == text else signs_of(plain)
     if Sign.LEET in shown:
         plain = _LEET_WORD.sub(lambda found: found.group().translate(_LEET), plain)
-        shown = ALL
+        shown = signs_of(plain)
     if Sign.SPREAD in shown:
         plain = _SPREAD.sub(lambda found: re.sub(r"[ .\-_*]", "", found.group()), plain)
     if plain != text:
@@ -115,19 +116,41 @@ def _undisguised(text: str, signs: frozenset[Sign]) -> Iterator[str]:
     for token in _HEX.findall(text)[:_MOST_TOKENS] if Sign.HEX in signs else ():
         if (decoded := _from_hex(token)) is not None:
             yield decoded
-    if Sign.ROT13 in signs and any(hint in text.lower() for hint in _ROT13_HINTS):
+    if Sign.ROT13 in signs and _has_any(_ROT13_HINTS, text):
         yield codecs.encode(text, "rot13")
-    if Sign.BACKWARD in signs and any(hint in text.lower() for hint in _BACKWARD_HINTS):
+    if Sign.BACKWARD in signs and _has_any(_BACKWARD_HINTS, text):
         yield text[::-1]
+
+
+def _has_any(hints: Sequence[str], text: str) -> bool:
+    small = text.lower()
+    return any(hint in small for hint in hints)
 
 
 def _without_escapes(text: str) -> str:
     plain = html.unescape(text)
     if not plain.isascii():
-        plain = unicodedata.normalize("NFKC", plain.translate(_TAGS)).translate(_TWINS)
+        plain = _put(_TWINS, unicodedata.normalize("NFKC", _put(_TAGS, plain)))
     if "\\" in plain or "%" in plain:
         plain = _ESCAPED.sub(lambda found: chr(int(found.group(1) or found.group(2) or found.group(3), 16)), plain)
     return plain
+
+
+def _without_invisible(text: str) -> str:
+    if text.isascii():  # which has no look-alikes and nothing that is invisible
+        return text
+    gone = {ord(one): None for one in _strange(text) if unicodedata.category(one) in ("Cf", "Mn")}
+    return _put({**_BRACKETS, **gone}, text)
+
+
+def _put(table: Mapping[int, str | int | None], text: str) -> str:
+    """``text.translate(table)``, which takes its time with what is not ASCII, where it would change anything."""
+    return text.translate(table) if any(ord(one) in table for one in _strange(text)) else text
+
+
+def _strange(text: str) -> set[str]:
+    """The characters of ``text`` that are not ASCII."""
+    return set(_STRANGE.findall(text))
 
 
 def _from_base64(token: str) -> str | None:
@@ -152,10 +175,12 @@ def _is_padding(text: str) -> bool:
     """Whether a text says next to nothing for its length: it shrinks to less than a fifteenth, or repeats one line."""
     if len(text) < _LEAST_PADDING:
         return False
-    lines = [re.sub(r"[\W\d_]+", " ", line).strip() for line in text.splitlines()]
-    said = [line for line in lines if len(line) > _LEAST_LINE]
-    if len(said) >= _LEAST_LINES and len(set(said)) * _LEAST_LINES <= len(said):
-        return True
+    lines = [line for line in text.splitlines() if len(line) > _LEAST_LINE]
+    if len(lines) >= _LEAST_LINES:
+        letters = _NO_WORDS.sub(" ", _FIGURES.sub(" ", "\n".join(lines)))
+        said = [line for one in letters.split("\n") if len(line := one.strip()) > _LEAST_LINE]
+        if len(said) >= _LEAST_LINES and len(set(said)) * _LEAST_LINES <= len(said):
+            return True
     raw = text.encode(errors="surrogatepass")
     return len(zlib.compress(raw)) < len(raw) / 15
 
@@ -175,11 +200,14 @@ def _is_gibberish(text: str, signs: frozenset[Sign]) -> bool:
     laid_out = sum(line[:1] in (" ", "\t") and len(line) > len(line.lstrip()) + 1 for line in plain.splitlines())
     if laid_out > max(2, plain.count("\n") / 2):
         return False
-    lone = [len(word) == 1 and not word.isalnum() and word not in _SIGNS for word in words]
-    for start in range(0, max(1, len(words) - _WINDOW // 2), _WINDOW // 2) if any(lone) else ():
-        window = lone[start : start + _WINDOW]
-        if len(window) >= _WINDOW // 2 and sum(window) > 0.4 * len(window):
-            return True
+    if Sign.LONE in signs:
+        lone = [len(word) == 1 and not word.isalnum() and word not in _FORMULA for word in words]
+        for start in range(0, max(1, len(words) - _WINDOW // 2), _WINDOW // 2) if any(lone) else ():
+            window = lone[start : start + _WINDOW]
+            if len(window) >= _WINDOW // 2 and sum(window) > 0.4 * len(window):
+                return True
+    if Sign.UNPRONOUNCEABLE not in signs:
+        return False
     latin = [
         word.casefold() for word in words if len(word) > 3 and word.isascii() and word.isalpha() and word.islower()
     ]

@@ -13,14 +13,15 @@ from typing import Any
 
 _LOOKS = re.compile(r"\(\?<?[=!]")
 _CLASS = re.compile(r"\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
-_SIGNS = ("[", "<", ">", "end_of")
-"""What a pattern needs in which RE2's filter finds no word to look for, unless it looks at the beginning alone."""
 _MOST_MEMORY = 1 << 20
 """Bytes that RE2 may take for one pattern and what it keeps of earlier texts."""
 # Blanks to `re` that are none to RE2.
 _BLANKS = bytes.maketrans(b"\v\x1c\x1d\x1e\x1f", b"     ")
 # What `re` takes for equal to i, s, k and о where case is ignored, though lower() does not make it so.
-_FOLDED = str.maketrans({0x130: "i", 0x131: "i", 0x17F: "s", 0x212A: "k", 0x1C82: "о"})
+_FOLDED = {"\u0130": "i", "\u0131": "i", "\u017f": "s", "\u212a": "k", "\u1c82": "о"}
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_KINDS = re.compile(r"\\[wWdDsS]")
+_BEYOND = r"[^\x00-\x7f]"
 
 
 class Likely:
@@ -30,40 +31,54 @@ class Likely:
         self._patterns = patterns
 
     @cached_property
-    def _signed(self) -> frozenset[int]:
-        """Places of the patterns that need a sign."""
-        wordless = self._filter.Match(b"", True) or ()
-        return frozenset(at for at in wordless if not self._patterns[at].pattern.startswith(r"\A"))
+    def _plain(self) -> Any:
+        return _filter([wider(pattern.pattern) for pattern in self._patterns])
 
     @cached_property
-    def _filter(self) -> Any:
-        import re2
+    def _beyond(self) -> Any:
+        return _filter([wider(pattern.pattern, beyond_ascii=True) for pattern in self._patterns])
 
-        found = re2.Filter()
-        for pattern in self._patterns:
-            options = re2.Options()
-            options.log_errors = False
-            options.case_sensitive = False  # it is shown small letters alone
-            options.max_mem = _MOST_MEMORY
-            found.Add(f"(?m){wider(pattern.pattern)}", options)
-        found.Compile()
-        return found
+    def is_ready(self, text: str) -> bool:
+        """Whether what looks at ``text`` has been made, which takes some 20 ms once."""
+        return ("_plain" if text.isascii() else "_beyond") in vars(self)
 
     def among(self, text: str) -> Sequence[int]:
         """Places of the patterns that may match ``text``, in order."""
-        plain = text.isascii()
-        lowered = (text if plain else text.translate(_FOLDED)).lower()
-        # No pattern asks for a lone surrogate, which UTF-8 cannot say.
-        raw = lowered.encode(errors="replace").translate(_BLANKS)
-        # Beyond ASCII, letters and word boundaries are others to RE2 than to `re`; there the words alone count.
-        likely: Sequence[int] = self._filter.Match(raw, not plain) or ()
-        if plain or any(sign in lowered for sign in _SIGNS):
-            return likely
-        return [at for at in likely if at not in self._signed]
+        if text.isascii():
+            found: Sequence[int] = self._plain.Match(text.lower().encode().translate(_BLANKS), False) or ()
+            return found
+        for odd, small in _FOLDED.items():
+            if odd in text:
+                text = text.replace(odd, small)
+        lowered = text.lower()
+        try:
+            raw = lowered.encode()
+        except UnicodeEncodeError:  # which UTF-8 cannot say, and no pattern asks for
+            raw = _SURROGATE.sub("\ufffd", lowered).encode()
+        found = self._beyond.Match(raw.translate(_BLANKS), False) or ()
+        return found
 
 
-def wider(pattern: str) -> str:
-    """``pattern`` in the syntax of RE2 without what looks around; it matches wherever ``pattern`` does."""
+def _filter(patterns: Sequence[str]) -> Any:
+    import re2
+
+    found = re2.Filter()
+    for pattern in patterns:
+        options = re2.Options()
+        options.log_errors = False
+        options.case_sensitive = False  # it is shown small letters alone
+        options.max_mem = _MOST_MEMORY
+        found.Add(f"(?m){pattern}", options)
+    found.Compile()
+    return found
+
+
+def wider(pattern: str, *, beyond_ascii: bool = False) -> str:
+    """``pattern`` in the syntax of RE2 without what looks around; it matches wherever ``pattern`` does.
+
+    Letters, figures, blanks and the bounds of words are to RE2 those of ASCII alone. With ``beyond_ascii`` any other
+    character passes for each of these, and bounds are left out, so that this holds for every text.
+    """
     out, at = "", 0
     while at < len(pattern):
         if _LOOKS.match(pattern, at):
@@ -76,6 +91,10 @@ def wider(pattern: str) -> str:
             piece = r"\z"
         elif piece == r"\u":
             piece, at = rf"\x{{{pattern[at : at + 4]}}}", at + 4
+        elif beyond_ascii and piece in (r"\b", r"\B"):
+            continue
+        elif beyond_ascii and _KINDS.search(piece):
+            piece = f"(?:{piece}|{_BEYOND})"
         out += piece
     return out
 

@@ -5,6 +5,7 @@ them to find that out, and RE2 one for all (``RE2::Set``, a single automaton). E
 for: it may show where nothing is, and never fails to show.
 """
 
+import re
 from enum import IntEnum
 from functools import cache
 from typing import Any
@@ -20,25 +21,29 @@ class Sign(IntEnum):
     ROT13 = 4
     BACKWARD = 5
     LONE = 6
-    """A mark between spaces."""
+    """A mark between spaces that is none of a formula."""
     UNPRONOUNCEABLE = 7
 
 
-ALL = frozenset(Sign)
+FORMULA = "=+-*/<>^&·×÷≤≥≠≡→⊃∨∧~"
+"""Marks that a formula is made of."""
 HINTS = ("ignor", "judge", "verdict", "rating", "score", "winner", "better", "instruct", "choose", "prefer")
 _ROT13 = str.maketrans("abcdefghijklmnopqrstuvwxyz", "nopqrstuvwxyzabcdefghijklm")
+# Beyond ASCII, letters and blanks are others to RE2 than to `re` and `str`: here they are named.
+_LETTER = r"(?:[A-Za-z0-9]|[^\x00-\x7f])"
+_BLANK = r"[\s\v\x1c-\x1f\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}]"
 _IN_64 = "[A-Za-z0-9+/]"
 _CONSONANT = "[bcdfghjklmnpqrstvwxz]"
 _PATTERNS = {
     Sign.LEET: r"(?:^|[^\w@$])[a-zA-Z]*[013457@$][a-zA-Z013457@$]+(?:[^\w@$]|$)",
-    Sign.SPREAD: r"(?:^|\W)(?:[A-Za-z0-9][ .\-_*]){4}[A-Za-z0-9]",
+    Sign.SPREAD: rf"(?:^|\W)(?:{_LETTER}[ .\-_*]){{4}}{_LETTER}",
     # Eight in a row, not all of them small letters behind the first: such a word says nothing in base64.
     Sign.BASE64: "|".join(f"{_IN_64}{{{at}}}[A-Z0-9+/]{_IN_64}{{{7 - at}}}" for at in range(1, 8)),
     Sign.HEX: r"(?:^|\W)(?:[0-9a-fA-F]{2}[ ,:]?){5}",
     Sign.ROT13: "(?i)" + "|".join(hint.translate(_ROT13) for hint in HINTS),
     Sign.BACKWARD: "(?i)" + "|".join(hint[::-1] for hint in HINTS),
-    Sign.LONE: r"(?:^|\s)[^\w\s](?:\s|$)",
-    Sign.UNPRONOUNCEABLE: rf"{_CONSONANT}{{5}}|(?:^|\s){_CONSONANT}{{4,}}(?:\s|$)",
+    Sign.LONE: rf"(?:^|{_BLANK})[^A-Za-z0-9\s{re.escape(FORMULA)}](?:{_BLANK}|$)",
+    Sign.UNPRONOUNCEABLE: rf"{_CONSONANT}{{5}}|(?:^|{_BLANK}){_CONSONANT}{{4,}}(?:{_BLANK}|$)",
 }
 
 
@@ -54,7 +59,8 @@ def _set() -> Any:
 
 
 def signs_of(text: str) -> frozenset[Sign]:
-    """The signs that ``text`` shows; all of them where it is not ASCII, of which these patterns know nothing."""
-    if not text.isascii():
-        return ALL
-    return frozenset(_set().Match(text.encode()) or ())
+    """The signs that ``text`` shows."""
+    # Of what is no small letter, this one alone becomes one of ASCII by lower() and not to RE2.
+    small = text if text.isascii() else text.replace("\u0130", "i")
+    # A lone surrogate, which UTF-8 cannot say, is part of none.
+    return frozenset(_set().Match(small.encode(errors="replace")) or ())
