@@ -19,7 +19,7 @@ from ensemble.training.scorer import answers_of, fit_scorer, served, tells_logpr
 from ensemble.training.semantic import Scheme, fit_domains, names_of, sorted_
 from ensemble.training.splits import by_time_or_group
 from ensemble.training.table import FloatArray, Table, hashed
-from judges.learning.folder import write
+from judges.learning.folder import versions, write
 from judges.learning.model import sample
 
 LEAST = 100
@@ -80,6 +80,7 @@ def train(table: Table, order: Order) -> Trained:
 
     Raises:
         CannotLearn: there are too few labels, or they teach nothing; the sentence says how many would do.
+        InvalidOptions: the extra that this needs is not installed.
         OSError: the folder cannot be written.
     """
     members = members_of(table, order)
@@ -104,6 +105,7 @@ def members_of(table: Table, order: Order) -> tuple[str, ...]:
 
 
 def _built(learn: Table, measure: Table, members: Sequence[str], order: Order, split: str) -> Trained:
+    versions()  # says what to install before anything is learned, not by a traceback behind it
     teach = {"scorer": _scorer, "semantic": _semantic}.get(order.kind, _router)
     state, manifest, figures = teach(evened(learn), measure, members, order)
     origin = _origin(learn, measure, order, split)

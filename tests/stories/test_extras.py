@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.ensemble.training.lessons import put_answers
+
 OF_EXTRAS = (
     *("asyncpg", "boto3", "model2vec", "opentelemetry", "pandas", "pyarrow", "ray", "redis", "skops", "sklearn"),
     *("uvloop", "yaml"),
@@ -41,3 +43,13 @@ async def test_a_log_on_postgresql_says_what_to_install(tmp_path: Path, command:
     code, said = await ensemble(tmp_path, *command, "--db", "postgresql://nobody@127.0.0.1:1/test")
     assert code == 1
     assert said == "Error: a log on PostgreSQL needs asyncpg: pip install 'ensemble-judges[postgres]'\n"
+
+
+@pytest.mark.parametrize("kind", ["stack", "scorer"])
+async def test_learning_says_what_to_install(tmp_path: Path, kind: str) -> None:
+    put_answers(tmp_path / "rows.jsonl", number=120, start=0, fails="at sums")
+    assert (await ensemble(tmp_path, "import", "rows.jsonl", "--format", "candidates", "--db", "log.db"))[0] == 0
+    members = ("--member", "small", "--member", "large")
+    code, said = await ensemble(tmp_path, "train", "--data", "log.db", "--kind", kind, *members, "--out", "router")
+    assert code == 1
+    assert said == "Error: learned parts need scikit-learn and skops: pip install 'ensemble-judges[routers]'\n"
