@@ -142,10 +142,13 @@ def scope_options(command: F) -> F:
         where: str | None,
         **more: object,
     ) -> object:
-        return command(*args, scope=Scope(ids=ids, conversation=conversation, key=key, where=where), **more)
+        from ensemble.feedback import bare
+
+        known = tuple(map(bare, ids))
+        return command(*args, scope=Scope(ids=known, conversation=conversation, key=key, where=where), **more)
 
     options = (
-        click.option("--id", "ids", multiple=True, help="This request; may be given several times."),
+        click.option("--id", "ids", multiple=True, help="This request, or the one of this reply; may be repeated."),
         click.option("--conversation", help="All of this conversation."),
         click.option("--key", help="All that came with the API key of this id."),
         click.option("--where", help="An SQL condition on the columns of requests."),

@@ -31,9 +31,14 @@ _FACTS = (
 @log_options
 @_options.as_json
 def command(id_: str, *, config: Path, db: Address | None, as_json: bool) -> None:
-    """Print everything about the request ID, of which the beginning is enough where it is the only one."""
+    """Print everything about the request ID, of which the beginning is enough where it is the only one.
+
+    The id of its reply, such as chatcmpl-0193, does as well.
+    """
+    from ensemble.feedback import bare
+
     with reading(log_file(config, db)) as log:
-        found = request(log, RequestId(by_prefix(log, id_)))
+        found = request(log, RequestId(by_prefix(log, bare(id_))))
     if found is None:
         raise StoreError(f"there is no request {id_!r}")
     if as_json:
@@ -83,7 +88,8 @@ def _plan(console: Console, plan: Tree | None) -> None:
     put(console, ("\nPlan ", "bold"), safe(plan["reason"]))
     for number, stage in enumerate(plan["stages"]):
         judge = f", judge {safe(stage['judge'])}" if stage.get("judge") else ""
-        put(console, f"stage {number}: {safe(', '.join(stage['members']))}{judge}", indent=2)
+        least = f", which stands from a score of {least:.3g} on" if (least := stage.get("accept_score")) else ""
+        put(console, f"stage {number}: {safe(', '.join(stage['members']))}{judge}{least}", indent=2)
     for name in ("shadow", "predicted", "propensities"):
         if plan[name]:
             put(console, f"{name}: {safe(str(plan[name]))}", indent=2)

@@ -29,6 +29,8 @@ FINAL = frozenset({500, 502, 504})
 DIALECTS: tuple[Dialect, ...] = (openai_chat, openai_responses, anthropic_messages)
 FAULT = 500
 """From here on an error is the service's or its members', for somebody to look into, where a stream tells it too."""
+TOLD = web.RequestKey("told", EnsembleError)
+"""The one of them that is in the log already: a stream that has not begun hands its failure on."""
 CLIENT_GONE = 499
 """What nginx writes for a client that went away; only in our log."""
 
@@ -66,7 +68,8 @@ def told(error: Exception, request: web.Request) -> EnsembleError:
     """``error`` as the client may be told of it; what is none of its business goes to the log, without content."""
     request_id = request[REQUEST_ID]
     if isinstance(error, EnsembleError):
-        if error.status >= FAULT:
+        if error.status >= FAULT and request.get(TOLD) is not error:
+            request[TOLD] = error
             why = {"error": str(error)} if isinstance(error, StoreUnavailable) else {}  # others may quote a provider
             log.warning("request failed", extra={"fields": {"request_id": request_id, "code": error.code, **why}})
         return error

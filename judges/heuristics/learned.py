@@ -14,6 +14,7 @@ from judges.judge import JUDGES, Judge
 from judges.learning.folder import read, read_manifest
 from judges.learning.model import Learned, sample
 from judges.types import Case, Model, Verdict
+from judges.usage import NOTHING
 
 
 @dataclass(slots=True)
@@ -72,7 +73,7 @@ class LearnedScore(Judge):
         best = tuple(one.id for one in case.candidates if by_id[one.id] == max(scores))
         return Verdict(
             judge=self.digest, outcome="decided" if len(best) == 1 else "tie", winners=best, scores=by_id,
-            reason=f"expected quality {max(scores):.3f}",
+            reason=f"expected quality {max(scores):.3f}", usage=NOTHING,
         )  # fmt: skip
 
 

@@ -218,7 +218,8 @@ def _facts(record: Tree) -> list[tuple[str, str]]:
     found += [(f"metadata {name}", str(value)) for name, value in record["metadata"].items()]
     for number, stage in enumerate(plan.get("stages", ()), start=1):
         judge = f", judged by {stage['judge']}" if stage.get("judge") else ""
-        found.append((f"stage {number}", f"{', '.join(stage['members'])}{judge}"))
+        least = f", which stands from a score of {least:.3g} on" if (least := stage.get("accept_score")) else ""
+        found.append((f"stage {number}", f"{', '.join(stage['members'])}{judge}{least}"))
     for name in ("shadow", "predicted", "propensities", "warnings"):
         if value := plan.get(name):
             told = [f"{one}: {each:.3g}" for one, each in value.items()] if isinstance(value, Mapping) else value

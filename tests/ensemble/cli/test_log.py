@@ -12,8 +12,9 @@ from ensemble.cli.log import SUBCOMMANDS
 from ensemble.store import open_store
 from ensemble.store.rows import rows_of
 from ensemble.store.spill import Spill
+from ensemble.types import Stage
 from tests.ensemble.cli.conftest import Run
-from tests.ensemble.store.builders import a_record, a_request
+from tests.ensemble.store.builders import a_plan, a_record, a_request
 
 USAGE = "day,model,input_tokens,output_tokens\n2026-11-23,vendor-model-1,230,19\n"
 
@@ -62,6 +63,16 @@ async def test_the_newest_requests(log: str, run: Run) -> None:
     assert "$0.0000614" in plain.stdout
 
 
+async def test_a_request_tells_from_which_score_on_a_cheap_answer_stands(config: Path, run: Run) -> None:
+    stages = (Stage(members=("small",), judge="reader", accept_score=0.625), Stage(members=("large",)))
+    record = a_record(plan=a_plan(stages=stages))
+    store = await open_store(config.with_name("ensemble.db"))
+    await store.record(record)
+    await store.close()
+    told = (await run("log", "show", record.request.id)).stdout
+    assert "stage 0: small, judge reader, which stands from a score of 0.625 on\n  stage 1: large\n" in told
+
+
 async def test_a_whole_request_is_shown_and_harmless(log: str, run: Run) -> None:
     told = await run("log", "show", log)
     assert told.exit_code == 0, told.output
@@ -71,6 +82,7 @@ async def test_a_whole_request_is_shown_and_harmless(log: str, run: Run) -> None
     tree = json.loads((await run("log", "show", log[:-1], "--json")).stdout)
     assert tree["id"] == log
     assert len(tree["calls"]) == 5
+    assert json.loads((await run("log", "show", f"chatcmpl-{log}", "--json")).stdout) == tree
     none = await run("log", "show", "ffff")
     assert none.exit_code == 1
     assert "there is no request 'ffff'" in none.output
@@ -173,7 +185,7 @@ def configure_learned_routers(config: Path, trained_on: dict[str, list[str] | No
 
 async def test_who_was_trained_on_what_went_is_named(log: str, config: Path, run: Run) -> None:
     configure_learned_routers(config, {"mine": [log, "other"], "theirs": ["other"], "broken": None})
-    done = await run("log", "erase", "--id", log, "--yes", "--json")
+    done = await run("log", "erase", "--id", f"resp_{log}", "--yes", "--json")
     assert json.loads(done.stdout)["trained"] == [
         "[routers.by-mine]",
         "[routers.by-broken], perhaps: its manifest cannot be read",

@@ -176,6 +176,7 @@ async def test_the_scorer_reads_the_cheap_answer(text: str, asked: int, tmp_path
         _, _, headers = await served.post(a_question("Hello there, please say hi to Ann"))
         record = await served.record(headers["x-ensemble-request-id"])
     assert len(record["calls"]) == asked
+    assert record["verdicts"][0]["nano_usd"] == 0
 
 
 def test_a_tier_without_a_score_to_reach_is_refused() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from ensemble.server.logs import JsonLines
+from ensemble.simulator.script import status
 from tests.served import SERVER, a_question, serving
 
 ROUTER = '''
@@ -41,6 +42,20 @@ async def test_a_bug_costs_a_500_and_tells_nothing(tmp_path: Path, caplog: pytes
     assert sum("ZeroDivisionError" in line and "exploding.py" in line for line in lines) == 2
     for told in (str(said), event, *lines):
         assert "my secret" not in told
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_what_fails_is_told_once_at_any_level(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, stream: bool
+) -> None:
+    caplog.set_level(logging.WARNING)
+    async with serving(tmp_path) as served:
+        for name in ("alpha", "beta", "gamma"):
+            served.simulator.script(name, [status(500, message="my secret")])
+        code, _, headers = await served.post(a_question(stream=stream))
+    assert code == 502
+    (line,) = [record for record in caplog.records if record.message == "request failed"]
+    assert getattr(line, "fields", None) == {"request_id": headers["x-ensemble-request-id"], "code": "no_candidate"}
 
 
 async def test_every_request_is_a_line_in_the_log_without_its_content(

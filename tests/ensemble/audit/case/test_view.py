@@ -10,11 +10,11 @@ from ensemble.store import Store
 from ensemble.store.anchors import candidates_for, freeze
 from ensemble.store.audit.reviewed import anchor_sets, said
 from ensemble.store.feedback import Remark, Statement, add
-from ensemble.types import RequestId
+from ensemble.types import RequestId, Stage
 from judges.types import ToolCall
 from tests.ensemble.audit.case.conftest import Kept
 from tests.ensemble.store import builders
-from tests.ensemble.store.builders import a_call, a_late, a_record, a_request, a_ruling, a_verdict
+from tests.ensemble.store.builders import a_call, a_late, a_plan, a_record, a_request, a_ruling, a_verdict
 
 
 async def test_the_best_by_the_finding_in_force_comes_first_and_is_compared_with(kept: Kept) -> None:
@@ -38,6 +38,13 @@ async def test_words_may_be_compared_with_those_of_any_candidate(kept: Kept) -> 
     assert case.base == "#2"
     assert next(one for one in case.candidates if one.seen.name == "#2").wording.shared is None
     assert whole(tree, against="9").base == next(one.seen.name for one in case.candidates if one.winner)
+
+
+async def test_the_page_tells_from_which_score_on_a_cheap_answer_stands(kept: Kept) -> None:
+    stages = (Stage(members=("alpha",), judge="reader", accept_score=0.625), Stage(members=("beta",)))
+    facts = dict(whole(await kept(a_record(("alpha", "beta"), plan=a_plan(stages=stages)))).facts)
+    assert facts["stage 1"] == "alpha, judged by reader, which stands from a score of 0.625 on"
+    assert facts["stage 2"] == "beta"
 
 
 async def test_what_most_people_say_stands_beside_what_the_judge_says(kept: Kept, store: Store) -> None:
