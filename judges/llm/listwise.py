@@ -14,7 +14,7 @@ from judges.llm._referring import Briefed, ReferringJudge
 from judges.llm._render import LABELS, render
 from judges.llm._sheets import Ranked, Sheet, evenly, pack, rotations, standing
 from judges.readers.ranking import read_acceptable, read_ranking
-from judges.suspicion import marked
+from judges.suspicion import marking
 from judges.types import Candidate, CandidateId, Case, Completion, Model, Verdict
 from judges.usage import total
 
@@ -67,9 +67,10 @@ class Listwise(ReferringJudge):
         entered = field_of(case)
         if len(entered.entrants) <= self.keep:
             return entered.unasked(self.digest, case)
-        briefed = await self.brief(case, models)
-        screened = await self._screen(briefed, entered.entrants, models)
-        return self._verdict(case, entered, briefed, screened, await marked(case))
+        with marking(case) as marks:
+            briefed = await self.brief(case, models)
+            screened = await self._screen(briefed, entered.entrants, models)
+            return self._verdict(case, entered, briefed, screened, await marks)
 
     async def _screen(
         self, briefed: Briefed, entrants: tuple[Candidate, ...], models: Mapping[str, Model]

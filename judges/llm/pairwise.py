@@ -9,7 +9,7 @@ from judges.llm._asking import Problem
 from judges.llm._compare import ComparingJudge, Comparison, in_order
 from judges.llm._field import Field, Kind, Played, all_bad, field_of, play
 from judges.llm._referring import Briefed
-from judges.suspicion import marked
+from judges.suspicion import marking
 from judges.types import Candidate, Case, Model, Verdict
 from judges.usage import total
 
@@ -57,9 +57,11 @@ class Pairwise(ComparingJudge):
         def share(one: Candidate, other: Candidate) -> float | None:
             return compared[one.id, other.id].share(one)
 
-        played = await play(self.play, field.entrants, compare, share)
+        with marking(case) as marks:
+            played = await play(self.play, field.entrants, compare, share)
+            suspicious = await marks
         verdict = self._verdict(case, field, briefed, played, compared)
-        return replace(verdict, flags=verdict.flags + await marked(case))
+        return replace(verdict, flags=verdict.flags + suspicious)
 
     def _verdict(
         self,

@@ -13,7 +13,7 @@ from judges.llm._field import field_of
 from judges.llm._referring import Briefed, ReferringJudge
 from judges.llm._render import render
 from judges.llm._rubric import LEAST, MOST, read_scores
-from judges.suspicion import marked
+from judges.suspicion import marking
 from judges.types import Candidate, CandidateId, Case, Completion, Model, Outcome, ResponseFormat, Verdict
 from judges.usage import total
 
@@ -51,11 +51,13 @@ class Pointwise(ReferringJudge):
     async def judge(self, case: Case, models: Mapping[str, Model]) -> Verdict:
         field = field_of(case)
         briefed = await self.brief(case, models) if field.entrants else Briefed(case=case)
-        async with asyncio.TaskGroup() as group:
-            tasks = {
-                one.id: [group.create_task(self._rate(briefed, one, models)) for _ in range(self.samples)]
-                for one in field.entrants
-            }
+        with marking(case) as marks:
+            async with asyncio.TaskGroup() as group:
+                tasks = {
+                    one.id: [group.create_task(self._rate(briefed, one, models)) for _ in range(self.samples)]
+                    for one in field.entrants
+                }
+            suspicious = await marks
         asked = {one: [task.result() for task in each] for one, each in tasks.items()}
         scores: dict[CandidateId, float] = {}
         for one, each in asked.items():
@@ -70,7 +72,7 @@ class Pointwise(ReferringJudge):
         return replace(
             verdict,
             exchanges=exchanges,
-            flags=briefed.flags + verdict.flags + await marked(case),
+            flags=briefed.flags + verdict.flags + suspicious,
             usage=total(exchange.usage for exchange in exchanges),
         )
 

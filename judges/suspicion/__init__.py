@@ -13,6 +13,7 @@ import re
 import unicodedata
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from judges.suspicion._filter import Likely
 from judges.suspicion._patterns import CONSTANT, PATTERNS
@@ -83,7 +84,17 @@ def marks(case: Case) -> tuple[str, ...]:
     return tuple(f"suspicious:{one.id}" for one in case.candidates if suspicions(one.completion.text))
 
 
-async def marked(case: Case) -> tuple[str, ...]:
+@contextmanager
+def marking(case: Case) -> Iterator[asyncio.Task[tuple[str, ...]]]:
+    """The marks of ``case``, found while the block waits for a model, which has no use for them."""
+    task = asyncio.get_running_loop().create_task(_marked(case))
+    try:
+        yield task
+    finally:
+        task.cancel()
+
+
+async def _marked(case: Case) -> tuple[str, ...]:
     """``marks`` for an event loop, which does not feel it."""
     texts = [one.completion.text for one in case.candidates]
     at_once = sum(map(len, texts)) <= _AT_ONCE and all(map(_LIKELY.is_ready, texts))
