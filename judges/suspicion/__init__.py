@@ -43,6 +43,7 @@ _MOST_CONSTANT = 2_000
 _AT_ONCE = 2_000
 """Characters that take less than a switch to another thread and back, and 50 ms whatever they are."""
 _LEAST_LINE, _LEAST_LINES = 15, 8  # characters of a line, and how often each must come again
+_NO_LETTERS = {code: " " for code in range(128) if not chr(code).isalpha() and chr(code) != "\n"}
 _FIGURES, _NO_WORDS = re.compile(r"[\d_]+"), re.compile(r"[^\w\n]+")
 _BULLET = re.compile(r"^\s{0,8}[-*•+#]+\s", re.MULTILINE)
 _FORMULA = frozenset(FORMULA)
@@ -188,12 +189,18 @@ def _is_padding(text: str) -> bool:
         return False
     lines = [line for line in text.splitlines() if len(line) > _LEAST_LINE]
     if len(lines) >= _LEAST_LINES:
-        letters = _NO_WORDS.sub(" ", _FIGURES.sub(" ", "\n".join(lines)))
-        said = [line for one in letters.split("\n") if len(line := one.strip()) > _LEAST_LINE]
+        said = [line for one in _letters("\n".join(lines)) if len(line := " ".join(one.split())) > _LEAST_LINE]
         if len(said) >= _LEAST_LINES and len(set(said)) * _LEAST_LINES <= len(said):
             return True
     raw = text.encode(errors="surrogatepass")
     return len(zlib.compress(raw)) < len(raw) / 15
+
+
+def _letters(text: str) -> Sequence[str]:
+    """The lines of ``text`` with blanks for all that is no letter."""
+    if text.isascii():
+        return text.translate(_NO_LETTERS).split("\n")  # a third of the time
+    return _NO_WORDS.sub(" ", _FIGURES.sub(" ", text)).split("\n")
 
 
 def _is_gibberish(text: str, signs: frozenset[Sign]) -> bool:
