@@ -4,7 +4,6 @@ Labels are names of the configuration, words of our own vocabulary and failure k
 wrote. Names follow https://prometheus.io/docs/practices/naming/: base units, ``_total`` for counters.
 """
 
-from datetime import timedelta
 from functools import cached_property
 from itertools import groupby
 from typing import Any, TypeVar, cast
@@ -211,12 +210,12 @@ def _flipped(pages: list[Preference]) -> str | None:
 
 def _overhead_s(record: Record) -> float:
     """Seconds from arrival to the decision in which no call was under way: the service's own."""
-    begin = record.request.arrived_at
-    end = begin + timedelta(seconds=record.answered_s)
-    busy, until = timedelta(), begin
-    for call in sorted(record.calls, key=lambda call: call.started_at):
-        ended = min(end, call.started_at + timedelta(seconds=call.total_s or 0.0))
+    begin, end = record.request.arrived_at, record.answered_s
+    calls = sorted([((call.started_at - begin).total_seconds(), call.total_s or 0.0) for call in record.calls])
+    busy = until = 0.0
+    for started, lasted in calls:
+        ended = min(end, started + lasted)
         if ended > until:
-            busy += ended - max(until, call.started_at)
+            busy += ended - max(until, started)
             until = ended
-    return max(0.0, record.answered_s - busy.total_seconds())
+    return max(0.0, end - busy)

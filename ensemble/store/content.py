@@ -33,7 +33,7 @@ from judges.types import (
 
 ESCAPE = "\U0010fffd"
 _ESCAPE_BYTES = ESCAPE.encode()
-_STAMP = "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ"  # half the price of ``isoformat``
+_UNSET: tuple[object, ...] = (None, (), {})
 _UNSAFE = re.compile(f"[\x00\ud800-\udfff{ESCAPE}]")
 _ESCAPED = re.compile(f"{ESCAPE}({ESCAPE}|0|d[89a-f][0-9a-f]{{2}})")
 
@@ -48,9 +48,8 @@ def stamp(moment: datetime) -> str:
         raise ValueError(f"{moment} has no time zone")
     if moment.tzinfo is not UTC:
         moment = moment.astimezone(UTC)
-    return _STAMP % (
-        moment.year, moment.month, moment.day, moment.hour, moment.minute, moment.second, moment.microsecond
-    )  # fmt: skip
+    told = orjson.dumps(moment, option=orjson.OPT_UTC_Z).decode()[1:-1]  # a quarter of the price of ``isoformat``
+    return told if moment.microsecond else f"{told[:-1]}.000000Z"
 
 
 def bind(text: str) -> str:
@@ -97,8 +96,9 @@ def dumps(tree: object) -> bytes:
         out = orjson.dumps(tree, option=orjson.OPT_SORT_KEYS)
     except TypeError:
         return _careful(tree)
-    # orjson writes null for NaN; and what has to be escaped is rare enough to be looked for afterwards.
-    if b"\\u0000" in out or _ESCAPE_BYTES in out or b"null" in out:
+    # orjson writes null for NaN; and what has to be escaped is rare enough to be looked for afterwards. (Not with ``in``,
+    # which asks first whether the bytes are a number: that costs an exception each time.)
+    if out.find(b"\\u0000") >= 0 or out.find(_ESCAPE_BYTES) >= 0 or out.find(b"null") >= 0:
         return _careful(tree)
     return out
 
@@ -134,7 +134,7 @@ def options_json(prompt: Prompt) -> bytes:
         "top_logprobs": prompt.top_logprobs,
         "options": prompt.options,
     }
-    return dumps({name: value for name, value in tree.items() if value is not None and value not in ((), {})})
+    return dumps({name: value for name, value in tree.items() if value or value not in _UNSET})
 
 
 def prompt_of(messages: str, options: str) -> Prompt:

@@ -58,6 +58,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 
 OVERTURNED = "the full panel's verdict names another winner"
 """Why a person is to look at an answer that was served before that verdict."""
+_ARRAYS = (tuple, list)
 _RULES = tuple(rule.name for rule in fields(Stage))
 
 
@@ -181,8 +182,7 @@ def _plan(request: RequestId, plan: Plan) -> Row:
 
 def _stage(stage: Stage) -> dict[str, object]:
     """The rules of a stage that are set: None is the lack of a rule."""
-    rules = ((name, getattr(stage, name)) for name in _RULES)
-    return {name: rule for name, rule in rules if rule is not None}
+    return {name: rule for name in _RULES if (rule := getattr(stage, name)) is not None}
 
 
 def _calls(
@@ -378,4 +378,4 @@ def _exchange(id_: str, position: int, exchange: Exchange, asked: _Asked) -> Row
 
 def _json(tree: object) -> str:
     # Most of these are empty; the type of a tuple is quicker to tell than that of a mapping.
-    return dumps(tree).decode() if tree else "[]" if isinstance(tree, tuple | list) else "{}"
+    return dumps(tree).decode() if tree else "[]" if isinstance(tree, _ARRAYS) else "{}"
