@@ -228,6 +228,8 @@ class ChatRequest(Wire):
     def _chosen(self) -> set[str]:
         """Names of the functions that ``tool_choice`` names."""
         match self.tool_choice:
+            case None:
+                return set()
             case NamedTool(function=one):
                 return {one.name}
             case AllowedTools(allowed_tools=some):
@@ -244,8 +246,9 @@ class ChatRequest(Wire):
 
     def options(self) -> dict[str, object]:
         """Sampling and service options that were given, by their wire names."""
-        return self.model_dump(include=PASSED_ON, exclude_none=True)
+        given = self.model_fields_set
+        return {name: value for name in PASSED_ON if name in given and (value := getattr(self, name)) is not None}
 
 
-PASSED_ON = {name for name, field in ChatRequest.model_fields.items() if _SENT_ON in field.metadata}
+PASSED_ON = tuple(name for name, field in ChatRequest.model_fields.items() if _SENT_ON in field.metadata)
 """Parameters that go to the members by their own names."""

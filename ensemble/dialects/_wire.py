@@ -51,6 +51,10 @@ class Extension(Wire):
         return self.conversation or metadata.get("conversation") or None
 
 
+NOTHING_OF_OURS = Extension.model_construct()
+"""What is asked of us where a body has no such part."""
+
+
 @dataclass(frozen=True, slots=True)
 class Refused:
     """Marks a parameter of the protocol that is not offered; null and the values of ``unless`` ask for nothing."""

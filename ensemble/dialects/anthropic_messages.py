@@ -27,7 +27,7 @@ from ensemble.dialects._anthropic_reply import (
     render_error,
     thoughts,
 )
-from ensemble.dialects._wire import Extension, first_finding
+from ensemble.dialects._wire import NOTHING_OF_OURS, first_finding
 from ensemble.dialects.dialect import Asked
 from ensemble.dialects.params import Param, params
 from ensemble.errors import InvalidRequest
@@ -62,7 +62,7 @@ _Body = TypeVar("_Body", bound=body.Spoken)
 def parse(data: bytes) -> Asked:
     """As ``Dialect.parse``."""
     asked = _read(data, body.MessageRequest)
-    ours = asked.ensemble or Extension()
+    ours = asked.ensemble or NOTHING_OF_OURS
     told = {name: text for name, text in (asked.metadata or {}).items() if text is not None}
     user = told.pop("user_id", None)
     prompt = _prompt(asked, service_tier=asked.service_tier, top_k=asked.top_k)

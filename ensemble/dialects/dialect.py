@@ -10,9 +10,11 @@ import orjson
 from ensemble.dialects import extension
 from ensemble.errors import EnsembleError
 from ensemble.types import Answer, Request
+from judges.quick import quick
 from judges.types import Prompt
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """A body that was understood.

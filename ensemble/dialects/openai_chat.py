@@ -23,7 +23,7 @@ from ensemble.dialects._openai_reply import (
     render,
     render_error,
 )
-from ensemble.dialects._wire import Extension, first_finding
+from ensemble.dialects._wire import NOTHING_OF_OURS, first_finding
 from ensemble.dialects.dialect import Asked, dumps
 from ensemble.dialects.params import Param, params
 from ensemble.errors import InvalidRequest
@@ -66,7 +66,7 @@ def parse(data: bytes) -> Asked:
     except ValidationError as error:
         raise first_finding(error, body.ChatRequest.model_fields) from None
     _check_tool_turns(asked.messages)
-    ours = asked.ensemble or Extension()
+    ours = asked.ensemble or NOTHING_OF_OURS
     return Asked(
         model=asked.model,
         prompt=_prompt(asked),
@@ -86,7 +86,7 @@ def _check_tool_turns(said: Iterable[turns.Turn]) -> None:
     open_calls: set[str] = set()
     index = -1
     for index, turn in enumerate(said):
-        if isinstance(turn, turns.ToolTurn):
+        if turn.role == "tool":
             if turn.tool_call_id not in open_calls:
                 param = f"messages[{index}].tool_call_id"
                 raise InvalidRequest(f"{param}: no tool call right before it has this id", param=param)
@@ -94,7 +94,7 @@ def _check_tool_turns(said: Iterable[turns.Turn]) -> None:
             continue
         if open_calls:
             raise _unanswered(index, open_calls)
-        if isinstance(turn, turns.AssistantTurn):
+        if turn.role == "assistant":
             open_calls = {call.id for call in turn.tool_calls or ()}
     if open_calls:
         raise _unanswered(index + 1, open_calls)
@@ -123,6 +123,8 @@ def _prompt(asked: body.ChatRequest) -> Prompt:
 
 def _tool_choice(choice: body.ToolChoice | None) -> str | dict[str, object] | None:
     match choice:
+        case None:
+            return None
         case body.NamedTool():
             return choice.model_dump()
         case body.AllowedTools(allowed_tools=some):
@@ -132,20 +134,18 @@ def _tool_choice(choice: body.ToolChoice | None) -> str | dict[str, object] | No
 
 
 def _turn(turn: turns.Turn) -> Message:
-    match turn:
-        case turns.SystemTurn() | turns.UserTurn():
-            return Message(role=turn.role, content=_parts(turn.content), name=turn.name)
-        case turns.ToolTurn():
-            return Message(role="tool", content=_parts(turn.content), tool_call_id=turn.tool_call_id)
-        case turns.AssistantTurn():
-            calls = tuple(
-                ToolCall(id=call.id, name=call.function.name, arguments=call.function.arguments)
-                for call in turn.tool_calls or ()
-            )
-            content = turn.content if turn.content is not None else turn.refusal or ""
-            return Message(role="assistant", content=_parts(content), name=turn.name, tool_calls=calls)
-        case turns.FunctionTurn():
-            raise AssertionError("refused by the model")
+    # By the role: that an object is not of a class of pydantic's takes long to tell.
+    if turn.role == "tool":
+        return Message(role="tool", content=_parts(turn.content), tool_call_id=turn.tool_call_id)
+    if turn.role == "assistant":
+        calls = tuple(
+            ToolCall(id=call.id, name=call.function.name, arguments=call.function.arguments)
+            for call in turn.tool_calls or ()
+        )
+        content = turn.content if turn.content is not None else turn.refusal or ""
+        return Message(role="assistant", content=_parts(content), name=turn.name, tool_calls=calls)
+    assert turn.role != "function"  # noqa: S101 - for the type checker: the model refuses it
+    return Message(role=turn.role, content=_parts(turn.content), name=turn.name)
 
 
 def _parts(content: "str | tuple[turns.Content, ...]") -> str | tuple[Part, ...]:

@@ -17,7 +17,7 @@ from ensemble.dialects._openai_body import ObjectFormat
 from ensemble.dialects._openai_reply import KEEP_ALIVE, render_error
 from ensemble.dialects._responses_events import can_grow, closing, error_frame, frames, growth, opening
 from ensemble.dialects._responses_reply import INSTRUCTIONS, PREFIX, PREVIOUS, STORE, SUMMARY, render
-from ensemble.dialects._wire import Extension, first_finding
+from ensemble.dialects._wire import NOTHING_OF_OURS, first_finding
 from ensemble.dialects.dialect import Asked
 from ensemble.dialects.openai_chat import schema_form
 from ensemble.dialects.params import Param, params
@@ -55,7 +55,7 @@ def parse(data: bytes) -> Asked:
         asked = body.ResponseRequest.model_validate_json(data)
     except ValidationError as error:
         raise first_finding(error, body.ResponseRequest.model_fields) from None
-    ours = asked.ensemble or Extension()
+    ours = asked.ensemble or NOTHING_OF_OURS
     prompt = _prompt(asked)
     if asked.previous_response_id is None:
         _check_outputs(prompt.messages)
