@@ -18,6 +18,8 @@ _SENTENCES = {
 }
 _OF_ROWS = ("22", "23", "54")
 """Classes of SQLSTATE that are the fault of what was written: data, constraints, and texts too long for an index."""
+_KEYED = ("23503", "23505")
+"""A key that is there twice, or that nothing has: the server tells which. Of other rows it would tell their texts."""
 
 
 class ServerFault(Exception):
@@ -60,6 +62,8 @@ def fault_of(error: BaseException) -> ServerFault:
     code: Any = getattr(error, "sqlstate", None)
     if isinstance(code, str):
         told = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if code in _KEYED and (detail := getattr(error, "detail", None)):
+            told = f"{told}: {detail.splitlines()[0]}"
         # The last: a statement that was prepared before a migration changed its table.
         if code in ("40001", "40P01") or type(error).__name__ == "InvalidCachedStatementError":
             return UndoneFault(told, code)

@@ -118,7 +118,11 @@ async def test_a_bad_row_fails_alone(store: Store, path: Path) -> None:
     assert [told.removeprefix("the row was refused: ") for told in refused] == {
         "sqlite": [f"UNIQUE constraint failed: {what}" for what in ("requests.id", "calls.request_id, calls.id")],
         "postgres": [
-            f'duplicate key value violates unique constraint "{name}"' for name in ("requests_pkey", "calls_pkey")
+            f'duplicate key value violates unique constraint "{name}": Key ({key}) already exists.'
+            for name, key in (
+                ("requests_pkey", f"id)=({twice.request.id}"),
+                ("calls_pkey", f"request_id, id)=({broken.request.id}, {broken.calls[0].id}"),
+            )
         ],
     }[engine(path)]
     assert await rows(store, "requests", "calls", "scores") == {"requests": 21, "calls": 105, "scores": 63}
