@@ -11,6 +11,7 @@ from ensemble.audit.shapes import Cell, Column, Table, Window
 from ensemble.judging.agreeing import Agreement, Certainty, agreement
 from ensemble.judging.report import RATES, JudgeReport, report
 from ensemble.judging.seats import Seats
+from ensemble.plurals import counted
 from ensemble.store.audit.drawn import Drawn, drawn
 from ensemble.store.audit.rejudged import Again, Checked, checks, judged_again
 from ensemble.store.database import Database
@@ -154,7 +155,9 @@ def _biases(found: Found) -> Table:
 
 
 def _agreement(found: Found) -> Table:
-    left = f" Without {found.agreement.left_out} judges of fewer findings." if found.agreement.left_out else ""
+    left = (
+        f" Without {counted(found.agreement.left_out, 'judge')} of fewer findings." if found.agreement.left_out else ""
+    )
     alpha = found.agreement.alpha
     together = (
         "" if alpha.value is None else f" All judges together: Krippendorff's alpha {alpha.value:.3f}, n={alpha.n}."

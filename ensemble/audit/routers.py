@@ -8,6 +8,7 @@ from ensemble.audit.cells import known, money, short, spread, spread_money
 from ensemble.audit.router_shapes import SHOWN, TABLES
 from ensemble.audit.shapes import Cell, Table, Window
 from ensemble.errors import InvalidRequest
+from ensemble.plurals import counted
 from ensemble.store.audit.drawn import Drawn
 from ensemble.store.audit.panels import whole_panels
 from ensemble.store.database import Database
@@ -94,7 +95,7 @@ def note(found: Measured) -> str:
     """On what was measured, and what was left out."""
     told = [found.drawn.note]
     if report := found.report:
-        told.append(f"Measured on {report.rows:,} in {report.groups:,} groups.")
+        told.append(f"Measured on {report.rows:,} in {counted(report.groups, 'group')}.")
         if report.incomplete:
             told.append(f"{report.incomplete:,} left out, since a member was not judged.")
         if report.seen:

@@ -11,6 +11,7 @@ import numpy as np
 from ensemble.audit.cells import NONE
 from ensemble.audit.recent import Recent
 from ensemble.audit.shapes import Window
+from ensemble.plurals import counted
 from ensemble.store.audit.panels import Served, served, version, whole_panels
 from ensemble.store.database import Database
 from ensemble.store.examples import examples_of
@@ -71,9 +72,10 @@ class Worth:
         """What the figures are about, for people."""
         if self.why:
             return self.why
-        of = f"a random {self.rows:,} of {self.total:,}" if self.sampled else f"{self.rows:,}"
+        every = counted(self.total if self.sampled else self.rows, "request")
+        of = f"a random {self.rows:,} of {every}" if self.sampled else every
         return (
-            f"On {of} requests of which every member was judged; the judge's labels are taken for the truth. "
+            f"On {of} of which every member was judged; the judge's labels are taken for the truth. "
             f"95 % intervals: bootstrap over conversations, {DRAWS:,} draws."
         )
 

@@ -11,6 +11,7 @@ from ensemble.cli._judges import rounded
 from ensemble.cli._output import columns, dollars, put, screen
 from ensemble.cli._safe import safe
 from ensemble.evaluating import Evaluation
+from ensemble.plurals import counted
 from ensemble.training.intervals import Interval
 from ensemble.training.offpolicy import Estimate
 from ensemble.training.panels import Gain, Panel, Panels
@@ -96,7 +97,7 @@ def put_report(found: Evaluation) -> None:
 
 
 def _rows(report: Report) -> str:
-    left = [f"{report.rows} requests in {report.groups} groups"]
+    left = [f"{counted(report.rows, 'request')} in {counted(report.groups, 'group')}"]
     if report.incomplete:
         left.append(f"{report.incomplete} left out, since a member was not judged")
     if report.seen:
@@ -128,7 +129,8 @@ def _put_router(console: Console, line: Line, report: Report) -> None:
     rows = [(SHOWN[reading], _beside(line.accuracy[reading])) for reading in READINGS]
     rows += [(f"{SHOWN[reading]}, people", _beside(one)) for reading, one in line.people.items()]
     if not line.people:
-        rows.append(("people", f"said what is best on {report.people} requests; from 50 on accuracy is told"))
+        on = counted(report.people, "request")
+        rows.append(("people", f"said what is best on {on}; from 50 on accuracy is told"))
     rows += [("quality", _share(line.quality)), ("regret", _share(line.regret))]
     if line.frontier:
         front = line.frontier
@@ -141,11 +143,12 @@ def _put_router(console: Console, line: Line, report: Report) -> None:
     if line.ece is not None:
         rows.append(("calibration error", f"{line.ece:.3f}"))
     if line.judged:
-        rows.append(("judging", f"asked for on {line.judged} requests; its cost and time are in no figure"))
+        rows.append(("judging", f"asked for on {counted(line.judged, 'request')}; its cost and time are in no figure"))
     if line.trust:
         rows.append(("trust", "its minima are not held: what it would refuse or escalate is served in these figures"))
     if line.without_plan:
-        rows.append(("no plan", f"on {line.without_plan} requests, which count for nothing: {safe(line.problem)}"))
+        on = counted(line.without_plan, "request, which counts", "requests, which count")
+        rows.append(("no plan", f"on {on} for nothing: {safe(line.problem)}"))
     columns(console, rows, {})
 
 
@@ -158,7 +161,8 @@ def put_estimates(found: Evaluation) -> None:
 def _estimated(one: Estimate | str) -> str:
     if isinstance(one, str):
         return one
-    return f"quality {_share(one.value)}, {one.method}, {one.effective:.0f} effective of {one.observations} answers"
+    seen = counted(one.observations, "answer")
+    return f"quality {_share(one.value)}, {one.method}, {one.effective:.0f} effective of {seen}"
 
 
 def _beside(one: Accuracy) -> str:

@@ -16,6 +16,7 @@ from ensemble.config import Settings
 from ensemble.judging.labelled import Labelled, LabelsError, read
 from ensemble.judging.trial import Found
 from ensemble.money import Total, total
+from ensemble.plurals import counted
 from judges.agreement import Estimate, Rate
 from judges.judge import Judge
 
@@ -77,7 +78,9 @@ class Progress:
         self._cost = Total(self._cost.nano_usd + more.nano_usd, self._cost.unpriced + more.unpriced)
         if self._shown:
             left = self._cost.nano_usd * (self._cases - self._done) // self._done
-            line = f"{self._done} of {self._cases} cases, {self._cost} so far, about {Total(left, 0)} to come"
+            line = (
+                f"{self._done} of {counted(self._cases, 'case')}, {self._cost} so far, about {Total(left, 0)} to come"
+            )
             sys.stderr.write(f"\r{line}\x1b[K")
             sys.stderr.flush()
 

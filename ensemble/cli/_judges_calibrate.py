@@ -19,6 +19,7 @@ from ensemble.judging.calibrating import from_log as stored
 from ensemble.judging.labelled import Labelled, digest
 from ensemble.judging.seats import Seats
 from ensemble.judging.trial import find
+from ensemble.plurals import counted
 from ensemble.service import open_bench
 from ensemble.store.judged import judged
 from judges.calibration import Calibration, write
@@ -100,7 +101,11 @@ def _software() -> str:
 def _print(learned: list[Calibrated]) -> None:
     console = screen()
     for one in learned:
-        put(console, (safe(one.fitted.name), "bold"), f"  {one.fitted.n} labelled verdicts, digest {one.digest[:12]}")
+        put(
+            console,
+            (safe(one.fitted.name), "bold"),
+            f"  {counted(one.fitted.n, 'labelled verdict')}, digest {one.digest[:12]}",
+        )
         rows = [("right", figure(one.accuracy))]
         if one.ece_before is not None and one.ece_after is not None:
             rows.append(("calibration error", f"{one.ece_before:.3f} before, {one.ece_after:.3f} after"))

@@ -15,6 +15,7 @@ from ensemble.cli._safe import safe
 from ensemble.config import load
 from ensemble.judging.history import rows
 from ensemble.judging.seats import Seats
+from ensemble.plurals import counted
 from ensemble.store.address import Address
 from ensemble.store.judged import judged
 from judges.aggregate._history import Row
@@ -50,7 +51,9 @@ def command(config: Path, *, db: Address | None, judges: tuple[str, ...], since:
     told = [(safe(seats.names.get(judge, "no longer configured")), judge[:12], str(n)) for judge, n in count.items()]
     columns(screen(), [("judge", "digest", "ballots"), *sorted(told)], {})
     known = sum(bool(row.best) for row in held)
-    click.echo(f"{out} is written: {len(held)} cases, {known} of them labelled; name it as history_file.", err=True)
+    click.echo(
+        f"{out} is written: {counted(len(held), 'case')}, {known} of them labelled; name it as history_file.", err=True
+    )
 
 
 def _write(out: Path, held: Iterable[Row]) -> None:

@@ -13,6 +13,7 @@ from ensemble.cli._output import dollars, put, screen
 from ensemble.cli._safe import safe
 from ensemble.config import load, read
 from ensemble.judging.report import JudgeReport, report
+from ensemble.plurals import counted
 from ensemble.store.address import Address
 from ensemble.store.judged import judged
 
@@ -63,7 +64,7 @@ def _print(one: JudgeReport) -> None:
         console,
         (safe(one.judge), "bold"),
         f"  seat {safe(one.seat)}" if one.seat else "",
-        f"  {one.verdicts} verdicts, digest {one.digest[:12]}",
+        f"  {counted(one.verdicts, 'verdict')}, digest {one.digest[:12]}",
     )
     mean = one.nano_usd
     each = "-" if mean.value is None else dollars(round(mean.value))

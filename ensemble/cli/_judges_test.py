@@ -15,6 +15,7 @@ from ensemble.cli._safe import safe
 from ensemble.config import Settings, load
 from ensemble.judging.labelled import Labelled
 from ensemble.judging.trial import Trial, Trials, find, trials
+from ensemble.plurals import counted
 from ensemble.service import open_bench
 from judges.judge import Judge
 
@@ -81,7 +82,7 @@ def _plain(found: Trials) -> dict[str, object]:
 def _print(found: Trials) -> None:
     console = screen()
     for one in found.judges:
-        put(console, (safe(one.judge), "bold"), f"  {one.cases} cases, digest {one.digest[:12]}")
+        put(console, (safe(one.judge), "bold"), f"  {counted(one.cases, 'case')}, digest {one.digest[:12]}")
         put_rates(console, one.rates, _more(one))
         put(console)
     if found.alpha is not None:

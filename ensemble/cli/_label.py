@@ -20,6 +20,7 @@ from ensemble.labelling.opening import Prompts
 from ensemble.labelling.rejects import Rejects, beside
 from ensemble.labelling.rows import Reject, Row
 from ensemble.labelling.runner import Options, Outcome, Runner
+from ensemble.plurals import counted
 from ensemble.service import open_service
 from judges.types import Prompt
 
@@ -144,11 +145,13 @@ def _tell(outcome: Outcome, options: Options, given: Given, settings: Settings, 
     if outcome.stopped is None:
         if lacking := outcome.tally.unfinished:
             again = "the same command makes the calls again that failed"
-            click.echo(f"{lacking:,} of {outcome.tally.prompts:,} prompts lack an answer; {again}.", err=True)
+            click.echo(f"{lacking:,} of {counted(outcome.tally.prompts, 'prompt')} lack an answer; {again}.", err=True)
         return int(outcome.tally.in_vain)
     again = "the same command goes on from there"
     if at_work := len(outcome.tally.at_work):
-        again = f"{at_work} batches go on at the providers; {again} and takes their results in"
+        again = (
+            f"{counted(at_work, 'batch goes', 'batches go')} on at the providers; {again} and takes their results in"
+        )
     click.echo(f"Stopped: {safe(str(outcome.stopped))}; what was paid is stored, and {again}.", err=True)
     if str(outcome.stopped) == "interrupted":
         return 130

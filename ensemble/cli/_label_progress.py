@@ -16,6 +16,7 @@ from ensemble.cli._output import columns, dollars, put, screen
 from ensemble.cli._safe import safe
 from ensemble.labelling.runner import Outcome
 from ensemble.labelling.tally import Tally
+from ensemble.plurals import counted
 
 EVERY_S = 10.0
 """Seconds between two lines in a pipe."""
@@ -51,7 +52,10 @@ class Progress:
         """Rows, rate, cost so far and projected, time to go, failures by kind."""
         tally, seconds = self._tally, time.monotonic() - self._begin
         rate = tally.done / seconds if seconds > 0 else 0.0
-        parts = [f"{tally.done:,}{f' of {tally.total:,}' if tally.total is not None else ''} rows", f"{rate:.1f}/s"]
+        parts = [
+            counted(tally.done, "row") if tally.total is None else f"{tally.done:,} of {counted(tally.total, 'row')}",
+            f"{rate:.1f}/s",
+        ]
         parts.append(dollars(tally.nano_usd) + (f" + {tally.unpriced} unpriced" if tally.unpriced else ""))
         if (projected := tally.projected_nano_usd) is not None:
             parts.append(f"about {dollars(projected)} in the end")
@@ -60,7 +64,7 @@ class Progress:
         if tally.rejected:
             parts.append(f"{tally.rejected} rejected")
         if at_work := [*tally.at_work.values()]:
-            parts.append(f"{len(at_work)} batches at work ({at_work[0]})")
+            parts.append(f"{counted(len(at_work), 'batch', 'batches')} at work ({at_work[0]})")
         parts += [f"{count} {kind}" for kind, count in sorted(tally.failures.items())]
         return ", ".join(parts)
 
@@ -88,11 +92,11 @@ def summary(outcome: Outcome, run: str, rejects: Path) -> None:
     tally = outcome.tally
     failed = ", ".join(f"{count} {kind}" for kind, count in sorted(tally.failures.items()))
     calls = ", ".join(f"{count:,} {purpose}" for purpose, count in sorted(tally.calls.items()))
-    unpriced = f" + {tally.unpriced:,} calls of unknown cost" if tally.unpriced else ""
+    unpriced = f" + {counted(tally.unpriced, 'call')} of unknown cost" if tally.unpriced else ""
     rows = [
         ("rows", f"{tally.rows:,}, {tally.rejected:,} rejected, {tally.duplicates:,} of a prompt under way"),
         ("prompts", f"{tally.prompts:,}, {tally.untouched:,} had everything, {tally.unfinished:,} lack an answer"),
-        ("labels", f"{tally.labelled:,} made, {tally.replayed:,} replies of judges replayed"),
+        ("labels", f"{tally.labelled:,} made, {counted(tally.replayed, 'reply', 'replies')} of judges replayed"),
         ("calls", f"{calls or 'none'}{f'; failed: {failed}' if failed else ''}"),
         ("cost", f"{dollars(tally.nano_usd)}{unpriced}"),
     ]

@@ -7,6 +7,7 @@ import click
 from ensemble.cli import _options
 from ensemble.cli._log_shared import log_file, log_options, put_json
 from ensemble.cli._output import put, screen
+from ensemble.plurals import counted
 from ensemble.store.address import Address
 from ensemble.store.keeping.backup import backup
 
@@ -24,4 +25,7 @@ def command(target: Path, *, config: Path, db: Address | None, as_json: bool) ->
     if as_json:
         put_json({"target": str(target), "rows": dict(held)})
         return
-    put(screen(), f"{target}: {held['requests']:,} requests, {held['calls']:,} calls; integrity_check is ok")
+    put(
+        screen(),
+        f"{target}: {counted(held['requests'], 'request')}, {counted(held['calls'], 'call')}; integrity_check is ok",
+    )

@@ -13,6 +13,7 @@ from ensemble.cli._safe import safe
 from ensemble.config import Settings
 from ensemble.config.environment import secrets_of
 from ensemble.errors import ConfigError
+from ensemble.plurals import counted
 from ensemble.store.address import Address
 from ensemble.store.keeping.checks import checks
 from ensemble.store.keeping.connect import reading
@@ -39,7 +40,7 @@ def command(config: Path, *, db: Address | None, secrets: bool, variables: tuple
     else:
         for one in found:
             put(screen(), (one.check, "bold red"), f": {safe(one.text)}")
-        put(screen(), f"{path}: {len(found) or 'no'} finding{'' if len(found) == 1 else 's'}{_looked(wanted)}")
+        put(screen(), f"{path}: {counted(len(found), 'finding') if found else 'no findings'}{_looked(wanted)}")
         if secrets and not wanted:
             told = (
                 "No secret was looked for: the configuration names no key that is set here; --secret-env names others."
@@ -50,7 +51,7 @@ def command(config: Path, *, db: Address | None, secrets: bool, variables: tuple
 
 
 def _looked(wanted: Collection[str]) -> str:
-    return f", {len(wanted)} secret{'' if len(wanted) == 1 else 's'} looked for" if wanted else ""
+    return f", {counted(len(wanted), 'secret')} looked for" if wanted else ""
 
 
 def _secrets(settings: Settings | None, variables: tuple[str, ...]) -> dict[str, str]:

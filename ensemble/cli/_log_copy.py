@@ -9,6 +9,7 @@ from ensemble.cli import _options
 from ensemble.cli._log_shared import put_json, put_table
 from ensemble.cli._output import put, screen
 from ensemble.errors import StoreError
+from ensemble.plurals import counted
 from ensemble.store import open_store
 from ensemble.store.address import Address
 from ensemble.store.keeping.copy import Copied, copy
@@ -57,7 +58,7 @@ async def _made(target: Address) -> None:
 
 
 def _line(one: Copied) -> str:
-    return f"{one.table}: {one.rows:,} rows, {one.written + one.changed + one.removed:,} of them to bring over"
+    return f"{one.table}: {counted(one.rows, 'row')}, {one.written + one.changed + one.removed:,} of them to bring over"
 
 
 def _checked(one: Copied) -> dict[str, object]:
@@ -72,8 +73,8 @@ def _print(done: list[Copied]) -> None:
     ]
     put_table(("table", "rows", "new", "changed", "removed", "checksum"), rows)
     empty = len(done) - len(rows)
-    put(screen(), f"{empty} tables are empty" if empty else "")
+    put(screen(), f"{counted(empty, 'table is', 'tables are')} empty" if empty else "")
 
 
 def _verdict(one: Copied) -> str:
-    return f"{one.digest:016x}" if one.whole else f"DIFFERS: {one.there:,} rows, {one.found:016x}"
+    return f"{one.digest:016x}" if one.whole else f"DIFFERS: {counted(one.there, 'row')}, {one.found:016x}"

@@ -10,6 +10,7 @@ from ensemble.cli import _options
 from ensemble.cli._log_shared import log_file, log_options, put_json, scope_options, spills_of, trained_on
 from ensemble.cli._output import put, screen
 from ensemble.cli._safe import safe
+from ensemble.plurals import counted
 from ensemble.store.address import Address
 from ensemble.store.keeping.connect import reading, writing
 from ensemble.store.keeping.erase import Scope, erase, matching
@@ -37,7 +38,7 @@ def command(
         with reading(path) as log:
             count = len(matching(log, scope))
         more = " and those among the spilled ones" if any(spill.pending for spill in spills) else ""
-        click.confirm(f"Erase the texts of {count:,} requests{more} in {path} for good?", abort=True, err=True)
+        click.confirm(f"Erase the texts of {counted(count, 'request')}{more} in {path} for good?", abort=True, err=True)
     with writing(path) as log:
         done = erase(log, path, scope, reason, spills=spills)
     if copies:
@@ -48,14 +49,18 @@ def command(
         put_json({"log": str(path)} | asdict(done) | {"copies_deleted": copies, "trained": learned})
         return
     console = screen()
-    put(console, f"{done.requests:,} requests erased", f"; tombstone {done.tombstone}" if done.tombstone else "")
+    put(
+        console,
+        f"{counted(done.requests, 'request')} erased",
+        f"; tombstone {done.tombstone}" if done.tombstone else "",
+    )
     if done.lines:
-        put(console, f"{done.lines:,} lines went from files beside the log")
+        put(console, f"{counted(done.lines, 'line')} went from files beside the log")
     put(console, f"routers and judges trained on them: {', '.join(map(safe, learned)) or 'none that is configured'}")
     if learned:
         put(console, "what was learned stays in their folders until they are trained again: `ensemble train`")
     if done.spilled:
-        put(console, f"{done.spilled:,} spilled records were taken into the log first")
+        put(console, f"{counted(done.spilled, 'spilled record was', 'spilled records were')} taken into the log first")
     for copy in done.copies:
         if copies:
             put(console, f"{safe(copy)} deleted")

@@ -10,6 +10,7 @@ from ensemble.cli import _options
 from ensemble.cli._log_shared import log_file, log_options, moment, put_json
 from ensemble.cli._output import put, screen
 from ensemble.cli._safe import brief, safe
+from ensemble.plurals import counted
 from ensemble.store.address import Address
 from ensemble.store.content import stamp
 from ensemble.store.keeping.connect import reading
@@ -36,9 +37,8 @@ def command(config: Path, *, db: Address | None, since: datetime, as_json: bool)
         put_json(found)
         return
     console = screen()
-    put(
-        console, f"Since {found['since']}: {found['requests']:,} requests, {found['deadlines']:,} missed their deadline"
-    )
+    late = f"{found['deadlines']:,} missed the deadline"
+    put(console, f"Since {found['since']}: {counted(found['requests'], 'request')}, {late}")
     for name, title in _TITLES.items():
         if found[name]:
             put(console, (f"\n{title}", "bold"))

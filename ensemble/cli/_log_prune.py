@@ -8,6 +8,7 @@ import click
 from ensemble.cli import _options
 from ensemble.cli._log_shared import length, log_file, log_options, put_json
 from ensemble.cli._output import put, screen
+from ensemble.plurals import counted
 from ensemble.store.address import Address
 from ensemble.store.keeping.connect import transaction, writing
 from ensemble.store.keeping.engines import tidy
@@ -35,4 +36,4 @@ def command(config: Path, *, db: Address | None, age: timedelta, vacuum: bool, a
     if as_json:
         put_json({"log": str(path), "requests": count})
         return
-    put(screen(), f"{count:,} requests lost their texts")
+    put(screen(), f"{counted(count, 'request lost its texts', 'requests lost their texts')}")

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from ensemble.cli import _options
 from ensemble.cli._log_shared import log_file, log_options, put_json, scope_options
 from ensemble.cli._output import put, screen
+from ensemble.plurals import counted
 from ensemble.redaction import KINDS, Kind, Redactor
 from ensemble.store.address import Address
 from ensemble.store.keeping.connect import writing
@@ -47,4 +48,4 @@ def command(
     if as_json:
         put_json({"log": str(path), "requests": seen, "changed": changed, "redactor": redactor.digest})
         return
-    put(screen(), f"{changed:,} of {seen:,} requests changed")
+    put(screen(), f"{changed:,} of {counted(seen, 'request')} changed")

@@ -7,6 +7,7 @@ import click
 from ensemble.cli import _options
 from ensemble.cli._log_shared import log_file, log_options, put_json, put_table
 from ensemble.errors import StoreError
+from ensemble.plurals import counted
 from ensemble.store.address import Address
 from ensemble.store.keeping.connect import reading, transaction, writing
 from ensemble.store.keeping.search import behind, catch_up, search
@@ -56,4 +57,4 @@ def _update(path: Address) -> None:
                     if not catch_up(log, _BATCH):
                         return
     except StoreError as error:
-        click.echo(f"The newest {missing:,} texts are not searched: {error}", err=True)
+        click.echo(f"The newest {counted(missing, 'text is', 'texts are')} not searched: {error}", err=True)

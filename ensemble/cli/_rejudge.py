@@ -7,6 +7,7 @@ from ensemble.cli._judges import figure, rounded
 from ensemble.cli._output import columns, dollars, put, screen
 from ensemble.cli._safe import safe
 from ensemble.labelling.tally import Tally
+from ensemble.plurals import counted
 from ensemble.rejudging.again import Options
 from ensemble.rejudging.anchors import Checked
 from ensemble.rejudging.runner import Outcome
@@ -38,7 +39,7 @@ def outcome_plain(outcome: Outcome, options: Options) -> dict[str, Any]:
 def put_outcome(outcome: Outcome, options: Options) -> None:
     """Print a run."""
     churn, console = outcome.churn, screen()
-    put(console, (safe(options.judge), "bold"), f"  {outcome.tally.rows:,} requests looked at")
+    put(console, (safe(options.judge), "bold"), f"  {counted(outcome.tally.rows, 'request')} looked at")
     rows = [
         ("compared", f"{churn.cases:,}, {churn.reused:,} of all by verdicts that were stored"),
         ("winners changed", figure(churn.changed)),
@@ -105,8 +106,8 @@ def put_checked(found: Checked, judge: str, anchor_set: str) -> None:
 
 
 def _cost(tally: Tally) -> str:
-    unpriced = f" + {tally.unpriced:,} calls of unknown cost" if tally.unpriced else ""
-    return f"{dollars(tally.nano_usd)}{unpriced}, {sum(tally.calls.values()):,} calls"
+    unpriced = f" + {counted(tally.unpriced, 'call')} of unknown cost" if tally.unpriced else ""
+    return f"{dollars(tally.nano_usd)}{unpriced}, {counted(sum(tally.calls.values()), 'call')}"
 
 
 def _cost_plain(tally: Tally) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from ensemble.cli._showcase import PICKED, Score, simulated_fleet, some_tasks, w
 from ensemble.cli._story import Story
 from ensemble.errors import ConfigError, EnsembleError, StoreError
 from ensemble.money import total
+from ensemble.plurals import counted
 from ensemble.service import Service, open_service
 from ensemble.simulator.tasks import Task
 
@@ -102,7 +103,7 @@ async def _ask(console: Console, service: Service, tasks: list[Task]) -> Score:
 def _summary(console: Console, score: Score) -> None:
     picked = "picked for their differences" if score.asked <= len(PICKED) else f"{len(PICKED)} of them picked"
     put(console)
-    put(console, (f"By the simulated truth of {score.asked} questions", "bold"), f", {picked}:")
+    put(console, (f"By the simulated truth of {counted(score.asked, 'question')}", "bold"), f", {picked}:")
     rows = [("the judge's choice", f"{score.chosen} right", f"simulated cost {total(score.spent)}, judge included")]
     for name, right in sorted(score.right.items(), key=lambda each: -each[1]):
         rows.append((f"always {name}", f"{right} right", f"simulated cost {total(score.costs[name])}"))

@@ -12,6 +12,7 @@ from ensemble.cli import _options
 from ensemble.cli._output import columns, dollars, put, screen
 from ensemble.cli._safe import brief, safe
 from ensemble.doctor import Report, examine
+from ensemble.plurals import counted
 
 STYLES = {"ok": "green", "broken": "bold red", "failed": "bold red"}
 
@@ -98,6 +99,6 @@ def _print_findings(report: Report, *, live: bool) -> None:
         put(console, "No member was called: mend the above first.")
     failed = sum(trial.error is not None for trial in report.trials)
     if failed:
-        put(console, (f"{failed} of {len(report.trials)} members did not answer.", "bold red"))
+        put(console, (f"{failed} of {counted(len(report.trials), 'member')} did not answer.", "bold red"))
     elif report.sound:
         put(console, ("Everything is in order.", "green"))

@@ -11,6 +11,7 @@ from ensemble.cli import _options
 from ensemble.cli._export import biases_of, kind_of, moment, redactor_of, settings_of, training_use
 from ensemble.cli._safe import safe
 from ensemble.errors import StoreError
+from ensemble.plurals import counted
 from ensemble.store.export import (
     FORMATS,
     KINDS,
@@ -137,7 +138,7 @@ def _stdout(kind: str) -> Any:
 def _tell(tree: dict[str, Any], out: Path | None) -> None:
     where = f" to {out}" if out else ""
     left = ", ".join(f"{count} {reason}" for reason, count in tree["coverage"]["left_out"].items())
-    click.echo(safe(f"{tree['rows']} rows of {tree['requests']} requests{where}."), err=True)
+    click.echo(safe(f"{counted(tree['rows'], 'row')} of {counted(tree['requests'], 'request')}{where}."), err=True)
     if left:
         click.echo(f"Left out: {left}.", err=True)
     if tree["withheld"]:

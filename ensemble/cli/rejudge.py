@@ -12,6 +12,7 @@ from ensemble.cli._rejudge import checked_plain, outcome_plain, put_checked, put
 from ensemble.config import Settings, load
 from ensemble.labelling.checks import check
 from ensemble.labelling.runner import Options as LabelOptions
+from ensemble.plurals import counted
 from ensemble.rejudging.again import Options
 from ensemble.rejudging.anchors import Checked, Checker, Frozen, freeze_set
 from ensemble.rejudging.runner import Outcome, Rejudger
@@ -109,7 +110,7 @@ def _tell_frozen(frozen: Frozen, anchor_set: str, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"set": anchor_set, "added": frozen.added, "looked_at": frozen.looked_at}))
     else:
-        click.echo(f"{anchor_set}: {frozen.added} cases added, of {frozen.looked_at} looked at")
+        click.echo(f"{anchor_set}: {counted(frozen.added, 'case')} added, of {frozen.looked_at} looked at")
 
 
 def _tell_checked(found: Checked, judge: str, anchor_set: str, *, as_json: bool) -> None:

@@ -14,6 +14,7 @@ from ensemble.cli._log import log_of
 from ensemble.cli._output import columns, dollars, put, screen
 from ensemble.cli._safe import safe
 from ensemble.config import load, read
+from ensemble.plurals import counted
 from ensemble.store.address import Address
 
 if TYPE_CHECKING:
@@ -135,7 +136,9 @@ def _put_match(match: "Match", learned: int | None) -> None:
     console = screen()
     label = f"; learned from {learned}" if learned is not None else ""
     put(
-        console, ("Compared on labels that neither has seen", "bold"), f": {match.rows} in {match.groups} groups{label}"
+        console,
+        ("Compared on labels that neither has seen", "bold"),
+        f": {match.rows} in {counted(match.groups, 'group')}{label}",
     )
     rows = [("", "quality", "per request")]
     for name, quality, nano in zip(("serves now", "the new one"), match.quality, match.nano_usd, strict=True):

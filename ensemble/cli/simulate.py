@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from ensemble.plurals import counted
 from ensemble.simulator import Simulator, SimulatorSettings
 
 CHANCE = click.FloatRange(0, 1)
@@ -123,7 +124,7 @@ def _write_tasks(n: int, seed: int, out: Path) -> None:
     with click.open_file(str(out), "wb") as file:
         for task in make_tasks(n, seed):
             file.write(as_json(task) + b"\n")
-    click.echo(f"{n} simulated tasks written to {out}", err=True)
+    click.echo(f"{counted(n, 'simulated task')} written to {out}", err=True)
 
 
 async def _serve(settings: SimulatorSettings) -> None:
@@ -139,8 +140,8 @@ async def _serve(settings: SimulatorSettings) -> None:
         click.echo("\nSimulated traffic:")
         for name, total in sorted(sim.served.totals.items()):
             click.echo(
-                f"  {name}: {total.requests} requests, {total.ok} answered, {total.cancelled} "
-                f"cancelled, {total.faults} faults, {total.prompt_tokens} + {total.completion_tokens} tokens"
+                f"  {name}: {counted(total.requests, 'request')}, {total.ok} answered, {total.cancelled} "
+                f"cancelled, {counted(total.faults, 'fault')}, {total.prompt_tokens} + {total.completion_tokens} tokens"
             )
         if not sim.served.totals:
             click.echo("  no requests")

@@ -14,6 +14,7 @@ from ensemble.cli._log import log_of
 from ensemble.cli._output import columns, put, screen
 from ensemble.cli._safe import safe
 from ensemble.config import read
+from ensemble.plurals import counted
 from ensemble.store.address import Address
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def command(
         put(console, ("Measured on requests that were held back", "bold"), f", by {done.split}: {done.measured}")
         columns(console, [(name, f"{a:.3f} [{b:.3f}, {c:.3f}]") for name, (a, b, c) in figures.items()], {})
     of = f", of {drawn.sentence}" if drawn.partial else ""
-    click.echo(f"{out} is written, learned from {done.learned} requests{of}.", err=True)
+    click.echo(f"{out} is written, learned from {counted(done.learned, 'request')}{of}.", err=True)
 
 
 def _scheme(config: Path, name: str, held: "Held") -> "tuple[Scheme, Held]":
@@ -128,7 +129,10 @@ def _scheme(config: Path, name: str, held: "Held") -> "tuple[Scheme, Held]":
     scheme, kept, cost = asyncio.run(embedded(settings, found, held))
     click.echo(f"Asking {found.embedder} for vectors cost {cost}, which is not in the log.", err=True)
     if lost := len(held) - len(kept):
-        click.echo(f"{lost} requests are left out: their data class bars them from {found.embedder}.", err=True)
+        click.echo(
+            f"{counted(lost, 'request is', 'requests are')} left out, which the data class bars from {found.embedder}.",
+            err=True,
+        )
     return scheme, kept
 
 

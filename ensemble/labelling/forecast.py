@@ -20,6 +20,7 @@ from ensemble.labelling.rows import Row
 from ensemble.labelling.runner import CHUNK, Options, Source
 from ensemble.labelling.tally import Tally
 from ensemble.pipeline import Pipeline
+from ensemble.plurals import counted
 from ensemble.store.filling import held, history
 from ensemble.store.rows import prompt_hash
 from judges.types import Prompt, Usage
@@ -192,7 +193,7 @@ class Forecaster:
             count, _, made = await self._pipeline.store.read(ask)
             limit = member.settings.max_output_tokens
             known = f"its limit of {limit} tokens" if limit else "the judge's limit" if judge else "nothing"
-            told = f"{count} calls in the log" if count else known
+            told = f"{counted(count, 'call')} in the log" if count else known
             self._habits[key] = _Habit(made if count else None, told)
             self.forecast.basis[f"{member.name} as a judge" if judge else member.name] = told
         return self._habits[key]

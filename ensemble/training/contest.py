@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ensemble.money import NANO
+from ensemble.plurals import counted
 from ensemble.routers._policy import Pinned, Point
 from ensemble.routers.cascade import points_of
 from ensemble.training.accuracy import mean_costs, taken
@@ -98,7 +99,7 @@ def contested(fresh: Held, members: Sequence[str], share: float = 1.0) -> Held:
     groups = len(set(table.take(complete).groups))
     if groups < LEAST:
         raise CannotLearn(
-            f"{groups} fresh requests with labels of every member are too few to compare on: {LEAST} would do, "
+            f"{counted(groups, 'fresh request')} with labels of every member: too few to compare on, {LEAST} would do, "
             f"so label about {int(np.ceil((LEAST - groups) / share))} more with the whole panel"
         )
     return measurable(fresh, frozenset(), names)[0]

@@ -5,6 +5,7 @@ from math import isnan
 from typing import TYPE_CHECKING
 
 from ensemble.money import NANO
+from ensemble.plurals import counted
 from ensemble.training import drawing
 from ensemble.training.intervals import Interval
 from ensemble.training.offpolicy import Estimate
@@ -65,6 +66,7 @@ def _environment() -> "Environment":
         trim_blocks=True,
     )
     environment.filters |= {
+        "counted": counted,
         "interval": _interval,
         "stacked": _stacked,
         "number": _number,

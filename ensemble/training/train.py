@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ensemble.plurals import counted
 from ensemble.routers._taught import Taught
 from ensemble.training.alike import evened
 from ensemble.training.fit import Kind, fit, quality_of
@@ -123,12 +124,12 @@ def check(table: Table, members: Sequence[str]) -> None:
         raise CannotLearn(f"{', '.join(unknown)} has no labels; labelled are {', '.join(table.members) or 'none'}")
     groups = len(set(table.groups))
     if groups < LEAST:
-        raise CannotLearn(
-            f"{groups} labelled requests teach no router: {LEAST} would do for a first one, {LEAST - groups} more"
-        )
+        those = counted(groups, "labelled request teaches", "labelled requests teach")
+        raise CannotLearn(f"{those} no router: {LEAST} would do for a first one, {LEAST - groups} more")
     if len(members) < 2:
+        those = counted(len(members), "member has", "members have")
         raise CannotLearn(
-            f"{len(members)} members have {LEAST_OF_MEMBER} labels or more, and a router needs two to choose between: "
+            f"{those} {LEAST_OF_MEMBER} labels or more, and a router needs two to choose between: "
             "label with a panel of several members"
         )
     known = _known(table.only(members)).sum(axis=0)
@@ -166,8 +167,9 @@ def _semantic(
     scheme = order.scheme or Scheme()
     least = 1 if scheme.examples else 2
     if len(names := names_of(learn, scheme)) < least:
+        named = counted(len(names), "domain")
         raise CannotLearn(
-            f"the labels name {len(names)} domains with {LEAST_REQUESTS} conversations or more, {least} would do: "
+            f"the labels name {named} with {LEAST_REQUESTS} conversations or more, {least} would do: "
             "let a classifier name them ([labelling] domain), or take the examples of a configured router with --router"
         )
     own = sorted_(learn).only(members)

@@ -14,6 +14,7 @@ from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 from markupsafe import Markup, escape
 
+from ensemble.plurals import counted
 from ensemble.server.pages.visible import visible
 
 MOST = 12_000
@@ -54,8 +55,8 @@ def _cut(text: str, more: str) -> Markup:
     if len(text) <= MOST:
         return Markup("")
     link = Markup(' <a href="{}">Show all of it</a>').format(more) if more else ""
-    return Markup('<p class="cut note">{} more characters are not shown here.{}</p>').format(
-        f"{len(text) - MOST:,}", link
+    return Markup('<p class="cut note">{} not shown here.{}</p>').format(
+        counted(len(text) - MOST, "more character is", "more characters are"), link
     )
 
 

@@ -12,6 +12,7 @@ from ensemble.audit.shapes import Table, Window
 from ensemble.errors import InvalidRequest, StoreError, StoreUnavailable
 from ensemble.feedback import accepted
 from ensemble.money import NANO
+from ensemble.plurals import counted
 from ensemble.server.auth import CALLER
 from ensemble.server.auth import PAGES as ROOT
 from ensemble.server.pages.downloads import figures_for
@@ -43,7 +44,7 @@ IN_FILES = frozenset({"members", "spread", "similarity", "margin", "flips", "con
 async def answers(request: web.Request) -> Mapping[str, object]:
     """The figures, who asks, and what the form came to."""
     flagged = request.query.get("done", "").removeprefix("flagged-")
-    done = f"{flagged} cases were sent to the review queue." if flagged.isdecimal() else ""
+    done = f"{counted(int(flagged), 'case was', 'cases were')} sent to the review queue." if flagged.isdecimal() else ""
     return {**await figures_for(request, figures), "by": reviewer_of(request), "done": done}
 
 

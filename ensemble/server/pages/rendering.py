@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from ensemble.audit.shapes import Cell, Column, Kind
 from ensemble.money import NANO
+from ensemble.plurals import counted
 from ensemble.server.pages import charts
 from ensemble.server.pages.visible import visible
 
@@ -136,7 +137,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"cell": cell, "share": share, "usd": usd, "seconds": seconds, "number": number}
+    made.filters |= {"cell": cell, "share": share, "usd": usd, "seconds": seconds, "number": number, "counted": counted}
     made.filters |= {"markdown": _markdown, "plain": _plain, "prose": prose, "step": step}
     made.globals |= {"columns_of": columns_of, "interval": interval, "charts": charts}
     return made

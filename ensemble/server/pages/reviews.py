@@ -14,6 +14,7 @@ from ensemble.audit.shapes import Cell, Table, Window
 from ensemble.config import Settings
 from ensemble.errors import Forbidden, InvalidRequest, StoreError, StoreUnavailable
 from ensemble.feedback import accepted
+from ensemble.plurals import counted
 from ensemble.server.auth import CALLER
 from ensemble.server.auth import PAGES as ROOT
 from ensemble.server.pages.downloads import figures_for
@@ -52,7 +53,11 @@ async def answers(request: web.Request) -> Mapping[str, object]:
     """The figures, who asks, and what a form came to."""
     done = request.query.get("done", "")
     count = done.removeprefix("drawn-")
-    said = f"{count} cases were drawn and wait now." if count.isdecimal() else DONE.get(done, "")
+    said = (
+        f"{counted(int(count), 'case was drawn and waits', 'cases were drawn and wait')} now."
+        if count.isdecimal()
+        else DONE.get(done, "")
+    )
     found, shown = await figures_for(request, lists), await kept_for(request, KEEPER)
     kept = {**drawn(shown.found or {}), "at": shown.at, "under_way": shown.under_way}
     return {**found, **kept, "by": reviewer_of(request), "done": said, "most": MOST}

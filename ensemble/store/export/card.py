@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ensemble.errors import StoreError
+from ensemble.plurals import counted
 from ensemble.store.export.fields import Field, features, flat, type_name
 from ensemble.store.export.manifest import Told, manifest
 
@@ -108,7 +109,8 @@ def _bias(one: Bias) -> tuple[str, ...]:
 
 def _coverage(told: Told) -> Iterator[str]:
     tree = manifest(told)
-    yield f"- {tree['requests']} requests in {tree['rows']} rows, of {told.coverage.usable} usable findings."
+    usable = counted(told.coverage.usable, "usable finding")
+    yield f"- {counted(tree['requests'], 'request')} in {counted(tree['rows'], 'row')}, of {usable}."
     yield f"- Arrived from {told.coverage.first or '-'} to {told.coverage.last or '-'} (UTC)."
     for name, counts in tree["coverage"].items():
         if isinstance(counts, dict):

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from ensemble.plurals import counted
 from ensemble.store.address import Where, address_of
 from ensemble.store.database import Database
 from ensemble.store.keeping.engines import broken_references, damage, take_time
@@ -79,7 +80,8 @@ def _pages(db: Database) -> Iterator[Finding]:
 
 def _references(db: Database) -> Iterator[Finding]:
     for table, parent, count in broken_references(db):
-        yield Finding("references", f"{count} rows of {table} point to rows of {parent} that are not there")
+        those = counted(count, f"row of {table} points", f"rows of {table} point")
+        yield Finding("references", f"{those} to rows of {parent} that are not there")
 
 
 def _sums(db: Database) -> Iterator[Finding]:

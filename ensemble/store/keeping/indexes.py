@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 
+from ensemble.plurals import counted
 from ensemble.store.address import Where
 from ensemble.store.database import Database, is_sqlite
 from ensemble.store.keeping.searchable import SOURCES, Source
@@ -40,7 +41,7 @@ def index_faults(db: Database, where: Where) -> Iterator[str]:
         if said := _broken(where, source):
             yield f"search_{source}: {said}; {_MEND.format(source)}"
         elif lost := _lost(db, source):
-            yield f"search_{source} lacks {lost} rows that it should hold; {_MEND.format(source)}"
+            yield f"search_{source} lacks {counted(lost, 'row')} that it should hold; {_MEND.format(source)}"
 
 
 def _broken(where: Where, source: Source) -> str | None:
@@ -81,4 +82,4 @@ def _unsearched(db: Database) -> Iterator[str]:
     for source, sql in _NOWHERE.items():
         if lost := db.execute(sql, list(KEPT)).fetchone()[0]:
             mend = f"`INSERT INTO search_waiting (request_id, id) {_WAIT[source]};`"
-            yield f"search_{source} lacks {lost} rows that it should hold; to have it made anew: {mend}"
+            yield f"search_{source} lacks {counted(lost, 'row')} that it should hold; to have it made anew: {mend}"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ensemble.errors import StoreError
 from ensemble.money import NANO
+from ensemble.plurals import counted
 from ensemble.store.content import unbind
 from ensemble.store.database import Database
 
@@ -103,7 +104,7 @@ def _what(theirs: Usage | None, ours: Usage | None, tolerance: float) -> tuple[s
         if other is not None and own is not None and abs(own - other) > tolerance * max(abs(other), abs(own))
     ]
     if ours.unpriced and theirs.nano_usd is not None:
-        told.append(f"{ours.unpriced} calls of unknown cost")
+        told.append(f"{counted(ours.unpriced, 'call')} of unknown cost")
     return tuple(told)
 
 

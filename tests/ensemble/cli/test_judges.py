@@ -84,7 +84,7 @@ async def test_report_of_another_log_needs_no_configuration(config: Path, run: R
     await run("ask", "What is 2 + 2?")
     remove(config)
     log = config.with_name("ensemble.db")
-    assert "house  1 verdicts" in (await run("judges", "report", "--db", str(log))).stdout
+    assert "house  1 verdict," in (await run("judges", "report", "--db", str(log))).stdout
     told = await run("judges", "report")
     assert told.exit_code == 1
     assert "there is no such file" in told.stderr

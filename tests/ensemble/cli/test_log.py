@@ -148,7 +148,7 @@ async def test_a_spill_elsewhere_and_a_copy(log: str, config: Path, run: Run, mo
     assert (told.exit_code, "away, at byte" in told.stdout) == (3, True), told.output
     done = await run("log", "erase", "--key", "k", "--id", "none", "--yes")
     assert "0 requests erased" in done.output  # both must hold
-    assert "1 spilled records were taken into the log first" in done.output
+    assert "1 spilled record was taken into the log first" in done.output
     assert (await run("log", "erase", "--key", "k", "--yes")).exit_code == 0
     clean = await run("log", "check", "--secrets")
     assert clean.exit_code == 0, clean.output
@@ -219,7 +219,7 @@ async def test_a_log_is_copied_and_looked_over(log: str, config: Path, run: Run)
     assert (config.with_name("copy.db").stat().st_mode & 0o777) == 0o600
     again = await run("log", "copy", "ensemble.db", "sqlite:///copy.db")
     assert again.exit_code == 0, again.output
-    assert "requests: 1 rows, 0 of them to bring over" in again.stderr
+    assert "requests: 1 row, 0 of them to bring over" in again.stderr
     assert log in (await run("log", "tail", "--db", "copy.db")).stdout
 
 

@@ -32,7 +32,7 @@ async def test_what_members_used_to_say_makes_the_expectation(tmp_path: Path) ->
         before = (await foretold(shop, prompts(50))).expected_nano_usd
         await shop.label([{"prompt": "Old?"}], router="judged")
         found = await foretold(shop, prompts(50))
-        assert found.basis["small"] == "1 calls in the log"
+        assert found.basis["small"] == "1 call in the log"
         assert found.expected_nano_usd is not None
         assert before is not None
         assert found.expected_nano_usd < before

@@ -29,7 +29,7 @@ async def test_serves_until_interrupted_and_sums_up(http: aiohttp.ClientSession)
         process.send_signal(signal.SIGINT)
         rest = (await process.stdout.read()).decode()
         assert await process.wait() == 0
-    assert "small: 1 requests, 1 answered" in rest
+    assert "small: 1 request, 1 answered" in rest
 
 
 def test_wrong_faults_are_named() -> None:

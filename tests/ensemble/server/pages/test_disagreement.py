@@ -184,7 +184,7 @@ async def test_what_is_shown_can_be_sent_to_the_queue(browser: Browser) -> None:
     form = page.page.one("form", method="post")
     sent = await browser.post(form.attrs["action"], {"csrf": page.csrf, "by": "ann"})
     assert sent.status == 303
-    assert "1 cases were sent" in (await browser.get(sent.headers["Location"])).page.one(class_="done").text
+    assert "1 case was sent" in (await browser.get(sent.headers["Location"])).page.one(class_="done").text
     queue = (await browser.get("/ui/reviews?why=flagged")).page.one("figure", id="table-waiting")
     assert "flagged by ann" in queue.text
     assert len(queue.all("tr")) == 2
