@@ -61,6 +61,11 @@ class Commands(click.Group):
             ctx.exit(130)
         except (ConfigError, EnsembleError, StoreError) as error:
             raise _told(error) from error
+        except OSError as error:
+            if not isinstance(error.filename, str):
+                raise
+            # Of a file that somebody named, most likely one to write.
+            raise click.ClickException(safe(f"{error.filename}: {error.strerror}")) from error
 
 
 def _summary(name: str) -> str:

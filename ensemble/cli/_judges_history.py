@@ -25,7 +25,9 @@ from judges.aggregate._history import Row
 @_options.config
 @_options.db
 @named
-@click.option("--since", type=click.DateTime(), help="Verdicts given then or later, UTC.")
+@click.option(
+    "--since", type=click.DateTime(), metavar="TIME", help="Verdicts given then or later, UTC: 2026-11-23[T14:00:00]."
+)
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The file to write.")
 def command(config: Path, *, db: Address | None, judges: tuple[str, ...], since: datetime | None, out: Path) -> None:
     """Write the ballots of the log, one case a line, for `history_file` of the aggregator `dawid_skene`.

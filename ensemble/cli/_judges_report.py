@@ -22,7 +22,9 @@ from ensemble.store.judged import judged
 @_options.config
 @_options.db
 @click.option("--judge", metavar="NAME", help="This judge alone.")
-@click.option("--since", type=click.DateTime(), help="Verdicts given then or later, UTC.")
+@click.option(
+    "--since", type=click.DateTime(), metavar="TIME", help="Verdicts given then or later, UTC: 2026-11-23[T14:00:00]."
+)
 @_options.as_json
 def command(config: Path, *, db: Address | None, judge: str | None, since: datetime | None, as_json: bool) -> None:
     """Print what the log says of each judge, and of each seat within it, every share with its 95 % interval.

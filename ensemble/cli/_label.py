@@ -145,7 +145,9 @@ def _tell(outcome: Outcome, options: Options, given: Given, settings: Settings, 
     if outcome.stopped is None:
         if lacking := outcome.tally.unfinished:
             again = "the same command makes the calls again that failed"
-            click.echo(f"{lacking:,} of {counted(outcome.tally.prompts, 'prompt')} lack an answer; {again}.", err=True)
+            click.echo(
+                f"{lacking:,} of {counted(outcome.tally.prompts, 'prompt')} without an answer; {again}.", err=True
+            )
         return int(outcome.tally.in_vain)
     again = "the same command goes on from there"
     if at_work := len(outcome.tally.at_work):

@@ -95,7 +95,7 @@ def summary(outcome: Outcome, run: str, rejects: Path) -> None:
     unpriced = f" + {counted(tally.unpriced, 'call')} of unknown cost" if tally.unpriced else ""
     rows = [
         ("rows", f"{tally.rows:,}, {tally.rejected:,} rejected, {tally.duplicates:,} of a prompt under way"),
-        ("prompts", f"{tally.prompts:,}, {tally.untouched:,} had everything, {tally.unfinished:,} lack an answer"),
+        ("prompts", f"{tally.prompts:,}, {tally.untouched:,} had everything, {tally.unfinished:,} without an answer"),
         ("labels", f"{tally.labelled:,} made, {counted(tally.replayed, 'reply', 'replies')} of judges replayed"),
         ("calls", f"{calls or 'none'}{f'; failed: {failed}' if failed else ''}"),
         ("cost", f"{dollars(tally.nano_usd)}{unpriced}"),

@@ -114,7 +114,9 @@ def _next(console: Console, config: Path, port: int, rows: Mapping[str, int]) ->
     log = config.parent / "ensemble.db"
     put(console)
     put(console, ("Rows", "bold"), f" in {log} (SQLite), from every run of this demo there:")
-    put(console, ", ".join(f"{rows[table]} {table}" for table in TABLES if table in rows), indent=2)
+    put(
+        console, ", ".join(counted(rows[table], table.removesuffix("s")) for table in TABLES if table in rows), indent=2
+    )
     put(console)
     program = _program()
     steps = {

@@ -8,6 +8,7 @@ from typing import Literal
 import click
 
 from ensemble.cli import _evaluation, _options
+from ensemble.cli._interrupt import ended_at_once
 from ensemble.cli._log import log_of
 from ensemble.cli._safe import safe
 from ensemble.config import load, read
@@ -98,7 +99,8 @@ def command(
         draws=draws,
         seed=seed,
     )
-    found = asyncio.run(run(task))
+    with ended_at_once():
+        found = asyncio.run(run(task))
     if found.report is None:
         _without_report(found, as_json=as_json, more=bool(html or floor or panels))
         return

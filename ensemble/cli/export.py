@@ -38,8 +38,13 @@ PAIRED = {"preferences": "best", "pairwise": "all"}
 @click.option("--judge", metavar="NAME", help="Findings of this judge, by name or digest; later ones count too.")
 @click.option("--router", metavar="NAME", help="Requests to this router.")
 @click.option("--dataset", metavar="NAME", help="Prompts of this data set.")
-@click.option("--since", type=click.DateTime(), help="Requests that arrived then or later, UTC.")
-@click.option("--until", type=click.DateTime(), help="Requests that arrived before then, UTC.")
+@click.option(
+    "--since",
+    type=click.DateTime(),
+    metavar="TIME",
+    help="Requests that arrived then or later, UTC: 2026-11-23[T14:00:00].",
+)
+@click.option("--until", type=click.DateTime(), metavar="TIME", help="Requests that arrived before then, UTC.")
 @click.option("--domain", metavar="NAME", help="Requests on this subject.")
 @click.option("--min-confidence", type=click.FloatRange(0, 1), help="Findings at least as confident.")
 @click.option("--usable-only", is_flag=True, help="Only what a router may learn from.")

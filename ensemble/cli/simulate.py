@@ -1,6 +1,7 @@
 """Run a simulated fleet on real HTTP, or write its tasks with their truth."""
 
 import asyncio
+import errno
 import os
 import signal
 from collections.abc import Callable
@@ -115,7 +116,9 @@ def command(
     try:
         asyncio.run(_serve(settings))
     except (OSError, ValueError) as error:
-        raise click.ClickException(f"the simulated fleet cannot start: {error}") from error
+        taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+        why = f"port {port} is taken; name another, or none for a free one" if taken else error
+        raise click.ClickException(f"the simulated fleet cannot start: {why}") from error
 
 
 def _write_tasks(n: int, seed: int, out: Path) -> None:

@@ -38,6 +38,8 @@ class Rejects:
             raise InvalidRequest(f"{self.path}: what is there holds no rejects; name another file with --rejects")
         if not self.path.parent.is_dir():
             raise InvalidRequest(f"{self.path}: there is no such folder; name another file with --rejects")
+        if not os.access(self.path.parent, os.W_OK):
+            raise InvalidRequest(f"{self.path}: nothing can be written there; name another file with --rejects")
         self.path.unlink(missing_ok=True)
         return self
 

@@ -1,6 +1,8 @@
 """An application on a port of its own, and the signals that end it."""
 
 import asyncio
+import errno
+import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -67,7 +69,11 @@ def bound(host: str, port: int) -> Iterator[list[socket.socket]]:
 
 
 def _unbound(host: str, port: int, error: OSError) -> ConfigError:
-    return ConfigError(f"[server] cannot listen on {host} port {port}: {error.strerror}")
+    # The event loop puts the address, which stands here already, before what the system says.
+    number = error.errno or 0
+    why = os.strerror(number) if number in errno.errorcode else error.strerror
+    mend = "; end what listens there, or name another with --port" if number == errno.EADDRINUSE else ""
+    return ConfigError(f"[server] cannot listen on {host} port {port}: {why}{mend}")
 
 
 class Signals:

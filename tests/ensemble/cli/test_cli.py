@@ -106,3 +106,9 @@ def test_names_with_a_dash_are_files_with_an_underscore(tmp_path: Path, monkeypa
     group = Commands("x")
     assert group.list_commands(click.Context(group)) == ["two-words"]
     assert "two-words  Say two words." in group.get_help(click.Context(group))
+
+
+def test_a_file_that_cannot_be_written_is_told_in_a_sentence(tmp_path: Path) -> None:
+    out = tmp_path / "none" / "tasks.jsonl"
+    told = CliRunner().invoke(main, ["simulate", "--tasks", "2", "--out", str(out)])
+    assert (told.exit_code, told.stderr) == (1, f"Error: {out}: No such file or directory\n")

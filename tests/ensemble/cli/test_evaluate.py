@@ -1,6 +1,10 @@
 """``ensemble evaluate``: routers of a configuration on a file of labels and on the log."""
 
+import asyncio
 import json
+import os
+import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +44,21 @@ async def test_the_table_holds_routers_and_baselines(labels: Path, run: Run) -> 
     assert "0.900 [" in small  # beside what is saved
     assert "ties right, people" in told.stdout
     assert "asked for on 60 requests; its cost and time are in no figure" in told.stdout
+
+
+async def test_ctrl_c_does_not_wait_for_what_is_computed(config: Path) -> None:
+    """A pipe that nobody writes to stands in for a thread that has much to do."""
+    os.mkfifo(config.parent / "labels.jsonl")
+    code = "from ensemble.cli import main; main()"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, "evaluate", "small", "--data", "labels.jsonl", cwd=config.parent
+    )
+    with await asyncio.to_thread(
+        (config.parent / "labels.jsonl").open, "wb"
+    ):  # open once the command has begun to read
+        process.send_signal(signal.SIGINT)
+        async with asyncio.timeout(5):
+            assert await process.wait() == -signal.SIGINT
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 import asyncio
 import json
+import os
 import signal
 import sqlite3
 import sys
@@ -24,7 +25,7 @@ def prompts(config: Path) -> Path:
 async def test_what_a_run_came_to(config: Path, run: Run, prompts: Path) -> None:
     told = await run("label", "prompts.jsonl", "--router", "best")
     assert told.exit_code == 0, told.output
-    assert "6, 0 had everything, 0 lack an answer" in told.stdout
+    assert "6, 0 had everything, 0 without an answer" in told.stdout
     assert "ensemble.db.rejects-prompts.jsonl" in told.stdout
     found = json.loads((await run("label", "prompts.jsonl", "--router", "best", "--json")).stdout)
     assert (found["untouched"], found["calls"], found["stopped"], found["rejected"]) == (6, {}, None, 1)
@@ -91,6 +92,15 @@ async def test_an_interrupt_lets_calls_end_and_says_how_to_go_on(
         assert db.execute("SELECT failure, count(*) FROM calls GROUP BY 1").fetchall() == [(None, 4)]
 
 
+async def test_where_no_reject_can_be_written_nobody_is_asked(config: Path, prompts: Path, run: Run) -> None:
+    (shut := config.parent / "shut").mkdir(mode=0o500)
+    if os.access(shut, os.W_OK):
+        pytest.skip("this user may write everywhere")
+    told = await run("label", prompts.name, "--router", "best", "--rejects", "shut/rejects.jsonl")
+    assert told.exit_code == 1
+    assert told.stderr.startswith("Error: shut/rejects.jsonl: nothing can be written there; name another file")
+
+
 @pytest.mark.parametrize("name", ["none.jsonl", "none.csv", "none.parquet"])
 async def test_a_file_that_is_not_there_is_told_in_a_sentence(config: Path, run: Run, name: str) -> None:
     told = await run("label", name, "--router", "best")
@@ -131,7 +141,7 @@ async def test_prompts_that_lack_an_answer_are_told(config: Path, run: Run, prom
     dead = CONFIG.format(base_url="http://127.0.0.1:9/v1")
     await asyncio.to_thread(config.write_text, dead)
     told = await run("label", "prompts.jsonl", "--router", "small")
-    assert "6 of 6 prompts lack an answer; the same command makes the calls again that failed." in told.stderr
+    assert "6 of 6 prompts without an answer; the same command makes the calls again that failed." in told.stderr
     assert told.exit_code == 1, "nothing at all came of it"
     mixed = await run("label", "prompts.jsonl", "--router", "best", "--json")
     assert (mixed.exit_code, json.loads(mixed.stdout)["labelled"]) == (1, 0)
@@ -145,7 +155,7 @@ async def test_a_file_of_which_no_row_can_be_used_is_status_1(config: Path, run:
 async def test_a_part_that_fails_is_no_failure_of_the_run(config: Path, run: Run, simulator: Simulator) -> None:
     simulator.script("small", [status(500)])
     told = await run("label", "-", "--router", "small", stdin='{"prompt": "Why?"}\n{"prompt": "How?"}\n')
-    assert "1 of 2 prompts lack an answer" in told.stderr
+    assert "1 of 2 prompts without an answer" in told.stderr
     assert told.exit_code == 0, told.output
 
 

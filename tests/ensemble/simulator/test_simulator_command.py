@@ -3,6 +3,7 @@
 import asyncio
 import re
 import signal
+import socket
 import sys
 from pathlib import Path
 
@@ -37,6 +38,14 @@ def test_wrong_faults_are_named() -> None:
         result = CliRunner().invoke(command, ["--fault", given])
         assert result.exit_code == 2
         assert says in result.output
+
+
+def test_a_port_that_is_taken_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        result = CliRunner().invoke(command, ["--port", port])
+    mend = "name another, or none for a free one"
+    assert result.output == f"Error: the simulated fleet cannot start: port {port} is taken; {mend}\n"
 
 
 def test_a_key_that_is_not_set_is_named() -> None:
