@@ -60,7 +60,8 @@ async def test_ctrl_c_cuts_off_what_does_not_end(
             await simulator.until(in_flight=1)
             server.process.send_signal(signal.SIGINT)
         assert asked.result() == 503
-        assert await server.stopped() == (0, "")
+        code, log = await server.stopped()
+    assert (code, [json.loads(line)["code"] for line in log.splitlines()]) == (0, ["overloaded"])
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells in /proc what another process has loaded")
