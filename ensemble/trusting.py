@@ -11,6 +11,7 @@ from ensemble.run import Choice, Run
 from ensemble.trust import Minimum, Trust
 from ensemble.types import Plan
 from judges.forms import Form
+from judges.types import Completion
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +54,20 @@ async def _good(run: Run, stage: int) -> int:
     return await asyncio.to_thread(lambda: sum(map(form.holds, good.values())))
 
 
+async def _misshapen(run: Run, said: Completion) -> bool:
+    """Whether ``said`` lacks the form that the request demands: whatever has it goes before, so nobody's answer has."""
+    prompt = run.request.prompt
+    if prompt.response_format is None and not prompt.tools and not said.tool_calls:
+        return False
+    form = Form(prompt)
+    # A large schema takes tens of milliseconds.
+    return form.concerns(said) and not await asyncio.to_thread(form.holds, said)
+
+
 async def trusted(run: Run, first: Awaitable[Choice], routers: Mapping[str, Router], escalate: Escalate) -> Choice:
     """The ``first`` choice, or what the ways out lead to; ``run`` is told what to warn of and what to review.
+
+    Whatever the router's table says, the client is warned of an answer that has not the form which it demanded.
 
     Raises:
         NotConfident: the way out is to refuse.
@@ -68,6 +81,7 @@ async def trusted(run: Run, first: Awaitable[Choice], routers: Mapping[str, Rout
             raise
         choice = await escalate(run, trust.escalate_to)
         trust = _next(trust, routers)
+    low = dict[Minimum, str]()
     while trust is not None and (low := await below(trust, run, choice)):
         way, told = trust.way(low), "; ".join(low.values())
         if way == "refuse":
@@ -84,6 +98,8 @@ async def trusted(run: Run, first: Awaitable[Choice], routers: Mapping[str, Rout
         except EnsembleError as error:
             log.warning("request %s: escalation to %s brought nothing: %s", run.request.id, name, error.code)
             warn(run, f"{told}; the stronger panel of {name} brought nothing ({error.code})")
+    if "min_panel" not in low and await _misshapen(run, choice.candidate.completion):
+        warn(run, "no answer has the form that the request demands")
     return choice
 
 

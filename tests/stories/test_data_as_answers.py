@@ -85,6 +85,19 @@ async def test_what_does_not_fit_counts_for_no_panel(serve: Serve, texts: tuple[
     assert not verdict["usable"]
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_where_nothing_fits_the_client_is_told(served: Served, stream: bool) -> None:
+    for name in ("alpha", "beta", "gamma"):
+        served.simulator.script(name, [reply("Cold.")])
+    question = a_question(response_format=FORM, stream=stream)
+    async with served.http.post(f"{served.url}/chat/completions", json=question) as answer:
+        said = await answer.text()
+        assert answer.status == 200
+    assert "no answer has the form that the request demands" in said
+    if not stream:
+        assert answer.headers["x-ensemble-warning"] == "no answer has the form that the request demands"
+
+
 async def test_equal_arguments_are_a_tie_that_no_judge_is_paid_for(serve: Serve) -> None:
     served = await serve(JUDGED)
     served.simulator.script("alpha", [call('{"city": "Oslo", "days": 1}')])
