@@ -22,6 +22,7 @@ from ensemble.reuse import TRANSPORT, key_of, once
 from ensemble.spending import set_aside, used_of
 from ensemble.tracing import CURRENT, attempt
 from ensemble.types import Call, Purpose, Request
+from judges.deadline import Deadline
 from judges.errors import ModelError
 from judges.quick import replace
 from judges.types import Completion, Message, Prompt, Usage
@@ -241,11 +242,9 @@ class Member:
                     failure="skipped",
                     sent=False,
                 )
-            # One timer for the wait and for the call, since each of them is felt: it is moved where the call waited.
-            at_once = allowance is None and self.limiter.free(task.reserved())
-            end = min(task.until, begin + self.settings.timeout_s) if at_once else task.until
-            async with asyncio.timeout_at(end) as limit:
+            with Deadline(None) as limit:
                 if allowance is not None:
+                    limit.move(task.until)
                     aside = await set_aside(allowance, self.price(started), task.prompt, self.name)
                 completion = await self._send(task, sent, limit)
         except CallFailed as failed:
@@ -278,16 +277,15 @@ class Member:
             self.limiter.pause(error.retry_after_s)
         return call, error
 
-    async def _send(self, task: Task, sent: list[bool], limit: asyncio.Timeout) -> Completion:
+    async def _send(self, task: Task, sent: list[bool], limit: Deadline) -> Completion:
         """Wait for a place at the provider and make the call; ``sent`` is filled once it may have gone out.
 
-        ``limit`` ends at the time that the whole task has, and is brought forward to that of one call.
+        ``limit`` is set to the time that the whole task has where there is a wait, and then to that of one call.
         """
         reserved = task.reserved()
-        async with self.limiter.slot(reserved) as slot:
+        async with self.limiter.slot(reserved, lambda: limit.move(task.until)) as slot:
             sent.append(True)
-            if (end := _clock() + self.settings.timeout_s) < (limit.when() or task.until):
-                limit.reschedule(end)
+            limit.move(min(task.until, _clock() + self.settings.timeout_s))
             try:
                 completion = await task.send(self.settings.model, task.prompt)
             except CallFailed as failed:

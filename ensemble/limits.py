@@ -11,6 +11,7 @@ process goes by its own part of each limit while that cannot be asked.
 import asyncio
 import math
 from collections import deque
+from collections.abc import Callable
 from typing import Protocol
 
 from asyncio_throttle.throttler import Throttler
@@ -141,18 +142,18 @@ class Limiter:
         """Most calls at once for now; infinite where nothing limits them."""
         return self._allowed
 
-    def free(self, tokens: int) -> bool:
+    def _free(self, tokens: int) -> bool:
         """Whether a call that needs about ``tokens`` tokens would start at once."""
         if self._waiting or self._throttle is not None or self._together is not None:
             return False
         return self._obstacle(tokens) <= 0
 
-    def slot(self, tokens: int) -> "_Place":
+    def slot(self, tokens: int, waits: Callable[[], None] = lambda: None) -> "_Place":
         """Wait for the turn of a call that needs about ``tokens`` tokens; the call ends with the block.
 
-        A waiter that is cancelled leaves the queue and takes nothing with it.
+        A waiter that is cancelled leaves the queue and takes nothing with it. ``waits`` is told where there is a wait.
         """
-        return _Place(self, tokens)
+        return _Place(self, tokens, waits)
 
     async def _enter(self, tokens: int) -> Slot:
         self._waiting += 1
@@ -262,15 +263,17 @@ class Limiter:
 class _Place:
     """The block of one call; a class of its own, since a generator costs several times as much per call."""
 
-    __slots__ = ("_limiter", "_tokens")
+    __slots__ = ("_limiter", "_tokens", "_waits")
 
-    def __init__(self, limiter: Limiter, tokens: int) -> None:
-        self._limiter, self._tokens = limiter, tokens
+    def __init__(self, limiter: Limiter, tokens: int, waits: Callable[[], None]) -> None:
+        self._limiter, self._tokens, self._waits = limiter, tokens, waits
 
     async def __aenter__(self) -> Slot:
         limiter, tokens = self._limiter, self._tokens
-        # Free as nearly always: without a queue of one.
-        return limiter._start(tokens) if limiter.free(tokens) else await limiter._enter(tokens)
+        if limiter._free(tokens):  # as nearly always: without a queue of one
+            return limiter._start(tokens)
+        self._waits()
+        return await limiter._enter(tokens)
 
     async def __aexit__(self, *error: object) -> None:
         self._limiter._leave()

@@ -40,6 +40,7 @@ from ensemble.store import Store
 from ensemble.timing import in_time, stage_end
 from ensemble.trusting import escalated, trusted
 from ensemble.types import Answer, Call, Plan, Record, Request, Ruling, Stage, Status
+from judges.deadline import Deadline
 from judges.judge import Judge
 from judges.screen import screened
 from judges.shrinkage import plain
@@ -387,7 +388,7 @@ class Pipeline:
     async def _commit(self, run: Run, record: Record) -> None:
         until = max(run.request.deadline, asyncio.get_running_loop().time() + COMMIT_S)
         try:
-            async with asyncio.timeout_at(until):
+            with Deadline(until):
                 await self.store.record(record)
         except StoreError as error:
             raise StoreUnavailable(f"the log cannot be written, so nothing is answered: {error}") from error

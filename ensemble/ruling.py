@@ -19,6 +19,7 @@ from ensemble.reuse import TRANSPORT
 from ensemble.store.content import dumps, messages_json
 from ensemble.store.rows import prompt_hash
 from ensemble.types import Call, Fallback, Plan, Purpose, Request, Ruling, VerdictId
+from judges.deadline import Deadline
 from judges.judge import Judge
 from judges.quick import quick, replace
 from judges.screen import screened
@@ -229,7 +230,7 @@ async def _shrunk(verdict: Verdict, case: Case, bench: Bench, authors: Mapping[C
 async def verdict_of(judge: Judge, case: Case, models: Mapping[str, Model], until: float) -> Verdict:
     """What ``judge`` finds on ``case`` until ``until`` (the event loop's clock); its failures are verdicts too."""
     try:
-        async with asyncio.timeout_at(until):
+        with Deadline(until):
             verdict = await judge.decide(case, models)
     except TimeoutError:
         return Verdict(judge=judge.digest, outcome="failed", reason="the judge had no verdict in time")

@@ -5,11 +5,11 @@ left, the judge what the fan-out keeps back for it, and the commit a leeway at t
 loop's clock, in seconds.
 """
 
-import asyncio
 from collections.abc import Awaitable
 from typing import TypeVar
 
 from ensemble.errors import RouterError
+from judges.deadline import Deadline
 
 T = TypeVar("T")
 
@@ -39,7 +39,7 @@ async def in_time(planning: Awaitable[T], now: float, deadline: float) -> T:
     """
     seconds = PLANNING * max(0.0, deadline - now)
     try:
-        async with asyncio.timeout_at(now + seconds):
+        with Deadline(now + seconds):
             return await planning
     except TimeoutError:
         raise RouterError(f"it had no plan within {seconds:.3g} s") from None

@@ -7,6 +7,7 @@ from typing import Generic, Literal, TypeVar
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
+from judges.deadline import Deadline
 from judges.errors import ModelError
 from judges.judge import Judge
 from judges.llm._prompts import PromptFile
@@ -97,8 +98,9 @@ class AskingJudge(Judge):
         return replace(second, exchanges=first.exchanges + second.exchanges)
 
     async def _attempt(self, model: Model, prompt: Prompt, blank: Exchange, parse: Parser[R]) -> Asked[R]:
+        until = None if patient(model) else asyncio.get_running_loop().time() + self.timeout_s
         try:
-            async with asyncio.timeout(None if patient(model) else self.timeout_s):
+            with Deadline(until):
                 reply = await model.complete(prompt)
         except TimeoutError:
             return _gave_up(blank, "failed", f"{blank.model!r} did not answer within {self.timeout_s:g} s")
