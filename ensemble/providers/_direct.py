@@ -9,6 +9,7 @@ from abc import abstractmethod
 from collections.abc import Awaitable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from contextvars import Context
+from functools import partial
 from io import BytesIO
 from typing import Any, ClassVar
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -25,6 +26,7 @@ from ensemble.providers._http import Incoming, Transport, Wire, beginning, idle_
 from ensemble.providers._options import Address
 from ensemble.providers._posting import MOST_BYTES, Posted, Way, understood, way_of
 from ensemble.providers._sdk import SdkProvider
+from ensemble.providers._silence import Handler
 from ensemble.providers._text import Secrets
 
 _AT_ONCE_BYTES = 2**20
@@ -97,10 +99,14 @@ class _Address:
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Opens connections that keep nothing of the request for which they were opened.
+    """Opens connections that keep nothing of the request for which they were opened, and watch silence cheaply.
 
     A transport holds the context of its beginning for as long as it lives, and that of a request leads to its body.
     """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._factory = partial(Handler, self._loop)  # type: ignore[assignment]  # of a derived class
 
     async def _create_connection(
         self,

@@ -8,9 +8,11 @@ here, and an ensemble makes four calls a request. What is not plain takes the wa
 import inspect
 from asyncio import AbstractEventLoop
 from collections.abc import Mapping
+from functools import cached_property
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.http_parser import RawResponseMessage
@@ -75,6 +77,14 @@ class Way:
         return Posted(connection, message, payload)
 
 
+class _Request(aiohttp.ClientRequest):
+    """What a connector is asked for a connection with: always the same, so that its key is made once."""
+
+    @cached_property
+    def connection_key(self) -> ConnectionKey:  # type: ignore[override]  # a property there
+        return super().connection_key
+
+
 class Posted:
     """The reply to a post: its head, and a body that has not been read."""
 
@@ -95,7 +105,7 @@ def way_of(session: aiohttp.ClientSession, url: URL, headers: Mapping[str, str],
     """How to post to ``url`` with ``headers``, none of which holds a line break; None where only a session can."""
     if session.connector is None or url.scheme not in ("http", "https") or not url.raw_host or url.raw_user:
         return None
-    request = aiohttp.ClientRequest("POST", url, headers=headers, loop=loop, session=session)
+    request = _Request("POST", url, headers=headers, loop=loop, session=session)
     request.headers.pop("Content-Length", None)  # of no body; each has its own
     return Way(session.connector, request, session.timeout)
 
