@@ -1,4 +1,4 @@
-"""A limit of time around awaiting, at half the cost of ``asyncio.timeout_at``: an answer is made under eight of them."""
+"""A limit of time around awaiting, for half of what ``asyncio.timeout_at`` costs: an answer is made under eight."""
 
 import asyncio
 from types import TracebackType

@@ -81,7 +81,7 @@ class _Request(aiohttp.ClientRequest):
     """What a connector is asked for a connection with: always the same, so that its key is made once."""
 
     @cached_property
-    def connection_key(self) -> ConnectionKey:  # type: ignore[override]  # a property there
+    def connection_key(self) -> ConnectionKey:
         return super().connection_key
 
 
