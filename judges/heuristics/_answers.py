@@ -17,7 +17,7 @@ _STATED = re.compile(
     r"[ \t:*_`]*\n?(?P<said>[^\n]+)",
     re.IGNORECASE,
 )
-_STATING = ("####", "answer", "cho", "opt")  # without one of them, "choice" and "option" cut short, nothing is stated
+_STATING = ("####", "answer", "choice", "option")
 _ASKS_NUMBER = re.compile(
     r"how (?:many|much|far|long|old|tall|fast)|calculate|compute|\bsolve|what (?:is|are) the "
     r"(?:sum|product|value|total|number|area|volume|probability|average|remainder)|\d\s*[+*×÷^]\s*\d|\d\s-\s\d",
@@ -36,16 +36,21 @@ def final_answer(text: str, question: str = "") -> str | None:
     text = text.strip()
     if (boxed := _boxed(text)) is not None:
         return normal(boxed)
-    folded = text.casefold()
     # The pattern begins with any case of any of its words, so it is tried at each character: 60 times this price.
-    stated = [match["said"] for match in _STATED.finditer(text)] if any(one in folded for one in _STATING) else []
-    if stated:
+    if may_state(text) and (stated := [match["said"] for match in _STATED.finditer(text)]):
         return _stated(_first_clause(stated[-1]), question)
     number = _closing_number(text) if _asks_number(question) else None
     if text and len(text) <= _SHORT and "\n" not in text:
         short = normal(text)
         return number or short if short is None or short.startswith("text ") else short
     return number
+
+
+def may_state(text: str) -> bool:
+    """Whether ``text`` holds a word without which it states no answer."""
+    # Where case is ignored all of i, ı and İ are equal, though casefold() does not make them so.
+    folded = text.replace("ı", "i").replace("İ", "i").casefold()
+    return any(one in folded for one in _STATING)
 
 
 def answer_of(said: Completion, question: str = "") -> str | None:
