@@ -106,12 +106,14 @@ class LogReservations:
         await self._store.change(partial(budgets.sweep, moment=datetime.now(UTC)))
 
 
-def refusal(full: Standing, moment: datetime) -> EnsembleError:
-    """What a client is told of the limit that does not leave what it asks for."""
-    limit = full.limit
-    wait = seconds_left(limit.per, moment)
-    used = usd(full.used) if limit.what == "usd" else f"{full.used}"
-    told = f"the key's limit {limit} does not leave it: {used} used or set aside"
+def refusal(full: Standing, moment: datetime, call: Amount | None = None) -> EnsembleError:
+    """What a client is told of the limit that does not leave what it asks for: a request, or the most of a ``call``."""
+    limit, most = full.limit, call.of(full.limit.what) if call else 0
+    # What is more than the whole limit fits into no later window either.
+    wait = seconds_left(limit.per, moment) if most <= limit.most else None
+    used, need = (usd(full.used), usd(most)) if limit.what == "usd" else (str(full.used), str(most))
+    asked = f"the {need} that a call may take" if call else "it"
+    told = f"the key's limit {limit} does not leave {asked}: {used} used or set aside"
     if limit.what == "usd":
         return BudgetExceeded(f"{told}; ask for a larger budget", retry_after_s=wait)
     return LimitExceeded(f"{told}; ask again in the next {limit.per}" if wait else told, retry_after_s=wait)
@@ -160,7 +162,7 @@ class KeyAllowance:
                 raise
             if full is not None:
                 self._free = self._free + most - more
-                self.refused = refusal(full, datetime.now(UTC))
+                self.refused = refusal(full, datetime.now(UTC), more)
                 self._leave()
                 return False
         return True

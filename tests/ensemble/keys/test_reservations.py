@@ -57,6 +57,17 @@ async def test_of_many_at_once_only_those_are_allowed_whom_it_leaves_room_for(st
     assert refused.refused.retry_after_s == pytest.approx(86_400, abs=86_400)
 
 
+async def test_a_call_that_no_window_leaves_is_told_so_and_not_to_wait(store: Store) -> None:
+    request = allowance(LogReservations(store), limited("usd=0.01/day"))
+    assert not await request.take(Amount(tokens=10, nano_usd=20_065_000))
+    assert request.refused is not None
+    assert str(request.refused) == (
+        "the key's limit usd=0.01/day does not leave the 0.020065 that a call may take: 0.00 used or set aside; "
+        "ask for a larger budget"
+    )
+    assert request.refused.retry_after_s is None
+
+
 async def test_what_was_not_used_serves_the_next_call_and_then_goes_back(store: Store) -> None:
     key = limited("usd=0.000001/day")
     reservations = LogReservations(store)
