@@ -205,9 +205,8 @@ class Service:
         """Input tokens of ``request``, which is not answered. Raises as ``answer`` and ``counting.count_tokens``."""
         self._admit()
         pipeline = self.pipeline
-        task = asyncio.get_running_loop().create_task(
-            count_tokens(request, pipeline.router(request.model), pipeline.fleet)
-        )
+        work = count_tokens(request, pipeline.router(request.model), pipeline.fleet)
+        task = asyncio.get_running_loop().create_task(work)
         self._answers.add(task)
         task.add_done_callback(self._ended)
         return await task
@@ -216,6 +215,7 @@ class Service:
         if self.draining:
             raise Overloaded("the service is shutting down; ask another instance", retry_after_s=5)
         if len(self._answers) >= self.settings.server.max_requests:
+            self.instruments.overloaded.inc()  # the only trace that it leaves
             raise Overloaded(f"{len(self._answers)} requests are under way; ask again soon", retry_after_s=1)
 
     async def check(self) -> None:

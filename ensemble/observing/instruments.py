@@ -94,6 +94,9 @@ class Instruments:
         self.commit = Histogram(
             "ensemble_commit_seconds", "Writing one record durably.", buckets=COMMIT, registry=registry
         )
+        self.overloaded = Counter(
+            "ensemble_overloaded", "Requests refused since max_requests were under way.", registry=registry
+        )
         self.commit_failures = Counter(
             "ensemble_commit_failures", "Records that the log did not take.", registry=registry
         )

@@ -10,7 +10,7 @@ from uuid_utils import uuid7
 
 from ensemble.dialects import anthropic_messages, openai_chat, openai_responses
 from ensemble.dialects.dialect import Dialect, Problem, dumps, problem_of
-from ensemble.errors import EnsembleError, InvalidRequest, StoreUnavailable
+from ensemble.errors import EnsembleError, InvalidRequest, Overloaded, StoreUnavailable
 from ensemble.server.auth import is_page
 from ensemble.server.logs import WHOSE, frames
 from ensemble.types import RequestId
@@ -68,7 +68,8 @@ def told(error: Exception, request: web.Request) -> EnsembleError:
     """``error`` as the client may be told of it; what is none of its business goes to the log, without content."""
     request_id = request[REQUEST_ID]
     if isinstance(error, EnsembleError):
-        if error.status >= FAULT and request.get(TOLD) is not error:
+        # What is refused for too much work is counted, and must cost no more.
+        if error.status >= FAULT and not isinstance(error, Overloaded) and request.get(TOLD) is not error:
             request[TOLD] = error
             why = {"error": str(error)} if isinstance(error, StoreUnavailable) else {}  # others may quote a provider
             log.warning("request failed", extra={"fields": {"request_id": request_id, "code": error.code, **why}})

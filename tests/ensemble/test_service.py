@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from prometheus_client import generate_latest
 
 import ensemble
 from ensemble.errors import ConfigError, Overloaded, UnknownModel
@@ -39,6 +40,8 @@ async def test_more_than_it_is_made_for_is_refused(tmp_path: Path) -> None:
             with pytest.raises(Overloaded, match="under way"):
                 await served.service.ask("two")
             first.cancel()
+        samples = generate_latest(served.service.instruments.registry).decode()
+        assert "\nensemble_overloaded_total 1.0\n" in samples
 
 
 async def test_what_does_not_end_in_time_at_shutdown_is_told_and_logged(tmp_path: Path) -> None:
