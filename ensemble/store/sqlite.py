@@ -23,8 +23,8 @@ from ensemble.store.turns import turn
 _NOTHING: dict[None, None] = {}
 sqlite3.register_adapter(bool, int)
 sqlite3.register_adapter(type(None), _NOTHING.get)
-_READER_KB = 512
-"""KB of pages that a reader of a service keeps, of 2,000; it has several, and the system keeps the pages too."""
+_WRITER_KB, _READER_KB = 1000, 512
+"""KB of pages that the writer of a service and each of its readers keep, not 2,000: the system keeps them too."""
 
 
 class SqliteEngine:
@@ -44,8 +44,7 @@ class SqliteEngine:
 
     def connect(self, *, reader: bool = False) -> Database:
         db = _connect(self._path, self._busy_s, reader=reader)
-        if reader:
-            db.execute(f"PRAGMA cache_size = -{_READER_KB}")
+        db.execute(f"PRAGMA cache_size = -{_READER_KB if reader else _WRITER_KB}")
         return db
 
     def identity(self) -> object:
