@@ -131,6 +131,6 @@ def total(amounts: Iterable[int | None]) -> Total:
 
 def usd(nano_usd: int) -> str:
     """Dollars as a plain decimal string, exact, with at least two decimals."""
-    text = f"{Decimal(nano_usd) / NANO:.9f}"
-    whole, _, fraction = text.partition(".")
-    return f"{whole}.{fraction.rstrip('0').ljust(2, '0')}"
+    whole, rest = divmod(abs(nano_usd), NANO)
+    fraction = f"{rest:09}".rstrip("0").ljust(2, "0")
+    return f"{'-' if nano_usd < 0 else ''}{whole}.{fraction}"

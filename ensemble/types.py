@@ -281,6 +281,8 @@ class Answer:
     @property
     def choices(self) -> tuple[Completion, ...]:
         """What is served, the best first; ``completion`` is the first."""
+        if len(self.ranking) < 2:
+            return (self.completion,)
         made = {call.candidate: call.completion for call in self.calls if call.failure is None}
         further = (made[one] for one in self.ranking[1:])
         return (self.completion, *(said for said in further if said is not None))
