@@ -7,7 +7,7 @@ are weak, the more often one of them is picked by error. ``Case.priors`` says ho
 import asyncio
 import hashlib
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 
 from judges.aggregate._around import strengths_around
@@ -172,10 +172,7 @@ def _weighed(
     known = listed(listed((quoted(one), repr(prior))) for one, prior in sorted(priors.items()))
     recipe = listed((str(_VERSION), repr(accuracy), known)).encode()
     version = hashlib.sha256(recipe).hexdigest()[:12]
-    told = verdict.reason
-    if not same:
-        mine, theirs = max(priors[one] for one in winners), max(priors[one] for one in verdict.winners)
-        told = f"a logged mean of {mine:.3f} outweighs the judge's choice, whose mean is {theirs:.3f}; {told}"
+    told = verdict.reason if same else f"{_why(winners, verdict.winners, priors)}; {verdict.reason}"
     return replace(
         verdict,
         outcome="decided" if len(winners) == 1 else "tie",
@@ -190,6 +187,15 @@ def _weighed(
         weights="+".join(one for one in (verdict.weights, version) if one),
         reason=told,
     )
+
+
+def _why(now: Sequence[CandidateId], before: Sequence[CandidateId], priors: Mapping[CandidateId, float]) -> str:
+    """Why ``now`` are best and not the judge's choice, ``before``: the mean of these against that of who lost by it."""
+    lost = [one for one in before if one not in now] or before
+    mine, theirs = max(priors[one] for one in now), max(priors[one] for one in lost)
+    if set(now) < set(before):
+        return f"a logged mean of {mine:.3f} breaks the judge's tie, against {theirs:.3f}"
+    return f"a logged mean of {mine:.3f} outweighs the judge's choice, whose mean is {theirs:.3f}"
 
 
 def _ballot(case: Case, priors: Mapping[CandidateId, float]) -> Verdict:

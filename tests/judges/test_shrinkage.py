@@ -82,6 +82,21 @@ def test_both_findings_and_the_priors_are_in_the_verdict() -> None:
     assert "0.900" in found.reason
 
 
+@pytest.mark.parametrize(
+    ("favourites", "told"),
+    [
+        (("c0", "c1"), "a logged mean of 0.900 breaks the judge's tie, against 0.300; "),
+        (("c0",), "a logged mean of 0.900 outweighs the judge's choice, whose mean is 0.300; "),
+    ],
+)
+def test_the_reason_holds_the_winner_against_who_lost_by_it(favourites: tuple[str, ...], told: str) -> None:
+    between: Side = "tie" if len(favourites) == 2 else "first"
+    met = Preference(shown=(CandidateId("c0"), CandidateId("c1")), outcome=between)
+    verdict = replace(a_verdict(*favourites, reason="As good."), preferences=(met,))
+    found = shrink(verdict, with_priors(a_case("one", "other"), 0.3, 0.9))
+    assert (found.winners, found.reason) == (("c1",), f"{told}As good.")
+
+
 def test_a_judge_that_the_means_agree_with_keeps_its_confidence() -> None:
     case = with_priors(a_case("one", "other"), 0.9, 0.1)
     found = shrink(preferring((0, 1), winner=0, confidence=0.7), case)
