@@ -104,7 +104,7 @@ def _summary(console: Console, score: Score) -> None:
     picked = "picked for their differences" if score.asked <= len(PICKED) else f"{len(PICKED)} of them picked"
     put(console)
     put(console, (f"By the simulated truth of {counted(score.asked, 'question')}", "bold"), f", {picked}:")
-    rows = [("the judge's choice", f"{score.chosen} right", f"simulated cost {total(score.spent)}, judge included")]
+    rows = [("the judge's choice", f"{score.chosen} right", f"simulated cost {total(score.spent)} with judge")]
     for name, right in sorted(score.right.items(), key=lambda each: -each[1]):
         rows.append((f"always {name}", f"{right} right", f"simulated cost {total(score.costs[name])}"))
     columns(console, rows, {"the judge's choice": "green"})

@@ -130,7 +130,7 @@ def _supervise(settings: Settings, workers: int, *, quiet: bool) -> None:
 
 def _told(settings: Settings, address: str) -> str:
     routers = ", ".join(settings.routers) or "none"
-    return f"ensemble serves {address}/v1; routers: {routers}; log: {settings.store.address}"
+    return f"ensemble serves {address}/v1; routers: {routers}; log: {settings.store.address}; pages: {address}/ui"
 
 
 async def _serve(settings: Settings, post: Post | None) -> None:

@@ -30,7 +30,7 @@ def test_it_shows_candidates_verdicts_answers_and_costs(shown: tuple[Result, Pat
     assert told.stdout.splitlines()[0] == "Everything here is simulated: models, answers, prices and latencies."
     for what, times in {"Question ": 3, "✓ simulated-": 9, "Verdict of simulated-house: ": 3, "Answer of ": 3}.items():
         assert told.stdout.count(f"\n{what}") == times, what
-    assert re.search(r"the judge's choice +\d right +simulated cost \$0\.\d+, judge included", told.stdout)
+    assert re.search(r"the judge's choice +\d right +simulated cost \$0\.\d+ with judge", told.stdout)
 
 
 def test_every_figure_is_called_simulated(shown: tuple[Result, Path]) -> None:

@@ -44,6 +44,15 @@ async def test_it_serves_says_where_and_finishes_what_is_under_way(config: Path,
     assert "my secret" not in log
 
 
+async def test_it_says_where_its_pages_are(config: Path) -> None:
+    async with (
+        running(config) as server,
+        aiohttp.ClientSession() as http,
+        http.get(server.line.rpartition("pages: ")[2].strip()) as reply,
+    ):
+        assert (reply.status, reply.content_type) == (200, "text/html")
+
+
 async def test_ctrl_c_cuts_off_what_does_not_end(
     config: Path, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
