@@ -69,8 +69,7 @@ async def test_ctrl_c_cuts_off_what_does_not_end(
             await simulator.until(in_flight=1)
             server.process.send_signal(signal.SIGINT)
         assert asked.result() == 503
-        code, log = await server.stopped()
-    assert (code, [json.loads(line)["code"] for line in log.splitlines()]) == (0, ["overloaded"])
+        assert await server.stopped() == (0, "")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells in /proc what another process has loaded")
