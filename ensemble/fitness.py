@@ -50,8 +50,11 @@ def estimate_tokens(prompt: Prompt) -> int:
 
 def is_text(prompt: Prompt) -> bool:
     """Whether ``prompt`` is text alone, so that its size tells its tokens: images and files are billed otherwise."""
-    contents = (message.content for message in prompt.messages if not isinstance(message.content, str))
-    return not any(isinstance(part, ImagePart | FilePart) for content in contents for part in content)
+    for message in prompt.messages:
+        content = message.content
+        if not isinstance(content, str) and any(isinstance(part, ImagePart | FilePart) for part in content):
+            return False
+    return True
 
 
 def needs(prompt: Prompt) -> set[Capability]:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -202,11 +202,12 @@ class Member:
         """This member as a judge or router may use it, bound to the deadline and the ledger of ``request``."""
         return MemberModel(self, request, aim, seen, until)
 
-    async def _try(self, task: Task) -> Tried:
+    def _try(self, task: Task) -> Coroutine[Any, Any, Tried]:
         """One attempt; where hedging is on and the attempt is slow, a second one beside it."""
         patience = self.latencies.p95() if task.aim.hedge else None
-        if patience is None:
-            return await self._attempt(task)
+        return self._attempt(task) if patience is None else self._hedged(task, patience)
+
+    async def _hedged(self, task: Task, patience: float) -> Tried:
         async with asyncio.TaskGroup() as group:
             pending = {group.create_task(self._attempt(task))}
             ended, pending = await asyncio.wait(pending, timeout=patience)
@@ -218,15 +219,16 @@ class Member:
                 slower.cancel()
         return min((done.result() for done in ended), key=lambda tried: tried[1] is not None)
 
-    async def _attempt(self, task: Task, *, hedge: bool = False) -> Tried:
-        if CURRENT.get() is None:
-            return await self._made(task, hedge=hedge)
+    def _attempt(self, task: Task, *, hedge: bool = False) -> Coroutine[Any, Any, Tried]:
+        return (self._made if CURRENT.get() is None else self._traced)(task, hedge=hedge)
+
+    async def _traced(self, task: Task, *, hedge: bool) -> Tried:
         with attempt(self.name, self.settings.provider, self.settings.model, task.aim) as told:
             tried = await self._made(task, hedge=hedge)
             told(tried[0])
             return tried
 
-    async def _made(self, task: Task, *, hedge: bool = False) -> Tried:
+    async def _made(self, task: Task, *, hedge: bool) -> Tried:
         clock = asyncio.get_running_loop().time
         task.attempts += 1
         attempt, begin, started = task.attempts, clock(), _now()
@@ -311,8 +313,17 @@ class Member:
         calls = told_apart(completion.tool_calls)
         return replace(completion, reasoning=reasoning, tool_calls=calls, dropped=(*completion.dropped, *removed))
 
-    def _line(self, task: Task, attempt: int, started: datetime, total_s: float, **came: Any) -> Call:
-        price = self.price(started)
+    def _line(
+        self,
+        task: Task,
+        attempt: int,
+        started: datetime,
+        total_s: float,
+        *,
+        completion: Completion | None = None,
+        error: CallFailed | None = None,
+        hedge: bool = False,
+    ) -> Call:
         return line(
             task.request.id,
             self.name,
@@ -321,9 +332,11 @@ class Member:
             attempt=attempt,
             started=started,
             total_s=total_s,
-            price=price,
+            price=self.price(started),
             transport=self.connection.transport,
-            **came,
+            completion=completion,
+            error=error,
+            hedge=hedge,
         )
 
 
