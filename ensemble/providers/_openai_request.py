@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property
 from typing import Literal
 
 from ensemble.callids import portable
@@ -20,7 +20,7 @@ _SHOWN_BELOW = "The result is shown in the next message."
 _OURS = frozenset({"model", "messages", "stream", "stream_options", "n"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Manner:
     """How one server wants to be spoken to.
 
@@ -34,6 +34,12 @@ class Manner:
     developer: bool
     unsupported: frozenset[str]
 
+    @cached_property
+    def refused(self) -> frozenset[str]:
+        """``unsupported`` with what means nothing without it."""
+        further = {"logprobs": "top_logprobs", "tools": "tool_choice"}
+        return self.unsupported | {name for of, name in further.items() if of in self.unsupported}
+
 
 def body_of(model: str, prompt: Prompt, manner: Manner, *, stream: bool) -> tuple[dict[str, object], tuple[str, ...]]:
     """The body, and the wire names of what was asked for and is not in it.
@@ -41,19 +47,22 @@ def body_of(model: str, prompt: Prompt, manner: Manner, *, stream: bool) -> tupl
     Raises:
         CallFailed: a file that this format cannot carry.
     """
-    wanted: dict[str, object] = {
-        name: value for name, value in prompt.options.items() if name not in _OURS and name != ANTHROPIC
-    }
-    left_out = [name for name in prompt.options if name in _OURS]
-    left_out += _foreign(prompt)
-    wanted |= _stated(prompt, manner)
-    refused = _refused(manner.unsupported)
-    left_out += [name for name in wanted if name in refused]
     body: dict[str, object] = {
         "model": model,
         "messages": list(_conversation(portable(prompt.messages, _CALL_ID), manner)),
-        **{name: value for name, value in wanted.items() if name not in refused},
     }
+    left_out = _foreign(prompt)
+    wanted = _stated(prompt, manner)
+    if prompt.options:
+        left_out = [*(name for name in prompt.options if name in _OURS), *left_out]
+        stated = {name: value for name, value in prompt.options.items() if name not in _OURS and name != ANTHROPIC}
+        wanted = stated | wanted
+    refused = manner.refused
+    for name, value in wanted.items():
+        if name in refused:
+            left_out.append(name)
+        else:
+            body[name] = value
     if stream:
         body["stream"] = True
         if "stream_options" not in refused:
@@ -83,21 +92,15 @@ def _stated(prompt: Prompt, manner: Manner) -> dict[str, object]:
     return stated
 
 
-@lru_cache(maxsize=64)
-def _refused(unsupported: frozenset[str]) -> frozenset[str]:
-    """``unsupported`` with what means nothing without it."""
-    further = {"logprobs": "top_logprobs", "tools": "tool_choice"}
-    return unsupported | {name for of, name in further.items() if of in unsupported}
-
-
-def _foreign(prompt: Prompt) -> Iterator[str]:
+def _foreign(prompt: Prompt) -> list[str]:
     """Names of what only Anthropic's format can say."""
-    yield from mapping(prompt.options.get(ANTHROPIC))
-    yield from (f"tools.{name}" for tool in prompt.tools for name in mapping(tool.get(ANTHROPIC)))
-    if any(message.cache_control for message in prompt.messages):
-        yield "cache_control"
-    if any(message.failed for message in prompt.messages):
-        yield "is_error"
+    names = list(mapping(prompt.options.get(ANTHROPIC)))
+    names += [f"tools.{name}" for tool in prompt.tools for name in mapping(tool.get(ANTHROPIC))]
+    if any([message.cache_control for message in prompt.messages]):
+        names.append("cache_control")
+    if any([message.failed for message in prompt.messages]):
+        names.append("is_error")
+    return names
 
 
 def _tool(tool: Mapping[str, object]) -> Mapping[str, object]:
@@ -121,7 +124,8 @@ def _conversation(messages: Iterable[Message], manner: Manner) -> Iterator[dict[
 
 def _message(message: Message, manner: Manner) -> dict[str, object]:
     role = "system" if message.role == "developer" and not manner.developer else message.role
-    wire: dict[str, object] = {"role": role, "content": _content(message.content)}
+    content = message.content
+    wire: dict[str, object] = {"role": role, "content": content if isinstance(content, str) else _content(content)}
     if message.name is not None:
         wire["name"] = message.name
     if message.tool_call_id is not None:
@@ -132,15 +136,13 @@ def _message(message: Message, manner: Manner) -> dict[str, object]:
             for call in message.tool_calls
         ]
         wire["content"] = wire["content"] or None
-    for part in message.content if isinstance(message.content, tuple) else ():
+    for part in content if isinstance(content, tuple) else ():
         if isinstance(part, OpaquePart):
             wire |= _thoughts(part, within_tools=bool(message.tool_calls))
     return wire
 
 
-def _content(content: str | tuple[Part, ...]) -> object:
-    if isinstance(content, str):
-        return content
+def _content(content: tuple[Part, ...]) -> object:
     parts = [wire for part in content if (wire := _part(part)) is not None]
     # Many servers take nothing but a string from anybody but the user.
     return parts[0]["text"] if len(parts) == 1 and parts[0].get("type") == "text" else parts or ""
