@@ -40,6 +40,11 @@ class Handler(ResponseHandler):
         else:
             self._watch = self._loop.call_at(self._until, self._look)
 
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """Go on reading, where reading was paused: aiohttp asks for it after every piece that is taken."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
+
     def connection_lost(self, exc: BaseException | None) -> None:
         """The end: nothing is watched any more, and no timer keeps what it would look at."""
         super().connection_lost(exc)

@@ -82,6 +82,27 @@ def test_without_a_limit_there_is_none() -> None:
     run(main)
 
 
+def test_a_server_that_is_faster_than_its_reader_is_held_up_and_let_go_on() -> None:
+    async def main(handler: Handler) -> None:
+        transport = handler.transport
+        assert isinstance(transport, Mock)
+        size = 2**24
+        handler.data_received(HEAD.replace(b"1000", str(2 * size).encode()))
+        _, payload = await handler.read()
+        handler.data_received(b"x")
+        assert await payload.readany() == b"x"
+        transport.resume_reading.assert_not_called()  # nothing was held up
+        handler.data_received(b"x" * size)
+        transport.pause_reading.assert_called_once()
+        await asyncio.sleep(10)  # that nobody reads is no silence of the server
+        assert len(await payload.readany()) == size
+        transport.resume_reading.assert_called_once()
+        with pytest.raises(aiohttp.SocketTimeoutError):
+            await payload.readany()
+
+    run(main)
+
+
 def test_nothing_is_watched_when_the_connection_is_lost() -> None:
     async def main(handler: Handler) -> None:
         clock = asyncio.get_running_loop().time
