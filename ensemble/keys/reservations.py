@@ -17,6 +17,9 @@ from ensemble.store.budgets import Spending, Standing
 SETTLED_WITHIN = timedelta(hours=1)
 """After its deadline a request is given so long, stragglers included; what is set aside then is settled by a sweep."""
 
+SOON_S = 1.0
+"""When to ask again where only what is set aside for requests under way stands in the way: most of it comes back."""
+
 MOST_REMEMBERED = 10_000
 """Keys that have used up a limit on requests, remembered until its window is over."""
 
@@ -114,6 +117,9 @@ def refusal(full: Standing, moment: datetime, call: Amount | None = None) -> Ens
     used, need = (usd(full.used), usd(most)) if limit.what == "usd" else (str(full.used), str(most))
     asked = f"the {need} that a call may take" if call else "it"
     told = f"the key's limit {limit} does not leave {asked}: {used} used or set aside"
+    if full.held and full.used - full.held + most <= limit.most:
+        error = BudgetExceeded if limit.what == "usd" else LimitExceeded
+        return error(f"{told} for requests under way; ask again soon", retry_after_s=SOON_S)
     if limit.what == "usd":
         return BudgetExceeded(f"{told}; ask for a larger budget", retry_after_s=wait)
     return LimitExceeded(f"{told}; ask again in the next {limit.per}" if wait else told, retry_after_s=wait)

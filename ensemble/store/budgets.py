@@ -5,7 +5,7 @@ to the windows in which it began, whenever its calls end.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from ensemble.allowance import PERS, Amount, Limit, start_of
@@ -35,10 +35,14 @@ class Spending:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How one limit stands: what has been used of it and set aside, in the window that counts."""
+    """How one limit stands: what has been used of it and set aside, in the window that counts.
+
+    ``held`` is the part that is set aside for requests under way; known where a limit refuses.
+    """
 
     limit: Limit
     used: int
+    held: int = 0
 
     @property
     def left(self) -> int:
@@ -73,7 +77,7 @@ def set_aside(db: Database, spending: Spending, limits: Sequence[Limit], amount:
     """Set ``amount`` aside for a request, or return the limit that does not leave it."""
     for each in standings(db, spending.key, limits, spending.begun):
         if amount.of(each.limit.what) > each.left:
-            return each
+            return replace(each, held=_held(db, spending.key).of(each.limit.what))
     _add(db, spending.key, spending.begun, amount)
     db.conn.execute(
         "INSERT INTO key_holds (request_id, key_id, begun_at, expires_at, tokens, nano_usd) VALUES (?, ?, ?, ?, ?, ?) "
@@ -89,6 +93,12 @@ def set_aside(db: Database, spending: Spending, limits: Sequence[Limit], amount:
         ],
     )
     return None
+
+
+def _held(db: Database, key: str) -> Amount:
+    held = db.execute("SELECT sum(tokens), sum(nano_usd) FROM key_holds WHERE key_id = ?", [key])
+    tokens, nano_usd = held.fetchone()
+    return Amount(tokens=int(tokens or 0), nano_usd=int(nano_usd or 0))
 
 
 def settle(db: Database, spent: Iterable[tuple[str, Amount]]) -> None:

@@ -68,6 +68,22 @@ async def test_a_call_that_no_window_leaves_is_told_so_and_not_to_wait(store: St
     assert request.refused.retry_after_s is None
 
 
+async def test_what_only_requests_under_way_stand_in_the_way_of_is_to_be_asked_again_soon(store: Store) -> None:
+    reservations, key = LogReservations(store), limited("usd=0.01/day")
+    first, second = allowance(reservations, key, "r1"), allowance(reservations, key, "r2")
+    most = Amount(nano_usd=6_000_000)
+    assert await first.take(most)
+    assert not await second.take(most)
+    assert second.refused is not None
+    assert str(second.refused).endswith("0.006 used or set aside for requests under way; ask again soon")
+    assert (second.refused.code, second.refused.retry_after_s) == ("insufficient_quota", 1.0)
+    first.settle(most, Amount(nano_usd=5_000_000))
+    first.end()
+    await reservations.write_off()
+    assert not await second.take(most)
+    assert (second.refused.retry_after_s or 0.0) > 1.0, "what is spent does not come back today"
+
+
 async def test_what_was_not_used_serves_the_next_call_and_then_goes_back(store: Store) -> None:
     key = limited("usd=0.000001/day")
     reservations = LogReservations(store)
