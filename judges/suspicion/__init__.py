@@ -20,9 +20,10 @@ from judges.suspicion._patterns import CONSTANT, PATTERNS
 from judges.suspicion._signs import FORMULA, HINTS, Sign, signs_of
 from judges.types import Case
 
-# Possessive (`++`) where giving back what was taken could not help.
-_BASE64 = re.compile(r"(?<![\w+/=])[A-Za-z0-9+/]{8,}+={0,2}+(?![\w+/=])")
-_HEX = re.compile(r"(?<![\w])(?:[0-9a-fA-F]{2}[ ,:]?){5,400}(?!\w)")
+# Possessive (`++`) where giving back what was taken could not help. What may not stand before a token is looked for
+# behind its first characters: `re` skips fast to one of a set if that comes first.
+_BASE64 = re.compile(r"[A-Za-z0-9+/]{8}(?<![\w+/=].{8})[A-Za-z0-9+/]*+={0,2}+(?![\w+/=])")
+_HEX = re.compile(r"[0-9a-fA-F](?<!\w.)[0-9a-fA-F][ ,:]?(?:[0-9a-fA-F]{2}[ ,:]?){4,399}(?!\w)")
 _MOST_TOKENS = 200  # of each kind that are decoded; more are data
 _STRANGE = re.compile(r"[^\x00-\x7f]")
 _ESCAPED = re.compile(r"\\x([0-9a-f]{2})|\\u00([0-9a-f]{2})|%([0-9a-f]{2})", re.IGNORECASE)
@@ -177,7 +178,7 @@ def _from_base64(token: str) -> str | None:
 
 def _from_hex(token: str) -> str | None:
     try:
-        decoded = bytes.fromhex(re.sub(r"[ ,:]", "", token)).decode()
+        decoded = bytes.fromhex(token.replace(",", "").replace(":", "")).decode()  # which takes blanks between them
     except ValueError:
         return None
     return decoded if decoded.isprintable() else None

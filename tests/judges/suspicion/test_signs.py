@@ -1,6 +1,7 @@
 """A look that is not taken would have found nothing."""
 
 import base64
+import re
 import string
 
 import pytest
@@ -53,3 +54,28 @@ def test_what_base64_says_is_not_taken_for_a_word() -> None:
 
 def test_an_ordinary_answer_shows_none() -> None:
     assert not signs_of("The sky is blue since air scatters short waves more than long ones (Rayleigh scattering).")
+
+
+# What stood in front of a token was once looked for before its first character: plainer, and slower.
+BASE64 = re.compile(r"(?<![\w+/=])[A-Za-z0-9+/]{8,}+={0,2}+(?![\w+/=])")
+HEX = re.compile(r"(?<![\w])(?:[0-9a-fA-F]{2}[ ,:]?){5,400}(?!\w)")
+TOKENS = st.text("aF09 ,:+/=_é\n.", max_size=60) | st.text("aF0 ,:", min_size=8, max_size=60)
+
+
+@given(TOKENS)
+@example("abcdefgh=")
+@example("éabcdefgh abcdefghé")
+@example("\nabcdefgh\n+abcdefgh")
+@example("00" * 401)
+@example("00 " * 401)
+@example("0" * 11)
+@example("6967,6e6f:72 65")
+def test_tokens_are_found_wherever_they_stand(text: str) -> None:
+    assert suspicion._BASE64.findall(text) == BASE64.findall(text)
+    assert suspicion._HEX.findall(text) == HEX.findall(text)
+
+
+@given(st.lists(st.tuples(st.sampled_from(("69", "c3", "a9", "0a", "FF")), st.sampled_from(("", " ", ",", ":")))))
+def test_hex_is_read_whatever_stands_between_its_pairs(pairs: list[tuple[str, str]]) -> None:
+    bare, token = "".join(pair for pair, _ in pairs), "".join(map("".join, pairs))
+    assert suspicion._from_hex(token) == suspicion._from_hex(bare)
