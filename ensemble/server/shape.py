@@ -96,7 +96,8 @@ def json_response(
 ) -> web.Response:
     """``body`` as JSON under the request's id."""
     return web.Response(
-        body=dumps(body),
+        # Copied without the room in which orjson wrote it: aiohttp keeps it until the connection's next request ends.
+        body=bytes(memoryview(dumps(body))),
         status=status,
         content_type="application/json",
         headers={**id_headers(request), **(headers or {})},

@@ -1,6 +1,7 @@
 """Text that crosses the border, any text at all."""
 
 import json
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -18,6 +19,19 @@ def test_whatever_goes_out_is_json_and_comes_back_mended(document: dict[str, lis
     body, changed = to_json(document)
     assert from_json(body) == mended(document)
     assert changed == (mended(document) != document)
+
+
+@pytest.mark.parametrize("length", [10, 10_000])
+def test_what_goes_out_takes_no_more_memory_than_it_has_bytes(length: int) -> None:
+    """It is kept while a model thinks, once for each member."""
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        body, _ = to_json({"content": "x" * length})
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before < len(body) + 500
 
 
 @given(st.binary())
