@@ -32,6 +32,9 @@ _LEDGER = (
 )
 
 
+_CUT_OFF = "the answer is being streamed, or the process ended while it was"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
     """A bar of the waterfall: from ``start_s`` after arrival for ``total_s``, None where that is unknown."""
@@ -51,7 +54,9 @@ def ledger(record: Tree, names: Mapping[str, str]) -> Table:
         columns=_LEDGER,
         rows=[_line(call, record, names) for call in record["calls"]],
         note="one line per attempt; an unknown cost is empty, never 0",
-        empty="Nothing was called for this request: it was imported, or answered from what was stored.",
+        empty=f"What was called is not in the log: {_CUT_OFF}."
+        if record["status"] == "streaming"
+        else "Nothing was called for this request: it was imported, or answered from what was stored.",
     )
 
 
@@ -81,7 +86,9 @@ def costs(record: Tree) -> Table:
             Column("unpriced", "Calls of unknown cost", "count"),
         ],
         rows=[{**row, "nano_usd": None} if row["unpriced"] == row["calls"] else row for row in rows],
-        empty="Nothing was paid for this request.",
+        empty=f"What was paid is not in the log: {_CUT_OFF}."
+        if record["status"] == "streaming"
+        else "Nothing was paid for this request.",
     )
 
 

@@ -40,6 +40,13 @@ async def test_a_part_of_which_no_cost_is_known_costs_nothing_that_is_known(kept
     assert [row["nano_usd"] for row in costs(tree).rows] == [None, None]
 
 
+async def test_of_a_stream_that_was_cut_off_it_is_not_said_that_nothing_was_called_and_paid(kept: Kept) -> None:
+    begun = a_record(("alpha",), status="streaming", calls=(), authors={}, rulings=(), chosen=None)
+    tree = await kept(begun)
+    assert "is not in the log" in ledger(tree, names_of(tree)).empty
+    assert "is not in the log" in costs(tree).empty
+
+
 async def test_the_waterfall_tells_what_ran_when(kept: Kept) -> None:
     tree = await kept(a_record(("alpha", "beta")))
     spans = [(span.label, span.kind, span.start_s, span.total_s) for span in waterfall(tree)]
