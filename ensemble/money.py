@@ -70,11 +70,12 @@ class Price(BaseModel):
         )
         total = 0
         for tokens, usd in rows:
-            if tokens == 0 or usd == 0:
+            if tokens == 0:
                 continue
-            if tokens is None or usd is None:
+            if tokens is not None and usd is not None:
+                total += tokens * _nano(usd)
+            elif usd != 0:
                 return None
-            total += tokens * _nano(usd)
         return _half_even(total)
 
 

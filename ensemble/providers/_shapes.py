@@ -45,11 +45,9 @@ def known(value: object) -> str | None:
 
 def count(value: object) -> int | None:
     """A number of tokens, None in place of anything else."""
-    if value is None:
-        return None
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST else None
+    return value if type(value) is int and 0 <= value <= MOST else None  # a bool is an int, and no number
 
 
 def _kind(value: object) -> str:
