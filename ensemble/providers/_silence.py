@@ -5,6 +5,7 @@ stream. Here a piece only says until when there may be silence, and the timer lo
 """
 
 import asyncio
+from contextvars import Context
 
 from aiohttp.client_proto import ResponseHandler
 
@@ -16,6 +17,7 @@ class Handler(ResponseHandler):
         super().__init__(loop)
         self._until: float | None = None
         self._watch: asyncio.TimerHandle | None = None
+        self._nobody = Context()  # a timer outlives the request in which it is set, whose context leads to its body
 
     def _reschedule_timeout(self) -> None:
         if not self._read_timeout:
@@ -26,7 +28,7 @@ class Handler(ResponseHandler):
             if self._watch.when() <= until:
                 return
             self._watch.cancel()
-        self._watch = self._loop.call_at(until, self._look)
+        self._watch = self._loop.call_at(until, self._look, context=self._nobody)
 
     def _drop_timeout(self) -> None:
         self._until = None
@@ -38,7 +40,7 @@ class Handler(ResponseHandler):
         if self._loop.time() >= self._until:
             self._on_read_timeout()
         else:
-            self._watch = self._loop.call_at(self._until, self._look)
+            self._watch = self._loop.call_at(self._until, self._look, context=self._nobody)
 
     def resume_reading(self, resume_parser: bool = True) -> None:
         """Go on reading, where reading was paused: aiohttp asks for it after every piece that is taken."""

@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from unittest.mock import Mock
 
 import aiohttp
@@ -52,6 +53,21 @@ def test_a_reply_that_never_begins_is_silence_too() -> None:
             await handler.read()
 
     run(main)
+
+
+def test_the_timer_keeps_nothing_of_the_request_that_set_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It rings when that has long been answered, and its context would keep the body that a client sent."""
+    whose: ContextVar[str] = ContextVar("whose", default="nobody")
+    seen: list[str] = []
+    monkeypatch.setattr(Handler, "_look", lambda handler: seen.append(whose.get()))
+
+    async def main(handler: Handler) -> None:
+        whose.set("somebody")
+        asking(handler, 1)
+        await asyncio.sleep(1)
+
+    run(main)
+    assert seen == ["nobody"]
 
 
 def test_between_calls_there_may_be_silence() -> None:
