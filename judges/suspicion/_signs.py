@@ -33,12 +33,15 @@ _ROT13 = str.maketrans("abcdefghijklmnopqrstuvwxyz", "nopqrstuvwxyzabcdefghijklm
 _LETTER = r"(?:[A-Za-z0-9]|[^\x00-\x7f])"
 _BLANK = r"[\s\v\x1c-\x1f\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}]"
 _IN_64 = "[A-Za-z0-9+/]"
+# In base64, behind the first: small letters up to the first character that is none, eight in all.
+_OTHER_AT = (*(f"[a-z]{{{at}}}[A-Z0-9+/]{_IN_64}{{{6 - at}}}" for at in range(7)), "[a-z]{7,}[A-Z0-9+/]")
 _CONSONANT = "[bcdfghjklmnpqrstvwxz]"
 _PATTERNS = {
     Sign.LEET: r"(?:^|[^\w@$])[a-zA-Z]*[013457@$][a-zA-Z013457@$]+(?:[^\w@$]|$)",
     Sign.SPREAD: rf"(?:^|\W)(?:{_LETTER}[ .\-_*]){{4}}{_LETTER}",
-    # Eight in a row, not all of them small letters behind the first: such a word says nothing in base64.
-    Sign.BASE64: "|".join(f"{_IN_64}{{{at}}}[A-Z0-9+/]{_IN_64}{{{7 - at}}}" for at in range(1, 8)),
+    # Eight in a row, not all of them small letters behind the first: such a word says nothing in base64. Told by the
+    # first other one, and from where a token begins: else RE2 makes a state for each way to mix them in eight.
+    Sign.BASE64: rf"(?:^|[^\w+/=]){_IN_64}(?:{'|'.join(_OTHER_AT)})",
     Sign.HEX: r"(?:^|\W)(?:[0-9a-fA-F]{2}[ ,:]?){5}",
     Sign.ROT13: "(?i)" + "|".join(hint.translate(_ROT13) for hint in HINTS),
     Sign.BACKWARD: "(?i)" + "|".join(hint[::-1] for hint in HINTS),

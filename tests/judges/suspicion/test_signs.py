@@ -79,3 +79,13 @@ def test_tokens_are_found_wherever_they_stand(text: str) -> None:
 def test_hex_is_read_whatever_stands_between_its_pairs(pairs: list[tuple[str, str]]) -> None:
     bare, token = "".join(pair for pair, _ in pairs), "".join(map("".join, pairs))
     assert suspicion._from_hex(token) == suspicion._from_hex(bare)
+
+
+@given(st.text("aB0+/=_é \n", max_size=24))
+@example("abcdefghijkL")
+@example("éaBcdefgh")
+@example("\ud800abcdefgH")
+@example("=abcdefgH abcdefgH")
+def test_base64_shows_wherever_a_token_is_more_than_a_word(text: str) -> None:
+    tokens = [token.rstrip("=") for token in suspicion._BASE64.findall(text)]
+    assert all(token[1:].islower() and token.isalpha() for token in tokens) or Sign.BASE64 in signs_of(text)
