@@ -23,7 +23,7 @@ from judges.types import Case
 # Possessive (`++`) where giving back what was taken could not help. What may not stand before a token is looked for
 # behind its first characters: `re` skips fast to one of a set if that comes first.
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{8}(?<![\w+/=].{8})[A-Za-z0-9+/]*+={0,2}+(?![\w+/=])")
-_HEX = re.compile(r"[0-9a-fA-F](?<!\w.)[0-9a-fA-F][ ,:]?(?:[0-9a-fA-F]{2}[ ,:]?){4,399}(?!\w)")
+_HEX = re.compile(r"[0-9a-fA-F][0-9a-fA-F](?<!\w..)[ ,:]?(?:[0-9a-fA-F]{2}[ ,:]?){4,399}(?!\w)")
 _MOST_TOKENS = 200  # of each kind that are decoded; more are data
 _STRANGE = re.compile(r"[^\x00-\x7f]")
 _ESCAPED = re.compile(r"\\x([0-9a-f]{2})|\\u00([0-9a-f]{2})|%([0-9a-f]{2})", re.IGNORECASE)

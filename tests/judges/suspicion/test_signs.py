@@ -68,6 +68,10 @@ TOKENS = st.text("aF09 ,:+/=_é\n.", max_size=60) | st.text("aF0 ,:", min_size=8
 @example("\nabcdefgh\n+abcdefgh")
 @example("00" * 401)
 @example("00 " * 401)
+@example("00 " * 400 + "0g")
+@example("00 " * 400 + " " + "00" * 5)
+@example("00 " * 5 + " " + "00," * 5 + "00" * 5)
+@example("abcdefgH,abcdefgH==abcdefgH/abcdefgH abcdefgH")
 @example("0" * 11)
 @example("6967,6e6f:72 65")
 def test_tokens_are_found_wherever_they_stand(text: str) -> None:
