@@ -4,11 +4,17 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
 MEMORY = Path("/dev/shm")
 ENOUGH = 4_000_000_000
 """Bytes that must be free there: a whole run leaves some hundred MB, and others may run beside it."""
+
+# How long an example takes says more of what else the machine does than of what is tested; what hangs runs into the
+# timeout of its test, and texts on which a parser could take long have tests of their own.
+settings.register_profile("calm", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("calm")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ensemble.errors import StoreError
@@ -320,7 +320,6 @@ QUIET = st.sampled_from(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(st.one_of(QUIET, st.just("?")), max_size=12))
 def test_only_marks_outside_of_texts_are_parameters(pieces: list[str]) -> None:
     statement = translate(f"SELECT {' , '.join(pieces)}")
@@ -329,7 +328,6 @@ def test_only_marks_outside_of_texts_are_parameters(pieces: list[str]) -> None:
     assert statement.text == f"SELECT {' , '.join(f'${next(numbers)}' if p == '?' else p for p in pieces)}"
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from("abc"), min_size=1, max_size=8))
 def test_a_name_stands_for_one_value_wherever_it_is(names: list[str]) -> None:
     statement = translate("SELECT " + ", ".join(f":{name}" for name in names))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ensemble.training import metrics
@@ -18,7 +18,6 @@ from ensemble.training.table import FloatArray, Table
 from tests.ensemble.training import plainly
 from tests.ensemble.training.tables import a_random_table, a_table
 
-calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """Other work on the machine must not fail a test."""
 levels = st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0])
 
@@ -47,7 +46,6 @@ def close(one: float, other: float) -> bool:
     return abs(one - other) <= 1e-9 or (np.isnan(one) and np.isnan(other))
 
 
-@calm
 @given(choices())
 def test_the_three_readings_agree_with_their_definitions(drawn: tuple[Any, Any, list[int]]) -> None:
     quality, cost, choice = drawn
@@ -58,7 +56,6 @@ def test_the_three_readings_agree_with_their_definitions(drawn: tuple[Any, Any, 
         assert close(found, expected[reading]), reading
 
 
-@calm
 @given(choices())
 def test_the_constant_beside_a_reading_is_the_best_of_all_constants(drawn: tuple[Any, Any, list[int]]) -> None:
     quality, cost, _ = drawn
@@ -70,7 +67,6 @@ def test_the_constant_beside_a_reading_is_the_best_of_all_constants(drawn: tuple
         assert close(found.constant_value.point, each[table.members.index(found.constant)])
 
 
-@calm
 @given(pairs())
 def test_apgr_and_cpt_agree_with_their_definitions(pair: Pair) -> None:
     n = len(pair.scores)
@@ -85,7 +81,6 @@ def test_apgr_and_cpt_agree_with_their_definitions(pair: Pair) -> None:
             assert close(value(metrics.cpt(pair, level), n), plainly.cpt(known[0], known[1], known[2], level))
 
 
-@calm
 @given(st.lists(st.tuples(st.integers(1, 40), st.integers(0, 20)), min_size=1, max_size=12))
 def test_aiq_agrees_with_its_definition_in_both_forms(points: list[tuple[int, int]]) -> None:
     cost, quality = (np.array(column, dtype=np.float64) for column in zip(*points, strict=True))
@@ -102,7 +97,6 @@ def test_the_null_router_stands_left_of_the_first_point() -> None:
     assert metrics.aiq_code(cost, quality, 4.0) == pytest.approx(1.5 / 4)
 
 
-@calm
 @given(pairs(), st.randoms(use_true_random=False))
 def test_the_order_of_rows_changes_no_figure_of_a_pair(pair: Pair, random: Any) -> None:
     n = len(pair.scores)
@@ -113,7 +107,6 @@ def test_the_order_of_rows_changes_no_figure_of_a_pair(pair: Pair, random: Any) 
         assert close(value(figure(pair), n), value(figure(other), n))
 
 
-@calm
 @given(st.integers(0, 10_000))
 def test_the_order_of_rows_changes_no_figure_of_a_table(seed: int) -> None:
     random = np.random.default_rng(seed)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from judges.learning.features import LONGEST, PAIR, WIDTH, clipped, measure, measure_pair
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.text(), st.text())
 def test_every_text_has_all_figures_and_they_are_finite(question: str, answer: str) -> None:
     alone, pair = measure(question), measure_pair(question, answer)
@@ -14,7 +14,7 @@ def test_every_text_has_all_figures_and_they_are_finite(question: str, answer: s
     assert all(math.isfinite(one) for one in (*alone, *pair))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.text(alphabet="0123456789.,=+-*/$# \n"), st.text(alphabet="0123456789.,=+-*/$# \n"))
 def test_numbers_of_any_form_raise_nothing(question: str, answer: str) -> None:
     assert all(math.isfinite(one) for one in measure_pair(question, answer))

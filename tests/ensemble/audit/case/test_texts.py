@@ -2,7 +2,7 @@
 
 import json
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ensemble.audit.case.texts import MOST, calls, shown, turns
@@ -14,7 +14,6 @@ TREES = st.recursive(
 )
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(TREES, max_size=3))
 def test_json_that_is_laid_out_says_the_same(tree: object) -> None:
     found = shown(json.dumps(tree))

@@ -1,6 +1,6 @@
 """Differences between two texts, word by word."""
 
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ensemble.audit.case.wording import MOST_WORDS, Piece, wording
@@ -13,7 +13,6 @@ def without(text: str) -> str:
     return "".join(text.split())
 
 
-@settings(deadline=None)
 @given(TEXTS, TEXTS)
 @example("\0", "0 ")
 def test_nothing_of_either_text_is_lost(text: str, against: str) -> None:
@@ -23,7 +22,6 @@ def test_nothing_of_either_text_is_lost(text: str, against: str) -> None:
         assert without("".join(piece.text for piece in found.pieces if piece.mark != "added")) == without(against)
 
 
-@settings(deadline=None)
 @given(TEXTS)
 def test_a_text_does_not_differ_from_itself(text: str) -> None:
     assert {piece.mark for piece in wording(text, text).pieces} <= {"same"}
