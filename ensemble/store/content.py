@@ -110,6 +110,16 @@ def loads(text: str) -> object:
     return _restore(tree) if ESCAPE in text else tree
 
 
+def small_loads(text: str) -> object:
+    """``loads`` of what is known to hold no integer beyond 64 bits, in a third of the time."""
+    if ESCAPE in text:
+        return loads(text)
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:  # a lone surrogate
+        return loads(text)
+
+
 def messages_json(messages: tuple[Message, ...]) -> bytes:
     """A conversation as JSON, fields that are empty left out."""
     return dumps([_message(message) for message in messages])

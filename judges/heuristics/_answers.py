@@ -17,7 +17,6 @@ _STATED = re.compile(
     r"[ \t:*_`]*\n?(?P<said>[^\n]+)",
     re.IGNORECASE,
 )
-_STATING = ("####", "answer", "choice", "option")
 _ASKS_NUMBER = re.compile(
     r"how (?:many|much|far|long|old|tall|fast)|calculate|compute|\bsolve|what (?:is|are) the "
     r"(?:sum|product|value|total|number|area|volume|probability|average|remainder)|\d\s*[+*×÷^]\s*\d|\d\s-\s\d",
@@ -50,7 +49,7 @@ def may_state(text: str) -> bool:
     """Whether ``text`` holds a word without which it states no answer."""
     # Where case is ignored all of i, ı and İ are equal, though casefold() does not make them so.
     folded = text.replace("ı", "i").replace("İ", "i").casefold()
-    return any(one in folded for one in _STATING)
+    return "####" in folded or "answer" in folded or "choice" in folded or "option" in folded
 
 
 def answer_of(said: Completion, question: str = "") -> str | None:

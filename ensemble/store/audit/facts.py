@@ -13,7 +13,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple, cast
 
 from ensemble.store.audit.sums import SUMS
-from ensemble.store.content import dumps, loads, messages_of, tool_calls_of, unbind
+from ensemble.store.content import dumps, messages_of, small_loads, tool_calls_of, unbind
 from ensemble.store.database import Database
 from ensemble.store.texts import KEPT
 from judges.disagreement import Disagreement, disagreement, told_by
@@ -178,10 +178,10 @@ def _facts(
     signs = _signs(row, said, answers, scored, shown)
     if row["content"] not in KEPT:  # texts that have gone say nothing
         signs = replace(signs, spread=None, similarity=None)
-    best = set(cast("list[str]", loads(row["best"])))
-    scores = cast("dict[str, float]", loads(row["scores"]))
-    costs = cast("dict[str, int | None]", loads(row["nano_usd"]))
-    seconds = cast("dict[str, float]", loads(row["total_s"]))
+    best = set(cast("list[str]", small_loads(row["best"])))
+    scores = cast("dict[str, float]", small_loads(row["scores"]))
+    costs = cast("dict[str, int | None]", small_loads(row["nano_usd"]))
+    seconds = cast("dict[str, float]", small_loads(row["total_s"]))
     members = sorted(set(authors.values()))
     case = {
         "request_id": row["id"],
@@ -237,7 +237,7 @@ def _signs(
     return disagreement(
         said,
         told=answers,
-        winners=cast("list[CandidateId]", loads(row["winners"])),
+        winners=cast("list[CandidateId]", small_loads(row["winners"])),
         scores={CandidateId(one): score for one, score, _ in scored if score is not None},
         preferences=[
             Preference(shown=(one, other), outcome=outcome, strength=strength, exchange=exchange)
@@ -260,7 +260,7 @@ def _told(
 
 def _judged(row: Row, written: Sequence[Part]) -> set[str]:
     """Members of the candidates that the verdict is about; nobody where that is a single one."""
-    panel = None if row["panel"] is None else set(cast("list[str]", loads(row["panel"])))
+    panel = None if row["panel"] is None else set(cast("list[str]", small_loads(row["panel"])))
     found = {
         member
         for id_, member, *_, stage, late in written
