@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from ensemble.fleet import Fleet, Member, Seen, Send
 from ensemble.ledger import Aim
 from ensemble.types import Call, Purpose, Request, Stage
+from judges.deadline import Deadline
 from judges.forms import Form
 from judges.quick import quick, replace
 from judges.types import CandidateId, Prompt
@@ -162,11 +164,8 @@ class _Bell:
         """Return when a task has ended since the last time, or when ``until`` has come on the loop's clock."""
         if not self._rung:
             self._waiter = waiter = self._loop.create_future()
-            timer = self._loop.call_at(until, _wake, waiter)
-            try:
+            with suppress(TimeoutError), Deadline(until):
                 await waiter
-            finally:
-                timer.cancel()
         self._rung = False
 
     def _ring(self, _: asyncio.Task[Any]) -> None:

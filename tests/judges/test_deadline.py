@@ -140,3 +140,45 @@ def test_it_is_for_a_task() -> None:
     loop.run_until_complete(asyncio.sleep(0.01))
     loop.close()
     assert found == [RuntimeError]
+
+
+def test_far_ones_share_a_timer_and_each_ends_on_its_time() -> None:
+    async def main(clock: Callable[[], float]) -> None:
+        ended = list[tuple[float, float]]()
+
+        async def one(seconds: float, moved: float) -> None:
+            try:
+                with Deadline(after(seconds)) as limit:
+                    limit.move(after(moved))
+                    await asyncio.sleep(100)
+            except TimeoutError:
+                ended.append((moved, clock()))
+
+        whens = [(9.0, 7.25), (30.0, 0.25), (0.25, 30.0), (2.0, 1.0001), (3.0, 7.25)]
+        async with asyncio.TaskGroup() as group:
+            for when in whens:
+                group.create_task(one(*when))
+        assert [then for then, _ in ended] == sorted(then for _, then in whens)
+        assert all(at == pytest.approx(then) for then, at in ended)
+
+    run(main)
+
+
+def test_loops_that_take_turns_disturb_each_other_in_nothing() -> None:
+    async def begun() -> asyncio.Task[None]:
+        async def patient() -> None:
+            with Deadline(after(1.05)):
+                await asyncio.sleep(10)
+
+        task = asyncio.get_running_loop().create_task(patient())
+        await asyncio.sleep(0)
+        return task
+
+    async def ended(task: asyncio.Task[None]) -> None:
+        with pytest.raises(TimeoutError):
+            await task
+
+    with asyncio.Runner() as first, asyncio.Runner() as second:
+        tasks = [(runner, runner.run(begun())) for runner in (first, second, first)]
+        for runner, task in tasks:
+            runner.run(ended(task))
