@@ -95,7 +95,8 @@ async def test_no_period_has_more_tokens_and_what_was_not_used_comes_back(
         async with asyncio.TaskGroup() as group:
             for shared in several:
                 group.create_task(all_of(a_limiter(shared, tokens_per_minute=1000), 35, tokens=100, used=10))
-        assert time() - begun < 4.5, "the estimates were not corrected: 7,000 tokens take six seconds"
+        # Four or five periods, by who comes first: a waiter comes back when he was told to, or after a second.
+        assert time() - begun < 5.6, "the estimates were not corrected: 7,000 tokens take more than six seconds"
 
 
 async def test_a_call_larger_than_the_limit_starts_when_nothing_else_counts(prefix: str) -> None:
