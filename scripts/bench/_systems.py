@@ -136,12 +136,15 @@ def _panel(name: str, prefix: str, fan: int) -> list[str]:
 
 
 def kept(log: Path) -> tuple[int, int]:
-    """Answers in the log of a service, and those of them that its judge decided, at once or behind a leader."""
+    """Answers in the log of a service, and those of them with a verdict, at once or behind a leader.
+
+    A tie is one: where means are weighed in, two of many candidates may come out alike.
+    """
     with closing(sqlite3.connect(log)) as db:
         answered = db.execute("SELECT count(*) FROM requests WHERE status = 'answered'").fetchone()[0]
         decided = db.execute(
             "SELECT count(*) FROM requests WHERE status = 'answered' AND id IN "
-            "(SELECT request_id FROM verdicts WHERE outcome = 'decided' AND parent IS NULL)"
+            "(SELECT request_id FROM verdicts WHERE outcome IN ('decided', 'tie') AND parent IS NULL)"
         ).fetchone()[0]
     return answered, decided
 
