@@ -103,9 +103,9 @@ class Load:
             for number in range(CLIENTS):
                 group.create_task(self._ask(http, number))
 
-    async def until(self, answers: int) -> None:
+    async def until(self, answers: int, refused: int = 0) -> None:
         async with asyncio.timeout(40), self._more:
-            await self._more.wait_for(lambda: len(self.answers) >= answers)
+            await self._more.wait_for(lambda: len(self.answers) >= answers and self.refused >= refused)
 
     async def _ask(self, http: aiohttp.ClientSession, number: int) -> None:
         which = number % 2
@@ -122,7 +122,9 @@ class Load:
                 self.broken += 1
                 continue
             if reply.status == 429:
-                self.refused += 1
+                async with self._more:
+                    self.refused += 1
+                    self._more.notify_all()
                 if self.refused > CLIENTS:
                     which, headers = 0, {"Authorization": f"Bearer {self.keys[0]}"}
                 continue
@@ -209,7 +211,7 @@ async def test_one_of_three_replicas_is_killed_under_load(tmp_path: Path) -> Non
             group.create_task(load.run())
             await load.until(BEFORE)
             replicas[0].process.kill()
-            await load.until(AFTER)
+            await load.until(AFTER, refused=1)  # which of the keys is quicker, the machine decides
             load.over.set()
         for one in replicas[1:]:
             one.process.terminate()
@@ -224,5 +226,4 @@ async def test_one_of_three_replicas_is_killed_under_load(tmp_path: Path) -> Non
         assert 0 < spent <= money <= BUDGET
         assert requests <= REQUESTS
         assert paid(simulator) <= money, "even what the dead one had asked for was set aside"
-        assert load.refused, "the budget was never reached"
         assert load.broken <= CLIENTS, "only what the dead one was at is lost"
