@@ -47,6 +47,15 @@ def test_nothing_else_stands_at_the_top() -> None:
     assert {name for name in top if not name.startswith(".")} - FILES_AT_THE_TOP - FOLDERS_AT_THE_TOP == set()
 
 
+@pytest.mark.parametrize("left", ["ensemble-demo/ensemble.toml", "tour/ensemble.toml", "tour/ensemble.db", "mine.toml"])
+def test_what_the_first_commands_of_the_readme_leave_is_not_of_the_project(left: str) -> None:
+    """Or ``scripts/demo``, and then ``scripts/test``, would fail at the test above."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout, so what belongs to the project is not known")
+    command = ["git", "-C", str(ROOT), "check-ignore", "--no-index", "--quiet", left]
+    assert subprocess.run(command, timeout=20, check=False).returncode == 0
+
+
 def test_every_folder_with_modules_is_a_package() -> None:
     """The import floors are checked over packages, so a folder without ``__init__.py`` would escape them."""
     folders = {path.parent for path in modules(*PACKAGES)}
