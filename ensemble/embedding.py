@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from uuid_utils import uuid7
 
+from ensemble.bench import open_bench
 from ensemble.config import Settings
 from ensemble.errors import InvalidRequest
 from ensemble.ledger import Aim
 from ensemble.money import Total, total
 from ensemble.routers.semantic import AT_ONCE, Semantic
-from ensemble.service import open_bench
 from ensemble.training.held import Held
 from ensemble.training.semantic import Scheme, scheme_of
 from ensemble.types import Call, Request, RequestId

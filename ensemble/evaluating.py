@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 
+from ensemble.bench import open_bench
 from ensemble.config import Settings, unloadable
 from ensemble.errors import ConfigError, InvalidRequest
 from ensemble.fleet import Fleet, MemberSettings
@@ -20,7 +21,6 @@ from ensemble.money import Total, total
 from ensemble.router import ROUTERS, MemberName, Router
 from ensemble.routers.single import Single
 from ensemble.ruling import Models as Consulted
-from ensemble.service import open_bench
 from ensemble.store.address import Where
 from ensemble.training.evaluate import TooFewLabels, evaluate, measurable
 from ensemble.training.held import Held, hold

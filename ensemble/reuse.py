@@ -42,7 +42,7 @@ async def once(
         said = await asyncio.shield(flying)
         # Without an answer each asks for itself: in single file the last would wait for the failures of all before.
         return await make() if said is None else _line(request, member, digest, aim, said)
-    kept.flying.calls[place] = future = asyncio.get_running_loop().create_future()
+    kept.flying.calls[place] = asyncio.get_running_loop().create_future()
     said = None
     try:
         said = await kept.find(str(aim.key), aim.sample)
@@ -52,8 +52,7 @@ async def once(
         said = call.completion if whole(call) else None
         return call
     finally:
-        del kept.flying.calls[place]
-        future.set_result(said)
+        kept.flying.land(request.id, place, said)
 
 
 def whole(call: Call) -> bool:

@@ -43,7 +43,6 @@ from ensemble.types import Answer, Request, RequestId
 from ensemble.upkeep import upkeep
 from ensemble.watching.keeping import keeping_watch
 from ensemble.webhooks.delivering import delivering
-from judges.judge import Judge
 from judges.types import Message, Prompt
 
 if TYPE_CHECKING:
@@ -190,6 +189,9 @@ class Service:
         task.add_done_callback(self._ended)
         if (allowance := request.allowance) is not None:
             task.add_done_callback(lambda _: allowance.end())
+        if request.kept is not None:
+            self.flying.board(request.id)
+            task.add_done_callback(lambda _: self.flying.leave(request.id))
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -385,16 +387,3 @@ async def open_service(source: str | Path | Settings) -> AsyncIterator[Service]:
             yield service
         finally:
             await service.drain(settings.server.drain_s)
-
-
-@asynccontextmanager
-async def open_bench(settings: Settings, judges: Mapping[str, Judge]) -> AsyncIterator[Fleet]:
-    """Load ``judges`` and open the fleet that they may consult: no log, no routers. Raises ConfigError."""
-    needed = replace(settings, judges=judges, routers={})
-    if problems := await asyncio.to_thread(lambda: list(unloadable(needed))):
-        raise ConfigError("\n".join(problem.line for problem in problems))
-    links = await connect(needed.providers)
-    try:
-        yield fleet_of(needed, links)
-    finally:
-        await close(links.values())

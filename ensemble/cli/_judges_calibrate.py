@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from ensemble.bench import open_bench
 from ensemble.cli import _options
 from ensemble.cli._judges import Progress, chosen, figure, named, read_labels
 from ensemble.cli._output import columns, put, screen
@@ -20,7 +21,6 @@ from ensemble.judging.labelled import Labelled, digest
 from ensemble.judging.seats import Seats
 from ensemble.judging.trial import find
 from ensemble.plurals import counted
-from ensemble.service import open_bench
 from ensemble.store.judged import judged
 from judges.calibration import Calibration, write
 from judges.judge import Judge

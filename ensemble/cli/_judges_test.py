@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from ensemble.bench import open_bench
 from ensemble.cli import _options
 from ensemble.cli._judges import Progress, chosen, figure, labels, named, put_rates, read_labels, rounded
 from ensemble.cli._output import columns, dollars, put, screen
@@ -16,7 +17,6 @@ from ensemble.config import Settings, load
 from ensemble.judging.labelled import Labelled
 from ensemble.judging.trial import Trial, Trials, find, trials
 from ensemble.plurals import counted
-from ensemble.service import open_bench
 from judges.judge import Judge
 
 

@@ -116,6 +116,21 @@ async def test_equal_calls_at_the_same_moment_are_made_once(serve: Serve) -> Non
     assert len(served.simulator.served) == 2
 
 
+async def test_an_answer_is_there_for_the_next_one_while_the_rest_of_its_panel_is_at_work(serve: Serve) -> None:
+    served = await serve(TABLES)
+    gate = served.simulator.hold("alpha", "One answer for all who asked, at some length.")
+    async with asyncio.TaskGroup() as group:
+        asked = [group.create_task(served.post())]
+        await served.simulator.until(n_requests=2, in_flight=1)  # beta has answered, and nothing is in the log yet
+        await all_under_way(served, 1)
+        asked.append(group.create_task(served.post()))
+        await all_under_way(served, 2)
+        gate.set()
+    assert [task.result()[0] for task in asked] == [200, 200]
+    assert len(served.simulator.served) == 2
+    assert not served.service.flying.calls, "what is in the log need not be kept in memory"
+
+
 async def test_a_refresh_waits_for_nothing_that_may_come_from_before(serve: Serve) -> None:
     served = await serve(TABLES)
     gate = served.simulator.hold("alpha", "One answer for all who asked, at some length.")

@@ -8,11 +8,11 @@ from random import Random
 
 import pytest
 
+from ensemble.bench import open_bench
 from ensemble.judging.calibrating import LEAST, Sample, calibrate, from_labels, from_log, in_order, unlearned
 from ensemble.judging.labelled import read
 from ensemble.judging.seats import Seats
 from ensemble.judging.trial import find
-from ensemble.service import open_bench
 from ensemble.store.judged import Judged, Written, judged
 from ensemble.types import RequestId
 from judges.calibration import Calibration, apply, ece, reliability, signal, write

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+from ensemble.bench import open_bench
 from ensemble.judging.labelled import read
 from ensemble.judging.trial import Found, Trials, find, trials
-from ensemble.service import open_bench
 from ensemble.simulator import status
 from tests.ensemble.judging.fleet import opened, write_labels
 

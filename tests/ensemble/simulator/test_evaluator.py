@@ -9,10 +9,10 @@ from typing import Any
 import orjson
 import pytest
 
+from ensemble.bench import open_bench
 from ensemble.config import load
 from ensemble.judging.labelled import Labelled
 from ensemble.judging.trial import Found, find
-from ensemble.service import open_bench
 from ensemble.simulator import Simulator, SimulatorSettings
 from ensemble.simulator.evaluator import LONG
 from ensemble.simulator.tasks import Task, check
