@@ -1,9 +1,13 @@
-"""What a service does to its log in the background: search indexes, facts, texts that expire, spilled records."""
+"""What a service does to its log in the background: search indexes, facts, texts that expire, spilled records.
+
+It gives way to requests: while the process has its hands full, it waits for a while.
+"""
 
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -25,15 +29,22 @@ _ASIDE = 16
 """Among how many steps ahead one is chosen by a process that finds its work done by another."""
 _REST_S = 0.05
 """Seconds between two steps, in which the writer is free."""
+FULL = 0.5
+"""Of one core: a process that uses more for requests is left alone."""
+PATIENCE_S = 45.0
+"""For which a round gives way to requests in all, so that facts are there within ``audit.shadow.LATE`` all the same."""
 
 
 @asynccontextmanager
-async def upkeep(store: Store, keep_for: timedelta | None = None) -> AsyncIterator[None]:
+async def upkeep(
+    store: Store, keep_for: timedelta | None = None, *, cpu_s: Callable[[], float] = time.process_time
+) -> AsyncIterator[None]:
     """Look after ``store`` while the context is open; texts expire ``keep_for`` after their request arrived.
 
-    Of several workers the one does it that leads; each takes in what was spilled.
+    Of several workers the one does it that leads; each takes in what was spilled. ``cpu_s`` tells the seconds that
+    this process has computed so far.
     """
-    task = asyncio.get_running_loop().create_task(_rounds(store, keep_for, PLACE.get()))
+    task = asyncio.get_running_loop().create_task(_rounds(store, keep_for, PLACE.get(), cpu_s))
     try:
         yield
     finally:
@@ -41,7 +52,7 @@ async def upkeep(store: Store, keep_for: timedelta | None = None) -> AsyncIterat
         await asyncio.wait([task])
 
 
-async def _rounds(store: Store, keep_for: timedelta | None, place: Place) -> None:
+async def _rounds(store: Store, keep_for: timedelta | None, place: Place, cpu_s: Callable[[], float]) -> None:
     loop = asyncio.get_running_loop()
     pruned = -DAY_S
     while True:
@@ -51,22 +62,45 @@ async def _rounds(store: Store, keep_for: timedelta | None, place: Place) -> Non
                 if keep_for is not None and loop.time() - pruned >= DAY_S:
                     await prune(store, datetime.now(UTC) - keep_for)
                     pruned = loop.time()
-                await index(store)
-                await derive(store)
+                rest = _giving_way(cpu_s)
+                await index(store, rest)
+                await derive(store, rest)
         except StoreError as error:
             log.warning("the upkeep of the log waits: %s", error)
         await asyncio.sleep(EVERY_S)
 
 
-async def index(store: Store) -> None:
-    """Bring the search indexes up to date, in small steps."""
+def _giving_way(cpu_s: Callable[[], float]) -> Callable[[], Awaitable[None]]:
+    """A rest between two steps that lasts while requests keep the process busy, until patience is used up."""
+    patience = PATIENCE_S
+
+    async def rest() -> None:
+        nonlocal patience
+        loop = asyncio.get_running_loop()
+        busy = True
+        while busy:
+            began, used = loop.time(), cpu_s()
+            await asyncio.sleep(_REST_S)
+            took = loop.time() - began
+            busy = patience > 0 and cpu_s() - used > FULL * took
+            patience -= took if busy else 0.0
+
+    return rest
+
+
+async def _pause() -> None:
+    await asyncio.sleep(_REST_S)
+
+
+async def index(store: Store, rest: Callable[[], Awaitable[None]] = _pause) -> None:
+    """Bring the search indexes up to date, in small steps, with a ``rest`` after each."""
     more = 1
     while more:
         more = await store.change(lambda db: catch_up(db, _INDEXED))
-        await asyncio.sleep(_REST_S)
+        await rest()
 
 
-async def derive(store: Store) -> None:
+async def derive(store: Store, rest: Callable[[], Awaitable[None]] = _pause) -> None:
     """Bring the facts for the audit up to date, in small steps; texts are compared by a reader, not by the writer.
 
     Where another process is at the same ones, this one goes on somewhere behind them.
@@ -79,7 +113,7 @@ async def derive(store: Store) -> None:
         struck = await store.change(lambda db, made=made: store_facts(db, made)) if made.done else 0  # type: ignore[misc]
         late = struck < len(made.done) / 2
         skip = random.randrange(_ASIDE) * _DERIVED if late else 0  # noqa: S311 - no secret
-        await asyncio.sleep(_REST_S)
+        await rest()
 
 
 async def prune(store: Store, before: datetime) -> int:

@@ -16,7 +16,7 @@ from ensemble.store.keeping.connect import reading, transaction, writing
 from ensemble.store.keeping.search import behind
 from ensemble.store.rows import rows_of
 from ensemble.store.writer import write_rows
-from ensemble.upkeep import DAY_S, EVERY_S, upkeep
+from ensemble.upkeep import DAY_S, EVERY_S, FULL, PATIENCE_S, upkeep
 from tests.ensemble.store.builders import a_record, a_request
 from tests.virtual import run_virtual
 
@@ -53,8 +53,13 @@ class Log:
         return [row[0] for row in self.db.execute("SELECT content FROM requests ORDER BY rowid")]
 
 
-def tend(path: Path, scenario: Callable[[Log], Coroutine[Any, Any, None]], keep_for: timedelta | None) -> None:
-    """Play ``scenario`` on a new log at ``path`` while its upkeep runs."""
+def tend(
+    path: Path,
+    scenario: Callable[[Log], Coroutine[Any, Any, None]],
+    keep_for: timedelta | None,
+    busy: Callable[[], float] = lambda: 0.0,
+) -> None:
+    """Play ``scenario`` on a new log at ``path`` while its upkeep runs; ``busy`` is the share of a core in use."""
 
     async def made() -> None:
         await (await open_store(path)).close()
@@ -64,7 +69,8 @@ def tend(path: Path, scenario: Callable[[Log], Coroutine[Any, Any, None]], keep_
             log = Log(db)
             log.add(timedelta(0))
             log.add(2 * AN_HOUR)
-            async with upkeep(cast("Store", log), keep_for):
+            loop = asyncio.get_running_loop()
+            async with upkeep(cast("Store", log), keep_for, cpu_s=lambda: busy() * loop.time()):
                 await scenario(log)
 
     asyncio.run(made())
@@ -103,6 +109,26 @@ def test_what_comes_goes_into_the_search_indexes(tmp_path: Path) -> None:
         assert behind(log.db) == 0
 
     tend(tmp_path / "ensemble.db", scenario, None)
+
+
+def test_it_gives_way_to_requests_but_not_for_ever(tmp_path: Path) -> None:
+    share = 2 * FULL
+
+    async def scenario(log: Log) -> None:
+        nonlocal share
+        for _ in range(120):  # more than a step takes in
+            log.add(AN_HOUR)
+        await asyncio.sleep(PATIENCE_S / 2)
+        assert behind(log.db) > 0, "requests come first"
+        await asyncio.sleep(PATIENCE_S)
+        assert behind(log.db) == 0, "but its patience has an end"
+        for _ in range(120):
+            log.add(AN_HOUR)
+        share = FULL / 2
+        await asyncio.sleep(2 * EVERY_S)
+        assert behind(log.db) == 0, "and there is time for it otherwise"
+
+    tend(tmp_path / "ensemble.db", scenario, None, lambda: share)
 
 
 def test_a_fault_of_the_log_ends_one_round_and_not_the_upkeep(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
