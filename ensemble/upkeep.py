@@ -15,6 +15,7 @@ from ensemble.errors import StoreError
 from ensemble.place import PLACE, Place
 from ensemble.store import Store
 from ensemble.store.audit.facts import make, store_facts
+from ensemble.store.database import Database
 from ensemble.store.keeping.erase import expire, old
 from ensemble.store.keeping.search import catch_up
 
@@ -25,6 +26,8 @@ EVERY_S = 30.0
 DAY_S = 86_400.0
 _INDEXED, _EXPIRED, _DERIVED = 50, 100, 100
 """Most rows of one step; each step is a change that the writer makes between two batches of records."""
+_MOST_INDEXED, _STEP_S = 1_600, 0.01
+"""Texts differ in length: so many rows a step of the index has at most, and in its change it takes so long."""
 _ASIDE = 16
 """Among how many steps ahead one is chosen by a process that finds its work done by another."""
 _REST_S = 0.05
@@ -62,11 +65,12 @@ async def _rounds(store: Store, keep_for: timedelta | None, place: Place, cpu_s:
                 if keep_for is not None and loop.time() - pruned >= DAY_S:
                     await prune(store, datetime.now(UTC) - keep_for)
                     pruned = loop.time()
-                rest = _giving_way(cpu_s)
-                await index(store, rest)
-                await derive(store, rest)
-        except StoreError as error:
-            log.warning("the upkeep of the log waits: %s", error)
+                # Beside each other: where texts come faster than they are indexed, facts must not wait for the end.
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(index(store, _giving_way(cpu_s)))
+                    group.create_task(derive(store, _giving_way(cpu_s)))
+        except* StoreError as errors:
+            log.warning("the upkeep of the log waits: %s", errors.exceptions[0])
         await asyncio.sleep(EVERY_S)
 
 
@@ -94,10 +98,17 @@ async def _pause() -> None:
 
 async def index(store: Store, rest: Callable[[], Awaitable[None]] = _pause) -> None:
     """Bring the search indexes up to date, in small steps, with a ``rest`` after each."""
-    more = 1
+    more, rows = 1, _INDEXED
     while more:
-        more = await store.change(lambda db: catch_up(db, _INDEXED))
+        more, took = await store.change(lambda db, rows=rows: _indexed(db, rows))  # type: ignore[misc]
+        rows = min(2 * rows, _MOST_INDEXED) if took < _STEP_S / 2 else max(rows // 2, 1) if took > _STEP_S else rows
         await rest()
+
+
+def _indexed(db: Database, rows: int) -> tuple[int, float]:
+    """How many texts a step put into the indexes, and the seconds that it took."""
+    began = time.perf_counter()
+    return catch_up(db, rows), time.perf_counter() - began
 
 
 async def derive(store: Store, rest: Callable[[], Awaitable[None]] = _pause) -> None:

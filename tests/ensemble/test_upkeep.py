@@ -24,12 +24,16 @@ AN_HOUR = timedelta(hours=1)
 
 
 class Log:
-    """A store without threads, since a virtual clock cannot wait for them; ``fault`` is what its next change meets."""
+    """A store without threads, since a virtual clock cannot wait for them.
+
+    ``fault`` is what its next change meets; so many requests pour in at each of them.
+    """
 
     def __init__(self, db: Database) -> None:
         self.db = db
         self.settled = 0
         self.fault: StoreError | None = None
+        self.pours = 0
 
     async def settle(self) -> None:
         self.settled += 1
@@ -41,6 +45,8 @@ class Log:
         if fault := self.fault:
             self.fault = None
             raise fault
+        for _ in range(self.pours):
+            self.add(timedelta(0))
         with transaction(self.db):
             return change(self.db)
 
@@ -129,6 +135,15 @@ def test_it_gives_way_to_requests_but_not_for_ever(tmp_path: Path) -> None:
         assert behind(log.db) == 0, "and there is time for it otherwise"
 
     tend(tmp_path / "ensemble.db", scenario, None, lambda: share)
+
+
+def test_facts_are_made_though_texts_come_faster_than_they_are_indexed(tmp_path: Path) -> None:
+    async def scenario(log: Log) -> None:
+        log.pours = 3
+        await asyncio.sleep(EVERY_S / 6)
+        assert log.db.execute("SELECT count(*) FROM audit_cases").fetchone()[0] > 100
+
+    tend(tmp_path / "ensemble.db", scenario, None)
 
 
 def test_a_fault_of_the_log_ends_one_round_and_not_the_upkeep(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
