@@ -16,7 +16,7 @@ from ensemble.health import Circuit, Latencies
 from ensemble.ledger import Aim, line, unbilled
 from ensemble.limits import Limiter
 from ensemble.member import MemberSettings, ProviderName, digest_of
-from ensemble.money import Price, price_on
+from ensemble.money import Price, price_on, total
 from ensemble.provider import Connection, EmbeddingConnection, Vectors
 from ensemble.reuse import TRANSPORT, key_of, once
 from ensemble.spending import set_aside, used_of
@@ -352,15 +352,22 @@ class MemberModel:
         return self._member.settings.context_tokens
 
     async def complete(self, prompt: Prompt) -> Completion:
-        """Answer ``prompt``; every attempt is a line of the request's ledger.
+        """Answer ``prompt``; every attempt is a line of the request's ledger, and its cost is part of the usage's.
 
         Raises:
             ModelError: the call failed after its retries.
         """
-        call = await self._member.call(self._request, prompt, self._aim, seen=self._seen, until=self._until)
+        attempts: list[Call] = []
+
+        def seen(call: Call) -> None:
+            attempts.append(call)
+            self._seen(call)
+
+        call = await self._member.call(self._request, prompt, self._aim, seen=seen, until=self._until)
         if call.failure is not None or call.completion is None:
             raise ModelError(f"{call.failure}: {call.detail}")
-        return call.completion
+        said, spent = call.completion, total(one.usage.nano_usd for one in attempts).exact
+        return said if len(attempts) < 2 else replace(said, usage=replace(said.usage, nano_usd=spent))
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """One vector per text; every attempt is a line of the request's ledger. ``texts`` holds no empty text.

@@ -4,6 +4,7 @@ Labels are names of the configuration, words of our own vocabulary and failure k
 wrote. Names follow https://prometheus.io/docs/practices/naming/: base units, ``_total`` for counters.
 """
 
+from collections.abc import Iterator
 from functools import cached_property
 from itertools import groupby
 from typing import Any, TypeVar, cast
@@ -12,7 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from ensemble.money import NANO
 from ensemble.types import Call, Late, Record, Ruling
-from judges.types import Preference
+from judges.types import Preference, Verdict
 
 M = TypeVar("M", Counter, Histogram)
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 60, 120)
@@ -160,8 +161,7 @@ class Instruments:
             lines.cost.inc(usage.nano_usd / NANO)
 
     def _pages(self, ruling: Ruling) -> None:
-        verdict = ruling.verdict
-        pages = [page for one in (verdict, *verdict.ballots) for page in one.preferences]
+        pages = list(_shown(ruling.verdict))
         for page in pages:
             self._of(self.pages, ruling.judge, "none" if page.outcome == "none" else "given").inc()
         for _, same in groupby(sorted(pages, key=_pair), key=_pair):
@@ -203,6 +203,13 @@ class _Lines:
 
 def _pair(page: Preference) -> tuple[str, ...]:
     return tuple(sorted(page.shown))
+
+
+def _shown(verdict: Verdict) -> Iterator[Preference]:
+    """The pages behind ``verdict``, of seats within seats too: one that was shrunk has its jury a floor below."""
+    yield from (page for page in verdict.preferences if page.exchange is not None)
+    for ballot in verdict.ballots:
+        yield from _shown(ballot)
 
 
 def _flipped(pages: list[Preference]) -> str | None:

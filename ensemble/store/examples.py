@@ -12,6 +12,8 @@ from ensemble.store.opening import reading
 from ensemble.store.people import Words, opinion, words
 from ensemble.store.queries import label_of
 from ensemble.types import Label, RequestId
+from judges.calibration import STAGE
+from judges.shrinkage import SHRUNK
 from judges.types import CandidateId, Completion, FinishReason, Message, Prompt
 
 _REQUEST = (
@@ -33,6 +35,7 @@ WHERE purpose IN ('candidate', 'shadow') AND failure IS NULL AND model IS NOT NU
 _BALLOTS = """
 SELECT id, judge_digest, winners, nano_usd FROM verdicts WHERE parent = ? ORDER BY length(id), id
 """
+_FLAGS = "SELECT flags FROM verdicts WHERE id = ?"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,12 +168,24 @@ def _example(db: Database, label: Label, told: Words | None, verdict: str) -> Ex
         people=None if heard is None else frozenset(authors[one] for one in heard.best),
         data_class=None if data_class is None else unbind(data_class),
         judge_nano_usd=db.execute(_JUDGING, [label.request]).fetchone()[0],
-        ballots=tuple(
-            Ballot(
-                seat=f"{number}: {digest[:12]}",
-                winners=frozenset(authors[one] for one in cast("list[CandidateId]", loads(winners)) if one in authors),
-                nano_usd=nano_usd,
-            )
-            for number, (_, digest, winners, nano_usd) in enumerate(db.execute(_BALLOTS, [verdict]).fetchall(), 1)
-        ),
+        ballots=_ballots(db, verdict, authors),
+    )
+
+
+def _ballots(db: Database, verdict: str, authors: Mapping[CandidateId, str]) -> tuple[Ballot, ...]:
+    """The seats of the jury that gave ``verdict``: of a shrunk one those of the plain finding, its first ballot.
+
+    Stages that hand on to one another do not vote, so they are none.
+    """
+    flags = frozenset(cast("list[str]", loads(db.execute(_FLAGS, [verdict]).fetchone()[0])))
+    if any(flag.startswith(STAGE) for flag in flags):
+        return ()
+    rows = db.execute(_BALLOTS, [f"{verdict}/0" if SHRUNK in flags else verdict]).fetchall()
+    return tuple(
+        Ballot(
+            seat=f"{number}: {digest[:12]}",
+            winners=frozenset(authors[one] for one in cast("list[CandidateId]", loads(winners)) if one in authors),
+            nano_usd=nano_usd,
+        )
+        for number, (_, digest, winners, nano_usd) in enumerate(rows, 1)
     )

@@ -1,7 +1,8 @@
 """Smaller panels replayed on full-panel labels: what each member, the judge and a quorum are worth.
 
 The winner of a smaller panel is the member that the label finds best in it, so a figure here says what the same judge
-would make of fewer answers. Judging is reckoned in proportion to the answers judged, and costs nothing for one.
+would make of fewer answers. Judging is reckoned in proportion to the answers judged, and costs nothing for one; where
+its cost is unknown it is the mean of the others, as that of a member is.
 """
 
 from collections.abc import Iterator
@@ -27,7 +28,7 @@ NEAR = 0.99
 class Panel:
     """Some members, asked at once; ``quorum`` of them are waited for, the others are paid all the same.
 
-    Figures are means per request; NaN where a cost or time is unknown. ``judging`` is part of ``nano_usd`` where known.
+    Figures are means per request; NaN where a cost or time is unknown. ``judging`` is part of ``nano_usd``.
     """
 
     members: tuple[str, ...]
@@ -126,11 +127,11 @@ class _Trial:
         self.members, self.quality, self.seconds = table.members, table.quality, table.seconds
         price = costs(table)
         self.price = np.where(np.isinf(price), np.nan, price)
-        self.judging = held.judge_nano_usd
+        self.judging = _filled(held.judge_nano_usd)
         self.timed = not np.isnan(self.seconds).any()
 
     def rows(self, places: tuple[int, ...], quorum: int) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Quality, cost with judging where that is known, and seconds (n,) of one panel."""
+        """Quality, cost with judging, and seconds (n,) of one panel."""
         index = list(places)
         seconds, quality = self.seconds[:, index], self.quality[:, index]
         if quorum < len(index):
@@ -138,8 +139,7 @@ class _Trial:
             quality = np.where(seconds <= waited[:, None], quality, -np.inf)
         else:
             waited = seconds.max(axis=1)
-        judged = self.judged(quorum)
-        return quality.max(axis=1), self.price[:, index].sum(axis=1) + np.nan_to_num(judged), waited
+        return quality.max(axis=1), self.price[:, index].sum(axis=1) + self.judged(quorum), waited
 
     def judged(self, answers: int) -> FloatArray:
         """Cost of judging so many answers, by row."""
@@ -156,6 +156,12 @@ class _Trial:
             judging=float(self.judged(quorum).mean()),
             seconds=seconds,
         )
+
+
+def _filled(costs: FloatArray) -> FloatArray:
+    """``costs`` (n,), with the mean of the known ones where one is unknown; NaN where none is known."""
+    known = ~np.isnan(costs)
+    return np.where(known, costs, costs[known].mean()) if known.any() else costs
 
 
 def _all(m: int, *, timed: bool) -> Iterator[tuple[tuple[int, ...], int]]:

@@ -172,6 +172,24 @@ def test_a_member_as_a_judges_model_tells_the_ledger_and_raises_on_failure() -> 
     run_virtual(main())
 
 
+@pytest.mark.parametrize(
+    ("first", "cost"),
+    [
+        pytest.param(failed("bad_reply", retryable=True, http_status=200), None, id="it may have been billed"),
+        pytest.param(failed("overloaded", retryable=True), 10 * 1000 + 5 * 2000, id="it was refused"),
+    ],
+)
+def test_what_a_judge_is_told_of_the_cost_of_a_question_counts_every_attempt(first: Any, cost: int | None) -> None:
+    async def main() -> None:
+        member, _ = a_member("judge", first, "[[A]]")
+        seen, request = ledger(), a_request()
+        said = await member.model_for(request, Aim(purpose="judge"), seen=seen.append).complete(request.prompt)
+        assert (said.usage.nano_usd, said.usage.output_tokens) == (cost, 5)
+        assert [call.usage.nano_usd for call in seen] == [None if cost is None else 0, 10 * 1000 + 5 * 2000]
+
+    run_virtual(main())
+
+
 def test_the_price_in_force_on_the_day_applies() -> None:
     prices = [
         {"input": 1, "output": 1, "valid_from": "2020-01-01"},

@@ -5,6 +5,7 @@ import json
 import re
 import shlex
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from ensemble.allowance import Limit
 from ensemble.cli import main
 from ensemble.keys.issuing import a_key, create
+from ensemble.observing.instruments import Instruments
 from ensemble.simulator.script import reply, status
+from judges.types import CandidateId, Preference, Verdict
+from tests.ensemble.store.builders import a_record, a_ruling, a_verdict
 from tests.served import Served, a_question, serving
 
 DEPLOY = Path(__file__).resolve().parents[3] / "scripts" / "deploy"
@@ -76,6 +80,18 @@ async def test_what_happened_is_counted(served: Served) -> None:
     ledger = await served.service.store.ledger_total()
     assert total(samples, "ensemble_cost_usd_total") == pytest.approx((ledger.nano_usd or 0) / 1e9)
     assert total(samples, "ensemble_tokens_total", direction="output") > 0
+
+
+def test_pages_of_a_jury_count_once_whether_its_finding_was_weighed_or_not() -> None:
+    a, b, c = (CandidateId(name) for name in "abc")
+    jury = replace(a_verdict([a]), exchanges=(), ballots=(a_verdict([a], [b]), a_verdict([b], [a, c])))
+    weighed = replace(jury, ballots=(jury, Verdict(judge="logged means", outcome="decided", winners=(b,))))
+    match = Preference(shown=(a, b), outcome="first")  # of a tournament: its page is that of a ballot
+    for verdict in (jury, weighed, replace(jury, preferences=(match,))):
+        counted = Instruments()
+        counted.recorded(replace(a_record(), rulings=(a_ruling(verdict),)))
+        given = {"judge": "house", "finding": "given"}
+        assert counted.registry.get_sample_value("ensemble_judge_pages_total", given) == 3
 
 
 async def test_a_member_that_is_left_alone_is_told(served: Served) -> None:

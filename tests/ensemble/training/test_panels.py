@@ -51,6 +51,23 @@ def test_the_smallest_panel_and_what_each_member_is_worth() -> None:
     assert [panel.quality for panel in found.best] == sorted(panel.quality for panel in found.best)
 
 
+@pytest.mark.parametrize(
+    ("judging", "each"),
+    [
+        pytest.param([30, None, 60, None], 45.0, id="as the mean of those that are known"),
+        pytest.param([None] * 4, np.nan, id="unknown where none is"),
+    ],
+)
+def test_judging_of_unknown_cost_is_never_free(judging: list[int | None], each: float) -> None:
+    rows = zip(SCORES, judging, strict=True)
+    held = hold([an_example(str(n), one, judge_nano_usd=cost) for n, (one, cost) in enumerate(rows)], members=MEMBERS)
+    found = panels(held, draws=50)
+    alone = {panel.members: panel.nano_usd for panel in found.all if len(panel.members) == 1}
+    assert found.full.judging == pytest.approx(each, nan_ok=True)
+    assert found.full.nano_usd == pytest.approx(sum(alone.values()) + each, nan_ok=True)
+    assert alone["large",] == 100.0  # nobody judges one answer
+
+
 def test_unknown_times_leave_quorums_out_and_unknown_costs_unknown() -> None:
     held = hold(
         [an_example(str(n), scores, total_s={}, nano_usd={"small": None}) for n, scores in enumerate(SCORES)],

@@ -1,6 +1,7 @@
 import csv
 import gzip
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from ensemble.store import Store, open_store
 from ensemble.store.examples import Example
 from ensemble.training.held import hold
 from ensemble.training.reading import BadLabels, examples_of
-from judges.types import Candidate
+from judges.types import Candidate, Verdict
 from tests.ensemble.store.builders import a_call, a_plan, a_record, a_request, a_verdict
 
 RECORDED = {
@@ -189,3 +190,29 @@ async def test_a_log_gives_labels_with_prompts_answers_and_ballots(tmp_path: Pat
     assert held.unseen(frozenset({request.id})).tolist() == [False]
     assert held.unseen(frozenset({"c1"})).tolist() == [False]
     assert held.unseen(frozenset({"other"})).tolist() == [True]
+
+
+@pytest.mark.parametrize(
+    ("flags", "seats"),
+    [
+        pytest.param(("shrunk",), ["1: aaaaaaaaaaaa", "2: bbbbbbbbbbbb"], id="of the plain finding"),
+        pytest.param(("stage:2",), [], id="stages do not vote"),
+        pytest.param(("stage:2", "shrunk"), [], id="nor where the finding was weighed"),
+    ],
+)
+async def test_the_seats_of_a_jury_are_those_that_voted(tmp_path: Path, flags: Sequence[str], seats: list[str]) -> None:
+    path = tmp_path / "ensemble.db"
+    store: Store = await open_store(path)
+    try:
+        record = a_record()
+        (ruling,) = record.rulings
+        ids = list(record.authors)
+        voted = (a_verdict(ids[:1], ids[1:], judge="a" * 64), a_verdict(ids[1:2], ids[2:], judge="b" * 64))
+        found = replace(ruling.verdict, preferences=(), exchanges=(), ballots=voted, flags=tuple(flags))
+        if "shrunk" in flags:
+            means = Verdict(judge="logged means", outcome="decided", winners=(ids[2],))
+            found = replace(found, ballots=(replace(found, flags=()), means))
+        await store.record(replace(record, rulings=(replace(ruling, verdict=found),)))
+    finally:
+        await store.close()
+    assert [ballot.seat for ballot in one(path).ballots] == seats
