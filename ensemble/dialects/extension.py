@@ -91,6 +91,7 @@ def _verdict(answer: Answer, ruling: Ruling) -> dict[str, object]:
     verdict = ruling.verdict
     return {
         "judge": ruling.judge,
+        "stage": ruling.stage,
         "outcome": verdict.outcome,
         "winners": _winners(answer, verdict),
         "scores": [

@@ -93,8 +93,11 @@ async def test_refused_is_a_422_in_either_protocol_with_the_reason(serve: Serve)
 async def test_the_stronger_panel_answers_in_the_place_of_a_weak_one(serve: Serve) -> None:
     served = await disagreeing(serve, "escalate", 'escalate_to = "strong"')
     async with served.client() as client:
-        raw = await client.chat.completions.with_raw_response.create(**a_question())
-    assert raw.parse().model in ("gamma", "critic")
+        asked = a_question(extra_body={"ensemble": {"include": ["verdict"]}})
+        raw = await client.chat.completions.with_raw_response.create(**asked)
+    said = raw.parse()
+    assert said.model in ("gamma", "critic")
+    assert said.model_extra["ensemble"]["verdict"]["stage"] == 1
     record = await served.record(raw.headers["x-ensemble-request-id"])
     assert [verdict["stage"] for verdict in record["verdicts"]] == [0, 1]
     assert len(record["calls"]) == 4

@@ -55,9 +55,10 @@ class PlainVerdict(TypedDict):
 
 
 class Verdict(TypedDict):
-    """What the judge found of the candidates."""
+    """What the judge found of the candidates of a stage: of a cascade not always the one that was served."""
 
     judge: str
+    stage: int
     outcome: str
     winners: list[Of]
     scores: list[Score]
