@@ -34,11 +34,11 @@ from ensemble.narrowing import Limits, limits_of, narrow
 from ensemble.router import Context, MemberName, Router
 from ensemble.ruling import Bench, Models, answers_of, by_trust, candidates_of, case_of, first_in_order, rule
 from ensemble.run import Choice, Run
-from ensemble.shortfall import nobody_answered, spare
+from ensemble.shortfall import beyond_budget, nobody_answered, spare
 from ensemble.sticking import kept_to
 from ensemble.store import Store
 from ensemble.timing import in_time, stage_end
-from ensemble.trusting import escalated, trusted
+from ensemble.trusting import escalated, trusted, warn
 from ensemble.types import Answer, Call, Plan, Record, Request, Ruling, Stage, Status
 from judges.deadline import Deadline
 from judges.judge import Judge
@@ -131,6 +131,8 @@ class Pipeline:
             # The calls have been cancelled by now; what they were is written behind the back of a client who is gone.
             self.stragglers.own(self._bury(run), to_the_end=True)
             raise
+        if told := beyond_budget(run):
+            warn(run, told)
         return await self._serve(run, run.plan, choice)
 
     async def _plan(self, router: Router, run: Run) -> Plan:

@@ -1,4 +1,4 @@
-"""What there is where no stage came to anything: an answer that came too late for its stage, or why there is none."""
+"""What a request fell short of: an answer that came too late for its stage, why there is none, who cost too much."""
 
 import asyncio
 
@@ -52,3 +52,12 @@ def nobody_answered(run: Run) -> EnsembleError:
     if names and not any(call.attempt for call in last.values()):
         return Unsupported(f"no member takes {', '.join(names)}: {told}", names, calls=calls)
     return NoCandidate(f"no member brought an answer: {told}", calls=calls)
+
+
+def beyond_budget(run: Run) -> str | None:
+    """A sentence on who was not asked since the budget of the key does not cover it; None where everybody was."""
+    gone = [call for call in run.calls if call.failure in ("over_budget", "unbounded")]
+    if not gone:
+        return None
+    who = sorted({f"{call.member} as a judge" if call.purpose == "judge" else call.member for call in gone})
+    return f"the budget of the key did not cover {', '.join(who)}, so fewer were asked"

@@ -119,3 +119,17 @@ async def test_a_member_whose_cost_nobody_knows_is_refused_by_name(serve: Serve)
     assert len(served.simulator.served) == 0
     body = {"model": "panel", "messages": [{"role": "user", "content": "Hi"}], "max_completion_tokens": 20}
     assert (await served.post(body, headers={"Authorization": f"Bearer {secret}"}))[0] == 200
+
+
+async def test_whoever_the_budget_did_not_cover_is_named_beside_the_answer(serve: Serve) -> None:
+    served = await serve()
+    body = {"model": "panel", "messages": [{"role": "user", "content": "Hi"}], "max_completion_tokens": 20}
+    assert "x-ensemble-warning" not in (await served.post(body))[2]
+    key = a_key("app", limits=(Limit.parse("usd=0.0002/total"),))
+    secret = await served.service.store.change(lambda db: create(db, key))
+    code, _, headers = await served.post(body, headers={"Authorization": f"Bearer {secret}"})
+    record = await served.record(headers["x-ensemble-request-id"])
+    left_out = sorted(call["member"] for call in record["calls"] if call["failure"] == "over_budget")
+    assert (code, len(left_out)) == (200, 2)
+    told = f"the budget of the key did not cover {', '.join(left_out)}, so fewer were asked"
+    assert (headers["x-ensemble-warning"], record["plan"]["warnings"]) == (told, [told])
