@@ -3,7 +3,15 @@
 from collections.abc import Collection, Iterable, Iterator
 from typing import Literal
 
-from ensemble.errors import DeadlineExceeded, EnsembleError, NoCandidate, TooLong, Unsupported
+from ensemble.errors import (
+    DeadlineExceeded,
+    EnsembleError,
+    NoCandidate,
+    NotPermitted,
+    TooLong,
+    Unbounded,
+    Unsupported,
+)
 from ensemble.money import total, usd
 from ensemble.types import Answer, Call, Ruling
 from judges.shrinkage import SHRUNK
@@ -72,7 +80,7 @@ def exact_cost(answer: Answer) -> str | None:
 
 def failures(error: EnsembleError) -> list[dict[str, object]]:
     """The last attempt of every candidate that failed, for errors that know them; else nothing."""
-    if not isinstance(error, NoCandidate | TooLong | Unsupported | DeadlineExceeded):
+    if not isinstance(error, NoCandidate | TooLong | Unsupported | Unbounded | NotPermitted | DeadlineExceeded):
         return []
     last = {call.candidate: call for call in error.calls if call.candidate is not None and call.failure is not None}
     return [

@@ -116,6 +116,8 @@ async def test_a_member_whose_cost_nobody_knows_is_refused_by_name(serve: Serve)
     code, said, _ = await served.post(headers={"Authorization": f"Bearer {secret}"})
     assert (code, said["error"]["code"]) == (400, "unbounded_member")
     assert "alpha has no max_output_tokens" in said["error"]["message"]
+    left_out = {one["member"]: one["failure"] for one in said["error"]["candidates"]}
+    assert left_out == dict.fromkeys(("alpha", "beta", "gamma"), "unbounded")
     assert len(served.simulator.served) == 0
     body = {"model": "panel", "messages": [{"role": "user", "content": "Hi"}], "max_completion_tokens": 20}
     assert (await served.post(body, headers={"Authorization": f"Bearer {secret}"}))[0] == 200
