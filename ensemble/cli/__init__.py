@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from ensemble import identity
-from ensemble.cli._light import load_sqlite_utils
+from ensemble.cli._light import load_sqlite_utils, put_off
 from ensemble.cli._safe import safe
 
 HOME = Path(__file__).parent
@@ -29,8 +29,12 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self.list_commands(ctx):
             return None
+        from ensemble.cli._trust import certificates_later  # and with it ssl, which the list of commands needs not
+
+        put_off()
         load_sqlite_utils()
-        module = importlib.import_module(f"ensemble.cli.{cmd_name.replace('-', '_')}")
+        with certificates_later():
+            module = importlib.import_module(f"ensemble.cli.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
 

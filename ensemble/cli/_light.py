@@ -4,8 +4,12 @@ import ctypes
 import importlib
 import sys
 from contextlib import suppress
+from types import ModuleType
+from typing import Any
 
 _UNUSED = ("numpy", "pandas")
+_ELSEWHERE = ("dateutil.parser", "rapidfuzz.fuzz", "rapidfuzz.process")
+"""Modules of packages that we need, for functions that we do not."""
 _M_ARENA_MAX = -8
 """Of ``malloc.h``."""
 
@@ -26,6 +30,23 @@ def load_sqlite_utils() -> None:
     finally:
         for name in hidden:
             del sys.modules[name]
+
+
+class _Later(ModuleType):
+    """Stands in the place of a module until something of it is asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name != "__path__":
+            raise AttributeError(name)  # `inspect` asks all modules for their files
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+        return getattr(importlib.import_module(self.__name__), name)
+
+
+def put_off() -> None:
+    """Have modules loaded by who uses them, though packages that we need import them: 2 MB."""
+    for name in _ELSEWHERE:
+        sys.modules.setdefault(name, _Later(name))
 
 
 def share_one_heap() -> None:

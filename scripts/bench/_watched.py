@@ -10,7 +10,10 @@ import sys
 import time
 from pathlib import Path
 
-from ensemble.cli._light import load_sqlite_utils, share_one_heap
+import click
+
+from ensemble.cli import main as command_line
+from ensemble.cli._light import share_one_heap
 
 BEAT_S = 0.02
 _MINUTE_S = 60.0
@@ -40,7 +43,7 @@ async def _watch(path: Path) -> None:
 
 async def _main(watch: Path, config: Path) -> None:
     """Serve until told to stop."""
-    # Here, since they import sqlite-utils, of which all is loaded that can be where nobody has done so before.
+    # Here, since they import what the command line leaves out of memory, once nobody has loaded it before.
     from ensemble.cli.serve import spare_the_collector
     from ensemble.config import load
     from ensemble.server.app import run
@@ -55,7 +58,7 @@ async def _main(watch: Path, config: Path) -> None:
 
 def main() -> None:
     """As ``ensemble serve --quiet`` begins, with the same things in memory."""
-    load_sqlite_utils()
+    command_line.get_command(click.Context(command_line), "serve")
     share_one_heap()
     from ensemble.cli.serve import loop_factory
     from ensemble.server.logs import to_stderr

@@ -1,8 +1,50 @@
+import asyncio
+import os
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from aiohttp import web
+
+from tests.certificates import serving
+
+TRUSTING = """
+import asyncio, shutil, ssl, sys
+from ensemble.cli import main
+
+url, authority, trusted = sys.argv[1:]
+assert main.get_command(None, "serve")
+import aiohttp
+
+async def ask():
+    async with aiohttp.ClientSession() as session, session.get(url) as reply:
+        return reply.status
+
+async def told():
+    try:
+        return await ask()
+    except aiohttp.ClientConnectorCertificateError:
+        return "not trusted"
+
+shutil.copy(authority, trusted)  # which no context made before this can have read
+assert ssl.create_default_context().get_ca_certs()
+print(asyncio.run(told()), asyncio.run(told()))
+"""
+
+LATER = """
+import sys
+from ensemble.cli import main
+
+assert main.get_command(None, "serve")
+from rapidfuzz.distance import Indel
+print({"dateutil.parser._parser", "rapidfuzz.fuzz_py", "rapidfuzz.process_py"} & sys.modules.keys())
+import dateutil.parser.isoparser
+from dateutil.parser import isoparse
+from rapidfuzz import fuzz, process
+print(isoparse("2026-11-27").day, fuzz.ratio("a", "a"), process.extractOne("a", ["b", "a"])[0])
+"""
 
 HEAPS = """
 import ctypes, sys, threading
@@ -32,3 +74,36 @@ met.wait()
 def test_threads_share_one_heap(how: str, one: bool) -> None:
     done = subprocess.run([sys.executable, "-c", HEAPS, how], capture_output=True, text=True, check=True, timeout=25)
     assert (done.stdout.count("<heap nr=") == 1) is one
+
+
+@pytest.mark.parametrize(("authority", "told"), [("ca.pem", "200 200"), ("other/ca.pem", "not trusted not trusted")])
+async def test_the_certificates_of_the_system_are_read_for_the_first_connection(
+    tmp_path: Path, authority: str, told: str
+) -> None:
+    (tmp_path / "other").mkdir()
+    serving(tmp_path / "other")
+
+    async def said(_request: web.Request) -> web.Response:
+        return web.Response()
+
+    runner = web.AppRunner(web.Application())
+    runner.app.router.add_get("/", said)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=serving(tmp_path))
+    await site.start()
+    url = f"https://127.0.0.1:{runner.addresses[0][1]}/"
+    trusted = tmp_path / "trusted.pem"
+    environment = {**os.environ, "SSL_CERT_FILE": str(trusted), "SSL_CERT_DIR": str(tmp_path / "none")}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", TRUSTING, url, str(tmp_path / authority), str(trusted)),
+        stdout=asyncio.subprocess.PIPE,
+        env=environment,
+    )
+    printed, _ = await asyncio.wait_for(process.communicate(), 25)
+    await runner.cleanup()
+    assert (process.returncode, printed.decode().strip()) == (0, told)
+
+
+def test_what_is_hardly_used_is_loaded_by_who_uses_it() -> None:
+    done = subprocess.run([sys.executable, "-c", LATER], capture_output=True, text=True, check=True, timeout=25)
+    assert done.stdout.splitlines() == ["set()", "27 100.0 a"]

@@ -2,9 +2,6 @@
 
 import asyncio
 import base64
-import datetime
-import ipaddress
-import ssl
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -15,15 +12,13 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp.client_proto import ResponseHandler
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from ensemble.errors import CallFailed
 from ensemble.provider import PROVIDERS
 from ensemble.providers._http import Transport
 from ensemble.providers._posting import MOST_BYTES
 from ensemble.providers.openai import OpenAI
+from tests.certificates import serving
 from tests.ensemble.providers.arriving import REPLIES, Arrived, Recorder, asked, replied
 from tests.ensemble.providers.conftest import Upstream
 from tests.ensemble.providers.openai_upstream import a_prompt, a_provider, a_reply
@@ -167,26 +162,7 @@ class TestTls:
     @pytest.fixture
     async def secure(self, tmp_path: Path) -> AsyncIterator[str]:
         """The address of a server whose certificate is its own authority, in ``ca.pem``."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
-        now = datetime.datetime.now(datetime.UTC)
-        certificate = (
-            x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(hours=1))
-            .not_valid_after(now + datetime.timedelta(hours=1))
-            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-            .add_extension(
-                x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
-            )
-            .sign(key, hashes.SHA256())
-        )
-        (tmp_path / "ca.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-        encoded = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        (tmp_path / "key.pem").write_bytes(encoded)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(tmp_path / "ca.pem", tmp_path / "key.pem")
+        context = serving(tmp_path)
         recorder = Recorder()
         recorder.says(REPLIES["openai"][0])
         server = await asyncio.start_server(recorder.handle, "127.0.0.1", 0, ssl=context)
