@@ -55,6 +55,7 @@ def ranked(db: Database, filters: Filters, after: After | None, limit: int) -> R
         + (f" Of the newest {FOUND:,} prompts and answers with these words; more words find older ones." * left_out),
         empty="No case fits. Take a filter away; where there is none at all, a router with a judge and two members or "
         "more makes them.",
+        more=len(rows) > limit,
     )
     last = rows[limit - 1] if len(rows) > limit else None
     return Ranked(table=table, after=After(last["disagreement"], last["request_id"]) if last else None)

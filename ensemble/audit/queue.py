@@ -61,6 +61,7 @@ def waiting_list(db: Database, asked: Asked, now: datetime) -> Listed:
         note="Overturned answers first, then the oldest. A claim is kept for an hour.",
         empty='Nothing waits here. `on_low = "review"` in the `trust` table of a router sends answers, a later verdict '
         "that overturns one does, and so does a draw.",
+        more=len(rows) > asked.limit,
     )
     last = rows[asked.limit - 1] if len(rows) > asked.limit else None
     if last is None:
@@ -88,6 +89,7 @@ def decided_list(db: Database, asked: Asked) -> Listed:
         rows=[_decided(row) for row in rows[: asked.limit]],
         note="Of a case for two people both findings, once both are there.",
         empty="Nobody has decided on anything here yet.",
+        more=len(rows) > asked.limit,
     )
     last = rows[asked.limit - 1] if len(rows) > asked.limit else None
     return Listed(table=table, after=After(last["request_id"], last["decided_at"]) if last else None)

@@ -13,6 +13,7 @@ from ensemble.store.database import Database
 from ensemble.store.judged import Judged, judged_of
 from ensemble.store.people import Word
 from judges.agreement import credit
+from judges.shrinkage import plain
 from judges.types import CandidateId
 
 BINS = 5
@@ -105,7 +106,7 @@ def reviewed_tables(db: Database, window: Window) -> dict[str, Table]:
 
 
 def right(judged: Judged, word: Word) -> float | None:
-    """How right a verdict is by what a person found, in [0, 1]; None where that says nothing of its candidates."""
+    """How right a judge's own finding is by what a person found, in [0, 1]; None where that says nothing of it."""
     shown = frozenset(judged.candidates)
     best: frozenset[CandidateId] = frozenset()
     if word.kind == "preferred":
@@ -114,7 +115,7 @@ def right(judged: Judged, word: Word) -> float | None:
         best = shown
     if word.kind == "cannot_tell" or (word.kind == "preferred" and not best):
         return None
-    return credit(judged.verdict, best, shown)
+    return credit(plain(judged.verdict), best, shown)
 
 
 def _judges(cases: Sequence[Weighted], verdicts: Iterable[Judged]) -> dict[str, _Judge]:
@@ -123,7 +124,7 @@ def _judges(cases: Sequence[Weighted], verdicts: Iterable[Judged]) -> dict[str, 
     latest = {(one.verdict.judge, one.request): one for one in verdicts}
     found: dict[str, _Judge] = {}
     for (digest, request), one in latest.items():
-        case = by_id[request]
+        case, verdict = by_id[request], plain(one.verdict)
         credits = [each for word in case.finding.words.values() if (each := right(one, word)) is not None]
         if not credits:
             continue
@@ -131,8 +132,8 @@ def _judges(cases: Sequence[Weighted], verdicts: Iterable[Judged]) -> dict[str, 
         value = fsum(credits) / len(credits)
         judge.agrees.append(case.seen(value))
         judge.errs.append(case.seen(sum(each == 0 for each in credits) / len(credits)))
-        if one.verdict.confidence is not None and one.verdict.winners:
-            judge.stated.append((one.verdict.confidence, case.seen(value)))
+        if verdict.confidence is not None and verdict.winners:
+            judge.stated.append((verdict.confidence, case.seen(value)))
     return dict(sorted(found.items(), key=lambda item: (item[1].name, item[0])))
 
 
@@ -153,7 +154,8 @@ def _trust(judges: Mapping[str, _Judge], held: Sampled) -> Table:
         ),
         rows=_rows(judges, _trust_row),
         note=f"{held.note} A tie that holds what people prefer agrees by half; a wrong verdict is one of whose winners "
-        "they find none good. A judge that is surer than it is right has a gap above 0.",
+        "they find none good. Findings are the judge's own, before logged means are weighed in. A judge that is surer "
+        "than it is right has a gap above 0.",
         empty=f"Nobody has decided on a drawn case of this window yet. {_DRAW}",
     )
 

@@ -37,6 +37,7 @@ class Table:
         name: in addresses and file names, such as ``members``.
         note: what a reader has to know: n, how it was sampled, what is simulated.
         empty: what to do where there are no rows yet.
+        more: these are the first rows, and there are others.
     """
 
     name: str
@@ -45,3 +46,4 @@ class Table:
     rows: Sequence[Mapping[str, Cell]]
     note: str = ""
     empty: str = ""
+    more: bool = False

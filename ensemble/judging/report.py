@@ -9,6 +9,7 @@ from ensemble.money import Total
 from ensemble.store.judged import Judged
 from judges.agreement import Mean, Rate, Tally
 from judges.judge import Judge
+from judges.panels._ballots import RECUSED
 from judges.types import CandidateId, Verdict
 
 RATES = ("consistency", "first", "longer", "accuracy", "right_longer", "right_shorter", "null", "own", "own_right")
@@ -24,7 +25,8 @@ class JudgeReport:
         seat: which judge within it, by its place such as ``house.seats.0``, or by the begin of its digest; empty for
             the judge itself.
         digest: equal digests judged by equal rules, so a judge that was changed has a report for each.
-        rates: as ``judges.agreement.Tally`` defines them, by the names in ``RATES``.
+        rates: as ``judges.agreement.Tally`` defines them, by the names in ``RATES``; a seat that stood aside for its
+            family was not asked, so it is neither wrong nor silent there.
         nano_usd: mean cost of a verdict, where it is known.
         cost: of all verdicts together; a seat's is part of its judge's.
     """
@@ -73,6 +75,10 @@ def _add(
     count: _Count, heard: Heard, one: Judged, lengths: Mapping[CandidateId, int], own: frozenset[CandidateId]
 ) -> None:
     verdict = heard.verdict
+    count.cost.add(verdict.usage.nano_usd)
+    if RECUSED in verdict.flags and verdict.outcome == "abstained" and not verdict.ballots:
+        count.tally.verdicts += 1
+        return
     field = heard.field if heard.field is not None else _named(verdict)
     best: frozenset[CandidateId] | None = None
     if one.best is not None and heard.field is not None:
@@ -80,7 +86,6 @@ def _add(
         best = one.best & field if one.best & field or not one.best else None
     shown = {candidate: lengths[candidate] for candidate in field if candidate in lengths}
     count.tally.add([verdict], shown, best=best, marked=own)
-    count.cost.add(verdict.usage.nano_usd)
 
 
 def _named(verdict: Verdict) -> frozenset[CandidateId]:

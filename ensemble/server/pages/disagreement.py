@@ -15,7 +15,7 @@ from ensemble.money import NANO
 from ensemble.plurals import counted
 from ensemble.server.auth import CALLER
 from ensemble.server.auth import PAGES as ROOT
-from ensemble.server.pages.downloads import figures_for
+from ensemble.server.pages.downloads import MOST_ROWS, figures_for
 from ensemble.server.pages.frame import href
 from ensemble.server.pages.registry import PAGES, Page
 from ensemble.server.pages.reviewer import remember, reviewer_of, told
@@ -95,6 +95,14 @@ def figures(db: Database, window: Window, query: Mapping[str, str]) -> Mapping[s
         "outcomes": TITLES,
         "filtered": any(query.get(name) for name in _KNOWN),
     }
+
+
+def whole(db: Database, window: Window, query: Mapping[str, str]) -> Mapping[str, object]:
+    """Every case that the filters let through, for a file. Raises as ``figures`` does."""
+    try:
+        return {"cases": ranked(db, filters_of(window, query), None, MOST_ROWS).table}
+    except StoreError as error:
+        raise InvalidRequest(f"text: {error}", param="text") from error
 
 
 def filters_of(window: Window, query: Mapping[str, str]) -> Filters:
@@ -190,6 +198,7 @@ PAGES.add(
         told="Every judged request, those first on which the members differ most.",
         figures=figures,
         answers=answers,
+        whole=whole,
         template="disagreement.html",
     )
 )

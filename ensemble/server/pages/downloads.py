@@ -13,6 +13,9 @@ from ensemble.server.pages.registry import Answers, Figures, Page
 from ensemble.store.export.fields import Field
 from ensemble.store.export.writers import Csv, Sink
 
+MOST_ROWS = 10_000
+"""Most rows of a file; one that leaves some out says so in its name."""
+
 
 def routes_of(page: Page) -> Iterator[web.RouteDef]:
     """The routes of a page of figures: itself, and each of its tables as CSV and JSON."""
@@ -25,8 +28,9 @@ def routes_of(page: Page) -> Iterator[web.RouteDef]:
         return await reply(request, page.template, {"figures": found, **found})
 
     async def one(request: web.Request) -> web.Response:
-        """One of its tables."""
-        return await table_of(request, await answers(request))
+        """One of its tables, whole."""
+        whole = await figures_for(request, page.whole) if page.whole else {}
+        return await table_of(request, {**await answers(request), **whole})
 
     yield web.get(f"/{page.name}", whole)
     yield web.get(f"/{page.name}/{{table}}.{{kind:csv|json}}", one)
@@ -59,12 +63,14 @@ async def table_of(request: web.Request, figures: Mapping[str, object]) -> web.R
     tables = {value.name: value for value in figures.values() if isinstance(value, Table)}
     if name not in tables:
         raise NotFound(f"there is no table {name!r} here; there are: {', '.join(tables) or 'none'}")
-    body = as_csv(tables[name]) if kind == "csv" else as_json(tables[name])
+    table = tables[name]
+    body = as_csv(table) if kind == "csv" else as_json(table)
+    called = f"{name}-first-{len(table.rows)}" if table.more else name
     return web.Response(
         body=body,
         content_type="text/csv" if kind == "csv" else "application/json",
         charset="utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{name}.{kind}"'},
+        headers={"Content-Disposition": f'attachment; filename="{called}.{kind}"'},
     )
 
 
@@ -83,11 +89,15 @@ def as_json(table: Table) -> bytes:
 
 
 def tree_of(table: Table) -> dict[str, object]:
-    """The table as a tree: what it says of itself, its columns, and its rows as objects; None is unknown."""
+    """The table as a tree: what it says of itself, its columns, and its rows as objects; None is unknown.
+
+    ``more`` tells that these are the first rows, and that there are others.
+    """
     return {
         "name": table.name,
         "title": table.title,
         "note": table.note,
+        "more": table.more,
         "columns": [{"name": one.name, "title": one.title, "kind": one.kind} for one in table.columns],
         "rows": [{column.name: row.get(column.name) for column in table.columns} for row in table.rows],
     }

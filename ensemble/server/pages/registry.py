@@ -35,6 +35,7 @@ class Page:
         told: what it answers, one sentence for the index.
         figures: None for a page whose module answers under ``/ui/NAME`` itself.
         answers: what a server asks instead of ``figures``, which then are those of a report.
+        whole: tables that the page shows a part of at a time, from the first row on, for a file; None for none.
         template: file in ``templates``, which gets the figures by their names, and all of them as ``figures``.
         windowed: whether the filters for period and router stand on top.
         asks: whether it needs a service that answers; over a file alone there is no such page.
@@ -46,6 +47,7 @@ class Page:
     told: str = ""
     figures: Figures | None = None
     answers: Answers | None = None
+    whole: Figures | None = None
     template: str = "figures.html"
     scope: Scope = "audit"
     windowed: bool = True

@@ -7,8 +7,8 @@ from functools import partial
 
 from aiohttp import web
 
-from ensemble.audit.drawing import ReviewSettings, draw
-from ensemble.audit.queue import TITLES, Asked, decided_list, waiting_list, why_counts
+from ensemble.audit.drawing import SETTLED, ReviewSettings, draw
+from ensemble.audit.queue import TITLES, Asked, Listed, decided_list, waiting_list, why_counts
 from ensemble.audit.reviewed import reviewed_tables
 from ensemble.audit.shapes import Cell, Table, Window
 from ensemble.config import Settings
@@ -17,7 +17,7 @@ from ensemble.feedback import accepted
 from ensemble.plurals import counted
 from ensemble.server.auth import CALLER
 from ensemble.server.auth import PAGES as ROOT
-from ensemble.server.pages.downloads import figures_for
+from ensemble.server.pages.downloads import MOST_ROWS, figures_for
 from ensemble.server.pages.frame import LOG, SERVICE, href, writer_of
 from ensemble.server.pages.keeping import Keeper, keep, kept_for
 from ensemble.server.pages.registry import PAGES, Page
@@ -34,7 +34,8 @@ MOST = 1000
 """Most cases of a draw that somebody asks for."""
 DONE = {
     "none": "Nothing waits for you: everything is decided, or somebody else is at it.",
-    "empty": "Nothing was drawn: every judged request with two candidates is part of an earlier draw, or too fresh.",
+    "empty": "Nothing was drawn: every judged request with two candidates is part of an earlier draw, or "
+    f"arrived less than {SETTLED.total_seconds() / 60:.0f} minutes ago, so that late verdicts may still come.",
 }
 """What the page says after a form, by ``done`` in its address; "drawn-N" tells how many were drawn."""
 
@@ -118,11 +119,8 @@ def lists(db: Database, window: Window, query: Mapping[str, str]) -> Mapping[str
     Raises:
         InvalidRequest: a filter makes no sense.
     """
-    asked = _asked(window, query)
-    show = query.get("show", "waiting")
-    if show not in ("waiting", "decided"):
-        raise InvalidRequest("show: must be waiting or decided", param="show")
-    listed = waiting_list(db, asked, datetime.now(UTC)) if show == "waiting" else decided_list(db, asked)
+    asked, show = _asked(window, query), _show(query)
+    listed = _listed(db, asked, show)
     return {
         "listed": _linked(listed.table, show),
         "following": None if listed.after is None else written(listed.after),
@@ -130,6 +128,23 @@ def lists(db: Database, window: Window, query: Mapping[str, str]) -> Mapping[str
         "counts": why_counts(db, asked),
         "why": asked.why or "",
     }
+
+
+def whole(db: Database, window: Window, query: Mapping[str, str]) -> Mapping[str, object]:
+    """All that waits or was decided, for a file. Raises as ``lists`` does."""
+    asked = replace(_asked(window, query), after=FIRST, limit=MOST_ROWS)
+    return {"listed": _listed(db, asked, _show(query)).table}
+
+
+def _show(query: Mapping[str, str]) -> str:
+    show = query.get("show", "waiting")
+    if show not in ("waiting", "decided"):
+        raise InvalidRequest("show: must be waiting or decided", param="show")
+    return show
+
+
+def _listed(db: Database, asked: Asked, show: str) -> Listed:
+    return waiting_list(db, asked, datetime.now(UTC)) if show == "waiting" else decided_list(db, asked)
 
 
 def _linked(table: Table, show: str) -> Table:
@@ -198,6 +213,7 @@ PAGES.add(
         told="What waits for a person, and what people's findings say of the judges for all traffic.",
         figures=figures,
         answers=answers,
+        whole=whole,
         template="reviews.html",
     )
 )

@@ -1,6 +1,7 @@
 """A log with drawn and decided cases."""
 
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,8 @@ from ensemble.store import Store, open_store
 from ensemble.store.feedback import Noted, Remark, Statement
 from ensemble.store.reviews import decide
 from ensemble.types import Record
+from judges.shrinkage import OVERRULED, SHRUNK
+from judges.types import Verdict
 from tests.ensemble.store.builders import NOON, a_record, a_request
 
 LATER = NOON + SETTLED + timedelta(hours=1)
@@ -24,9 +27,11 @@ class ReviewedLog:
         self.store = store
         self.records: dict[str, Record] = {}
 
-    async def ask(self, router: str, count: int, *, confidence: float | None = 0.8) -> None:
+    async def ask(self, router: str, count: int, *, confidence: float | None = 0.8, overruled: bool = False) -> None:
+        """``overruled``: logged means make ``beta`` win."""
         for _ in range(count):
             record = a_record(("alpha", "beta"), request=a_request(model=router), verdict={"confidence": confidence})
+            record = _overruled(record) if overruled else record
             await self.store.record(record)
             self.records[record.request.id] = record
 
@@ -44,6 +49,15 @@ class ReviewedLog:
         statement = Statement(remarks=(said,), given_by=by, source="review", request=id_)
         noted = await self.store.change(partial(decide, statement=statement, now=now or datetime.now(UTC)))
         assert isinstance(noted, Noted), noted
+
+
+def _overruled(record: Record) -> Record:
+    (ruling,), (_, beta) = record.rulings, record.authors
+    found = ruling.verdict
+    means = Verdict(judge="logged means", outcome="decided", winners=(beta,))
+    flags = (SHRUNK, OVERRULED)
+    verdict = replace(found, winners=(beta,), confidence=None, ballots=(found, means), flags=flags, preferences=())
+    return replace(record, rulings=(replace(ruling, verdict=replace(verdict, exchanges=()), chosen=beta),), chosen=beta)
 
 
 @pytest.fixture

@@ -6,6 +6,8 @@ import pytest
 
 from ensemble.audit.reviewed import reviewed_tables
 from ensemble.audit.shapes import Table, Window
+from ensemble.judging.report import report
+from ensemble.store.judged import judged_of
 from ensemble.upkeep import derive
 from tests.ensemble.audit.reviewing import ALPHA, BAD, BETA, TIE, UNSURE, ReviewedLog
 from tests.ensemble.audit.reviewing import log as log
@@ -76,6 +78,21 @@ async def test_findings_that_say_nothing_of_a_judge_do_not_count(log: ReviewedLo
     assert row["errs"] == pytest.approx(1 / 3)
     assert (row["gap"], row["gap_n"]) == (None, 0)
     assert told["calibration"].rows == []
+
+
+async def test_a_judge_is_held_to_its_own_finding_not_to_what_logged_means_made_of_it(log: ReviewedLog) -> None:
+    await log.ask("panel", 4, overruled=True)
+    await log.draw(4)
+    for id_ in await log.drawn():
+        await log.decide(id_, ALPHA)
+    told = await tables(log)
+    (row,) = told["trust"].rows
+    assert (row["agrees"], row["errs"]) == (1, 0)
+    assert row["gap"] == pytest.approx(0.8 - 1)  # it was sure of that, too
+    (own,) = report(
+        await log.store.read(lambda db: list(judged_of(db, [one.request.id for one in log.records.values()])))
+    )
+    assert own.rates["accuracy"].value == row["agrees"]  # as the page on judges has it
 
 
 async def test_two_who_decide_alone(log: ReviewedLog) -> None:

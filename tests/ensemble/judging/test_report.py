@@ -1,6 +1,7 @@
 """What a report sees of judges whose biases are planted, over the simulated fleet and a real log."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,11 @@ from ensemble.config import load
 from ensemble.judging.report import JudgeReport, report
 from ensemble.service import open_service
 from ensemble.simulator import reply
-from ensemble.store.judged import Judged, judged
+from ensemble.store.judged import Judged, Written, judged
+from ensemble.types import RequestId
 from judges.agreement import Rate
+from judges.panels.jury import Jury
+from judges.types import CandidateId, Usage, Verdict
 from tests.ensemble.judging.fleet import ask_all, label, opened, simulated, tasks
 
 
@@ -59,6 +63,29 @@ async def test_a_planted_length_bias_is_seen(tmp_path: Path) -> None:
     assert longer.value is not None
     assert shorter.high is not None
     assert longer.value > shorter.high
+
+
+def test_a_seat_that_stood_aside_is_neither_wrong_nor_silent() -> None:
+    a, b = CandidateId("a"), CandidateId("b")
+    aside = Verdict(judge="0" * 64, outcome="abstained", flags=("recused",), usage=Usage(nano_usd=0))
+    mute = Verdict(judge="1" * 64, outcome="abstained", usage=Usage(nano_usd=5))
+    jury = Verdict(judge="2" * 64, outcome="decided", winners=(a,), ballots=(aside, mute), flags=("recused",))
+    texts = {one: Written(member=one, characters=1) for one in (a, b)}
+    settings = Jury.model_validate({"seats": [{"use": "longest"}] * 2})
+    known = {"house": settings}
+    told = Judged(
+        request=RequestId("r"),
+        judge="house",
+        verdict=replace(jury, judge=settings.digest),
+        candidates=texts,
+        best=frozenset({a}),
+    )
+    _, first, second = report([told], known)
+    assert [(one.verdicts, one.rates["null"].value, one.rates["accuracy"].value) for one in (first, second)] == [
+        (1, None, None),
+        (1, 1.0, 0.0),
+    ]
+    assert (first.cost.nano_usd, second.cost.nano_usd) == (0, 5)
 
 
 async def test_seats_of_a_jury_are_reported_below_it(tmp_path: Path) -> None:

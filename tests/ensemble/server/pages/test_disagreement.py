@@ -63,6 +63,10 @@ async def table(browser: Browser, query: str = "") -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(told.body)))
 
 
+def listed(page: Element) -> list[str]:
+    return [one.text for one in page.one("figure", id="table-cases").all("a", class_="id")]
+
+
 def seen(rows: list[dict[str, Any]]) -> list[str]:
     return [f"{row['router']} {float(row['disagreement']):.2f}" for row in rows]
 
@@ -150,15 +154,21 @@ async def test_the_next_case_is_the_next_of_the_ranking(browser: Browser) -> Non
     assert "done=last" in last.headers["Location"]
 
 
-async def test_pages_follow_one_another_and_miss_nothing(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = seen(await table(browser))
+async def test_pages_follow_one_another_and_a_file_has_all_of_them(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = [row["request"] for row in await table(browser)]
     monkeypatch.setattr(disagreement, "PAGE", 3)
     page = (await browser.get(PAGE)).page
     following = page.one("a", rel="next").attrs["href"]
-    first = seen(await table(browser))
-    rest = seen(await table(browser, "?" + urlsplit(following).query))
-    assert first + rest == whole
-    assert (await browser.get(following)).page.all("a", rel="next") == []
+    second = (await browser.get(following)).page
+    assert [*listed(page), *listed(second)] == whole
+    assert second.all("a", rel="next") == []
+    for query in ("", "?" + urlsplit(following).query):  # wherever in the list one is
+        assert [row["request"] for row in await table(browser, query)] == whole
+    monkeypatch.setattr(disagreement, "MOST_ROWS", 2)
+    told = await browser.get(f"{PAGE}/cases.csv")
+    assert 'filename="cases-first-2.csv"' in told.headers["Content-Disposition"]
 
 
 @pytest.mark.parametrize(

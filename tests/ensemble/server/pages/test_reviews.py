@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from ensemble.audit import drawing
+from ensemble.audit.queue import PAGE as PAGE_ROWS
+from ensemble.server.pages import reviews
 from ensemble.simulator.script import reply
 from tests.ensemble.server.pages.browser import Browser
 from tests.ensemble.server.pages.conftest import Browse
@@ -109,6 +112,21 @@ async def test_what_is_shown_can_be_downloaded(served: Served) -> None:
     assert (await browser.get(f"{PAGE}/waiting.csv?why=blind")).body.count("\n") <= 1
     assert (await browser.get(f"{PAGE}/trust.json")).status == 200
     assert (await browser.get(f"{PAGE}/decided.csv?show=decided")).status == 200
+
+
+async def test_a_file_has_every_row_however_few_a_page_shows(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    browser = await reviewed(served, PAGE_ROWS + 2)
+    page = (await browser.get(PAGE)).page
+    assert len(page.one("figure", id="table-waiting").all("tr")) == PAGE_ROWS + 1
+    following = page.one("a", rel="next").attrs["href"].partition("?")[2]
+    for query in ("", following):  # wherever in the list one is
+        told = await browser.get(f"{PAGE}/waiting.csv?{query}")
+        assert len(list(csv.DictReader(io.StringIO(told.body)))) == PAGE_ROWS + 2
+        assert 'filename="waiting.csv"' in told.headers["Content-Disposition"]
+    monkeypatch.setattr(reviews, "MOST_ROWS", 3)
+    cut = await browser.get(f"{PAGE}/waiting.json")
+    assert (len(json.loads(cut.body)["rows"]), json.loads(cut.body)["more"]) == (3, True)
+    assert 'filename="waiting-first-3.json"' in cut.headers["Content-Disposition"]
 
 
 @pytest.mark.parametrize(
