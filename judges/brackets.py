@@ -30,9 +30,25 @@ class Bracket(Generic[T]):
     champion: T
     matches: tuple[Match[T], ...]
 
-    def by_lot(self, *named: T) -> bool:
-        """Whether one of ``named`` came through a match before the final by the draw alone."""
-        return any(match.side in ("tie", "none") and match.went_on in named for match in self.matches[:-1])
+    @property
+    def best(self) -> tuple[T, ...]:
+        """The champion, and whoever tied with one of the best: a draw sends one of two equals on, but beats neither.
+
+        Nobody where the final had no verdict.
+        """
+        if self.matches and self.matches[-1].side == "none":
+            return ()
+        best = [self.champion]
+        # From the final back: who a tie sent on is among the best by then, or is not.
+        for match in reversed(self.matches):
+            if match.side == "tie" and match.went_on in best:
+                best.append(match.second if match.went_on is match.first else match.first)
+        return tuple(best)
+
+    @property
+    def by_lot(self) -> bool:
+        """Whether one of the best came by the draw alone through a match that had no verdict."""
+        return any(match.side == "none" and match.went_on in self.best for match in self.matches)
 
 
 def draw(seed: int, *texts: str) -> str:

@@ -26,7 +26,7 @@ def kept(ruling: Ruling, authors: Mapping[CandidateId, str], served: str, known:
 
 
 def unbeaten(verdict: Verdict) -> set[CandidateId]:
-    """The winners, and who lost to nobody: a knockout names only those of several equals whom it compared last."""
+    """The winners, and who lost to nobody: who tied with somebody that lost later was not beaten by himself."""
     lost: Counter[tuple[CandidateId, CandidateId]] = Counter()
     compared = set[CandidateId]()
     for page in verdict.preferences:

@@ -22,6 +22,8 @@ Share = Callable[[Candidate, Candidate], float | None]
 """The share of a win in [0, 1] that the first of two gets, after their match; None where it had no verdict."""
 
 _SAME = 1e-6
+_KNOCKOUT = "2"
+"""Raised when whom a knockout leaves as best changes."""
 
 
 @quick
@@ -75,8 +77,9 @@ def field_of(case: Case) -> Field:
 class Played:
     """A finished tournament: whom it leaves as best (nobody where it came to no finding), and by which matches.
 
-    ``by_lot`` says that one of the best owes a round to the draw. ``scores``, where everybody met everybody, are the
-    probabilities in [0, 1] with which each beats an entrant of mean strength: relative to the field, never absolute.
+    ``by_lot`` says that one of the best owes a round without a verdict to the draw. ``scores``, where everybody met
+    everybody, are the probabilities in [0, 1] with which each beats an entrant of mean strength: relative to the field,
+    never absolute.
     """
 
     best: tuple[Candidate, ...]
@@ -84,6 +87,11 @@ class Played:
     by_lot: bool = False
     scores: Mapping[CandidateId, float] = field(default_factory=dict)
     note: str = ""
+
+
+def rules(kind: Kind) -> Mapping[str, str]:
+    """What decides a tournament beside its comparisons, for the digest of its judge."""
+    return {"knockout": _KNOCKOUT} if kind == "knockout" else {}
 
 
 async def play(
@@ -97,11 +105,7 @@ async def play(
         # In a thread, since the first fit of a process imports its numerics.
         return await asyncio.to_thread(_standing, entrants, await round_robin(entrants, compare), share)
     bracket = await knockout(entrants, compare)
-    final = bracket.matches[-1]
-    best: tuple[Candidate, ...] = (bracket.champion,)
-    if final.side in ("tie", "none"):
-        best = (final.first, final.second) if final.side == "tie" else ()
-    return Played(best=best, matches=bracket.matches, by_lot=bracket.by_lot(*best))
+    return Played(best=bracket.best, matches=bracket.matches, by_lot=bracket.by_lot)
 
 
 def _standing(entrants: Sequence[Candidate], matches: tuple[Match[Candidate], ...], share: Share) -> Played:

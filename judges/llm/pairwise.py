@@ -7,7 +7,7 @@ from judges.brackets import Side
 from judges.judge import JUDGES
 from judges.llm._asking import Problem
 from judges.llm._compare import ComparingJudge, Comparison, in_order
-from judges.llm._field import Field, Kind, Played, all_bad, field_of, play
+from judges.llm._field import Field, Kind, Played, all_bad, field_of, play, rules
 from judges.llm._referring import Briefed
 from judges.suspicion import marking
 from judges.types import Candidate, Case, Model, Verdict
@@ -25,9 +25,9 @@ class Pairwise(ComparingJudge):
     less: with strength s it is (1 + s) / 2 of a win, so 0.75 to 0.25 for "somewhat better" of five labels.
 
     Candidates that say the same enter once and tie, and nobody is asked. All are anonymous, their order on the page is
-    drawn by hash and recorded, and their text cannot leave its place on the page. A comparison without a verdict or
-    with a tie lets the candidate that was drawn earlier go on, and the flag ``by_lot`` says where a winner owes a round
-    to that; a final without a verdict names no winner.
+    drawn by hash and recorded, and their text cannot leave its place on the page. After a tie or without a verdict the
+    candidate that was drawn earlier goes on. Whoever tied with a winner is one too; the flag ``by_lot`` says where a
+    winner owes a round without a verdict to the draw. A final without a verdict names no winner.
 
     Flags: ``flipped`` (the two orders contradict each other), ``disagreed`` (so do the two models),
     ``null_comparison``, ``too_long``, ``by_lot``, ``no_reference`` (an own answer was wanted and could not be had),
@@ -39,7 +39,7 @@ class Pairwise(ComparingJudge):
     """``knockout``, or ``round_robin``: everybody meets everybody, and the strengths come with standard errors."""
 
     def ingredients(self) -> Mapping[str, str]:
-        told = super().ingredients()
+        told = {**super().ingredients(), **rules(self.play)}
         # How strengths are found decides a round robin alone, so knockouts keep their digest when that changes.
         return {**told, "strengths": STRENGTHS} if self.play == "round_robin" else told
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 from judges.aggregate._strengths import share_of
 from judges.brackets import Side
 from judges.judge import JUDGES, AnyJudge, Judge
-from judges.llm._field import Field, Kind, Played, field_of, play
+from judges.llm._field import Field, Kind, Played, field_of, play, rules
 from judges.llm._referring import one_own_answer
 from judges.panels._ballots import cost, hear, raised
 from judges.screen import only
@@ -21,14 +21,18 @@ class Tournament(Judge):
     counts less, as the comparisons of its ballot say. A reference answer that a judge writes itself
     (``reference = "own"``) is written once per case, not per match, and stands in the ballot that asked first.
 
-    Ties and matches without a verdict go to the candidate that was drawn earlier, and ``by_lot`` says where the winner
-    owes a round to that. A final without a verdict names no winner.
+    After a tie or without a verdict the candidate that was drawn earlier goes on. Whoever tied with a winner is one
+    too; ``by_lot`` says where a winner owes a match without a verdict to the draw. A final without a verdict names no
+    winner.
     """
 
     version: ClassVar[int] = 2
 
     compare: AnyJudge
     play: Kind = "knockout"
+
+    def ingredients(self) -> Mapping[str, str]:
+        return rules(self.play)
 
     async def judge(self, case: Case, models: Mapping[str, Model]) -> Verdict:
         field = field_of(case)

@@ -1,4 +1,5 @@
 import asyncio
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -16,18 +17,47 @@ def test_a_consistent_judge_finds_the_best_in_one_match_fewer_than_entrants(entr
     bracket = asyncio.run(knockout(entrants, larger))
     assert bracket.champion == max(entrants)
     assert len(bracket.matches) == len(entrants) - 1
-    assert not bracket.by_lot(*entrants)
+    assert (bracket.best, bracket.by_lot) == ((max(entrants),), False)
 
 
 @given(st.lists(st.integers(), min_size=2, max_size=20, unique=True), st.sampled_from(["tie", "none"]))
-def test_without_a_winner_the_earlier_drawn_goes_on_and_it_shows(entrants: list[int], side: Side) -> None:
+def test_without_a_winner_the_earlier_drawn_goes_on(entrants: list[int], side: Side) -> None:
     async def undecided(one: int, other: int) -> Side:
         return side
 
     bracket = asyncio.run(knockout(entrants, undecided))
     assert bracket.champion == entrants[0]
     assert bracket.matches[-1].side == side
-    assert bracket.by_lot(*entrants) == (len(entrants) > 2)
+    assert set(bracket.best) == (set(entrants) if side == "tie" else set())
+    assert not bracket.by_lot
+
+
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=20), st.randoms(use_true_random=False))
+def test_equals_are_best_together_whoever_was_drawn_first(qualities: list[int], random: Random) -> None:
+    async def better(one: int, other: int) -> Side:
+        gap = qualities[one] - qualities[other]
+        return "tie" if gap == 0 else "first" if gap > 0 else "second"
+
+    entrants = random.sample(range(len(qualities)), len(qualities))
+    bracket = asyncio.run(knockout(entrants, better))
+    assert sorted(bracket.best) == [one for one, quality in enumerate(qualities) if quality == max(qualities)]
+    assert len(bracket.matches) == len(entrants) - 1
+
+
+async def test_who_tied_with_a_loser_is_not_among_the_best() -> None:
+    async def meet(one: int, other: int) -> Side:
+        return "tie" if {one, other} == {2, 3} else "first"
+
+    # The first rests, 2 and 3 tie, 2 goes on and loses.
+    assert (await knockout([1, 2, 3], meet)).best == (1,)
+
+
+async def test_a_match_without_a_verdict_on_the_way_of_the_best_shows() -> None:
+    async def meet(one: int, other: int) -> Side:
+        return "none" if {one, other} == {2, 3} else "second"
+
+    bracket = await knockout([1, 2, 3], meet)
+    assert (bracket.best, bracket.by_lot) == ((2,), True)
 
 
 async def test_the_matches_of_a_round_run_at_the_same_time() -> None:

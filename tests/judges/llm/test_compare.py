@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from judges import JUDGES, Case, Completion, InvalidOptions, Judge, Model, ModelError, TokenLogprob, Verdict
 from judges.llm._compare import ComparingJudge
+from judges.llm._field import rules
 from judges.llm._prompts import load
 from judges.testing import ScriptedModel, a_case, check_judge
 from tests.judges.reader import Reader
@@ -240,6 +241,7 @@ def test_every_prompt_that_can_be_asked_is_part_of_the_digest() -> None:
     judge = a_pairwise(reference="own", absolute=True)
     assert isinstance(judge, ComparingJudge)
     assert set(judge.ingredients().values()) == {
+        *rules("knockout").values(),
         load("pairwise", "absolute").reference,
         load("pairwise", "absolute", "own_reference").reference,
         load("own_answer").reference,

@@ -236,13 +236,23 @@ async def test_a_failed_final_names_no_winner_even_if_a_round_before_was_decided
     assert verdict.flags == ("null_comparison",)
 
 
-async def test_a_round_won_by_lot_shows() -> None:
+async def test_who_tied_with_the_winner_wins_too() -> None:
     model = ScriptedModel(["[[C]]", "[[C]]", "[[A]]"])
     for seed in range(40):  # the final's page is drawn, so its winner is the first drawn in only some of the cases
         model.asked.clear()
         verdict = await verdict_of(model, a_case("one", "other", "third", "fourth", seed=seed))
-        assert verdict.outcome == "decided"
-        assert "by_lot" in verdict.flags
+        final = verdict.preferences[-1]
+        assert (verdict.outcome, len(verdict.winners)) == ("tie", 2)
+        assert set(verdict.winners) in [set(one.shown) for one in verdict.preferences[:2]]
+        assert final.winner in verdict.winners
+        assert "by_lot" not in verdict.flags
+
+
+async def test_a_round_won_by_lot_shows() -> None:
+    model = ScriptedModel(["?", "?", "[[A]]"])
+    verdict = await verdict_of(model, a_case("one", "other", "third", "fourth"))
+    assert verdict.outcome == "decided"
+    assert "by_lot" in verdict.flags
 
 
 @pytest.mark.parametrize("times", [1, 2, 20])
