@@ -91,10 +91,10 @@ def render(
     said = {candidate.id: written(candidate.completion) for candidate in case.candidates}
     blocks = [(f"turn {role}", text) for role, text in turns(case.messages)]
     if case.tools:
-        blocks.append(("tools", _json([dict(tool) for tool in case.tools])))
+        blocks.append(("tools", _sorted([dict(tool) for tool in case.tools])))
     if case.response_format is not None:
         wanted = case.response_format
-        blocks.append(("required_form", _json({"type": wanted.type, "schema": wanted.schema})))
+        blocks.append(("required_form", _sorted({"type": wanted.type, "schema": wanted.schema})))
     if show_reference and case.reference is not None:
         blocks.append(("reference", case.reference))
     blocks.extend((f"answer {label}", said[one]) for label, one in zip(LABELS[: len(shown)], shown, strict=True))
@@ -156,6 +156,11 @@ def _with_calls(text: str, calls: tuple[ToolCall, ...]) -> str:
 
 def _json(value: Mapping[str, object] | Sequence[object]) -> str:
     return json.dumps(value, ensure_ascii=False, indent=1, default=str)
+
+
+def _sorted(value: Mapping[str, object] | Sequence[object]) -> str:
+    """As ``_json``, with sorted keys: the log sorts those of a client, and its page must be the one that was asked."""
+    return json.dumps(value, ensure_ascii=False, indent=1, default=str, sort_keys=True)
 
 
 def _code(seed: int, blocks: Sequence[tuple[str, str]], texts: Sequence[str]) -> str:

@@ -123,6 +123,17 @@ async def test_a_judge_by_its_replies_finds_the_same_after_a_crash(tmp_path: Pat
         assert again.select("SELECT count(*) FROM exchanges WHERE call_id IS NULL") == [(0,)]
 
 
+async def test_a_judge_is_not_asked_again_about_tools_whose_keys_the_log_sorts(tmp_path: Path) -> None:
+    function = {"name": "add", "description": "Adds.", "parameters": {"type": "object", "properties": {}}}
+    rows = [{"prompt": "What is due?", "tools": [{"type": "function", "function": function}]}]
+    async with a_workshop(tmp_path) as shop:
+        await shop.label(rows, router="judged")
+        await shop.pipeline.store.change(lambda db: db.conn.execute("DELETE FROM verdicts"))
+    async with a_workshop(tmp_path) as again:
+        await again.label(rows, router="judged")
+        assert again.asked() == {"small": 0, "large": 0, "critic": 0}
+
+
 async def test_several_samples_are_seats_of_their_own(tmp_path: Path) -> None:
     routers = {"panel": panel("small", "large", samples={"small": 3})}
     async with a_workshop(tmp_path, routers=routers) as shop:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -124,6 +126,17 @@ def test_the_required_form_and_the_tools_are_on_the_page_but_no_candidates() -> 
     assert '"add"' in page
     assert '"json_schema"' in page
     assert read(page).candidates == ("{}",)
+
+
+def test_a_page_does_not_depend_on_the_order_of_keys() -> None:
+    def page(*keys: str) -> str:
+        schema = {key: {"type": "object", "properties": {}} for key in keys}
+        tools = ({"type": "function", "function": {"name": "add", "parameters": {"properties": schema}}},)
+        form = ResponseFormat(type="json_schema", schema={"properties": schema})
+        case = replace(case_of("What is due?", "nothing"), tools=tools, response_format=form)
+        return render(case, ids(case))
+
+    assert page("total", "due") == page("due", "total")
 
 
 def test_the_reference_is_shown_only_on_demand() -> None:
