@@ -29,6 +29,11 @@ def money(nano_usd: float | None) -> int | None:
     return None if nano_usd is None or not isfinite(nano_usd) else round(nano_usd)
 
 
+def spent(nano_usd: int, unknown: int, of: int) -> int | None:
+    """The known part of a cost, to which ``of`` amounts add up; None where all of them are unknown."""
+    return None if 0 < unknown == of else nano_usd
+
+
 def ranged(name: str, title: str, kind: Kind) -> tuple[Column, Column, Column]:
     """A column with those of its 95 % interval."""
     low, high = f"{name}_low", f"{name}_high"

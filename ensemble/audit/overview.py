@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ensemble.audit import traffic
-from ensemble.audit.cells import count, number, ranged, share
+from ensemble.audit.cells import count, number, ranged, share, spent
 from ensemble.audit.drift import drift
 from ensemble.audit.shapes import Cell, Column, Table, Window
 from ensemble.audit.winning import domains_table, members_table, strengths_table
@@ -42,13 +42,14 @@ def _summary(routers: Sequence[Row], called: Sequence[Row], judged: Tree) -> Tab
         number(row, "mean_s") * (count(row, "answered") + count(row, "failed") + count(row, "cancelled"))
         for row in routers
     )
+    called_sums = {name: sum(count(one, name) for one in called) for name in ("nano_usd", "unpriced", "calls")}
     decided = count(judged, "cases") - count(judged, "fallback")
     row: Row = {
         "requests": total["requests"],
         **share("answered", total["answered"], ended),
         "mean_s": waited / ended if ended else None,
-        "nano_usd": sum(count(one, "nano_usd") for one in called),
-        "unpriced": sum(count(one, "unpriced") for one in called),
+        "nano_usd": spent(called_sums["nano_usd"], called_sums["unpriced"], called_sums["calls"]),
+        "unpriced": called_sums["unpriced"],
         "judged": decided,
         **share("overturned", total["overturned"], total["answered"]),
         **share("ties", count(judged, "ties"), decided),
@@ -63,11 +64,11 @@ def _parts(judged: Tree) -> Table:
     rows: list[Row] = []
     for name, told in _PARTS.items():
         known = cases - count(judged, f"{name}_unknown")
-        spent = count(judged, f"{name}_nano_usd")
+        sum_ = count(judged, f"{name}_nano_usd")
         rows.append({
             "part": told,
-            "nano_usd": spent,
-            "per_request": round(spent / known) if known else None,
+            "nano_usd": spent(sum_, cases - known, cases),
+            "per_request": round(sum_ / known) if known else None,
             "unknown": cases - known,
         })  # fmt: skip
     return replace(_COST, rows=rows if cases else [])
@@ -89,7 +90,8 @@ _COST = Table(
         Column(name="unknown", title="Requests of unknown cost", kind="count"),
     ),
     rows=(),
-    note="Means are over the judged requests of which that part is known. Calls for labels alone stand below.",
+    note="Sums and means are over the judged requests of which that part is known as a whole; what is known of others "
+    "is in the sums below, as are calls for labels alone.",
     empty="Nothing was judged here yet.",
 )
 _COUNTS = ("requests", "answered", "failed", "cancelled", "overturned")

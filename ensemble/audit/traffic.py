@@ -35,8 +35,8 @@ def cost(db: Database, window: Window) -> Table:
         {
             "purpose": told,
             "calls": count(rows[name], "calls"),
-            "nano_usd": count(rows[name], "nano_usd"),
-            "part": count(rows[name], "nano_usd") / whole if whole else None,
+            "nano_usd": (known := _known(rows[name])),
+            "part": None if known is None or not whole else known / whole,
             "unpriced": count(rows[name], "unpriced"),
         }
         for name, told in _PURPOSES.items()
@@ -57,7 +57,12 @@ def _requests(row: Tree, name: str) -> Row:
 
 
 def _call(row: Tree) -> Row:
-    return {"member": str(row["member"]), **{one: count(row, one) for one in _SUMS}}
+    sums = {one: count(row, one) for one in _SUMS}
+    return {"member": str(row["member"]), **sums, "nano_usd": _known(row)}
+
+
+def _known(row: Tree) -> int | None:
+    return None if row["nano_usd"] is None else count(row, "nano_usd")
 
 
 _COUNTS = ("requests", "answered", "failed", "cancelled", "fallbacks", "overturned")

@@ -125,7 +125,7 @@ _DOMAINS = Table(
     columns=(Column(name="domain", title="Domain"), Column(name="member", title="Member"), *_WON),
     rows=(),
     note="The domain is a tag, metadata entry or classifier's finding of that name.",
-    empty="No judged request here names a domain; send the tag `domain`, or label with a classifier.",
+    empty="No judged request here names a domain; send `metadata` with an entry `domain`, or label with a classifier.",
 )
 _STRENGTHS = Table(
     name="strengths",

@@ -37,8 +37,16 @@ def worth_tables(found: Worth) -> dict[str, Table]:
         ]
         rows["seats"] = [_seat(one) for one in tried.seats]
         rows["cheapest"] = [{"member": found.cheapest, "n": found.rows, **spread("best", found.cheapest_best)}]
+    # Where requests were judged and none can be measured, the reason is the mend.
+    mend = found.why if found.total else ""
+    note = "" if mend else found.note
     return {
-        one.name: replace(one, rows=rows.get(one.name, ()), note=" ".join(filter(None, (found.note, one.note))))
+        one.name: replace(
+            one,
+            rows=rows.get(one.name, ()),
+            note=" ".join(filter(None, (note, one.note))),
+            empty=mend or one.empty,
+        )
         for one in _TABLES
     }
 

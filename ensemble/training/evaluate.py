@@ -55,6 +55,11 @@ def measurable(held: Held, trained_on: frozenset[str], members: Sequence[str] | 
     complete, fresh = held.table.known, held.unseen(trained_on)
     rows = complete & fresh
     if not rows.any():
+        if not complete.any():
+            raise TooFewLabels(
+                f"none of {len(held)} labels knows the quality of all of {', '.join(names)}, since their panels "
+                "differ: measure those of one router, or label with the whole panel (ensemble label)"
+            )
         raise TooFewLabels(
             f"of {len(held)} labels {int((~complete).sum())} lack the quality of a member and {int((~fresh).sum())} "
             "were used to fit a router, so none is left to measure on; give labels that the router has not seen"

@@ -99,4 +99,5 @@ def wilson(p: float, n: float) -> tuple[float, float]:
     """Wilson's 95 % score interval of a share ``p`` of ``n`` observations, which need not be whole numbers."""
     centre = (p + Z * Z / (2 * n)) / (1 + Z * Z / n)
     half = Z / (1 + Z * Z / n) * sqrt(p * (1 - p) / n + Z * Z / (4 * n * n))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    # At the ends the interval ends there too, which rounding would miss by a hair.
+    return max(0.0, centre - half) if p > 0 else 0.0, min(1.0, centre + half) if p < 1 else 1.0

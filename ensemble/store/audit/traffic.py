@@ -19,7 +19,8 @@ SELECT {key} AS {name}, sum(requests) AS requests, sum(answered) AS answered, su
 FROM daily_requests WHERE {where} GROUP BY 1 ORDER BY 1
 """
 _CALLS = """
-SELECT {by}, sum(calls) AS calls, sum(failures) AS failures, sum(nano_usd) AS nano_usd, sum(unpriced) AS unpriced
+SELECT {by}, sum(calls) AS calls, sum(failures) AS failures,
+    CASE WHEN sum(unpriced) < sum(calls) THEN sum(nano_usd) END AS nano_usd, sum(unpriced) AS unpriced
 FROM daily_calls WHERE {where} GROUP BY 1 ORDER BY 1
 """
 NOTHING: Tree = dict.fromkeys(("requests", "answered", "failed", "cancelled", "fallbacks", "overturned"), 0) | {
@@ -35,7 +36,7 @@ def requests(db: Database, by: By, window: Window = EVERYTHING) -> list[Tree]:
 
 
 def calls(db: Database, by: Literal["member", "purpose"], window: Window = EVERYTHING) -> list[Tree]:
-    """One row per member or purpose: calls, failures, known ``nano_usd``, ``unpriced`` calls.
+    """One row per member or purpose: calls, failures, known ``nano_usd`` (None for none), ``unpriced`` calls.
 
     Calls count on the day on which they began, so a late one may count on the day after that of its request.
     """

@@ -31,6 +31,7 @@ _DAYS = (
 def costs(db: Database, by: Sequence[str], *, since: str = "", until: str = "9999") -> list[Tree]:
     """One row per combination of ``by``, the dearest first: calls, failures, known ``nano_usd``, ``unpriced`` calls.
 
+    Where all calls are of unknown cost, so is the sum: None.
     ``since`` and ``until`` are UTC days, both included. Calls of unknown cost are counted and never summed as 0. With
     ``tag`` a call counts once for each tag of its request (``name=value``), so rows may add up to more than the whole;
     ``tag:NAME`` takes one tag, and is None where a request lacks it.
@@ -54,11 +55,12 @@ def costs(db: Database, by: Sequence[str], *, since: str = "", until: str = "999
         sql += f" GROUP BY {', '.join(str(n + 1) for n in range(len(by)))}"
     found = db.execute(sql + " ORDER BY nano_usd DESC, calls DESC", given).fetchall()
     names = [*by, "calls", "failures", "nano_usd", "unpriced"]
-    return [
+    rows = [
         {name: unbind(value) if isinstance(value, str) else value for name, value in zip(names, row, strict=True)}
         for row in found
         if row[len(by)]
     ]
+    return [{**row, "nano_usd": None} if row["unpriced"] == row["calls"] else row for row in rows]
 
 
 def _expression(one: str, number: int, given: dict[str, object]) -> str:

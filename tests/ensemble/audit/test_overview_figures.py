@@ -1,5 +1,6 @@
 """The figures of the overview, held against labels and ledger counted one by one."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from ensemble.audit.shapes import Window
 from ensemble.store import open_store
 from ensemble.store.audit import rollups
 from ensemble.store.keeping.connect import reading
+from ensemble.store.keeping.costs import costs
 from ensemble.store.queries import labels as labels_of
 from ensemble.types import Label
 from ensemble.upkeep import derive
@@ -35,6 +37,24 @@ def _labels(log: Path, window: Window) -> list[Label]:
             if (one.arrived[:10] >= window.since and (not window.until or one.arrived[:10] <= window.until))
             and window.router in (None, routers[one.request])
         ]
+
+
+async def test_what_is_wholly_unknown_is_never_nothing(tmp_path: Path) -> None:
+    store = await open_store(tmp_path / "log.db")
+    record = a_record(("alpha", "beta"))
+    unknown = [replace(call, usage=replace(call.usage, nano_usd=None)) for call in record.calls]
+    try:
+        await store.record(replace(record, calls=tuple(unknown)))
+        await derive(store)
+        tables = await store.read(lambda db: overview(db, Window(), {}))
+    finally:
+        await store.close()
+    for name in ("calls", "cost", "summary"):
+        assert {row["nano_usd"] for row in tables[name].rows} == {None}, name
+    parts = {row["part"]: (row["nano_usd"], row["unknown"]) for row in tables["parts"].rows}
+    assert (parts["Judging"], parts["Further attempts"]) == ((None, 1), (0, 0))
+    with reading(tmp_path / "log.db") as db:
+        assert {row["nano_usd"] for by in ([], ["member"], ["router"]) for row in costs(db, by)} == {None}
 
 
 @pytest.mark.parametrize("window", WINDOWS, ids=str)

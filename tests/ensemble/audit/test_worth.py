@@ -16,7 +16,7 @@ from ensemble.cli import main
 from ensemble.store import open_store
 from ensemble.store.keeping.connect import reading
 from tests.ensemble.audit.conftest import a_failure, a_panel, routed, scores_of
-from tests.ensemble.store.builders import NOON, a_request
+from tests.ensemble.store.builders import NOON, a_record, a_request
 
 CONFIG = """
 [providers.nobody]
@@ -53,6 +53,23 @@ async def _evaluated(log: Path, *arguments: str, config: str = "none.toml") -> A
 def _cells(row: Any, name: str) -> dict[str, Cell]:
     """The cells of an interval as ``evaluate`` prints them."""
     return {"point": row[name], "low": row[f"{name}_low"], "high": row[f"{name}_high"]}
+
+
+async def test_requests_of_several_panels_say_what_to_do(tmp_path: Path) -> None:
+    store = await open_store(tmp_path / "log.db")
+    try:
+        for n in range(8):
+            members = ("small", "medium") if n % 2 else ("large", "medium")
+            await store.record(a_record(members, request=a_request(model=members[0])))
+    finally:
+        await store.close()
+    with reading(tmp_path / "log.db") as db:
+        tables, alone = (worth_tables(worth(db, Window(router=router))) for router in (None, "small"))
+    told = tables["earned"].empty
+    assert "none of 8 labels knows the quality of all of large, medium, small" in told
+    assert "measure those of one router" in told
+    assert tables["saved"].rows == []
+    assert {row["name"] for row in alone["earned"].rows} == {"small", "medium", "judge"}
 
 
 async def test_it_equals_evaluate_with_panels(log: Path) -> None:

@@ -27,6 +27,7 @@ def test_independent_observations_have_wilsons_interval(count: tuple[int, int]) 
         return
     known = binomtest(hits, n).proportion_ci(0.95, "wilson")
     assert (rate.value, rate.low, rate.high) == pytest.approx((hits / n, known.low, known.high), abs=1e-9)
+    assert (rate.low == 0, rate.high == 1) == (hits == 0, hits == n)  # to the last bit
 
 
 def test_comparisons_of_one_case_that_always_agree_count_once() -> None:
