@@ -98,6 +98,11 @@ class Means:
     _latest: OrderedDict[str, _Counted] = field(default_factory=OrderedDict)
     _counts: dict[tuple[str, frozenset[str]], _Counts] = field(default_factory=dict)
 
+    @property
+    def none(self) -> "Means":
+        """Means that weigh nothing: for labels, which are what the judge found, whatever was labelled before."""
+        return Means(settings=self.settings.model_copy(update={"shrink": "off"}))
+
     def learn(self, finding: Finding | None) -> None:
         """Count ``finding`` in; one on the same request, of the panel as served, goes out."""
         if finding is None or self.settings.shrink == "off":

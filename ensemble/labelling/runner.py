@@ -20,7 +20,6 @@ from ensemble.labelling.rows import Reject, Row
 from ensemble.labelling.tally import Tally
 from ensemble.labelling.till import Till
 from ensemble.labelling.waves import Waves
-from ensemble.means import Means
 from ensemble.pipeline import Pipeline
 from ensemble.store.filling import holding, stored
 from ensemble.types import RequestId
@@ -101,7 +100,7 @@ class Runner:
             tally=self.tally,
             run=options.run,
             # A label is what the judge found. Shrunk, it would depend on what was labelled before it.
-            means=Means(settings=pipeline.means.settings.model_copy(update={"shrink": "off"})),
+            means=pipeline.means.none,
             capped=options.max_nano_usd is not None,
         )
 

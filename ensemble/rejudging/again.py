@@ -9,7 +9,6 @@ from ensemble.labelling.asking import PATIENCE_S, Consulted
 from ensemble.labelling.cashier import Cashier
 from ensemble.labelling.panel import whole_panel
 from ensemble.ledger import Aim
-from ensemble.means import Means
 from ensemble.pipeline import Pipeline
 from ensemble.ruling import Bench, case_key, case_of, rule
 from ensemble.store.filling import Held
@@ -27,8 +26,8 @@ class Again:
     def __init__(self, pipeline: Pipeline, name: str, cashier: Cashier, run: str, *, fresh: bool = False) -> None:
         self._pipeline, self._cashier, self._run, self._fresh = pipeline, cashier, run, fresh
         # What is found again is what the judge finds. Shrunk, it would depend on what was judged in between.
-        means = Means(settings=pipeline.means.settings.model_copy(update={"shrink": "off"}))
-        self._bench = Bench(name=name, judge=pipeline.judges[name], fleet=pipeline.fleet, means=means)
+        judge, means = pipeline.judges[name], pipeline.means.none
+        self._bench = Bench(name=name, judge=judge, fleet=pipeline.fleet, means=means)
 
     @property
     def digest(self) -> str:

@@ -47,6 +47,7 @@ class DayPurse:
             cashier=cashier,
             tally=self._tally,
             run=self._run,
-            means=self._pipeline.means,
+            # As of any label run: what a router learns from, and is measured by, is what the judge found.
+            means=self._pipeline.means.none,
             capped=self._cap is not None,
         )

@@ -79,6 +79,18 @@ async def test_a_shadow_comes_after_the_answer_and_becomes_a_label(watching: Wat
         assert (report.state, report.labels, report.kept) == ("watched", 1, 1.0)
 
 
+async def test_a_shadow_label_is_what_the_judge_found_and_not_shrunk(watching: Watching) -> None:
+    async with watching(judge='"llm"', tables="[judging]\nshrink_labels = 1\n") as served:
+        served.simulator.always("gamma", reply("A third answer."))
+        served.simulator.always("critic", reply("[[A]]"))
+        await ask(served, 4)  # four wins among three members, so that their means cannot be equal
+        served.simulator.always("critic", reply("[[C]]"))
+        await ask(served)
+        *_, last = served.service.store.labels()
+        assert sorted(last.best) == ["alpha", "beta", "gamma"]
+        assert select(served, "SELECT count(*) FROM verdicts WHERE flags LIKE '%shrunk%'") == [(0,)]
+
+
 async def test_a_share_of_the_requests_is_drawn(watching: Watching) -> None:
     async with watching(share=0.3, seed=4) as served:
         await ask(served, 40)
