@@ -143,11 +143,11 @@ def _tell(outcome: Outcome, options: Options, given: Given, settings: Settings, 
     else:
         summary(outcome, options.run, rejects)
     if outcome.stopped is None:
-        if lacking := outcome.tally.unfinished:
-            again = "the same command makes the calls again that failed"
-            click.echo(
-                f"{lacking:,} of {counted(outcome.tally.prompts, 'prompt')} without an answer; {again}.", err=True
-            )
+        tally, again = outcome.tally, "the same command makes the calls again that failed"
+        for count, lack in ((tally.unfinished, "an answer"), (tally.undecided, "a finding of the judge")):
+            if count:
+                of = counted(tally.prompts, "prompt")
+                click.echo(f"{count:,} of {of} short of {lack}; {again}.", err=True)
         return int(outcome.tally.in_vain)
     again = "the same command goes on from there"
     if at_work := len(outcome.tally.at_work):

@@ -3,6 +3,7 @@
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -18,8 +19,10 @@ from ensemble.labelling.runner import Outcome
 from ensemble.labelling.tally import Tally
 from ensemble.plurals import counted
 
-EVERY_S = 10.0
-"""Seconds between two lines in a pipe."""
+EVERY_S, LOOK_S = 10.0, 0.25
+"""Seconds between two lines in a pipe, and between two looks at the pace."""
+LATEST = 1000
+"""Rows by which the pace is told: what is stored goes by at once and for nothing, and says nothing of what is not."""
 
 
 class Progress:
@@ -27,7 +30,7 @@ class Progress:
 
     def __init__(self, tally: Tally) -> None:
         self._tally = tally
-        self._begin = time.monotonic()
+        self._marks = deque([(time.monotonic(), 0, 0)])
         self._console = Console(file=sys.stderr, highlight=False, markup=False, emoji=False)
         self._live: Live | None = None
         self._ended = threading.Event()
@@ -45,28 +48,41 @@ class Progress:
         self._ended.set()
         if self._live is not None:
             self._live.stop()
-        elif self._tally.done:
+            return
+        self._thread.join()
+        if self._tally.done:
             self._console.file.write(self.line() + "\n")
 
     def line(self) -> str:
         """Rows, rate, cost so far and projected, time to go, failures by kind."""
-        tally, seconds = self._tally, time.monotonic() - self._begin
-        rate = tally.done / seconds if seconds > 0 else 0.0
+        tally = self._tally
+        rate, each = self._pace()
         parts = [
             counted(tally.done, "row") if tally.total is None else f"{tally.done:,} of {counted(tally.total, 'row')}",
             f"{rate:.1f}/s",
         ]
         parts.append(dollars(tally.nano_usd) + (f" + {tally.unpriced} unpriced" if tally.unpriced else ""))
-        if (projected := tally.projected_nano_usd) is not None:
-            parts.append(f"about {dollars(projected)} in the end")
         if tally.total is not None and rate > 0:
-            parts.append(f"{_clock(max(0.0, (tally.total - tally.done) / rate))} to go")
+            left = max(0, tally.total - tally.done)
+            if tally.prompts:
+                parts.append(f"about {dollars(tally.nano_usd + round(each * left))} in the end")
+            parts.append(f"{_clock(left / rate)} to go")
         if tally.rejected:
             parts.append(f"{tally.rejected} rejected")
         if at_work := [*tally.at_work.values()]:
             parts.append(f"{counted(len(at_work), 'batch', 'batches')} at work ({at_work[0]})")
         parts += [f"{count} {kind}" for kind, count in sorted(tally.failures.items())]
         return ", ".join(parts)
+
+    def _pace(self) -> tuple[float, float]:
+        """Rows per second and nano-USD per row, over the latest rows."""
+        marks, now = self._marks, (time.monotonic(), self._tally.done, self._tally.nano_usd)
+        if now[1] > marks[-1][1]:
+            marks.append(now)
+        while len(marks) > 1 and now[1] - marks[1][1] >= LATEST:
+            marks.popleft()
+        seconds, rows, paid = (one - other for one, other in zip(now, marks[0], strict=True))
+        return (rows / seconds if seconds > 0 else 0.0), (paid / rows if rows else 0.0)
 
     def _shown(self) -> Text:
         tally = self._tally
@@ -76,9 +92,14 @@ class Progress:
         return Text.assemble(("━" * full, "green"), ("━" * (30 - full), "dim"), "  ", self.line())
 
     def _write(self) -> None:
-        while not self._ended.wait(EVERY_S):
-            self._console.file.write(self.line() + "\n")
-            self._console.file.flush()
+        looks = 0
+        while not self._ended.wait(LOOK_S):
+            self._pace()
+            looks += 1
+            if looks * LOOK_S >= EVERY_S:
+                looks = 0
+                self._console.file.write(self.line() + "\n")
+                self._console.file.flush()
 
 
 def _clock(seconds: float) -> str:
@@ -93,10 +114,13 @@ def summary(outcome: Outcome, run: str, rejects: Path) -> None:
     failed = ", ".join(f"{count} {kind}" for kind, count in sorted(tally.failures.items()))
     calls = ", ".join(f"{count:,} {purpose}" for purpose, count in sorted(tally.calls.items()))
     unpriced = f" + {counted(tally.unpriced, 'call')} of unknown cost" if tally.unpriced else ""
+    labels = [f"{tally.labelled:,} made", f"{counted(tally.replayed, 'reply', 'replies')} of judges replayed"]
+    if tally.undecided:
+        labels.insert(1, f"{tally.undecided:,} judged without a finding")
     rows = [
         ("rows", f"{tally.rows:,}, {tally.rejected:,} rejected, {tally.duplicates:,} of a prompt under way"),
-        ("prompts", f"{tally.prompts:,}, {tally.untouched:,} had everything, {tally.unfinished:,} without an answer"),
-        ("labels", f"{tally.labelled:,} made, {counted(tally.replayed, 'reply', 'replies')} of judges replayed"),
+        ("prompts", f"{tally.prompts:,}, {tally.untouched:,} had everything, {tally.unfinished:,} short of an answer"),
+        ("labels", ", ".join(labels)),
         ("calls", f"{calls or 'none'}{f'; failed: {failed}' if failed else ''}"),
         ("cost", f"{dollars(tally.nano_usd)}{unpriced}"),
     ]

@@ -9,7 +9,7 @@ import click
 
 from ensemble.cli import _label, _options
 from ensemble.config import load
-from ensemble.labelling.opening import Prompts
+from ensemble.labelling.opening import Prompts, run_name
 from ensemble.labelling.rows import FIELDS
 from ensemble.labelling.runner import Options
 from ensemble.labelling.sources import Format
@@ -105,7 +105,7 @@ def command(
     settings = load(config)
     # Who interrupts this is not kept waiting: what was paid is stored by then.
     settings = replace(settings, server=settings.server.model_copy(update={"drain_s": 0.0}))
-    run = name or ("from-log" if from_log else "stdin" if prompts == "-" else Path(prompts or "").name.split(".")[0])
+    run = name or ("from-log" if from_log else run_name(prompts or "-"))
     options = Options(
         run=run,
         router=router,

@@ -134,7 +134,8 @@ class Filler:
         ruling = replace(ruling, stage=stage, overturned=overturned)
         late = Late(request=request.id, calls=(), authors={}, ruling=ruling, asked=tuple(models.lines))
         await self.store.record_late(late)
-        self.tally.labelled += 1
+        self.tally.labelled += ruling.fallback is None
+        self.tally.undecided += ruling.fallback is not None
         self.tally.replayed += models.replayed
         return ruling
 

@@ -7,7 +7,20 @@ from pathlib import Path
 
 from ensemble.labelling.folders import rows_of_folder
 from ensemble.labelling.rows import Parse, Reject, Row, RowReader
-from ensemble.labelling.sources import BadSource, Format, Raw, format_of, rows_of_file, standard_input
+from ensemble.labelling.sources import SUFFIXES, BadSource, Format, Raw, format_of, rows_of_file, standard_input
+
+
+def run_name(prompts: str) -> str:
+    """What a run over ``prompts``, a path or ``-``, is called by itself: the file without what tells its format.
+
+    Files that differ in anything else are runs of their own: rows without an id are known by their place.
+    """
+    if prompts == "-":
+        return "stdin"
+    path = Path(os.path.abspath(prompts))
+    while path.suffix.lower() in (*SUFFIXES, ".gz"):
+        path = path.with_suffix("")
+    return path.name or "prompts"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,8 +18,9 @@ class Tally:
         duplicates: rows whose prompt was under way already.
         prompts: prompts that are done with, whatever came of them.
         untouched: of them, those for which nothing was left to do.
-        unfinished: of them, those that still lack a candidate or a verdict.
-        labelled: rulings that were made.
+        unfinished: of them, those that still lack a candidate.
+        labelled: rulings that found who is best.
+        undecided: rulings that did not, since the judge failed or abstained.
         calls: attempts that were made, by purpose; ``failures`` those that failed, by kind.
         members: attempts that were made, by member.
         replayed: replies of judges that were stored already.
@@ -37,6 +38,7 @@ class Tally:
     untouched: int = 0
     unfinished: int = 0
     labelled: int = 0
+    undecided: int = 0
     calls: Counter[str] = field(default_factory=Counter)
     members: Counter[str] = field(default_factory=Counter)
     failures: Counter[str] = field(default_factory=Counter)
@@ -79,15 +81,8 @@ class Tally:
     @property
     def in_vain(self) -> bool:
         """Whether every row failed: was rejected, could not be dealt with, or came to no label and no whole panel."""
-        failed = self.rejected + self.unfinished + self.problems.total()
+        failed = self.rejected + self.unfinished + self.undecided + self.problems.total()
         return 0 < self.rows <= failed + self.duplicates and not self.labelled and not self.untouched
-
-    @property
-    def projected_nano_usd(self) -> int | None:
-        """What the whole will have cost at the mean so far; None while that is not known."""
-        if not self.total or not self.prompts:
-            return None
-        return round(self.nano_usd * self.total / self.done)
 
     def plain(self) -> dict[str, Any]:
         """As JSON; money in nano-USD and in dollars."""
@@ -99,6 +94,7 @@ class Tally:
             "untouched": self.untouched,
             "unfinished": self.unfinished,
             "labelled": self.labelled,
+            "undecided": self.undecided,
             "calls": dict(self.calls),
             "members": dict(self.members),
             "failures": dict(self.failures),

@@ -6,9 +6,13 @@ import sqlite3
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ensemble.cli._label_progress import Progress
+from ensemble.labelling.opening import run_name
+from ensemble.labelling.tally import Tally
 from ensemble.simulator import Simulator, SimulatorSettings
 from ensemble.simulator.script import reply, status
 from tests.ensemble.cli.conftest import CONFIG, Run
@@ -25,7 +29,7 @@ def prompts(config: Path) -> Path:
 async def test_what_a_run_came_to(config: Path, run: Run, prompts: Path) -> None:
     told = await run("label", "prompts.jsonl", "--router", "best")
     assert told.exit_code == 0, told.output
-    assert "6, 0 had everything, 0 without an answer" in told.stdout
+    assert "6, 0 had everything, 0 short of an answer" in told.stdout
     assert "ensemble.db.rejects-prompts.jsonl" in told.stdout
     found = json.loads((await run("label", "prompts.jsonl", "--router", "best", "--json")).stdout)
     assert (found["untouched"], found["calls"], found["stopped"], found["rejected"]) == (6, {}, None, 1)
@@ -141,10 +145,45 @@ async def test_prompts_that_lack_an_answer_are_told(config: Path, run: Run, prom
     dead = CONFIG.format(base_url="http://127.0.0.1:9/v1")
     await asyncio.to_thread(config.write_text, dead)
     told = await run("label", "prompts.jsonl", "--router", "small")
-    assert "6 of 6 prompts without an answer; the same command makes the calls again that failed." in told.stderr
+    assert "6 of 6 prompts short of an answer; the same command makes the calls again that failed." in told.stderr
     assert told.exit_code == 1, "nothing at all came of it"
     mixed = await run("label", "prompts.jsonl", "--router", "best", "--json")
     assert (mixed.exit_code, json.loads(mixed.stdout)["labelled"]) == (1, 0)
+
+
+async def test_what_the_judge_did_not_find_is_no_label(
+    config: Path, run: Run, prompts: Path, simulator: Simulator
+) -> None:
+    critic = '[members.critic]\nprovider = "simulated"\nmodel = "critic"\nmax_attempts = 1\n'
+    judged = CONFIG.format(base_url=simulator.base_url).replace('"longest"', '"pairwise"\nmodel = "critic"') + critic
+    await asyncio.to_thread(config.write_text, judged)
+    for name, said in (("small", reply("One.")), ("large", reply("Another.")), ("critic", status(500))):
+        simulator.always(name, said)
+    told = await run("label", "prompts.jsonl", "--router", "best")
+    assert "0 made, 6 judged without a finding" in told.stdout
+    assert "6 of 6 prompts short of a finding of the judge; the same command" in told.stderr
+    assert told.exit_code == 1, "nothing at all came of it"
+    simulator.always("critic", reply("[[C]]"))
+    mended = json.loads((await run("label", "prompts.jsonl", "--router", "best", "--json")).stdout)
+    assert (mended["labelled"], mended["undecided"], mended["calls"]) == (6, 0, {"judge": 6})
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [(".", "rows"), ("v1.2.jsonl", "v1.2"), ("../v1.2.JSONL.gz", "v1.2"), ("-", "stdin")],
+)
+async def test_a_run_is_called_like_its_file_or_folder(config: Path, monkeypatch: Any, given: str, name: str) -> None:
+    (config.parent / "rows").mkdir()
+    monkeypatch.chdir(config.parent / "rows")
+    assert run_name(given) == name
+
+
+def test_what_is_left_is_told_by_the_latest_rows_since_stored_ones_go_by_for_nothing() -> None:
+    tally = Tally(total=4000, prompts=2000)
+    progress = Progress(tally)
+    assert "about $0.00 in the end" in progress.line()
+    tally.prompts, tally.nano_usd = 3000, 10**9
+    assert "$1.00, about $2.00 in the end" in progress.line()
 
 
 async def test_a_file_of_which_no_row_can_be_used_is_status_1(config: Path, run: Run) -> None:
@@ -155,7 +194,7 @@ async def test_a_file_of_which_no_row_can_be_used_is_status_1(config: Path, run:
 async def test_a_part_that_fails_is_no_failure_of_the_run(config: Path, run: Run, simulator: Simulator) -> None:
     simulator.script("small", [status(500)])
     told = await run("label", "-", "--router", "small", stdin='{"prompt": "Why?"}\n{"prompt": "How?"}\n')
-    assert "1 of 2 prompts without an answer" in told.stderr
+    assert "1 of 2 prompts short of an answer" in told.stderr
     assert told.exit_code == 0, told.output
 
 
