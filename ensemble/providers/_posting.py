@@ -59,6 +59,8 @@ class Way:
             protocol = connection.protocol
             if protocol is None or protocol.transport is None or protocol.transport.is_closing():
                 raise aiohttp.ClientConnectionResetError("Cannot write to closing transport")
+            if protocol.should_close:
+                raise aiohttp.ClientConnectionResetError("The server said something that it was not asked for")
             protocol.set_response_params(read_until_eof=True, read_timeout=read_s)
             lines = _lines(further).encode() if further else b""
             protocol.transport.write(b"%b%d\r\n%b\r\n%b" % (self._head, len(body), lines, body))
@@ -97,8 +99,14 @@ class Posted:
         self.status: int = message.code
 
     def release(self) -> None:
-        """Give the connection back; where the body has not been read to its end, it is closed."""
+        """Give the connection back; where the body has not been read to its end, it is closed.
+
+        One that is kept holds nothing of the reply: parser and body are half of what a connection at rest takes.
+        """
+        protocol = self._connection.protocol
         self._connection.release()
+        if protocol is not None and protocol.transport is not None:
+            protocol._parser = protocol._payload = None
 
 
 def way_of(session: aiohttp.ClientSession, url: URL, headers: Mapping[str, str], loop: AbstractEventLoop) -> Way | None:

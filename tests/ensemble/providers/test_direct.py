@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import gc
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -11,6 +12,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import StreamReader
 from aiohttp.client_proto import ResponseHandler
 
 from ensemble.errors import CallFailed
@@ -84,6 +86,39 @@ async def test_a_connection_is_opened_outside_of_its_request(
         asking.set("somebody")
         await connection.complete("m", asked())
     assert seen == ["nobody"]
+
+
+async def test_a_connection_at_rest_keeps_nothing_of_its_reply(recorder: Recorder) -> None:
+    """A thousand of them are kept where 256 clients ask four models each."""
+    recorder.says(REPLIES["openai"][0])
+    async with OpenAI(base_url=f"{recorder.url}/v1").connect() as connection:
+        await connection.complete("m", asked())
+        assert [one for one in gc.get_objects() if type(one) is StreamReader] == []
+        await connection.complete("m", asked())
+    assert len(recorder.arrived) == 2
+
+
+async def test_what_nobody_asked_for_answers_nobody(recorder: Recorder) -> None:
+    """A second reply to one request would else be that of the next, which may be another tenant's."""
+    asking = list[asyncio.StreamWriter]()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asking.append(writer)
+        await recorder.handle(reader, writer)
+
+    recorder.says(REPLIES["openai"][0])
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+    async with server, OpenAI(base_url=url).connect() as connection:
+        await connection.complete("m", asked())
+        asking[0].write(replied(REPLIES["openai"][0].replace(b"Paris.", b"Rome.")))
+        for _ in range(10):  # turns of the loop, in which it arrives
+            await asyncio.sleep(0)
+        with pytest.raises(CallFailed) as caught:
+            await connection.complete("m", asked())
+        assert (caught.value.failure, caught.value.retryable, caught.value.sent) == ("unreachable", True, False)
+        assert (await connection.complete("m", asked())).text == "Paris."
+    assert len(asking) == 2
 
 
 async def test_no_cookie_is_kept(recorder: Recorder) -> None:
