@@ -11,6 +11,7 @@ EnsembleError                    status  code
 ├── NotFound                        404  not_found
 ├── Conflict                        409  conflict             what came before under the same key differs
 ├── NotPermitted                    422  no_permitted_member  nobody may see data of that class
+├── MethodNotAllowed                405  method_not_allowed
 ├── RequestTooLarge                 413  request_too_large
 ├── Infeasible                      422  infeasible           nothing fits the limits that the request states
 ├── NotConfident                    422  not_confident        no answer reaches what the router demands
@@ -148,6 +149,13 @@ class NotFound(EnsembleError):
 
     status = 404
     code = "not_found"
+
+
+class MethodNotAllowed(EnsembleError):
+    """The address takes other methods; the header `Allow` names them."""
+
+    status = 405
+    code = "method_not_allowed"
 
 
 class Conflict(EnsembleError):

@@ -253,7 +253,7 @@ class Member:
             error = failed
         except TimeoutError:
             waited = clock() - begin
-            told = f"{'no answer' if sent else 'no free place at the provider'} within {waited:.1f} s"
+            told = f"{'no answer' if sent else 'no free place at the provider'} within {waited:.3g} s"
             retryable = bool(sent) and clock() < task.until
             error = CallFailed(told, failure="timeout", retryable=retryable, sent=bool(sent))
         except asyncio.CancelledError:

@@ -53,6 +53,12 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
+            return self._invoked(ctx)
+        except KeyboardInterrupt:  # however early: what a command needs takes a second to load
+            ctx.exit(130)
+
+    def _invoked(self, ctx: click.Context) -> Any:
+        try:
             identity.check()
         except identity.NameTaken as error:
             raise _told(error) from None
@@ -61,8 +67,6 @@ class Commands(click.Group):
 
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt:
-            ctx.exit(130)
         except (ConfigError, EnsembleError, StoreError) as error:
             raise _told(error) from error
         except OSError as error:

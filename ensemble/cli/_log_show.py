@@ -7,6 +7,7 @@ from typing import Any, cast
 import click
 from rich.console import Console
 
+from ensemble.audit.case.standing import stands
 from ensemble.cli import _options
 from ensemble.cli._log_shared import cost, log_file, log_options, put_json
 from ensemble.cli._output import dollars, put, screen
@@ -88,8 +89,7 @@ def _plan(console: Console, plan: Tree | None) -> None:
     put(console, ("\nPlan ", "bold"), safe(plan["reason"]))
     for number, stage in enumerate(plan["stages"]):
         judge = f", judge {safe(stage['judge'])}" if stage.get("judge") else ""
-        least = f", which stands from a score of {least:.3g} on" if (least := stage.get("accept_score")) else ""
-        put(console, f"stage {number}: {safe(', '.join(stage['members']))}{judge}{least}", indent=2)
+        put(console, f"stage {number}: {safe(', '.join(stage['members']))}{judge}{stands(stage)}", indent=2)
     for name in ("shadow", "predicted", "propensities"):
         if plan[name]:
             put(console, f"{name}: {safe(str(plan[name]))}", indent=2)

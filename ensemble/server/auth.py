@@ -84,6 +84,7 @@ def guard(gate: Gate) -> Middleware:
     """A middleware that lets those pass who may do what they ask for, and counts their requests against their limits.
 
     Pages are let through: they ask the same ``gate`` themselves, since people sign in there and get errors as pages.
+    A browser that asks for the root is led to them.
     """
 
     @web.middleware
@@ -93,6 +94,9 @@ def guard(gate: Gate) -> Middleware:
             return await handler(request)
         if is_page(request.path):
             return await handler(request)
+        if request.path == "/" and "text/html" in request.headers.get("Accept", ""):
+            # A browser, with which somebody knows no more than the address; whoever asks for the API gets its 404.
+            return web.Response(status=303, headers={"Location": PAGES})
         request[CALLER] = caller = await gate.caller(request)
         scope = scope_of(request.method, request.path)
         if not caller.may(scope):

@@ -10,8 +10,8 @@ from uuid_utils import uuid7
 
 from ensemble.dialects import anthropic_messages, openai_chat, openai_responses
 from ensemble.dialects.dialect import Dialect, Problem, dumps, problem_of
-from ensemble.errors import EnsembleError, InvalidRequest, Overloaded, StoreUnavailable
-from ensemble.server.auth import is_page
+from ensemble.errors import EnsembleError, InvalidRequest, MethodNotAllowed, Overloaded, StoreUnavailable
+from ensemble.server.auth import PAGES, is_page
 from ensemble.server.logs import WHOSE, frames
 from ensemble.types import RequestId
 
@@ -23,7 +23,7 @@ ID_HEADER = "x-ensemble-request-id"
 IDEMPOTENCY_KEY = "Idempotency-Key"
 REPEATS = web.RequestKey("repeats", RequestId)
 """The stored request that has been answered under the idempotency key; absent where there is none."""
-CODES = {403: "forbidden", 404: "not_found", 405: "method_not_allowed", 413: "request_too_large"}
+CODES = {403: "forbidden", 404: "not_found", 405: MethodNotAllowed.code, 413: "request_too_large"}
 FINAL = frozenset({500, 502, 504})
 """Every member has had its retries by then. Told so, the official clients do not pay for the whole panel twice more."""
 DIALECTS: tuple[Dialect, ...] = (openai_chat, openai_responses, anthropic_messages)
@@ -129,6 +129,7 @@ def _http_error(error: web.HTTPException, request: web.Request) -> web.Response:
         message = f"{request.method} is not possible here, only {allowed}"
     elif isinstance(error, web.HTTPNotFound):
         message = f"{request.method} {request.path} is not offered; what is: {_offered(request.app)}"
+        message += f"; pages for people are under {PAGES}"
     elif isinstance(error, web.HTTPRequestEntityTooLarge):
         message = "the body is larger than [server] max_body_bytes allows"
     code = CODES.get(error.status, "invalid_request")

@@ -1,5 +1,6 @@
 """What is wrong with the database file, in a sentence that says what to do."""
 
+import os
 import sqlite3
 from pathlib import Path
 
@@ -42,6 +43,12 @@ _SENTENCES = {
 }
 
 
+_BESIDE = (
+    "this user may not write to its folder, and even to read a log SQLite keeps two files beside it; give this user "
+    "that right, or copy the log, with its -wal where there is one, to a folder of your own and name the copy"
+)
+
+
 def identity(path: Path) -> tuple[int, int]:
     """Which file stands at ``path``.
 
@@ -60,4 +67,7 @@ def explain(error: Exception, path: Path | Address) -> str:
         return f"{path}: {error.sentence} ({error})" if error.sentence else f"{path}: {error}"
     code = getattr(error, "sqlite_errorcode", None)
     sentence = _SENTENCES.get(code & 0xFF) if isinstance(code, int) else None
+    file = path if isinstance(path, Path) else path.file
+    if code == sqlite3.SQLITE_CANTOPEN and file and file.exists() and not os.access(file.parent, os.W_OK):
+        sentence = _BESIDE
     return f"{path}: {sentence} ({error})" if sentence else f"{path}: {error}"

@@ -56,6 +56,11 @@ def test_a_retryable_failure_is_tried_again_and_each_attempt_is_a_line() -> None
     assert 0 < waited < 2
 
 
+def test_a_tiny_wait_is_told_as_what_it_was() -> None:
+    (call,), _, _ = ask("late", delay_s=25, timeout_s=0.0125, max_attempts=1)
+    assert call.detail == "no answer within 0.0125 s"
+
+
 def test_a_final_failure_is_not_tried_again() -> None:
     calls, wire, _ = ask(failed("rejected"))
     assert [c.failure for c in calls] == ["rejected"]
@@ -82,6 +87,7 @@ def test_max_attempts_bounds_the_retries() -> None:
 def test_one_slow_attempt_times_out_and_is_tried_again() -> None:
     calls, wire, waited = ask("late", delay_s=25, timeout_s=20, max_attempts=2)
     assert [c.failure for c in calls] == ["timeout", "timeout"]
+    assert {c.detail for c in calls} == {"no answer within 20 s"}
     assert [c.usage.nano_usd for c in calls] == [None, None]
     assert wire.cancelled == 2
     assert 40 <= waited < 60

@@ -7,6 +7,7 @@ from ensemble.audit.case.judging import Finding, criteria, findings, in_force
 from ensemble.audit.case.ledger import Span, costs, ledger, paid, took, waterfall
 from ensemble.audit.case.people import best_of_people, said_table
 from ensemble.audit.case.provenance import provenance
+from ensemble.audit.case.standing import stands
 from ensemble.audit.case.texts import Block, Text, Tree, Turn, calls, shown, tree_text, turns
 from ensemble.audit.case.wording import Wording, wording
 from ensemble.audit.shapes import Cell, Column, Table
@@ -218,8 +219,7 @@ def _facts(record: Tree) -> list[tuple[str, str]]:
     found += [(f"metadata {name}", str(value)) for name, value in record["metadata"].items()]
     for number, stage in enumerate(plan.get("stages", ()), start=1):
         judge = f", judged by {stage['judge']}" if stage.get("judge") else ""
-        least = f", which stands from a score of {least:.3g} on" if (least := stage.get("accept_score")) else ""
-        found.append((f"stage {number}", f"{', '.join(stage['members'])}{judge}{least}"))
+        found.append((f"stage {number}", f"{', '.join(stage['members'])}{judge}{stands(stage)}"))
     for name in ("shadow", "predicted", "propensities", "warnings"):
         if value := plan.get(name):
             told = [f"{one}: {each:.3g}" for one, each in value.items()] if isinstance(value, Mapping) else value

@@ -85,6 +85,16 @@ def test_ctrl_c_ends_with_130_and_without_a_traceback() -> None:
     assert (told.returncode, told.stderr) == (130, "")
 
 
+def test_ctrl_c_while_a_command_is_loaded_ends_it_likewise() -> None:
+    told = python(
+        "from ensemble import cli, identity\n"
+        "def stop(): raise KeyboardInterrupt\n"
+        "identity.check = stop\n"
+        "cli.main(['doctor'])\n"
+    )
+    assert (told.returncode, told.stderr) == (130, "")
+
+
 def test_a_stranger_among_the_installed_packages_stops_every_command(tmp_path: Path) -> None:
     """PyPI has a distribution ``judges`` with our import name."""
     other = tmp_path / "judges-1.0.dist-info"

@@ -58,7 +58,16 @@ async def test_what_is_not_offered_is_404_in_openais_shape(served: Served, path:
     assert (code, said["error"]["type"], said["error"]["code"]) == (404, "invalid_request_error", "not_found")
     assert f"GET {path} is not offered" in said["error"]["message"]
     assert "POST /v1/chat/completions" in said["error"]["message"]
+    assert said["error"]["message"].endswith("pages for people are under /ui")
     assert UUID(headers["x-ensemble-request-id"]).version == 7
+
+
+async def test_a_browser_at_the_root_is_led_to_the_pages(served: Served) -> None:
+    asked = {"headers": {"Accept": "text/html,*/*;q=0.8"}, "allow_redirects": False}
+    async with served.http.get(f"{served.root}/", **asked) as answer:  # type: ignore[arg-type]
+        assert (answer.status, answer.headers["Location"]) == (303, "/ui")
+    async with served.http.post(f"{served.root}/v1", **asked) as answer:  # type: ignore[arg-type]
+        assert answer.status == 404
 
 
 async def test_the_wrong_method_is_405_in_openais_shape(served: Served) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ensemble.store.address import address_of
 from ensemble.store.faults import ROW_FAULTS, explain
 
 
@@ -17,6 +18,18 @@ def test_a_full_disk(tmp_path: Path) -> None:
             db.execute("INSERT INTO t VALUES (zeroblob(100000))")
     told = explain(caught.value, Path("log.db"))
     assert told.startswith("log.db: the disk is full; free some space, writing then goes on by itself (")
+
+
+def test_a_log_in_a_folder_that_is_read_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(sqlite3.connect(tmp_path / "log.db")) as db:
+        db.execute("PRAGMA journal_mode = WAL")
+    (tmp_path / "log.db-wal").mkdir()  # as good as read-only, and for root too
+    with closing(sqlite3.connect(tmp_path / "log.db")) as db, pytest.raises(sqlite3.OperationalError) as caught:
+        db.execute("SELECT * FROM sqlite_master")
+    assert "see that its folder exists" in explain(caught.value, tmp_path / "log.db")
+    monkeypatch.setattr("os.access", lambda path, mode: path != tmp_path)
+    for where in (tmp_path / "log.db", address_of(tmp_path / "log.db")):
+        assert "or copy the log, with its -wal where there is one" in explain(caught.value, where)
 
 
 def test_an_unknown_fault_is_told_as_it_is() -> None:
