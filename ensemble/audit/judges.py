@@ -37,18 +37,23 @@ BIASES = tuple(name for name in RATES if name not in ("accuracy", "null"))
 _WHO = (Column(name="judge", title="Judge"), Column(name="seat", title="Seat"))
 _DIGEST = Column(name="digest", title="Digest")
 _LABEL = "Say what is best where you know it: the page of a request takes it, and so does `ensemble feedback`."
+_FAMILY = (
+    " Nothing is told of own families here: that needs the configuration, with `family` in the tables of members; the "
+    "page of a service and `ensemble judges report` read it."
+)
 _JURY = "Figures of seats need a judge of kind jury, and the configuration that names it."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What the log says of its judges, before it is a table."""
+    """What the log says of its judges, before it is a table. ``families``: whether any of a member is known."""
 
     drawn: Drawn
     reports: Sequence[JudgeReport]
     agreement: Agreement
     again: Sequence[Again]
     checks: Sequence[Checked]
+    families: bool
 
 
 def judge_tables(
@@ -78,6 +83,7 @@ def find(
         agreement=agreement(verdicts, Seats.of(judges)),
         again=judged_again(db, most, window),
         checks=checks(db, MOST_CHECKS),
+        families=any(families.values()),
     )
 
 
@@ -149,7 +155,9 @@ def _biases(found: Found) -> Table:
         ),
         rows=rows,
         note=f"{found.drawn.note} n counts comparisons, verdicts or pages. Where a judge asks in both orders, picking "
-        "the first shown is fair at one half; picking its own family is held against how often that is right.",
+        "the first shown is fair at one half; picking its own family is held against how often that is right."
+        + _FAMILY
+        * (not found.families),
         empty="No verdict yet: a router with a judge makes them.",
     )
 

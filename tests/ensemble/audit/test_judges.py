@@ -43,6 +43,16 @@ def figures(folder: Path, window: Window | None = None, **more: Any) -> dict[str
         return judge_tables(db, window or Window(), settings.judges, families, **more)
 
 
+def test_what_lacks_the_configuration_says_so(log: tuple[Path, Outcome]) -> None:
+    folder, _ = log
+    with reading(folder / "ensemble.db") as db:
+        without = judge_tables(db, Window())["biases"]
+    known = figures(folder)["biases"]
+    figure = TITLES["own"]
+    assert figure in {row["figure"] for row in known.rows} - {row["figure"] for row in without.rows}
+    assert ["needs the configuration" in table.note for table in (known, without)] == [False, True]
+
+
 def plain(folder: Path) -> list[dict[str, Any]]:
     told = CliRunner().invoke(main, ["judges", "report", "--json", "--config", str(folder / "ensemble.toml")])
     assert told.exit_code == 0, told.output
