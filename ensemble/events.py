@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ensemble.types import Answer, Call, Ruling
-from judges.quick import quick
+from judges.quick import maker, quick
 
 
 @quick
@@ -70,6 +70,8 @@ class LateDone:
     ruling: Ruling | None
 
 
+started, ended = maker(Started), maker(Done)
+"""Of these there are as many as of calls."""
 Event = Started | Done | Began | Grew | Judged | Finished | LateDone
 Listener = Callable[[Event], None]
 

@@ -11,9 +11,10 @@ from ensemble.ledger import Aim
 from ensemble.types import Call, Purpose, Request, Stage
 from judges.deadline import Deadline
 from judges.forms import Form
-from judges.quick import quick, replace
+from judges.quick import maker, quick, replace
 from judges.types import CandidateId, Prompt
 
+_aim = maker(Aim)
 Enough = Callable[[Sequence[Call], int], bool]
 """Told the calls so far and how many are outstanding; True ends the wait."""
 PARTING_S = 0.25
@@ -30,6 +31,9 @@ class Seat:
     member: str
     sample: int
     candidate: CandidateId
+
+
+seated = maker(Seat)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +221,7 @@ async def _ask(
     if stage.call_timeout_s is not None:
         until = min(until, now + stage.call_timeout_s)
     member = fleet[seat.member]
-    aim = Aim(
+    aim = _aim(
         purpose=purpose,
         candidate=seat.candidate,
         sample=seat.sample,

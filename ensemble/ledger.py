@@ -8,7 +8,7 @@ from uuid_utils import uuid7
 from ensemble.errors import CallFailed
 from ensemble.money import Price
 from ensemble.types import Call, CallId, Failure, Purpose, RequestId
-from judges.quick import quick, replace
+from judges.quick import maker, quick, replace
 from judges.types import CandidateId, Completion, Usage
 
 UNBILLED: frozenset[Failure] = frozenset(
@@ -33,6 +33,7 @@ def unbilled(error: CallFailed) -> bool:
     return not error.sent or (error.failure in UNBILLED and error.http_status != 200)
 
 
+_call = maker(Call)
 _NOTHING = Completion(text="", finish_reason="other")
 
 
@@ -82,7 +83,7 @@ def line(
         cost = 0
     if usage.nano_usd != cost:
         usage = replace(usage, nano_usd=cost)
-    return Call(
+    return _call(
         id=CallId(str(uuid7())),
         request=request,
         member=member,

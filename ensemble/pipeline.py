@@ -22,8 +22,8 @@ from ensemble.errors import (
     UnknownModel,
 )
 from ensemble.estimates import Estimates, Need
-from ensemble.events import Done, Finished, Judged, Listener, Started, nobody
-from ensemble.fanout import FanOut, Seat, Stragglers, cancel, cancelled_by, fan_out
+from ensemble.events import Finished, Judged, Listener, ended, nobody, started
+from ensemble.fanout import FanOut, Seat, Stragglers, cancel, cancelled_by, fan_out, seated
 from ensemble.fleet import Fleet, Send, permitted
 from ensemble.habits import Sittings
 from ensemble.leading import behind_a_leader, may_lead
@@ -239,10 +239,10 @@ class Pipeline:
     async def ask(self, run: Run, stage: Stage, index: int, places: Sequence[tuple[str, int]], until: float) -> FanOut:
         """As ``Engine.ask``."""
         # Random, not time-ordered: an id that tells the order of the panel would tell who is trusted most.
-        seats = [Seat(member=m, sample=n, candidate=CandidateId(str(uuid4()))) for m, n in places]
+        seats = [seated(member=m, sample=n, candidate=CandidateId(str(uuid4()))) for m, n in places]
         for seat in seats:
             run.authors[seat.candidate] = seat.member
-            run.listener(Started(member=seat.member, sample=seat.sample, stage=index))
+            run.listener(started(member=seat.member, sample=seat.sample, stage=index))
         lead, judge = run.lead, self.judges[stage.judge] if stage.judge else None
         if lead is not None:
             lead.take(seats)
@@ -253,7 +253,7 @@ class Pipeline:
             return judge.settled(case_of(run.request, calls, self.fleet), outstanding)
 
         def done(call: Call) -> None:
-            run.listener(Done(call=call))
+            run.listener(ended(call=call))
 
         def sender(seat: Seat) -> Send | None:
             return None if lead is None else lead.sender(self.fleet[seat.member], seat.candidate)

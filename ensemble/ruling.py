@@ -21,13 +21,14 @@ from ensemble.store.rows import prompt_hash
 from ensemble.types import Call, Fallback, Plan, Purpose, Request, Ruling, VerdictId
 from judges.deadline import Deadline
 from judges.judge import Judge
-from judges.quick import quick, replace
+from judges.quick import maker, quick, replace
 from judges.screen import screened
 from judges.shrinkage import shrunk
 from judges.types import Candidate, CandidateId, Case, Completion, Message, Model, OpaquePart, Prompt, Verdict
 from judges.usage import total
 
 log = logging.getLogger(__name__)
+_candidate = maker(Candidate)
 
 
 @quick
@@ -68,7 +69,7 @@ def answers_of(calls: Iterable[Call]) -> dict[CandidateId, Completion]:
 
 def candidates_of(calls: Iterable[Call]) -> tuple[Candidate, ...]:
     """One candidate per call that brought an answer, as a judge sees it."""
-    return tuple([Candidate(id=one, completion=said) for one, said in answers_of(calls).items()])
+    return tuple([_candidate(id=one, completion=said) for one, said in answers_of(calls).items()])
 
 
 def case_of(request: Request, calls: Sequence[Call], fleet: Fleet) -> Case:

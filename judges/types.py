@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import Literal, NewType, Protocol, runtime_checkable
 
-from judges.quick import quick
+from judges.quick import maker, quick
 
 CandidateId = NewType("CandidateId", str)
 """Identity of one candidate inside one case; opaque, and never derived from the name of the model that wrote it."""
@@ -192,6 +192,9 @@ class Completion:
     partial: bool = False
 
 
+_completion = maker(Completion)
+
+
 class Model(Protocol):
     """A model that a judge may consult. The caller owns its rate limits, retries and ledger."""
 
@@ -241,7 +244,7 @@ class Candidate:
 
     def __post_init__(self) -> None:
         said = self.completion
-        blind = Completion(
+        blind = _completion(
             text=said.text,
             finish_reason=said.finish_reason,
             tool_calls=said.tool_calls,

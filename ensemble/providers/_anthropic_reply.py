@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from ensemble.native import ANTHROPIC
 from ensemble.provider import Delta
 from ensemble.providers._shapes import WrongShape, array, count, known, mapping, table, text
+from judges.quick import maker
 from judges.types import Completion, FinishReason, OpaquePart, ToolCall, Usage
 
 FINISH: Mapping[str, FinishReason] = {
@@ -19,6 +20,7 @@ FINISH: Mapping[str, FinishReason] = {
 }
 """Stop reasons; any other (``pause_turn``) is ``other``."""
 
+_delta, _completion, _usage = maker(Delta), maker(Completion), maker(Usage)
 _PIECES: Mapping[str, str] = {
     "text_delta": "text",
     "thinking_delta": "thinking",
@@ -119,7 +121,7 @@ class Gathered:
         finish = FINISH.get(self.finish or "", "other")
         if not said and finish == "refusal" and self._explanation:
             said.append(self._explanation)
-        return Completion(
+        return _completion(
             text="".join(said),
             finish_reason="other" if partial else finish,
             tool_calls=tuple(calls),
@@ -159,11 +161,11 @@ class Gathered:
         block.pieces.setdefault(name, []).append(piece)
         match name:
             case "text":
-                yield Delta(kind="text", text=piece)
+                yield _delta(kind="text", text=piece)
             case "thinking":
-                yield Delta(kind="reasoning", text=piece)
+                yield _delta(kind="reasoning", text=piece)
             case "partial_json" if block.kind == "tool_use":
-                yield Delta(kind="tool_call", text=piece, index=block.call)
+                yield _delta(kind="tool_call", text=piece, index=block.call)
             case _:
                 pass
 
@@ -178,7 +180,7 @@ def usage_of(wire: Mapping[str, object]) -> Usage:
     fresh, cached, written = (
         count(wire.get(name)) for name in ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
     )
-    return Usage(
+    return _usage(
         input_tokens=None if fresh is None else fresh + (cached or 0) + (written or 0),
         output_tokens=count(wire.get("output_tokens")),
         cached_input_tokens=cached,
@@ -192,14 +194,14 @@ def _opening(block: _Block) -> Delta | None:
     match block.kind:
         case "text":
             said = text(block.head.get("text"), "text")
-            return Delta(kind="text", text=said) if said else None
+            return _delta(kind="text", text=said) if said else None
         case "thinking":
             thought = text(block.head.get("thinking"), "thinking")
-            return Delta(kind="reasoning", text=thought) if thought else None
+            return _delta(kind="reasoning", text=thought) if thought else None
         case "tool_use":
             call = _call(block)
             arguments = call.arguments if block.head.get("input") else ""
-            return Delta(kind="tool_call", text=arguments, index=block.call, id=call.id, name=call.name)
+            return _delta(kind="tool_call", text=arguments, index=block.call, id=call.id, name=call.name)
         case _:
             return None
 

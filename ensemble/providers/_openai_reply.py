@@ -12,6 +12,7 @@ from ensemble.money import NANO
 from ensemble.native import DETAILS, THOUGHT
 from ensemble.provider import Delta
 from ensemble.providers._shapes import MOST, array, count, known, mapping, table, text
+from judges.quick import maker
 from judges.types import Completion, FinishReason, OpaquePart, TokenLogprob, ToolCall, Usage
 
 FINISH: Mapping[str, FinishReason] = {
@@ -35,6 +36,7 @@ FINISH: Mapping[str, FinishReason] = {
 
 
 _UNKNOWN = Usage()
+_delta, _completion, _usage = maker(Delta), maker(Completion), maker(Usage)
 
 
 @dataclass(slots=True)
@@ -100,14 +102,14 @@ class Gathered:
         """Take a message, or the next piece of one. Raises WrongShape."""
         if said := _content(message.get("content")):
             self._text.append(said)
-            yield Delta(kind="text", text=said)
+            yield _delta(kind="text", text=said)
         if refusal := text(message.get("refusal"), "refusal"):
             self._refusal.append(refusal)
-            yield Delta(kind="text", text=refusal)
+            yield _delta(kind="text", text=refusal)
         thoughts = message.get("reasoning_content") or message.get("reasoning")
         if isinstance(thoughts, str) and thoughts:
             self._thoughts.append(thoughts)
-            yield Delta(kind="reasoning", text=thoughts)
+            yield _delta(kind="reasoning", text=thoughts)
         if isinstance(details := message.get(DETAILS), list):
             self._details += details
         for number, call in enumerate(array(message.get("tool_calls") or [], "tool_calls")):
@@ -137,7 +139,7 @@ class Gathered:
             finish = "refusal"
         elif calls and finish == "stop":  # Ollama, llama.cpp and Gemini have said so
             finish = "tool_calls"
-        return Completion(
+        return _completion(
             text="".join(self._text) or "".join(self._refusal),
             finish_reason="other" if partial else finish,
             tool_calls=calls,
@@ -165,7 +167,7 @@ class Gathered:
         arguments = text(function.get("arguments"), "the arguments of a tool call") or ""
         call.id, call.name = call.id or id, call.name or name
         call.arguments.append(arguments)
-        return Delta(kind="tool_call", text=arguments, index=at, id=id or None, name=name or None)
+        return _delta(kind="tool_call", text=arguments, index=at, id=id or None, name=name or None)
 
     def _reasoning(self) -> tuple[OpaquePart, ...]:
         if self._details:
@@ -188,9 +190,9 @@ def usage_of(wire: Mapping[str, object]) -> Usage:
         hidden = total - given - made
         made, reasoning = made + hidden, reasoning or hidden
     if not (into or "prompt_cache_hit_tokens" in wire or "cost" in wire):  # as most say no more than these
-        return Usage(input_tokens=given, output_tokens=made, reasoning_tokens=reasoning)
+        return _usage(input_tokens=given, output_tokens=made, reasoning_tokens=reasoning)
     cached = count(into.get("cached_tokens"))
-    return Usage(
+    return _usage(
         input_tokens=given,
         output_tokens=made,
         cached_input_tokens=count(wire.get("prompt_cache_hit_tokens")) if cached is None else cached,

@@ -5,7 +5,7 @@ from typing import Generic, TypeVar
 
 import pytest
 
-from judges.quick import quick, replace
+from judges.quick import maker, quick, replace
 
 T = TypeVar("T")
 
@@ -93,3 +93,35 @@ def test_made_anew_it_is_what_it_would_be(one: Thing | Larger | Plain) -> None:
 def test_made_anew_it_is_still_checked() -> None:
     with pytest.raises(ValueError, match="is empty"):
         replace(Thing(name="a"), name="")
+
+
+def test_a_maker_makes_what_calling_the_class_makes() -> None:
+    make = maker(Thing)
+    one = make(name="a", size=4)
+    assert type(one) is Thing
+    assert one == Thing(name="a", size=4)
+    assert make(name="a") == Thing(name="a")
+    assert make(name="a").about is not make(name="a").about
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        one.size = 5  # type: ignore[misc]
+
+
+def test_a_maker_refuses_what_the_class_refuses() -> None:
+    make = maker(Thing)
+    with pytest.raises(ValueError, match="is empty"):
+        make(name="")
+    with pytest.raises(TypeError, match="name"):
+        make()  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="colour"):
+        make(name="a", colour=1)  # type: ignore[call-arg]
+
+
+def test_a_maker_takes_fields_that_are_needed_behind_others() -> None:
+    assert maker(Late)(last="b") == Late(last="b")
+
+
+@quick
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Late:
+    first: str = "a"
+    last: str
