@@ -1,4 +1,8 @@
-"""A record as rows: one tuple per row, in the order of ``COLUMNS``. Nothing here knows an engine."""
+"""A record as rows: one tuple per row, in the order of ``COLUMNS``. Nothing here knows an engine.
+
+Names of members, judges and models are strings of classes of their own. They are rows' as plain ones: for any other
+class `sqlite3` looks for an adapter first, at the price of two exceptions.
+"""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -143,7 +147,7 @@ def _request(record: Record, arrived: str) -> Row:
         messages.decode(),
         options.decode(),
         record.chosen,
-        member,
+        _plain(member),
         record.fallback,
         float(record.answered_s),
         record.error,
@@ -215,7 +219,7 @@ def _call(call: Call, *, held: bool) -> Row:
         call.id,
         call.member,
         call.purpose,
-        call.seat,
+        _plain(call.seat),
         call.candidate,
         call.stage,
         call.sample,
@@ -259,7 +263,7 @@ def _candidate(call: Call, member: str) -> Row:
         call.request,
         call.candidate,
         call.id,
-        member,
+        str(member),
         call.purpose,
         call.stage,
         call.sample,
@@ -317,7 +321,7 @@ def _verdict(request: RequestId, ruling: Ruling, started: str, id_: str, parent:
         request,
         parent,
         ruling.stage,
-        ruling.judge if own else None,
+        str(ruling.judge) if own else None,
         verdict.judge,
         ruling.phase,
         verdict.outcome,
@@ -362,7 +366,7 @@ def _exchange(id_: str, position: int, exchange: Exchange, asked: _Asked) -> Row
         position,
         asked.behind(exchange),
         exchange.prompt,
-        exchange.model,
+        str(exchange.model),
         _json(exchange.shown),
         bind(exchange.text),
         exchange.finish_reason,
@@ -374,6 +378,10 @@ def _exchange(id_: str, position: int, exchange: Exchange, asked: _Asked) -> Row
         exchange.usage.output_tokens,
         exchange.usage.nano_usd,
     )
+
+
+def _plain(name: str | None) -> str | None:
+    return None if name is None else str(name)
 
 
 def _json(tree: object) -> str:

@@ -29,6 +29,8 @@ CLOSE_S = 60.0
 PACK = 8
 """Rows of one statement, where there are as many: during each the writer has given up the interpreter, and on a busy
 loop it waits to get it back. Statements of more rows gain little and fit fewer batches."""
+_TOLD_APART = {"calls": COLUMNS["calls"].index("seat"), "verdicts": COLUMNS["verdicts"].index("parent")}
+"""Candidates' calls lack what judges' have, and ballots what verdicts have: this column says which a row is."""
 
 
 def _insert(table: str, columns: Iterable[str], rows: int = 1) -> str:
@@ -283,13 +285,23 @@ def write_rows(db: Database, batch: list[Rows]) -> None:
         rows: list[Row] = [
             row for rows in batch if not (rows.begun and table == "requests") for row in rows.tables[table]
         ]
-        if rows:
-            _put(db, table, rows)
+        for alike in _alike(table, rows):
+            _put(db, table, alike)
     if settled := [(id_,) for rows in batch for id_ in rows.settled]:
         many("DELETE FROM reservations WHERE id = ?", settled)
     queue_reviews(db, [rows for rows in batch if rows.review is not None])
     many(_DAILY_REQUESTS, daily_requests(batch))
     many(_DAILY_CALLS, daily_calls(batch))
+
+
+def _alike(table: str, rows: list[Row]) -> Iterable[list[Row]]:
+    """``rows`` in parts, none of them empty, of which each lacks the same columns."""
+    at = _TOLD_APART.get(table)
+    if at is None:
+        return [rows] if rows else []
+    # Those without first: what they are the parents of comes behind them.
+    parts = [row for row in rows if row[at] is None], [row for row in rows if row[at] is not None]
+    return filter(None, parts)
 
 
 def _put(db: Database, table: str, rows: Sequence[Row]) -> None:
