@@ -4,12 +4,15 @@ Labels are names of the configuration, words of our own vocabulary and failure k
 wrote. Names follow https://prometheus.io/docs/practices/naming/: base units, ``_total`` for counters.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from itertools import groupby
+from threading import Lock
 from typing import Any, TypeVar, cast
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
 
 from ensemble.money import NANO
 from ensemble.types import Call, Late, Record, Ruling
@@ -26,6 +29,10 @@ class Instruments:
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
+        self._children: dict[tuple[object, ...], Any] = {}
+        self._lines: dict[tuple[str, str], _Lines] = {}
+        self._settling = Lock()
+        registry.register(_Settled(self))  # before all that it settles
         self.requests = Counter(
             "ensemble_requests", "Requests by how they ended.", ["router", "dialect", "status"], registry=registry
         )
@@ -102,9 +109,6 @@ class Instruments:
             "ensemble_commit_failures", "Records that the log did not take.", registry=registry
         )
 
-        self._children: dict[tuple[object, ...], Any] = {}
-        self._lines: dict[tuple[str, str], _Lines] = {}
-
     def _of(self, metric: M, *labels: str) -> M:
         """``metric`` with ``labels``: as ``metric.labels``, which checks, converts and locks each time."""
         key = (metric, *labels)
@@ -112,6 +116,12 @@ class Instruments:
         if child is None:
             child = self._children[key] = metric.labels(*labels)
         return cast("M", child)
+
+    def settle(self) -> None:
+        """Hand over what has been counted of calls. In any thread; reading ``registry`` does it."""
+        with self._settling:
+            for lines in list(self._lines.values()):
+                lines.settle()
 
     def recorded(self, record: Record) -> None:
         """Count one request and all that belongs to it."""
@@ -146,19 +156,20 @@ class Instruments:
         if lines is None:
             lines = self._lines[who] = _Lines(self, *who)
         if call.failure is None and call.transport != "cache":
-            lines.ok.inc()
+            lines.ok += 1
         else:
             self._of(self.calls, *who, call.failure or "cached").inc()
         if call.total_s is not None and call.attempt:
             lines.latency.observe(call.total_s)
         if usage.input_tokens:
-            lines.input.inc(usage.input_tokens)
+            lines.input += usage.input_tokens
         if usage.output_tokens:
-            lines.output.inc(usage.output_tokens)
+            lines.output += usage.output_tokens
         if usage.nano_usd is None:
-            lines.unpriced.inc()
+            lines.unpriced += 1
         else:
-            lines.cost.inc(usage.nano_usd / NANO)
+            lines.nano_usd += usage.nano_usd
+            lines.priced = True
 
     def _pages(self, ruling: Ruling) -> None:
         pages = list(_shown(ruling.verdict))
@@ -170,35 +181,51 @@ class Instruments:
                 self._of(self.pairs, ruling.judge, result).inc()
 
 
+class _Settled(Collector):
+    """No figures, but that those of ``counted`` are handed over before they are read."""
+
+    def __init__(self, counted: Instruments) -> None:
+        self._counted = counted
+
+    def collect(self) -> Iterable[Metric]:
+        self._counted.settle()
+        return ()
+
+
 class _Lines:
-    """What is counted of one member for one purpose; each shows in a scrape once there was something to count."""
+    """What is counted of one member for one purpose; each shows in a scrape once there was something to count.
+
+    In plain numbers, which the event loop alone adds to, until somebody wants to know: a counter that goes up takes a
+    lock and four calls, and there are four of them for each line of the ledger.
+    """
 
     def __init__(self, counted: Instruments, member: str, purpose: str) -> None:
         self._all, self._who = counted, (member, purpose)
-
-    @cached_property
-    def ok(self) -> Counter:
-        return self._all.calls.labels(*self._who, "ok")
+        self._told: dict[Counter, int] = {}
+        self.ok = self.input = self.output = self.unpriced = self.nano_usd = 0
+        self.priced = False
 
     @cached_property
     def latency(self) -> Histogram:
         return self._all.call_latency.labels(*self._who)
 
-    @cached_property
-    def input(self) -> Counter:
-        return self._all.tokens.labels(*self._who, "input")
+    def settle(self) -> None:
+        """Hand over what has come since the last time. Not in two threads at once."""
+        counted, who = self._all, self._who
+        if self.ok:
+            self._tell(counted.calls.labels(*who, "ok"), self.ok)
+        if self.input:
+            self._tell(counted.tokens.labels(*who, "input"), self.input)
+        if self.output:
+            self._tell(counted.tokens.labels(*who, "output"), self.output)
+        if self.unpriced:
+            self._tell(counted.unpriced.labels(*who), self.unpriced)
+        if self.priced:
+            self._tell(counted.cost.labels(*who), self.nano_usd, NANO)
 
-    @cached_property
-    def output(self) -> Counter:
-        return self._all.tokens.labels(*self._who, "output")
-
-    @cached_property
-    def cost(self) -> Counter:
-        return self._all.cost.labels(*self._who)
-
-    @cached_property
-    def unpriced(self) -> Counter:
-        return self._all.unpriced.labels(*self._who)
+    def _tell(self, counter: Counter, total: int, unit: int = 1) -> None:
+        counter.inc((total - self._told.get(counter, 0)) / unit)
+        self._told[counter] = total
 
 
 def _pair(page: Preference) -> tuple[str, ...]:

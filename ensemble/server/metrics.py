@@ -37,6 +37,7 @@ async def publishing(app: web.Application) -> AsyncIterator[None]:
     finally:
         task.cancel()
         await asyncio.wait([task])
+        app[STATE].look()  # what was counted since the last time
 
 
 async def _publishing(state: State, published: Published) -> None:

@@ -25,7 +25,11 @@ class State(Collector):
         self.reviews: Mapping[bool, int] = {}
 
     def look(self) -> None:
-        """Note which members are left alone; on the event loop, by whose clock that is, and before ``collect``."""
+        """Note which members are left alone, on the event loop, by whose clock that is, and before ``collect``.
+
+        What was counted is handed over too: several workers read that from files, not from the registry.
+        """
+        self._service.instruments.settle()
         self._alone = {name: member.circuit.wait_s() > 0 for name, member in self._service.fleet.items()}
 
     def collect(self) -> Iterable[Metric]:

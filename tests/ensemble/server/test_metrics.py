@@ -94,6 +94,20 @@ def test_pages_of_a_jury_count_once_whether_its_finding_was_weighed_or_not() -> 
         assert counted.registry.get_sample_value("ensemble_judge_pages_total", given) == 3
 
 
+def test_whoever_reads_the_registry_finds_all_calls_and_each_of_them_once() -> None:
+    counted = Instruments()
+    record = a_record()
+    call = record.calls[0]
+    labels = {"member": call.member, "purpose": call.purpose}
+    for times in (1, 2):
+        counted.recorded(replace(record, calls=(call,), rulings=()))
+        for _ in range(2):
+            assert call.failure is None
+            assert counted.registry.get_sample_value("ensemble_calls_total", labels | {"outcome": "ok"}) == times
+            tokens = counted.registry.get_sample_value("ensemble_tokens_total", labels | {"direction": "output"})
+            assert tokens == times * (call.usage.output_tokens or 0) > 0
+
+
 async def test_a_member_that_is_left_alone_is_told(served: Served) -> None:
     served.simulator.script("beta", [status(500)] * 5)
     for _ in range(5):
