@@ -131,6 +131,9 @@ def _rows(prompts: Prompts) -> Iterator[Row | Reject]:
 
 
 def _tell(outcome: Outcome, options: Options, given: Given, settings: Settings, rejects: Path) -> int:
+    if twice := outcome.tally.displaced:
+        had = "the id of another row with another prompt, which is labelled and in the data set no more"
+        click.echo(f"{counted(twice, 'row')} had {had}; give each prompt an id of its own.", err=True)
     if given.as_json:
         tree = outcome.tally.plain() | {
             "run": options.run,

@@ -80,7 +80,7 @@ class Desk:
                 jobs.append(job)
             else:
                 self.tally.duplicates += 1
-        await self.pipeline.store.change(partial(enter, rows=entries))
+        self.tally.displaced += await self.pipeline.store.change(partial(enter, rows=entries))
         return jobs
 
     async def preview(self, row: Row, known: Held | None) -> Job | None:

@@ -16,6 +16,7 @@ class Tally:
         rows: rows read, rejects included.
         rejected: rows that could not be used.
         duplicates: rows whose prompt was under way already.
+        displaced: rows with the id of another row that had another prompt; that one is in the data set no more.
         prompts: prompts that are done with, whatever came of them.
         untouched: of them, those for which nothing was left to do.
         unfinished: of them, those that still lack a candidate.
@@ -34,6 +35,7 @@ class Tally:
     rows: int = 0
     rejected: int = 0
     duplicates: int = 0
+    displaced: int = 0
     prompts: int = 0
     untouched: int = 0
     unfinished: int = 0
@@ -90,6 +92,7 @@ class Tally:
             "rows": self.rows,
             "rejected": self.rejected,
             "duplicates": self.duplicates,
+            "displaced": self.displaced,
             "prompts": self.prompts,
             "untouched": self.untouched,
             "unfinished": self.unfinished,

@@ -109,14 +109,30 @@ def stored(db: Database, where: str, after: RequestId | None, most: int) -> list
         raise StoreError(f"--where: {error}; it is a condition on the columns of requests") from error
 
 
-def enter(db: Database, rows: Sequence[DatasetRow]) -> None:
-    """Remember which row is which request; a row that is known is written anew."""
+def enter(db: Database, rows: Sequence[DatasetRow]) -> int:
+    """Remember which row is which request; a row that is known is written anew.
+
+    Returns how many of ``rows`` took the id of another row with another prompt, which is in the data set no more.
+    """
+    displaced = 0
+    for dataset in {row.dataset for row in rows}:
+        those = [row for row in rows if row.dataset == dataset]
+        marks = ", ".join("?" * len(those))
+        sql = f"SELECT row_id, request_id, position FROM dataset_rows WHERE dataset = ? AND row_id IN ({marks})"  # noqa: S608
+        found = db.execute(sql, [bind(dataset), *(bind(row.row_id) for row in those)])
+        known = {id_: (request, position) for id_, request, position in found}
+        for row in those:
+            request, position = known.get(row.row_id, (row.request, row.position))
+            # A prompt that was edited where it stands is the same row.
+            displaced += request != row.request and position != row.position
+            known[row.row_id] = row.request, row.position
     db.conn.executemany(
         "INSERT INTO dataset_rows (dataset, row_id, request_id, position, metadata) VALUES (?, ?, ?, ?, ?) "
         "ON CONFLICT (dataset, row_id) DO UPDATE SET request_id = excluded.request_id, position = excluded.position, "
         "metadata = excluded.metadata",
         [(bind(r.dataset), bind(r.row_id), r.request, r.position, dumps(r.metadata).decode()) for r in rows],
     )
+    return displaced
 
 
 def complete_request(db: Database, held: Held) -> None:

@@ -151,6 +151,24 @@ async def test_prompts_that_lack_an_answer_are_told(config: Path, run: Run, prom
     assert (mixed.exit_code, json.loads(mixed.stdout)["labelled"]) == (1, 0)
 
 
+async def test_an_id_on_two_rows_is_told(config: Path, run: Run) -> None:
+    rows = [("a", "One?"), ("a", "Two?"), ("b", "Three?"), ("c", "Three?")]
+
+    def write() -> None:
+        lines = [json.dumps({"id": id_, "prompt": prompt}) for id_, prompt in rows]
+        config.with_name("rows.jsonl").write_text("\n".join(lines))
+
+    write()
+    told = await run("label", "rows.jsonl", "--router", "best", "--json")
+    assert (told.exit_code, json.loads(told.stdout)["displaced"]) == (0, 1)
+    assert "1 row had the id of another row with another prompt" in told.stderr
+    rows[:2] = [("a2", "One?"), ("a", "Two!")]  # mended, and edited in its place
+    write()
+    told = await run("label", "rows.jsonl", "--router", "best", "--json")
+    assert json.loads(told.stdout)["displaced"] == 0
+    assert "another prompt" not in told.stderr
+
+
 async def test_what_the_judge_did_not_find_is_no_label(
     config: Path, run: Run, prompts: Path, simulator: Simulator
 ) -> None:
