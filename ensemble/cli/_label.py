@@ -4,6 +4,7 @@ import asyncio
 import json
 import signal
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ import click
 from ensemble.cli._label_progress import Progress, foretold, summary
 from ensemble.cli._safe import safe
 from ensemble.config import Settings
+from ensemble.labelling.alone import alone
 from ensemble.labelling.cashier import LockedOut
 from ensemble.labelling.checks import check
 from ensemble.labelling.opening import Prompts
@@ -52,20 +54,26 @@ async def label(settings: Settings, options: Options, given: Given) -> int:
     """Make the run and print what it came to; returns the exit status."""
     rejects = given.rejects or beside(settings.store.address, options.run)
     if given.shards is not None and given.prompts is not None:
-        outcome = await _on_ray(settings, options, given.shards, given.prompts, rejects)
+        with alone(settings.store.address, options.run):
+            outcome = await _on_ray(settings, options, given.shards, given.prompts, rejects)
         return _tell(outcome, options, given, settings, rejects)
     async with open_service(settings) as service:
         check(service.pipeline, options)
         runner = Runner(service.pipeline, options)
         stops = _Stops(runner, asyncio.current_task())
         try:
-            with Progress(runner.tally):
+            with _by_itself(settings, options, given), Progress(runner.tally):
                 outcome = await _run(runner, given, rejects)
         except asyncio.CancelledError:
             if not stops.cancelled:
                 raise
             outcome = Outcome(runner.tally, runner.stopped)
     return _tell(outcome, options, given, settings, rejects)
+
+
+def _by_itself(settings: Settings, options: Options, given: Given) -> AbstractContextManager[None]:
+    # Batches are cancelled beside whoever waits for them.
+    return nullcontext() if given.settle else alone(settings.store.address, options.run)
 
 
 async def _on_ray(settings: Settings, options: Options, shards: Shards, prompts: Prompts, rejects: Path) -> Outcome:

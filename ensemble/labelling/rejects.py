@@ -15,10 +15,10 @@ _BEGIN = b'{"line":'
 """What the file of an earlier run begins with; nothing else is ever replaced."""
 
 
-def beside(log: Where, run: str) -> Path:
-    """Where the rejects of ``run`` go by default: beside the log, so that erasing finds them."""
+def beside(log: Where, run: str, what: str = "rejects", ending: str = ".jsonl") -> Path:
+    """Where the rejects of ``run`` go by default, or ``what`` else: beside the log, so that erasing finds them."""
     name = "".join(char if char.isalnum() or char in "-_." else "_" for char in run)
-    return address_of(log).beside(f".rejects-{name}.jsonl")
+    return address_of(log).beside(f".{what}-{name}{ending}")
 
 
 class Rejects:

@@ -76,11 +76,11 @@ async def test_wrong_usage(config: Path, run: Run, prompts: Path, arguments: tup
     assert told in came.stderr
 
 
-async def test_an_interrupt_lets_calls_end_and_says_how_to_go_on(
-    config: Path, prompts: Path, simulator: Simulator
+async def test_one_process_at_a_time_and_an_interrupt_lets_calls_end_and_says_how_to_go_on(
+    config: Path, run: Run, prompts: Path, simulator: Simulator
 ) -> None:
     for name in ("small", "large"):
-        simulator.script(name, [reply("Slow.", wait_s=1.0)] * 6)
+        simulator.script(name, [reply("Slow.", wait_s=3.0)] * 6)
     program = str(Path(sys.executable).with_name("ensemble"))
     process = await asyncio.create_subprocess_exec(
         program, "label", "prompts.jsonl", "--router", "best", "--concurrency", "2",
@@ -88,12 +88,16 @@ async def test_an_interrupt_lets_calls_end_and_says_how_to_go_on(
     )  # fmt: skip
     while simulator.served.in_flight() < 4:  # noqa: ASYNC110 - the simulator tells nobody
         await asyncio.sleep(0.01)
+    second = await run("label", "prompts.jsonl", "--router", "best")
+    assert (second.exit_code, simulator.served.in_flight()) == (1, 4)
+    assert f"run prompts is under way in process {process.pid}, and what it does would be paid twice" in second.stderr
     process.send_signal(signal.SIGINT)
     _, errors = await process.communicate()
     assert process.returncode == 130
     assert b"the same command goes on from there" in errors
     with closing(sqlite3.connect(config.parent / "ensemble.db")) as db:
         assert db.execute("SELECT failure, count(*) FROM calls GROUP BY 1").fetchall() == [(None, 4)]
+    assert not list(config.parent.glob("*.lock"))
 
 
 async def test_where_no_reject_can_be_written_nobody_is_asked(config: Path, prompts: Path, run: Run) -> None:
