@@ -1,7 +1,7 @@
 """The certificates of the system, read when a connection needs them."""
 
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -29,8 +29,8 @@ def certificates_later() -> Iterator[None]:
     aiohttp makes two as soon as it is imported, for whoever names no other, which here hardly anybody does: 2 MB.
     """
     context: Any = ssl.SSLContext
-    load = context.load_default_certs
-    context.load_default_certs = context.set_default_verify_paths = _put_off
+    load, read = context.load_default_certs, context.set_default_verify_paths
+    context.load_default_certs, context.set_default_verify_paths = _put_off(load), _put_off(read)
     try:
         yield
     finally:
@@ -38,5 +38,11 @@ def certificates_later() -> Iterator[None]:
         del context.set_default_verify_paths  # it is that of the base again
 
 
-def _put_off(context: ssl.SSLContext, *_purpose: ssl.Purpose) -> None:
-    context.__class__ = _Later
+def _put_off(now: Callable[..., None]) -> Callable[..., None]:
+    def later(context: ssl.SSLContext, *purpose: ssl.Purpose) -> None:
+        if type(context) in (ssl.SSLContext, _Later):
+            context.__class__ = _Later
+        else:  # of a class with a mind of its own
+            now(context, *purpose)
+
+    return later

@@ -1,6 +1,7 @@
 import asyncio
 import os
 import platform
+import ssl
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from ensemble.cli._trust import certificates_later
 from tests.certificates import serving
 
 TRUSTING = """
@@ -102,6 +104,20 @@ async def test_the_certificates_of_the_system_are_read_for_the_first_connection(
     printed, _ = await asyncio.wait_for(process.communicate(), 25)
     await runner.cleanup()
     assert (process.returncode, printed.decode().strip()) == (0, told)
+
+
+def test_a_context_of_a_class_of_its_own_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Own(ssl.SSLContext):
+        pass
+
+    serving(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    with certificates_later():
+        own = Own(ssl.PROTOCOL_TLS_CLIENT)
+        own.load_default_certs()
+    assert type(own) is Own
+    assert len(own.get_ca_certs()) == 1
+    assert len(ssl.create_default_context().get_ca_certs()) == 1
 
 
 def test_what_is_hardly_used_is_loaded_by_who_uses_it() -> None:
