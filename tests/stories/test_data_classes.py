@@ -216,7 +216,8 @@ async def test_labelling_and_judging_again_are_kept_from_it(served: Served, abro
     rows = tmp_path / "rows.jsonl"
     put(rows, json.dumps({"prompt": SECRET, "metadata": {"data_class": "patients"}}))
     config = str(tmp_path / "ensemble.toml")
-    assert (await run("label", str(rows), "--config", config, "--router", "both", "--name", "one")).exit_code == 0
+    labelled = await run("label", str(rows), "--config", config, "--router", "both", "--name", "one")
+    assert labelled.exit_code == 1, "its judge may not see the row, so nothing came of the run"
     assert (await run("rejudge", "--config", config, "--judge", "far")).exit_code == 0
     assert bytes(abroad.received) == b""
     with closing(Database(tmp_path / "ensemble.db")) as db:
