@@ -59,6 +59,8 @@ class Form:
 
 def _demanded(choice: object) -> str | None:
     """The tool that has to be called; "" for any of them, None where words will do."""
+    if choice is None:  # as nearly always; to tell that it is no mapping takes its time
+        return None
     if choice == "required":
         return ""
     function = choice.get("function") if isinstance(choice, Mapping) else None

@@ -55,7 +55,10 @@ def screen(case: Case) -> Screened:
     tool where it has to, or one that is not among its tools, or with arguments that do not fit. Checking a large
     schema takes tens of milliseconds.
     """
-    form = Form(case)
+    return _screened(case, Form(case))
+
+
+def _screened(case: Case, form: Form) -> Screened:
     states = {candidate.id: _state(candidate, form) for candidate in case.candidates}
     best: State = min(states.values(), key=BEST_FIRST.index, default="complete")
     kept = [one for one, how in states.items() if how == best]
@@ -70,9 +73,9 @@ async def screened(case: Case) -> Screened:
     """``screen`` for an event loop, which does not feel it."""
     form = Form(case)
     return (
-        await asyncio.to_thread(screen, case)
-        if any(form.concerns(one.completion) for one in case.candidates)
-        else screen(case)
+        await asyncio.to_thread(_screened, case, form)
+        if any([form.concerns(one.completion) for one in case.candidates])
+        else _screened(case, form)
     )
 
 
