@@ -30,8 +30,7 @@ class Instruments:
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
         self._children: dict[tuple[object, ...], Any] = {}
-        self._lines: dict[tuple[str, str], _Lines] = {}
-        self._settling = Lock()
+        self._lines, self._settling = dict[tuple[str, str], _Lines](), Lock()
         registry.register(_Settled(self))  # before all that it settles
         self.requests = Counter(
             "ensemble_requests", "Requests by how they ended.", ["router", "dialect", "status"], registry=registry

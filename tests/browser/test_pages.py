@@ -205,8 +205,8 @@ async def test_a_verdict_is_overruled_by_keys(browser: Browser, site: Site) -> N
     await tab.keyboard.type("bob")
     await tab.keyboard.press("Escape")
     await tab.keyboard.press("b")
-    await tab.keyboard.press("s")
-    await tab.wait_for_load_state("networkidle")
+    async with tab.expect_navigation():
+        await tab.keyboard.press("s")
     told = await tab.inner_text("main")
     assert "bob" in told
     assert "all bad" in told.lower()
