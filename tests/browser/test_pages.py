@@ -167,8 +167,8 @@ async def test_every_case_is_found_page_by_page(browser: Browser, site: Site) ->
         following = tab.locator("a[rel=next]")
         if not await following.count():
             break
-        await following.first.click()
-        await tab.wait_for_load_state("networkidle")
+        async with tab.expect_navigation():
+            await following.first.click()
     ids = [one.rpartition("/")[2] for one in found]
     assert len(ids) == len(set(ids))
     assert set(site.cases) <= set(ids)
@@ -189,8 +189,8 @@ async def test_a_blind_review_needs_no_mouse(browser: Browser, site: Site) -> No
     names = {name for name in ("gpt", "claude", "llama", "mistral") if name in (await tab.inner_text("header")).lower()}
     assert names == set()
     await tab.keyboard.press("1")
-    await tab.keyboard.press("s")
-    await tab.wait_for_load_state("networkidle")
+    async with tab.expect_navigation():
+        await tab.keyboard.press("s")
     told = await tab.inner_text("main")
     assert "ann" in told
     await go(tab, f"{site.root}/ui/reviews?show=decided")
