@@ -75,7 +75,10 @@ async def _rounds(store: Store, keep_for: timedelta | None, place: Place, cpu_s:
 
 
 def _giving_way(cpu_s: Callable[[], float]) -> Callable[[], Awaitable[None]]:
-    """A rest between two steps that lasts while requests keep the process busy, until patience is used up."""
+    """A rest between two steps that lasts while the process is busy, until patience is used up.
+
+    With requests, that is: steps of the other kind beside it are too short and too far apart to fill half a core.
+    """
     patience = PATIENCE_S
 
     async def rest() -> None:
@@ -101,7 +104,10 @@ async def index(store: Store, rest: Callable[[], Awaitable[None]] = _pause) -> N
     more, rows = 1, _INDEXED
     while more:
         more, took = await store.change(lambda db, rows=rows: _indexed(db, rows))  # type: ignore[misc]
-        rows = min(2 * rows, _MOST_INDEXED) if took < _STEP_S / 2 else max(rows // 2, 1) if took > _STEP_S else rows
+        if took > _STEP_S:
+            rows = max(rows // 2, 1)
+        elif took < _STEP_S / 2:
+            rows = min(rows * 2, _MOST_INDEXED)
         await rest()
 
 
