@@ -1,6 +1,6 @@
 """Parallel ensembles of language models, judged, logged, and turned into cheaper routers."""
 
-from typing import TYPE_CHECKING
+TYPE_CHECKING = False  # as type checkers know it; `typing` would take longer to load than all that is here
 
 if TYPE_CHECKING:
     from ensemble.errors import ConfigError, EnsembleError

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from ensemble import identity
+from ensemble import identity, interrupt
 from ensemble.cli._light import load_sqlite_utils, put_off
 from ensemble.cli._safe import safe
 
@@ -36,6 +36,8 @@ class Commands(click.Group):
         with certificates_later():
             module = importlib.import_module(f"ensemble.cli.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
+        if not isinstance(command, click.Group):  # which loads one of its own yet
+            interrupt.raise_again()
         return command
 
     def resolve_command(
@@ -54,8 +56,8 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return self._invoked(ctx)
-        except KeyboardInterrupt:  # however early: what a command needs takes a second to load
-            ctx.exit(130)
+        except KeyboardInterrupt:
+            ctx.exit(interrupt.STATUS)
 
     def _invoked(self, ctx: click.Context) -> Any:
         try:

@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from ensemble import interrupt
+
 
 class Subcommands(click.Group):
     """The subcommands of one command, ``subcommands`` with a summary each; their files begin with ``prefix``."""
@@ -21,6 +23,7 @@ class Subcommands(click.Group):
         if cmd_name not in self._subcommands:
             return None
         command: click.Command = importlib.import_module(f"ensemble.cli.{self._prefix}{cmd_name}").command
+        interrupt.raise_again()
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

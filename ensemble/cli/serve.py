@@ -122,7 +122,7 @@ def _supervise(settings: Settings, workers: int, *, quiet: bool) -> None:
             click.echo(f"{_told(settings, address_of(host, port))}; workers: {workers}")
 
         # -P, since a package called as ours may lie in the folder in which this was called.
-        command = [sys.executable, "-P", "-c", "from ensemble.cli import main; main()", "serve"]
+        command = [sys.executable, "-P", "-m", "ensemble", "serve"]
         command += ["--config", str(settings.path), "--host", settings.server.host, "--port", str(port)]
         command += [*(["--quiet"] if quiet else []), "--worker"]
         asyncio.run(Supervisor(command, workers, sockets, folder).run(started))
