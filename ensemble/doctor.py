@@ -1,7 +1,6 @@
 """Whether an installation and a configuration are sound: what there is, where it comes from, what should be mended."""
 
 import asyncio
-import os
 import platform
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -24,6 +23,7 @@ from ensemble.money import price_on
 from ensemble.provider import PROVIDERS, Provider
 from ensemble.router import ROUTERS, Router
 from ensemble.shared.link import fault
+from ensemble.store.faults import barred
 from ensemble.types import Call, Request, RequestId
 from judges.errors import UnknownPlugin
 from judges.judge import AGGREGATORS, JUDGES
@@ -175,9 +175,8 @@ def _around(settings: Settings) -> Iterator[str]:
         return
     if log is None:
         return
-    place = log if log.exists() else log.parent
-    if not os.access(place, os.W_OK):
-        yield f"{settings.path}: [store] path: {place} {'cannot be written' if place.exists() else 'does not exist'}"
+    if told := barred(log):
+        yield f"{settings.path}: [store] path: {log}: {told}"
 
 
 def _of_shared(settings: Settings) -> tuple[list[str], bool]:

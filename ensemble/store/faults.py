@@ -43,10 +43,25 @@ _SENTENCES = {
 }
 
 
+_CLOSED = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM)
 _BESIDE = (
-    "this user may not write to its folder, and even to read a log SQLite keeps two files beside it; give this user "
-    "that right, or copy the log, with its -wal where there is one, to a folder of your own and name the copy"
+    "its folder is read-only for this user, and even to read a log SQLite keeps two files beside it; give this user "
+    "the right to write there, or copy the log, with its -wal where there is one, to a folder of your own and name that"
 )
+
+
+def barred(path: Path) -> str | None:
+    """What keeps this user from a log at ``path``, made already or not, and what mends it; None where nothing does."""
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        return f"there is no folder {folder}; make it, or name a file elsewhere"
+    if not os.access(folder, os.W_OK | os.X_OK):
+        if os.access(path, os.F_OK):
+            return _BESIDE
+        return f"this user may not write to the folder {folder}; give it the right to, or name a file elsewhere"
+    if os.access(path, os.F_OK) and not os.access(path, os.R_OK | os.W_OK):
+        return "the file is read-only or closed for this user; give this user the right to read and write it"
+    return None
 
 
 def identity(path: Path) -> tuple[int, int]:
@@ -68,6 +83,6 @@ def explain(error: Exception, path: Path | Address) -> str:
     code = getattr(error, "sqlite_errorcode", None)
     sentence = _SENTENCES.get(code & 0xFF) if isinstance(code, int) else None
     file = path if isinstance(path, Path) else path.file
-    if code == sqlite3.SQLITE_CANTOPEN and file and file.exists() and not os.access(file.parent, os.W_OK):
-        sentence = _BESIDE
+    if isinstance(code, int) and code & 0xFF in _CLOSED and file:
+        sentence = barred(file) or sentence
     return f"{path}: {sentence} ({error})" if sentence else f"{path}: {error}"

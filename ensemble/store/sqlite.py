@@ -13,7 +13,7 @@ from ensemble.errors import StoreError
 from ensemble.place import PLACE
 from ensemble.store import migrations
 from ensemble.store.address import NO_LOG, Address, address_of
-from ensemble.store.faults import explain, identity
+from ensemble.store.faults import barred, explain, identity
 from ensemble.store.room import prove_room
 from ensemble.store.turns import turn
 
@@ -118,7 +118,7 @@ def _prepare(path: Path, busy_s: float) -> None:
         _create(path)
         db = _connect(path, busy_s)
     except OSError as error:
-        raise StoreError(f"{path}: the log cannot be made: {error.strerror}") from error
+        raise StoreError(f"{path}: the log cannot be made: {barred(path) or error.strerror}") from error
     except sqlite3.Error as error:
         raise StoreError(explain(error, path)) from error
     try:

@@ -210,8 +210,19 @@ async def test_what_would_stop_the_service_is_found(path: Path, monkeypatch: pyt
     assert not report.sound
     assert report.problems == (
         f"{path}: [server] api_key_env: the environment variable SERVER_KEY_FOR_TEST is not set",
-        f"{path}: [store] path: {path.parent / 'gone'} does not exist",
+        f"{path}: [store] path: {path.parent / 'gone/log.db'}: there is no folder {path.parent / 'gone'}; make it, "
+        "or name a file elsewhere",
     )
+
+
+async def test_a_log_in_a_folder_that_is_read_only_would_stop_it_too(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (path.parent / "ensemble.db").touch()
+    monkeypatch.setattr("os.access", lambda place, mode: place != path.parent)
+    (problem,) = (await examine(path)).problems
+    told = f"{path}: [store] path: {path.parent / 'ensemble.db'}: its folder is read-only for this user, and even"
+    assert problem.startswith(told)
 
 
 @pytest.mark.parametrize("there", [True, False])

@@ -326,7 +326,7 @@ async def test_an_unknown_engine_is_named() -> None:
 
 
 async def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="the log cannot be made: No such file or directory"):
+    with pytest.raises(StoreError, match=r"the log cannot be made: there is no folder .*; make it, or name"):
         await open_store(tmp_path / "nowhere" / "ensemble.db")
 
 
