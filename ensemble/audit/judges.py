@@ -38,10 +38,10 @@ _WHO = (Column(name="judge", title="Judge"), Column(name="seat", title="Seat"))
 _DIGEST = Column(name="digest", title="Digest")
 _LABEL = "Say what is best where you know it: the page of a request takes it, and so does `ensemble feedback`."
 _FAMILY = (
-    " Nothing is told of own families here: that needs the configuration, with `family` in the tables of members; the "
-    "page of a service and `ensemble judges report` read it."
+    " Nothing is told of own families here: that needs the configuration (`--config`), with `family` in the tables of "
+    "members."
 )
-_JURY = "Figures of seats need a judge of kind jury, and the configuration that names it."
+_JURY = "Figures of seats need a judge of kind jury, and the configuration (`--config`) that names it."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

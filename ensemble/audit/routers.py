@@ -35,6 +35,7 @@ class Measured:
         drawn: the labels; ``why`` is the sentence why nothing could be measured on them, "" where something was.
         curves: learning curves (labels, quality) by router.
         left_out: why a router of the configuration was not measured, by name.
+        configured: there is a configuration, without which no router is known.
     """
 
     drawn: Drawn
@@ -42,6 +43,7 @@ class Measured:
     why: str = ""
     curves: Mapping[str, Sequence[tuple[float, float]]] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
+    configured: bool = True
 
 
 def labels(db: Database, window: Window, most: int = MOST) -> "tuple[Held, Drawn]":
@@ -61,8 +63,8 @@ def without_routers(db: Database, window: Window, most: int = MOST) -> Measured:
     try:
         rows, frame = measurable(held, frozenset())
     except InvalidRequest as error:
-        return Measured(drawn=sample, why=str(error))
-    return Measured(drawn=sample, report=evaluate(rows, frame, ()))
+        return Measured(drawn=sample, why=str(error), configured=False)
+    return Measured(drawn=sample, report=evaluate(rows, frame, ()), configured=False)
 
 
 def router_tables(found: Measured) -> dict[str, Table]:
@@ -106,6 +108,8 @@ def note(found: Measured) -> str:
             f"Ratio and saved are against {report.best_single}, the best single member. Intervals: 95 %, bootstrap "
             f"over conversations, {report.draws} draws."
         )
+    if not found.configured:
+        told.append("No router is measured: that needs the configuration (`--config`).")
     told += [f"Not measured: {name}: {why}." for name, why in found.left_out.items()]
     return " ".join(told)
 

@@ -9,6 +9,7 @@ import click
 
 from ensemble.audit.shapes import Window
 from ensemble.cli import _options
+from ensemble.cli._audit_shared import settings_beside
 from ensemble.cli._log_shared import moment
 from ensemble.store.address import Address
 from ensemble.store.reading import open_log
@@ -16,23 +17,33 @@ from ensemble.store.reading import open_log
 
 @click.command(epilog="Example: ensemble audit report ensemble.db --html --out report.html")
 @click.argument("file", type=_options.LOG)
+@_options.config
 @click.option("--html/--json", "html", default=True, show_default=True, help="For people, or for programs.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write it there.  [default: print it]")
 @click.option("--since", callback=moment, help="Whole UTC days from then on, such as 7d or 2026-11-23.")
 @click.option("--until", callback=moment, help="Whole UTC days up to then.")
 @click.option("--router", help="Requests to this router alone.")
 def command(
-    file: Address, *, html: bool, out: Path | None, since: datetime | None, until: datetime | None, router: str | None
+    file: Address,
+    *,
+    config: Path,
+    html: bool,
+    out: Path | None,
+    since: datetime | None,
+    until: datetime | None,
+    router: str | None,
 ) -> None:
     """Write the figures of all audit pages on the log FILE as one file, which loads nothing and holds no script."""
     from ensemble.server.pages import report  # templates and statistics take a second to load
+    from ensemble.server.pages.registry import Wanted
 
     days = ["" if one is None else one.date().isoformat() for one in (since, until)]
     window = Window(since=days[0], until=days[1], router=router)
+    wanted = Wanted(window=window, settings=settings_beside(config))
 
     async def figures() -> report.Told:
         async with open_log(file) as log:
-            return await log.read(lambda db: report.figures(db, window))
+            return await log.read(lambda db: report.figures(db, wanted))
 
     told = asyncio.run(figures())
     body = (

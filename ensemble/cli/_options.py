@@ -4,6 +4,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 from pydantic import ByteSize, TypeAdapter, ValidationError
 
 from ensemble.errors import StoreError
@@ -42,6 +43,12 @@ config = click.option(
 )
 db = click.option("--db", type=LOG, help="The log: a file, or postgresql://...  [default: that of the configuration]")
 as_json = click.option("--json", "as_json", is_flag=True, help="Write JSON instead.")
+
+
+def was_named(option: str) -> bool:
+    """Whether somebody gave the option of the command that runs, or its environment variable."""
+    source = click.get_current_context().get_parameter_source(option)
+    return source is not None and source is not ParameterSource.DEFAULT
 
 
 def nano(context: click.Context, parameter: click.Parameter, given: str | None) -> int | None:

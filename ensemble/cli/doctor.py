@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 
@@ -26,7 +25,7 @@ def command(config: Path, *, live: bool, as_json: bool) -> None:
 
     Exit status 3 says that something must be mended.
     """
-    missing = not config.exists() and not _was_asked_for()
+    missing = not config.exists() and not _options.was_named("config")
     report = asyncio.run(examine(None if missing else config, live=live))
     if as_json:
         click.echo(json.dumps(asdict(report), default=str, indent=2))
@@ -36,11 +35,6 @@ def command(config: Path, *, live: bool, as_json: bool) -> None:
         click.echo(f"There is no {config}; `ensemble init` writes one, --config names another.", err=True)
     if not report.sound:
         raise SystemExit(3)
-
-
-def _was_asked_for() -> bool:
-    source = click.get_current_context().get_parameter_source("config")
-    return (source is not None and source.name != "DEFAULT") or "ENSEMBLE_CONFIG" in os.environ
 
 
 def _print(report: Report, *, live: bool) -> None:

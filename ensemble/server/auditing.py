@@ -6,6 +6,7 @@ from collections.abc import Callable
 from aiohttp import web
 from pydantic import SecretStr
 
+from ensemble.config import Settings
 from ensemble.errors import ConfigError
 from ensemble.server.auth import PAGES, is_loopback
 from ensemble.server.listening import Signals, listening
@@ -17,18 +18,27 @@ from ensemble.store.address import Where, address_of
 from ensemble.store.reading import open_log
 
 
-def make_auditing(log: Log, *, about: str, key: SecretStr | None = None) -> web.Application:
+def make_auditing(
+    log: Log, *, about: str, key: SecretStr | None = None, settings: Settings | None = None
+) -> web.Application:
     """An application of pages that read ``log`` and write nothing; whoever has ``key`` may see them, or else anybody.
 
-    ``about`` is the name of the log.
+    ``about`` is the name of the log; ``settings`` names seats, families and routers for the figures that need them.
     """
     app = web.Application(middlewares=[shaped])
-    app.add_subapp(PAGES, make_pages(log, FileGate(key), about=about))
+    app.add_subapp(PAGES, make_pages(log, FileGate(key), about=about, settings=settings))
     app.add_routes([web.get("/", _first)])
     return app
 
 
-async def run(where: Where, host: str, port: int, key_env: str | None, started: Callable[[str], None]) -> None:
+async def run(
+    where: Where,
+    host: str,
+    port: int,
+    key_env: str | None,
+    started: Callable[[str], None],
+    settings: Settings | None = None,
+) -> None:
     """Serve the pages on the log at ``where`` until SIGINT or SIGTERM; ``started`` is told their address.
 
     Raises:
@@ -38,7 +48,10 @@ async def run(where: Where, host: str, port: int, key_env: str | None, started: 
     key = _key(host, key_env)
     async with (
         open_log(where) as log,
-        listening(make_auditing(log, about=address_of(where).name, key=key), host, port) as (_, address),
+        listening(make_auditing(log, about=address_of(where).name, key=key, settings=settings), host, port) as (
+            _,
+            address,
+        ),
     ):
         with Signals(lambda: None) as stop:
             started(address + PAGES)

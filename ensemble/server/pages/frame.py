@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from ensemble.audit.shapes import Window
+from ensemble.config import Settings
 from ensemble.errors import InvalidRequest
 from ensemble.server.auth import CALLER
 from ensemble.server.auth import PAGES as ROOT
@@ -38,6 +39,8 @@ WRITER = web.AppKey[Store | None]("writer")
 """What decisions are written to; None where the pages are read-only."""
 SERVICE = web.AppKey[Service | None]("pages-service")
 """The service behind the pages; None where there is only a file."""
+CONFIGURED = web.AppKey[Settings | None]("pages-settings")
+"""The configuration that is known where there is no service; None where there is only a file."""
 ABOUT = web.AppKey("about", str)
 """What the pages show: the name of the log."""
 PAGE = web.RequestKey("page", Page)
@@ -53,6 +56,12 @@ async def read(request: web.Request, question: Callable[[Database], T]) -> T:
 def writer_of(request: web.Request) -> Store | None:
     """What a reviewer's decision is written to; None, and then no form is shown, where the caller may not decide."""
     return request.app[WRITER] if request[CALLER].may("review") else None
+
+
+def settings_of(request: web.Request) -> Settings | None:
+    """The configuration in force, which names seats, families and routers; None where there is none."""
+    service = request.app[SERVICE]
+    return service.settings if service else request.app[CONFIGURED]
 
 
 def window_of(request: web.Request) -> Window:

@@ -10,7 +10,7 @@ from ensemble.config import Settings
 from ensemble.judging.agreeing import PEOPLE
 from ensemble.server.pages.frame import LOG
 from ensemble.server.pages.keeping import Keeper, keep, kept_for
-from ensemble.server.pages.registry import PAGES, Page
+from ensemble.server.pages.registry import PAGES, Page, Wanted
 from ensemble.store.database import Database
 
 KEEPER = web.AppKey("judges", Keeper[Mapping[str, Table]])
@@ -22,22 +22,26 @@ def prepare(pages: web.Application) -> None:
     log = pages[LOG]
 
     async def find(window: Window, settings: Settings | None) -> Mapping[str, Table]:
-        judges = settings.judges if settings else {}
-        families = {name: member.family for name, member in settings.members.items()} if settings else {}
-        return await log.read(lambda db: judge_tables(db, window, judges, families))
+        return await log.read(lambda db: _tables(db, window, settings))
 
     keep(pages, KEEPER, find)
 
 
 async def answers(request: web.Request) -> Mapping[str, object]:
-    """The figures, with the names that the configuration of the service has for seats and families."""
+    """The figures, with the names that the configuration has for seats and families."""
     shown = await kept_for(request, KEEPER)
     return drawn(shown.found or {}) | {"at": shown.at, "under_way": shown.under_way}
 
 
-def figures(db: Database, window: Window, query: Mapping[str, str]) -> Mapping[str, object]:
-    """The figures of a report: those that need no configuration."""
-    return drawn(judge_tables(db, window)) | {"at": None, "under_way": False}
+def reported(db: Database, wanted: Wanted) -> Mapping[str, object]:
+    """The same for a report."""
+    return drawn(_tables(db, wanted.window, wanted.settings)) | {"at": None, "under_way": False}
+
+
+def _tables(db: Database, window: Window, settings: Settings | None) -> Mapping[str, Table]:
+    judges = settings.judges if settings else {}
+    families = {name: member.family for name, member in settings.members.items()} if settings else {}
+    return judge_tables(db, window, judges, families)
 
 
 def drawn(tables: Mapping[str, Table]) -> dict[str, object]:
@@ -82,8 +86,8 @@ PAGES.add(
         title="Judges",
         order=40,
         told="Whether the judges can be trusted: biases, agreement with people and each other, certainty, cost.",
-        figures=figures,
         answers=answers,
+        reported=reported,
         template="judges.html",
     )
 )

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from ensemble.audit.shapes import Window
 from ensemble.config import Settings
-from ensemble.server.pages.frame import LOG, SERVICE, Log, window_of
+from ensemble.server.pages.frame import LOG, Log, settings_of, window_of
 from ensemble.store.audit.drawn import Version, version
 
 T = TypeVar("T")
@@ -134,7 +134,6 @@ def keep(pages: web.Application, key: web.AppKey[Keeper[T]], find: Find[T]) -> N
 
 
 async def kept_for(request: web.Request, key: web.AppKey[Keeper[T]]) -> Shown[T]:
-    """The figures of the request's window, by the configuration in force where a service stands behind the pages."""
-    service = request.app[SERVICE]
+    """The figures of the request's window, by the configuration in force where one is known."""
     patience = DOWNLOAD_S if "table" in request.match_info else WAIT_S
-    return await request.app[key].of(window_of(request), service.settings if service else None, patience)
+    return await request.app[key].of(window_of(request), settings_of(request), patience)

@@ -10,6 +10,7 @@ from typing import Literal
 from aiohttp import web
 
 from ensemble.audit.shapes import Window
+from ensemble.config import Settings
 from ensemble.server import pages
 from ensemble.store.database import Database
 
@@ -21,6 +22,18 @@ makes no sense raises ``InvalidRequest``, which names the field and the mend.
 """
 Answers = Callable[[web.Request], Awaitable[Mapping[str, object]]]
 """The same where the log alone does not do: asked on the event loop, with the request."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a report is to be about; ``settings`` is the configuration, None where there is none."""
+
+    window: Window
+    settings: Settings | None = None
+
+
+Reported = Callable[[Database, Wanted], Mapping[str, object]]
+"""What a section of a report shows. Blocks, for seconds if need be."""
 Scope = Literal["audit", "review", "use"]
 """What a key needs to have to see a page; ``audit`` is that of all pages that show the log."""
 
@@ -34,7 +47,8 @@ class Page:
         order: pages stand in this order in the navigation.
         told: what it answers, one sentence for the index.
         figures: None for a page whose module answers under ``/ui/NAME`` itself.
-        answers: what a server asks instead of ``figures``, which then are those of a report.
+        answers: what a server asks instead of ``figures``.
+        reported: what a report asks instead of ``figures``; a page with neither is in none.
         whole: tables that the page shows a part of at a time, from the first row on, for a file; None for none.
         template: file in ``templates``, which gets the figures by their names, and all of them as ``figures``.
         windowed: whether the filters for period and router stand on top.
@@ -47,6 +61,7 @@ class Page:
     told: str = ""
     figures: Figures | None = None
     answers: Answers | None = None
+    reported: Reported | None = None
     whole: Figures | None = None
     template: str = "figures.html"
     scope: Scope = "audit"

@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 
 from ensemble.audit.shapes import Table, Window
 from ensemble.server.pages.downloads import tree_of
-from ensemble.server.pages.registry import PAGES, Page, found
+from ensemble.server.pages.registry import PAGES, Page, Wanted, found
 from ensemble.server.pages.rendering import HOME, environment
 from ensemble.store.database import Database
 
@@ -21,9 +21,15 @@ _ELSEWHERE = re.compile(r'(<a\b[^>]*?)\s+href="(?!#)[^"]*"')
 """Where a page would lead to: in a file there is no such place."""
 
 
-def figures(db: Database, window: Window) -> Told:
-    """The figures of every page that has some, for ``window``. Blocks for seconds."""
-    return {page.name: page.figures(db, window, {}) for page in _pages() if page.figures is not None}
+def figures(db: Database, wanted: Wanted) -> Told:
+    """The figures of every page that has some. Blocks for seconds."""
+    return {page.name: told for page in _pages() if (told := _figures(page, db, wanted)) is not None}
+
+
+def _figures(page: Page, db: Database, wanted: Wanted) -> Mapping[str, object] | None:
+    if page.reported is not None:
+        return page.reported(db, wanted)
+    return None if page.figures is None else page.figures(db, wanted.window, {})
 
 
 def as_html(told: Told, window: Window, *, about: str) -> str:
@@ -61,7 +67,7 @@ def as_json(told: Told, window: Window, *, about: str) -> bytes:
 
 def _pages() -> list[Page]:
     found()
-    return [page for page in PAGES if page.figures is not None and page.scope == "audit"]
+    return [page for page in PAGES if page.scope == "audit"]
 
 
 @cache

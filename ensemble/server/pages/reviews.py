@@ -20,7 +20,7 @@ from ensemble.server.auth import PAGES as ROOT
 from ensemble.server.pages.downloads import MOST_ROWS, figures_for
 from ensemble.server.pages.frame import LOG, SERVICE, href, writer_of
 from ensemble.server.pages.keeping import Keeper, keep, kept_for
-from ensemble.server.pages.registry import PAGES, Page
+from ensemble.server.pages.registry import PAGES, Page, Wanted
 from ensemble.server.pages.reviewer import remember, reviewer_of, told
 from ensemble.store import Store
 from ensemble.store.audit.queue import FIRST, WHYS, After
@@ -101,9 +101,10 @@ async def lot(request: web.Request) -> web.Response:
     return web.Response(status=303, headers={"Location": there})
 
 
-def figures(db: Database, window: Window, query: Mapping[str, str]) -> Mapping[str, object]:
-    """The figures of a report. Raises as ``lists`` does."""
-    return {**lists(db, window, query), **drawn(reviewed_tables(db, window)), "at": None, "under_way": False}
+def reported(db: Database, wanted: Wanted) -> Mapping[str, object]:
+    """The figures of a report."""
+    window = wanted.window
+    return {**lists(db, window, {}), **drawn(reviewed_tables(db, window)), "at": None, "under_way": False}
 
 
 def drawn(tables: Mapping[str, Table]) -> dict[str, object]:
@@ -211,8 +212,8 @@ PAGES.add(
         title="Review queue",
         order=60,
         told="What waits for a person, and what people's findings say of the judges for all traffic.",
-        figures=figures,
         answers=answers,
+        reported=reported,
         whole=whole,
         template="reviews.html",
     )

@@ -14,9 +14,9 @@ from ensemble.audit.trained import trained_table
 from ensemble.audit.watching import watch_tables
 from ensemble.config import Settings
 from ensemble.config.folders import readers
-from ensemble.server.pages.frame import LOG, SERVICE, read, window_of
+from ensemble.server.pages.frame import LOG, read, settings_of, window_of
 from ensemble.server.pages.keeping import Keeper, keep, kept_for
-from ensemble.server.pages.registry import PAGES, Page
+from ensemble.server.pages.registry import PAGES, Page, Wanted
 from ensemble.store.database import Database
 
 KEEPER = web.AppKey("routers", Keeper[Measured])
@@ -42,19 +42,26 @@ def prepare(pages: web.Application) -> None:
 
 
 async def answers(request: web.Request) -> Mapping[str, object]:
-    """The routers of the service measured anew, and what the log and their folders tell of them."""
+    """The routers of the configuration measured anew, and what the log and their folders tell of them."""
     shown = await kept_for(request, KEEPER)
-    window, service = window_of(request), request.app[SERVICE]
+    window, settings = window_of(request), settings_of(request)
     watched = await read(request, lambda db: watch_tables(db, window))
-    trained = await asyncio.to_thread(trained_table, folders(service.settings) if service else {})
+    trained = await asyncio.to_thread(trained_table, folders(settings) if settings else {})
     found = router_tables(shown.found) if shown.found else {}
     return drawn(found, watched | {"trained": trained}) | {"at": shown.at, "under_way": shown.under_way}
 
 
-def figures(db: Database, window: Window, query: Mapping[str, str]) -> Mapping[str, object]:
-    """The figures of a report, which has no configuration: members and baselines alone."""
-    found = router_tables(without_routers(db, window))
-    return drawn(found, watch_tables(db, window) | {"trained": trained_table({})}) | {"at": None, "under_way": False}
+def reported(db: Database, wanted: Wanted) -> Mapping[str, object]:
+    """The same for a report."""
+    settings = wanted.settings
+    if settings is None:
+        found = without_routers(db, wanted.window)
+    else:
+        from ensemble.server.pages._measuring import measured  # late, as above
+
+        found = measured(*labels(db, wanted.window), settings)
+    more = watch_tables(db, wanted.window) | {"trained": trained_table(folders(settings) if settings else {})}
+    return drawn(router_tables(found), more) | {"at": None, "under_way": False}
 
 
 def folders(settings: Settings) -> dict[str, Path]:
@@ -127,8 +134,8 @@ PAGES.add(
         title="Routers",
         order=50,
         told="What each router would have got on labels that it has not seen, beside every member; how it holds.",
-        figures=figures,
         answers=answers,
+        reported=reported,
         template="routers.html",
     )
 )

@@ -1,6 +1,7 @@
 """``ensemble audit serve`` in a process of its own, over the log of a service that still writes to it."""
 
 import asyncio
+import json
 import os
 import signal
 import sqlite3
@@ -18,6 +19,8 @@ from tests.ensemble.server.pages.browser import Browser
 from tests.process import Running, started
 from tests.served import Served
 
+pytestmark = pytest.mark.timeout(120)  # processes of their own, for which a busy machine takes its time
+
 
 @asynccontextmanager
 async def auditing(log: Path, *options: str, **environment: str) -> AsyncIterator[tuple[Running, Browser]]:
@@ -27,6 +30,11 @@ async def auditing(log: Path, *options: str, **environment: str) -> AsyncIterato
         aiohttp.ClientSession() as http,
     ):
         yield running, Browser(http, running.url)
+
+
+def copied(path: Path, to: Path) -> None:
+    with closing(sqlite3.connect(path)) as log, closing(sqlite3.connect(to)) as copy:
+        log.backup(copy)
 
 
 def rows(path: Path) -> list[str]:
@@ -56,8 +64,7 @@ async def test_with_a_key_readers_sign_in_and_nothing_is_written(served: Served)
     await served.post()
     await served.service.idle()
     path = served.service.settings.store.path.with_name("copy.db")
-    with closing(sqlite3.connect(served.service.settings.store.path)) as log, closing(sqlite3.connect(path)) as copy:
-        log.backup(copy)
+    copied(served.service.settings.store.path, path)
     before = rows(path)
     async with auditing(path, "--key-env", "THE_KEY", THE_KEY="s3cret") as (running, browser):
         assert (await browser.get("/ui")).status == 303
@@ -68,6 +75,17 @@ async def test_with_a_key_readers_sign_in_and_nothing_is_written(served: Served)
         status, errors = await running.stopped()
     assert (status, "s3cret" in errors) == (0, False)
     assert rows(path) == before
+
+
+@pytest.mark.parametrize("named", [False, True])
+async def test_it_reads_the_configuration_that_is_named(served: Served, tmp_path: Path, named: bool) -> None:
+    path = tmp_path / "apart" / "copy.db"
+    path.parent.mkdir()
+    copied(served.service.settings.store.path, path)
+    options = ("--config", str(tmp_path / "ensemble.toml")) if named else ()
+    async with auditing(path, *options) as (_, browser):
+        told = await browser.get("/ui/routers/measured.json")  # which waits until it is there
+    assert ("needs the configuration" in json.loads(told.body)["note"]) == (not named)
 
 
 def run(*args: str) -> Result:

@@ -1,16 +1,20 @@
 """The page on judges, over real HTTP: on a service, on a file that nobody serves, and where there is nothing yet."""
 
+import asyncio
 import csv
 import io
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
 from aiohttp.test_utils import TestServer
+from click.testing import CliRunner
 
-from ensemble.audit.judges import judge_tables
+from ensemble.audit.judges import TITLES, judge_tables
 from ensemble.audit.shapes import Window
+from ensemble.cli import main
 from ensemble.config import load
 from ensemble.server.app import make_app
 from ensemble.store.keeping.connect import reading
@@ -60,6 +64,22 @@ async def test_a_window_without_verdicts_says_what_to_do(tmp_path: Path) -> None
         reply = await browser.get("/ui/judges?until=2020-01-01")
     assert "a router with a judge makes them" in reply.page.one("figure", id="table-judges").text
     assert not reply.page.all("figure", class_="chart")
+
+
+async def test_a_report_with_the_configuration_tells_of_seats_and_own_families(tmp_path: Path) -> None:
+    async with served(tmp_path):
+        pass
+    told = {}
+    for name in ("ensemble.toml", None):
+        arguments = ["audit", "report", str(tmp_path / "ensemble.db"), "--json"]
+        arguments += ["--config", str(tmp_path / name)] if name else []
+        done = await asyncio.to_thread(CliRunner().invoke, main, arguments)
+        assert done.exit_code == 0, done.output
+        tables = json.loads(done.stdout)["pages"]["judges"]
+        seats = {row["seat"] for row in tables["judges"]["rows"]}
+        own = TITLES["own"] in {row["figure"] for row in tables["biases"]["rows"]}
+        told[name] = ({"longest", "once"} <= seats, own, "own families" in done.stderr)
+    assert told == {"ensemble.toml": (True, True, False), None: (False, False, True)}
 
 
 async def test_a_file_alone_is_read_without_a_configuration(browse: Browse) -> None:

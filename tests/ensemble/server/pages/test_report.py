@@ -11,8 +11,11 @@ from ensemble.audit.shapes import Table, Window
 from ensemble.cli import main
 from ensemble.server.pages import report
 from ensemble.server.pages.downloads import tree_of
+from ensemble.server.pages.registry import Wanted
 from ensemble.store.keeping.connect import reading
 from tests.ensemble.server.pages.browser import parsed
+
+pytestmark = pytest.mark.timeout(120)  # every figure there is, for which a busy machine takes its time
 
 
 async def _run(*arguments: str) -> Result:
@@ -27,7 +30,7 @@ async def test_it_holds_the_tables_of_the_pages_and_nothing_that_acts(log: Path,
     html = out.read_text(encoding="utf-8")
     page = parsed(html)
     with reading(log) as db:
-        figures = report.figures(db, Window())
+        figures = report.figures(db, Wanted(window=Window()))
     for name, tables in figures.items():
         section = page.one("section", id=name)
         shown = {one.attrs["id"] for one in section.all("figure", class_="table")}
@@ -48,7 +51,7 @@ async def test_json_has_the_same_figures(log: Path) -> None:
     window = Window(since="2026-11-24", router="panel")
     assert tree["window"] == {"since": "2026-11-24", "until": None, "router": "panel"}
     with reading(log) as db:
-        figures = report.figures(db, window)
+        figures = report.figures(db, Wanted(window=window))
     assert set(tree["pages"]) == set(figures) >= {"overview", "worth"}
     assert tree["pages"]["overview"]["calls"] == json.loads(json.dumps(tree_of(figures["overview"]["calls"])))  # type: ignore[arg-type]
     assert [row["router"] for row in tree["pages"]["overview"]["routers"]["rows"]] == ["panel"]
@@ -66,6 +69,11 @@ async def test_names_are_escaped_and_shown(tmp_path: Path) -> None:
     html = (await _run(str(path))).stdout
     assert "<script" not in html
     assert "&lt;script&gt;alert(1)&lt;/script&gt;⟨U+202E⟩" in html
+
+
+async def test_a_configuration_that_was_named_must_be_there(log: Path) -> None:
+    told = await _run(str(log), "--config", "nowhere.toml")
+    assert (told.exit_code, "nowhere.toml" in told.output) == (1, True)
 
 
 @pytest.mark.parametrize("arguments", [["nothing.db"], ["nothing.db", "--json"]])

@@ -14,8 +14,10 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp.test_utils import TestServer
+from click.testing import CliRunner
 
 from ensemble.audit.routers import Measured
+from ensemble.cli import main
 from ensemble.config import Settings
 from ensemble.server.app import make_app
 from ensemble.server.auditing import make_auditing
@@ -117,6 +119,25 @@ async def test_a_file_alone_shows_members_and_baselines(made: Path) -> None:
         page = (await browser.get("/ui/routers")).page
     assert {row["kind"] for row in told} == {"baseline", "member"}
     assert "makes one from the labels of the log" in page.one("figure", id="table-trained").text
+    assert "that needs the configuration (--config)" in page.one("figure", id="table-measured").text
+
+
+@pytest.mark.parametrize("config", [[], ["--config", "ensemble.toml"]])
+async def test_a_report_measures_the_routers_of_its_configuration(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: list[str]
+) -> None:
+    monkeypatch.chdir(made if config else tmp_path)
+    log = str(made / "ensemble.db")
+    told = await asyncio.to_thread(CliRunner().invoke, main, ["audit", "report", log, "--json", *config])
+    assert told.exit_code == 0, told.output
+    tables = json.loads(told.stdout)["pages"]["routers"]
+    routers = {row["router"] for row in tables["measured"]["rows"] if row["kind"] == "router"}
+    assert routers == ({"only", "cheap"} if config else set())
+    assert bool(tables["trained"]["rows"]) == bool(config)
+    assert ("There is no ensemble.toml" in told.stderr, "needs the configuration" in tables["measured"]["note"]) == (
+        not config,
+        not config,
+    )
 
 
 async def test_an_empty_log_says_what_to_do(browse: Browse) -> None:
