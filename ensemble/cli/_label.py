@@ -159,7 +159,9 @@ def _tell(outcome: Outcome, options: Options, given: Given, settings: Settings, 
             if count:
                 of = counted(tally.prompts, "prompt")
                 click.echo(f"{count:,} of {of} short of {lack}; {again}.", err=True)
-        return int(outcome.tally.in_vain)
+        if tally.in_vain:
+            click.echo("No prompt was completed.", err=True)
+        return int(tally.in_vain)
     again = "the same command goes on from there"
     if at_work := len(outcome.tally.at_work):
         again = (

@@ -14,13 +14,15 @@ from rich.live import Live
 from rich.text import Text
 
 from ensemble.cli._output import columns, dollars, put, screen
-from ensemble.cli._safe import safe
+from ensemble.cli._safe import brief, safe
 from ensemble.labelling.runner import Outcome
 from ensemble.labelling.tally import Tally
 from ensemble.plurals import counted
 
 EVERY_S, LOOK_S = 10.0, 0.25
 """Seconds between two lines in a pipe, and between two looks at the pace."""
+MOST_REASON = 700
+"""Characters of the reason for a reject."""
 LATEST = 1000
 """Rows by which the pace is told: what is stored goes by at once and for nothing, and says nothing of what is not."""
 
@@ -130,9 +132,13 @@ def summary(outcome: Outcome, run: str, rejects: Path) -> None:
         rows.append(
             ("whole run", f"{dollars(outcome.spent_nano_usd)} spent or set aside, earlier invocations included")
         )
+    rows += [
+        ("lacking", f"{counted(count, 'answer')} of {safe(member)}: {failure}")
+        for (member, failure), count in sorted(tally.lacking.items())
+    ]
     rows += [("not done", f"{count:,}: {why}") for why, count in tally.problems.items()]
     if tally.rejected:
-        rows.append(("rejects", str(rejects)))
+        rows.append(("rejects", f"{rejects}; the first: {brief(tally.rejection or '', MOST_REASON)}"))
     console = screen()
     put(console, ("run ", "bold"), run)
     columns(console, rows, {})

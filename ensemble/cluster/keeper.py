@@ -146,8 +146,8 @@ class Keeper:
         for one in rejects:
             if self._file is not None:
                 self._file.add(one)
+            self._tally.reject(one.reason)
         self._tally.rows += len(rejects)
-        self._tally.rejected += len(rejects)
 
     async def count(self, tally: Tally) -> None:
         """Add what a labeller has come to."""

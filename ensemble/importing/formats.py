@@ -29,7 +29,7 @@ def opened(
     Raises:
         BadSource: a file cannot be read.
     """
-    reader, scale = RowReader(parse=parse), scale or FROM_0_TO_1
+    reader, scale = RowReader(parse=parse, renames=False), scale or FROM_0_TO_1
     if form == "promptfoo":
         if file == "-":
             raise BadSource("promptfoo's results are one document; name a file")

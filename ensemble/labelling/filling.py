@@ -75,6 +75,10 @@ class Filler:
         self.tally.prompts += 1
         self.tally.untouched += not ask and ruling is None
         self.tally.unfinished += len(panel) < len(seats.have) + len(seats.lack)
+        lacking = [(call.member, call.failure) for call in came if call.failure is not None]
+        self.tally.lacking.update(lacking)
+        undecided = ruling is not None and ruling.fallback is not None
+        self.tally.incomplete += bool(lacking) or undecided or not panel
         return Filled(ruling, {call.candidate: call.member for call in panel if call.candidate is not None})
 
     async def _call(self, request: Request, job: Job, seats: list[Seat]) -> list[Call]:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from ensemble.labelling.folders import rows_of_folder
 from ensemble.labelling.rows import Parse, Reject, Row, RowReader
@@ -61,8 +62,7 @@ class Prompts:
             except pyarrow.ArrowInvalid:
                 return None
         with path.open("rb") as file:
-            lines = sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
-        return max(0, lines - (kind == "csv"))
+            return max(0, _filled(file) - (kind == "csv"))
 
     def raw(self) -> Iterator[Raw]:
         """Every row as the file has it. Blocks, and raises as ``rows``."""
@@ -76,3 +76,13 @@ class Prompts:
         if not path.exists():
             raise BadSource(f"{path}: there is no such file")
         return rows_of_file(path, self.kind)
+
+
+def _filled(file: BinaryIO) -> int:
+    """Lines with anything on them; read in pieces, since a line may be as long as the file."""
+    count, filled = 0, False
+    while piece := file.readline(1 << 16):
+        filled = filled or not piece.isspace()
+        if piece.endswith(b"\n"):
+            count, filled = count + filled, False
+    return count + filled

@@ -1,7 +1,7 @@
 """A row of a file of prompts: what it must hold, what it may hold, and the sentence where it does not fit."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -16,6 +16,8 @@ Parse = Callable[[bytes], Prompt]
 """Reads a body of OpenAI's chat completions; raises InvalidRequest with one sentence."""
 MOST_KEPT = 65_536
 """Characters of a bad row that are kept beside the reason."""
+MOST_NAMES, MOST_NAME = 12, 40
+"""Columns that a reason tells, and characters of each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,10 +54,14 @@ class BadRow(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowReader:
-    """Makes rows of what a source yields. ``columns`` says under which names the file holds our fields."""
+    """Makes rows of what a source yields.
+
+    ``columns`` says under which names the file holds our fields; ``renames`` whether the operator could have said so.
+    """
 
     parse: Parse
     columns: Mapping[str, str] = field(default_factory=dict)
+    renames: bool = True
 
     def read(self, position: int, tree: object) -> Row | Reject:
         """Understand one row; a bad one is a value, since the run goes on."""
@@ -77,20 +83,20 @@ class RowReader:
         return Row(
             position=position,
             row_id=_text("id", fields.get("id")) or str(position),
-            prompt=self._prompt(fields),
+            prompt=self._prompt(fields, rest),
             reference=_text("reference", fields.get("reference")),
             domain=_text("domain", fields.get("domain")),
             conversation=_text("conversation", fields.get("conversation")),
             metadata=_plain({**rest, **metadata}),
         )
 
-    def _prompt(self, fields: Mapping[str, Any]) -> Prompt:
+    def _prompt(self, fields: Mapping[str, Any], rest: Iterable[str]) -> Prompt:
         told = [name for name in ("prompt", "messages") if name in fields]
         if len(told) == 2 and _repeats(fields["prompt"], fields["messages"]):
             told = ["messages"]
             fields = {name: value for name, value in fields.items() if name != "prompt"}
         if len(told) != 1:
-            raise BadRow("give prompt or messages, not both" if told else "there is neither a prompt nor messages")
+            raise BadRow("give prompt or messages, not both" if told else self._lack([*fields, *rest]))
         said = fields[told[0]]
         if isinstance(said, str) and told == ["prompt"] and not fields.keys() & {"tools", "options"}:
             if not said.strip():
@@ -102,6 +108,16 @@ class RowReader:
             schema = _object("schema", fields["schema"])
             prompt = _with_schema(prompt, schema)
         return prompt
+
+    def _lack(self, names: list[str]) -> str:
+        """That there is no prompt, and what the row has in its place: most likely the prompt by another name."""
+        told = "there is neither a prompt nor messages"
+        if names:
+            more = ", ..." if len(names) > MOST_NAMES else ""
+            told += f", but {', '.join(str(name)[:MOST_NAME] for name in names[:MOST_NAMES])}{more}"
+        if names and self.renames:
+            told += "; where one of these is the prompt, say so with --column prompt=NAME (or messages=NAME)"
+        return told
 
     def _parsed(self, said: object, fields: Mapping[str, Any]) -> Prompt:
         if not isinstance(said, str | list | tuple):

@@ -190,7 +190,7 @@ class Runner:
                 if isinstance(row, Row):
                     rows.append(row)
                 else:
-                    self.tally.rejected += 1
+                    self.tally.reject(row.reason)
                     rejects.add(row)
             for job in await self._desk.rows(rows):
                 yield job

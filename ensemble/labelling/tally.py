@@ -14,12 +14,14 @@ class Tally:
 
     Attributes:
         rows: rows read, rejects included.
-        rejected: rows that could not be used.
+        rejected: rows that could not be used; ``rejection`` says why the first could not.
         duplicates: rows whose prompt was under way already.
         displaced: rows with the id of another row that had another prompt; that one is in the data set no more.
         prompts: prompts that are done with, whatever came of them.
         untouched: of them, those for which nothing was left to do.
         unfinished: of them, those that still lack a candidate.
+        incomplete: of them, those that lack an answer or a finding since a member, or the judge, failed.
+        lacking: answers that are lacking since the call failed, by member and failure.
         labelled: rulings that found who is best.
         undecided: rulings that did not, since the judge failed or abstained.
         calls: attempts that were made, by purpose; ``failures`` those that failed, by kind.
@@ -34,11 +36,14 @@ class Tally:
 
     rows: int = 0
     rejected: int = 0
+    rejection: str | None = None
     duplicates: int = 0
     displaced: int = 0
     prompts: int = 0
     untouched: int = 0
     unfinished: int = 0
+    incomplete: int = 0
+    lacking: Counter[tuple[str, str]] = field(default_factory=Counter)
     labelled: int = 0
     undecided: int = 0
     calls: Counter[str] = field(default_factory=Counter)
@@ -51,6 +56,11 @@ class Tally:
     batches: int = 0
     at_work: dict[str, str] = field(default_factory=dict)
     total: int | None = None
+
+    def reject(self, why: str) -> None:
+        """Count a row that cannot be used."""
+        self.rejected += 1
+        self.rejection = self.rejection or why
 
     def called(self, call: Call) -> None:
         """Count one line of the ledger."""
@@ -65,8 +75,9 @@ class Tally:
 
     def add(self, other: "Tally") -> None:
         """Add the counts of ``other``, but for its ``total``."""
+        self.rejection = self.rejection or other.rejection
         for one in fields(self):
-            if one.name not in ("total", "at_work"):
+            if one.name not in ("total", "at_work", "rejection"):
                 # Counters would drop what is 0 or less; there is none below.
                 setattr(self, one.name, getattr(self, one.name) + getattr(other, one.name))
 
@@ -82,9 +93,9 @@ class Tally:
 
     @property
     def in_vain(self) -> bool:
-        """Whether every row failed: was rejected, could not be dealt with, or came to no label and no whole panel."""
-        failed = self.rejected + self.unfinished + self.undecided + self.problems.total()
-        return 0 < self.rows <= failed + self.duplicates and not self.labelled and not self.untouched
+        """Whether no prompt was completed: each was rejected, could not be dealt with, or was failed by somebody."""
+        failed = self.rejected + self.incomplete + self.problems.total()
+        return 0 < self.rows <= failed + self.duplicates
 
     def plain(self) -> dict[str, Any]:
         """As JSON; money in nano-USD and in dollars."""
@@ -96,6 +107,10 @@ class Tally:
             "prompts": self.prompts,
             "untouched": self.untouched,
             "unfinished": self.unfinished,
+            "lacking": [
+                {"member": member, "failure": failure, "answers": count}
+                for (member, failure), count in sorted(self.lacking.items())
+            ],
             "labelled": self.labelled,
             "undecided": self.undecided,
             "calls": dict(self.calls),

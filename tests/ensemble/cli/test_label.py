@@ -1,6 +1,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import sqlite3
 import sys
@@ -153,6 +154,35 @@ async def test_prompts_that_lack_an_answer_are_told(config: Path, run: Run, prom
     assert told.exit_code == 1, "nothing at all came of it"
     mixed = await run("label", "prompts.jsonl", "--router", "best", "--json")
     assert (mixed.exit_code, json.loads(mixed.stdout)["labelled"]) == (1, 0)
+
+
+async def test_a_member_that_is_dead_leaves_no_prompt_complete_which_is_status_1(
+    config: Path, run: Run, simulator: Simulator
+) -> None:
+    simulator.always("large", status(500))
+    rows = "".join(
+        json.dumps({"prompt": f"What is {n} x 24?"}) + "\n" for n in range(3)
+    )  # too few to be left alone for
+    told = await run("label", "-", "--router", "best", stdin=rows)
+    assert re.search("lacking +3 answers of large: overloaded", told.stdout)
+    assert "3 of 3 prompts short of an answer" in told.stderr
+    assert (told.exit_code, told.stderr.endswith("No prompt was completed.\n")) == (1, True)
+    again = await run("label", "-", "--router", "best", "--json", stdin=rows)
+    found = json.loads(again.stdout)
+    assert (again.exit_code, found["lacking"]) == (1, [{"member": "large", "failure": "overloaded", "answers": 3}])
+
+
+async def test_an_answer_that_nobody_was_asked_for_is_not_lacking(config: Path, run: Run, prompts: Path) -> None:
+    told = await run("label", "prompts.jsonl", "--router", "best", "--member", "small", "--json")
+    assert (told.exit_code, json.loads(told.stdout)["unfinished"]) == (0, 6)
+    assert "No prompt" not in told.stderr
+
+
+async def test_a_prompt_by_another_name_is_told_with_the_option_that_names_it(config: Path, run: Run) -> None:
+    told = await run("label", "-", "--router", "best", stdin='{"question": "Why?\\u001b[31m", "no\\u001b[31m": 1}\n')
+    assert "the first: there is neither a prompt nor messages, but question, no; where" in told.stdout
+    assert "--column prompt=NAME" in told.stdout
+    assert told.exit_code == 1
 
 
 async def test_an_id_on_two_rows_is_told(config: Path, run: Run) -> None:

@@ -61,6 +61,22 @@ def test_columns_by_other_names() -> None:
     assert (row.row_id, row.reference, row.prompt.messages[0].text) == ("17", "4", "2 + 2?")
 
 
+def test_a_row_without_a_prompt_tells_the_columns_that_it_has() -> None:
+    found = READER.read(1, {"question": "2 + 2?", "reference": "4"})
+    assert isinstance(found, Reject)
+    assert found.reason == (
+        "there is neither a prompt nor messages, but reference, question; where one of these is the prompt, "
+        "say so with --column prompt=NAME (or messages=NAME)"
+    )
+    wide = READER.read(1, {f"{n:02}{'x' * 90}": n for n in range(40)})
+    assert isinstance(wide, Reject)
+    assert ", ...; where" in wide.reason
+    assert len(wide.reason) < 700, "as much as the summary shows"
+    fixed = RowReader(parse=READER.parse, renames=False).read(1, {"question": "2 + 2?"})
+    assert isinstance(fixed, Reject)
+    assert fixed.reason == "there is neither a prompt nor messages, but question"
+
+
 def test_a_prompt_that_repeats_the_last_turn_is_no_second_one() -> None:
     turns = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]
     row = read(messages=turns, prompt="Hi", options={"max_tokens": 9})

@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ensemble.labelling import sources
+from ensemble.labelling.opening import Prompts
 from ensemble.labelling.rows import Reject
 from ensemble.labelling.sources import BadSource, lines, rows_of_file
 
@@ -22,6 +23,21 @@ def test_json_lines(tmp_path: Path, packed: bool) -> None:
     path.write_bytes(gzip.compress(data) if packed else data)
     found = list(rows_of_file(path))
     assert [raw[0] if isinstance(raw, tuple) else -raw.position for raw in found] == [1, 3, -4, 5]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "rows"),
+    [
+        ("p.jsonl", b'\n{"prompt": "a"}\n\n   \r\n{"prompt": "b"}\nno\n\n', 3),
+        ("p.jsonl", b'{"prompt": "a"}\n{"prompt": "b"}', 2),
+        ("p.jsonl", b" " * 100_000 + b"1" + b" " * 100_000 + b"\n\n", 1),
+        ("p.csv", b"prompt\n\none\n\ntwo\n\n", 2),
+        ("p.csv", b"", 0),
+    ],
+)
+def test_empty_lines_are_no_rows_of_a_progress_bar(tmp_path: Path, name: str, data: bytes, rows: int) -> None:
+    (path := tmp_path / name).write_bytes(data)
+    assert Prompts(name=str(path)).count() == rows == len(list(rows_of_file(path)))
 
 
 def test_an_endless_line_is_a_reject(monkeypatch: pytest.MonkeyPatch) -> None:
