@@ -11,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
+import ensemble
 from ensemble.config import load
+from ensemble.doctor import examine
+from ensemble.simulator import Simulator, SimulatorSettings, reply
 from judges import JUDGES
 from judges.testing import a_case, check_judge
 
@@ -19,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS: list[tuple[str, str]] = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 BRIEF = next(code for language, code in BLOCKS if code.startswith("# brief.py"))
+SMALL = next(code for language, code in BLOCKS if code.startswith("# small.toml"))
 
 
 def free_port() -> int:
@@ -43,6 +47,7 @@ def test_every_block_of_data_can_be_read() -> None:
 def test_the_commands_and_programs_run_in_order(tmp_path: Path) -> None:
     """One shell goes through all of them, as a reader would; the ports are free ones, so that nothing is in the way."""
     fleet, served = free_port(), free_port()
+    (tmp_path / "small.toml").write_text(SMALL, encoding="utf-8")
     lines = [
         "set -euo pipefail",
         # Whatever was started in the background ends with the shell.
@@ -95,6 +100,30 @@ def test_the_example_of_a_jury_loads_beside_its_part(tmp_path: Path) -> None:
     (tmp_path / "ensemble.toml").write_text(members + example, encoding="utf-8")
     settings = load(tmp_path / "ensemble.toml")
     assert settings.judges["house"].use == "jury"
+
+
+async def test_the_whole_configuration_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it stands, but for where the providers are; a key is taken from the environment alone."""
+    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY"):
+        assert f'api_key_env = "{name}"' in SMALL
+        monkeypatch.setenv(name, "sk-0123456789abcdef")
+    (path := tmp_path / "small.toml").write_text(SMALL, encoding="utf-8")
+    report = await examine(path)
+    assert (report.problems, report.advice) == ((), ())
+    example = SMALL
+    async with Simulator(SimulatorSettings(api_key="sk-0123456789abcdef")) as fleet:
+        for use, url in (("openai", fleet.base_url), ("anthropic", fleet.anthropic_url)):
+            example = example.replace(f'use = "{use}"\n', f'use = "{use}"\nbase_url = "{url}"\n')
+        path.write_text(example, encoding="utf-8")
+        fleet.always("gpt-5.4-mini", reply("Because of the light."))
+        fleet.always("claude-haiku-5-5", reply("Air scatters blue light most."))
+        fleet.script("claude-sonnet-5-5", [reply("[[A]]"), reply("[[B]]")])  # the pair is shown in both orders
+        async with ensemble.open(path) as service:
+            answer = await service.ask("Why is the sky blue?", model="best")
+    assert answer.verdict is not None
+    assert (answer.verdict.outcome, answer.member in ("gpt", "claude")) == ("decided", True)
+    assert all(call.usage.nano_usd for call in answer.calls), "what it cost is known"
+    assert (tmp_path / "small.db").is_file()
 
 
 def test_every_command_route_and_part_is_named() -> None:
