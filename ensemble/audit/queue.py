@@ -3,12 +3,19 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from math import fsum
 from operator import itemgetter
 
+from ensemble.audit.reviewed import right
 from ensemble.audit.shapes import Cell, Column, Table, Window
 from ensemble.store.audit.queue import FIRST, After, Row, Why, counts, decided, waiting
 from ensemble.store.database import Database
+from ensemble.store.judged import Judged, judged_of
+from ensemble.store.people import Word
+from judges.shrinkage import plain
 
+Said = tuple[str, str, str | None, str, str | None]
+"""A finding: by whom, of which kind, member that is preferred, when, and its candidate."""
 PAGE = 50
 """Rows of one page."""
 WORDS: Mapping[str, str] = {
@@ -81,13 +88,16 @@ def decided_list(db: Database, asked: Asked) -> Listed:
             Column("decided_at", "When", "time"),
             Column("by", "Who"),
             Column("found", "Found"),
+            Column("best", "Best by the judge"),
+            Column("agrees", "Judge agrees", "share"),
             Column("why", "Why it waited"),
             Column("router", "Router"),
             Column("drawn", "Drawn at random", "truth"),
             Column("blind", "For two", "truth"),
         ),
-        rows=[_decided(row) for row in rows[: asked.limit]],
-        note="Of a case for two people both findings, once both are there.",
+        rows=_with_verdicts(db, rows[: asked.limit]),
+        note="Of a case for two people both findings, once both are there. The judge's finding is its own, before "
+        "logged means are weighed in; a tie that holds what people prefer agrees by half.",
         empty="Nobody has decided on anything here yet.",
         more=len(rows) > asked.limit,
     )
@@ -121,14 +131,36 @@ def _state(row: Row) -> str:
     return f"claimed by {row['claimed_by']}" if row["claimed_by"] else "free"
 
 
+def _with_verdicts(db: Database, rows: Sequence[Row]) -> list[dict[str, Cell]]:
+    """The rows beside what the judge found whose verdict is in force, or the latest where none is."""
+    found: dict[str, Judged] = {}
+    judges = {row["request_id"]: row["judge"] for row in rows}
+    for one in judged_of(db, [*judges]):
+        if one.request not in found or judges[one.request] in (None, one.judge):
+            found[one.request] = one
+    return [{**_decided(row), **_against(row, found.get(row["request_id"]))} for row in rows]
+
+
+def _against(row: Row, judged: Judged | None) -> dict[str, Cell]:
+    """What the judge found, and how far that agrees with the people of ``row``."""
+    if judged is None:
+        return {"best": None, "agrees": None}
+    verdict = plain(judged.verdict)
+    authors = {judged.candidates[one].member: None for one in verdict.winners if one in judged.candidates}
+    words = [Word(kind, candidate if kind == "preferred" else None) for _, kind, *_, candidate in row["words"] or ()]
+    credits = [each for word in words if (each := right(judged, word)) is not None]
+    best = "all bad" if verdict.all_bad else ", ".join(authors) or None
+    return {"best": best, "agrees": fsum(credits) / len(credits) if credits else None}
+
+
 def _decided(row: Row) -> dict[str, Cell]:
-    words: Sequence[tuple[str, str, str | None, str]] = sorted(row["words"] or (), key=itemgetter(3))
+    words: Sequence[Said] = sorted(row["words"] or (), key=itemgetter(3))
     return {
         "request": row["request_id"],
         "decided_at": row["decided_at"],
         "by": ", ".join(by for by, *_ in words),
         "found": ", ".join(
-            f"{WORDS.get(kind, kind)}: {member}" if member else WORDS.get(kind, kind) for _, kind, member, _ in words
+            f"{WORDS.get(kind, kind)}: {member}" if member else WORDS.get(kind, kind) for _, kind, member, *_ in words
         ),
         "why": row["reason"],
         "router": row["router"],

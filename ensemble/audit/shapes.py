@@ -38,6 +38,7 @@ class Table:
         note: what a reader has to know: n, how it was sampled, what is simulated.
         empty: what to do where there are no rows yet.
         more: these are the first rows, and there are others.
+        of: how many rows there are in all, where somebody counted them.
     """
 
     name: str
@@ -47,3 +48,4 @@ class Table:
     note: str = ""
     empty: str = ""
     more: bool = False
+    of: int | None = None

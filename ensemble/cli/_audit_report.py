@@ -22,6 +22,9 @@ from ensemble.store.reading import open_log
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write it there.  [default: print it]")
 @click.option("--since", callback=moment, help="Whole UTC days from then on, such as 7d or 2026-11-23.")
 @click.option("--until", callback=moment, help="Whole UTC days up to then.")
+@click.option(
+    "--cases", type=click.IntRange(1, 1_000_000), default=50, show_default=True, help="Most rows of a list of cases."
+)
 @click.option("--router", help="Requests to this router alone.")
 def command(
     file: Address,
@@ -31,6 +34,7 @@ def command(
     out: Path | None,
     since: datetime | None,
     until: datetime | None,
+    cases: int,
     router: str | None,
 ) -> None:
     """Write the figures of all audit pages on the log FILE as one file, which loads nothing and holds no script."""
@@ -39,7 +43,7 @@ def command(
 
     days = ["" if one is None else one.date().isoformat() for one in (since, until)]
     window = Window(since=days[0], until=days[1], router=router)
-    wanted = Wanted(window=window, settings=settings_beside(config))
+    wanted = Wanted(window=window, settings=settings_beside(config), cases=cases)
 
     async def figures() -> report.Told:
         async with open_log(file) as log:

@@ -17,10 +17,20 @@ from ensemble.server.auth import CALLER
 from ensemble.server.auth import PAGES as ROOT
 from ensemble.server.pages.downloads import MOST_ROWS, figures_for
 from ensemble.server.pages.frame import href
-from ensemble.server.pages.registry import PAGES, Page
+from ensemble.server.pages.registry import PAGES, Page, Wanted
 from ensemble.server.pages.reviewer import remember, reviewer_of, told
 from ensemble.server.pages.reviews import writer
-from ensemble.store.audit.disagreement import MARKS, OUTCOMES, After, Filters, Number, Outcome, domains, unindexed
+from ensemble.store.audit.disagreement import (
+    MARKS,
+    OUTCOMES,
+    After,
+    Filters,
+    Number,
+    Outcome,
+    count,
+    domains,
+    unindexed,
+)
 from ensemble.store.database import Database
 from ensemble.store.reviews import flag
 
@@ -73,9 +83,20 @@ def figures(db: Database, window: Window, query: Mapping[str, str]) -> Mapping[s
     Raises:
         InvalidRequest: a filter makes no sense.
     """
+    return _figures(db, window, query, PAGE)
+
+
+def reported(db: Database, wanted: Wanted) -> Mapping[str, object]:
+    """The same for a report, with the number of all cases."""
+    found, of = _figures(db, wanted.window, {}, wanted.cases), count(db, Filters(window=wanted.window))
+    tables = {name: replace(table, of=of) for name in ("cases", "shown") if isinstance(table := found[name], Table)}
+    return {**found, **tables}
+
+
+def _figures(db: Database, window: Window, query: Mapping[str, str], limit: int) -> Mapping[str, object]:
     filters = filters_of(window, query)
     try:
-        found = ranked(db, filters, _after(query.get("after", "")), PAGE)
+        found = ranked(db, filters, _after(query.get("after", "")), limit)
     except StoreError as error:
         raise InvalidRequest(f"text: {error}", param="text") from error
     cases, pairs = _linked(found.table, query), agreeing(db, filters)
@@ -198,6 +219,7 @@ PAGES.add(
         told="Every judged request, those first on which the members differ most.",
         figures=figures,
         answers=answers,
+        reported=reported,
         whole=whole,
         template="disagreement.html",
     )

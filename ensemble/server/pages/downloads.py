@@ -91,13 +91,14 @@ def as_json(table: Table) -> bytes:
 def tree_of(table: Table) -> dict[str, object]:
     """The table as a tree: what it says of itself, its columns, and its rows as objects; None is unknown.
 
-    ``more`` tells that these are the first rows, and that there are others.
+    ``more`` tells that these are the first rows, and that there are others; ``of`` how many there are, if known.
     """
     return {
         "name": table.name,
         "title": table.title,
         "note": table.note,
         "more": table.more,
+        "of": table.of,
         "columns": [{"name": one.name, "title": one.title, "kind": one.kind} for one in table.columns],
         "rows": [{column.name: row.get(column.name) for column in table.columns} for row in table.rows],
     }

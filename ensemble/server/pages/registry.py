@@ -26,10 +26,16 @@ Answers = Callable[[web.Request], Awaitable[Mapping[str, object]]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What a report is to be about; ``settings`` is the configuration, None where there is none."""
+    """What a report is to be about.
+
+    Attributes:
+        settings: the configuration; None where there is none.
+        cases: most rows of a list of cases.
+    """
 
     window: Window
     settings: Settings | None = None
+    cases: int = 50
 
 
 Reported = Callable[[Database, Wanted], Mapping[str, object]]

@@ -23,7 +23,7 @@ from ensemble.server.pages.keeping import Keeper, keep, kept_for
 from ensemble.server.pages.registry import PAGES, Page, Wanted
 from ensemble.server.pages.reviewer import remember, reviewer_of, told
 from ensemble.store import Store
-from ensemble.store.audit.queue import FIRST, WHYS, After
+from ensemble.store.audit.queue import FIRST, WHYS, After, decided_count
 from ensemble.store.database import Database
 from ensemble.store.reviews import claim, next_review
 
@@ -102,9 +102,17 @@ async def lot(request: web.Request) -> web.Response:
 
 
 def reported(db: Database, wanted: Wanted) -> Mapping[str, object]:
-    """The figures of a report."""
-    window = wanted.window
-    return {**lists(db, window, {}), **drawn(reviewed_tables(db, window)), "at": None, "under_way": False}
+    """The figures of a report: what waits and what was decided, with the number of each."""
+    asked = Asked(window=wanted.window, limit=wanted.cases)
+    waits, decided = waiting_list(db, asked, datetime.now(UTC)).table, decided_list(db, asked).table
+    (_, _, of), *_ = why_counts(db, asked)
+    return {
+        "listed": replace(waits, of=of),
+        "decided": replace(decided, of=decided_count(db, asked.window)),
+        **drawn(reviewed_tables(db, asked.window)),
+        "at": None,
+        "under_way": False,
+    }
 
 
 def drawn(tables: Mapping[str, Table]) -> dict[str, object]:

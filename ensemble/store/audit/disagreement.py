@@ -124,6 +124,13 @@ def cases(db: Database, filters: Filters, after: After | None, limit: int) -> li
         return [_told(row) for row in db.query(sql, given | {"limit": limit})]
 
 
+def count(db: Database, filters: Filters) -> int:
+    """How many cases ``filters`` let through that ask for no text."""
+    conditions, given = _where(filters, by_pair=False)
+    sql = f"SELECT count(*) FROM audit_cases c WHERE {' AND '.join(conditions)}"  # noqa: S608 - own text
+    return int(db.execute(sql, given).fetchone()[0])
+
+
 def widespread(db: Database, text: str) -> bool:
     """Whether more texts hold ``text`` than are looked at. Raises as ``cases``."""
     index = index_of(db)

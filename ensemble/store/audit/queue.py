@@ -37,14 +37,14 @@ WHERE v.status <> 'decided' AND {ARRIVED} AND {{why}}
 ORDER BY v.overturned DESC, v.created_at, v.place NULLS FIRST, v.request_id LIMIT :limit
 """  # noqa: S608 - own text
 _DECIDED = f"""
-SELECT v.request_id, v.decided_at, v.reason, v.draw IS NOT NULL AS drawn, v.blind, r.model AS router,
+SELECT v.request_id, v.decided_at, v.reason, v.draw IS NOT NULL AS drawn, v.blind, r.model AS router, a.judge,
     (
-        SELECT json_group_array(json_array(f.given_by, f.kind, c.member, f.created_at))
+        SELECT json_group_array(json_array(f.given_by, f.kind, c.member, f.created_at, f.candidate_id))
         FROM feedback f LEFT JOIN candidates c ON c.request_id = f.request_id AND c.id = f.candidate_id
         WHERE f.id = v.feedback_id
             OR f.id IN (SELECT s.feedback_id FROM review_seats s WHERE s.request_id = v.request_id)
     ) AS words
-FROM reviews v JOIN requests r ON r.id = v.request_id
+FROM reviews v JOIN requests r ON r.id = v.request_id LEFT JOIN audit_cases a ON a.request_id = v.request_id
 WHERE v.status = 'decided' AND {ARRIVED} AND {{why}}
     AND (:id = '' OR (v.decided_at, v.request_id) < (:at, :id))
 ORDER BY v.decided_at DESC, v.request_id DESC LIMIT :limit
@@ -76,10 +76,19 @@ def waiting(db: Database, window: Window, why: Why | None, after: After, limit: 
 
 
 def decided(db: Database, window: Window, why: Why | None, after: After, limit: int) -> list[Row]:
-    """What was decided, the latest first; ``words`` has alias, kind of finding, preferred member and time of each."""
+    """What was decided, the latest first, and the judge whose verdict is in force.
+
+    ``words`` has alias, kind of finding, preferred member, time and preferred candidate of each.
+    """
     sql = _DECIDED.format(why=_WHY[why] if why else "1 = 1")
     rows = db.query(sql, window.given | {"id": after.id, "at": after.at, "limit": limit})
     return [_told(row, "words") for row in rows]
+
+
+def decided_count(db: Database, window: Window) -> int:
+    """How many answers were decided."""
+    where = f"v.status = 'decided' AND {ARRIVED}"
+    return int(db.execute(_COUNTS.format(sums="0", where=where), window.given).fetchone()[0])
 
 
 def counts(db: Database, window: Window) -> Mapping[Why | Literal["all"], int]:

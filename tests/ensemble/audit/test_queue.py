@@ -6,10 +6,10 @@ from typing import Any
 
 from ensemble.audit.queue import Asked, decided_list, waiting_list, why_counts
 from ensemble.audit.shapes import Window
-from ensemble.store.audit.queue import FIRST, After
+from ensemble.store.audit.queue import FIRST, After, decided_count
 from ensemble.store.database import Database
 from ensemble.store.reviews import claim, flag, next_review
-from tests.ensemble.audit.reviewing import ALPHA, BETA, TIE, ReviewedLog
+from tests.ensemble.audit.reviewing import ALPHA, BAD, BETA, TIE, UNSURE, ReviewedLog
 from tests.ensemble.audit.reviewing import log as log
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -114,3 +114,21 @@ async def test_the_trail_has_the_latest_first(log: ReviewedLog) -> None:
     assert ([row["request"] for row in rest.table.rows], rest.after) == ([b], None)
     (row,) = rest.table.rows
     assert (row["by"], row["found"], row["decided_at"]) == ("ann", "tie", "2026-11-24T00:00:00.000000Z")
+
+
+async def test_the_trail_says_how_far_the_judge_agrees(log: ReviewedLog) -> None:
+    said = {"a": ALPHA, "b": BETA, "c": TIE, "d": BAD, "e": UNSURE}
+    ids = await queued(log, **dict.fromkeys(said, "min_score"))
+    for id_, word in zip(ids, said.values(), strict=True):
+        await log.decide(id_, word, now=NOW)
+    table = (await log.store.read(partial(decided_list, asked=Asked(window=Window())))).table
+    found = {row["request"]: (row["best"], row["agrees"]) for row in table.rows}
+    assert [found[id_] for id_ in ids] == [
+        ("alpha", 1.0),
+        ("alpha", 0.0),
+        ("alpha", 0.5),
+        ("alpha", 0.0),
+        ("alpha", None),
+    ]
+    assert await log.store.read(partial(decided_count, window=Window())) == 5
+    assert await log.store.read(partial(decided_count, window=Window(router="other"))) == 0

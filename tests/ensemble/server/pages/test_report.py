@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,12 @@ from ensemble.cli import main
 from ensemble.server.pages import report
 from ensemble.server.pages.downloads import tree_of
 from ensemble.server.pages.registry import Wanted
+from ensemble.store import open_store
+from ensemble.store.feedback import Remark, Statement
 from ensemble.store.keeping.connect import reading
+from ensemble.store.reviews import decide, flag, waiting
 from tests.ensemble.server.pages.browser import parsed
+from tests.ensemble.store.builders import NOON, a_request
 
 pytestmark = pytest.mark.timeout(120)  # every figure there is, for which a busy machine takes its time
 
@@ -57,10 +62,30 @@ async def test_json_has_the_same_figures(log: Path) -> None:
     assert [row["router"] for row in tree["pages"]["overview"]["routers"]["rows"]] == ["panel"]
 
 
+async def test_it_says_how_many_cases_there_are_and_lists_as_many_as_asked_for(log: Path, tmp_path: Path) -> None:
+    store = await open_store(log)
+    sql = "SELECT id FROM requests WHERE model = 'panel' ORDER BY id LIMIT 9"
+    for at, id_ in enumerate(await store.read(lambda db: [one for (one,) in db.execute(sql)])):
+        await store.change(partial(flag, id_=id_, by="ann", now=NOON))
+        if at < 5:
+            said = Statement(remarks=(Remark(kind="tie"),), given_by="ann", source="review", request=id_)
+            await store.change(partial(decide, statement=said, now=NOON))
+    waits = sum((await store.read(waiting)).values())  # those that were overturned, too
+    await store.close()
+    out = tmp_path / "report.html"
+    for arguments, rows in (([], (50, waits, 5)), (["--cases", "2"], (2, 2, 2)), (["--cases", "99"], (60, waits, 5))):
+        tree = json.loads((await _run(str(log), "--json", *arguments)).stdout)["pages"]
+        tables = tree["disagreement"]["cases"], tree["reviews"]["waiting"], tree["reviews"]["decided"]
+        assert tuple(len(table["rows"]) for table in tables) == rows
+        assert [table["of"] for table in tables] == [60, waits, 5]
+    assert (await _run(str(log), "--cases", "2", "--out", str(out))).exit_code == 0
+    page = parsed(out.read_text(encoding="utf-8"))
+    assert "The first 2 of 60" in page.one("figure", id="disagreement-table-cases").text
+    assert "The first 2 of 5" in page.one("figure", id="reviews-table-decided").text
+
+
 async def test_names_are_escaped_and_shown(tmp_path: Path) -> None:
-    from ensemble.store import open_store
     from tests.ensemble.audit.conftest import a_failure
-    from tests.ensemble.store.builders import a_request
 
     path = tmp_path / "log.db"
     store = await open_store(path)
