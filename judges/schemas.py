@@ -3,6 +3,8 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import islice
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
@@ -11,6 +13,18 @@ if TYPE_CHECKING:
 _NAMED = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
 _DATA = frozenset({"const", "enum", "default", "example", "examples"})
 _REFS = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
+
+_LATEST = "https://json-schema.org/draft/2020-12/schema"
+_DRAFTS = {
+    _LATEST,
+    "https://json-schema.org/draft/2019-09/schema",
+    *(f"http://json-schema.org/draft-0{number}/schema" for number in (4, 6, 7)),
+}
+_TYPES = "array, boolean, integer, null, number, object, string or a list of these"
+_MOST_LOOKED_AT = 10_000
+"""Tables of a schema in which flaws are looked for; it takes 0.1 s, in which a server does nothing else."""
+_MOST_TOLD = 200
+"""Characters of what is told of a flaw."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +69,60 @@ class Checker:
             return bool(self._validator.is_valid(json.loads(text, parse_constant=refuse_constant)))
         except (ValueError, RecursionError):  # lone surrogates and nesting beyond any use are no JSON either
             return False
+
+
+def flaw(schema: Mapping[str, object]) -> str | None:
+    """What makes ``schema`` unusable for anybody, with what mends it: a keyword's value, or a reference to nothing.
+
+    None where there is nothing of the kind, or where nobody here can tell: patterns, dialects of others, giants. Where
+    it does not state its draft, what an older one allowed is no flaw.
+    """
+    import jsonschema_rs  # late: 4 MB, and most requests ask for no schema
+
+    stated = schema.get("$schema")
+    known = not isinstance(stated, str) or stated.rstrip("#") in _DRAFTS
+    if not known or next(islice(_nodes(schema), _MOST_LOOKED_AT, None), None) is not None:
+        return None
+    outside: list[str] = []
+
+    def refuse(uri: str) -> NoReturn:
+        outside.append(uri)
+        _refuse(uri)
+
+    try:
+        found = [] if isinstance(stated, str) else list(_latest().iter_errors(dict(schema)))
+        if wrong := [error for error in found if not _once_right(error)]:
+            raise wrong[0]
+        if not found:
+            jsonschema_rs.validator_for(dict(schema), retriever=refuse)
+    except jsonschema_rs.ValidationError as error:
+        if error.kind.name in ("format", "pattern"):
+            return None  # engines differ, and the model's provider has one of its own
+        if outside:
+            return f"the reference {outside[0][:_MOST_TOLD]} lies outside; put what it names under $defs"
+        if error.kind.name == "$ref":
+            return f"a reference leads nowhere: {error.message[:_MOST_TOLD]}; put what it names under $defs"
+        of_type = error.kind.name == "anyOf" and error.instance_path[-1:] == ["type"]
+        why = f"it must be {_TYPES}" if of_type else error.message[:_MOST_TOLD]
+        return f"{'.'.join(map(str, error.instance_path))[-_MOST_TOLD:] or 'the whole'}: {why}"
+    except ValueError:
+        return None  # nested too deeply for the validator, if not for others
+    return None
+
+
+@cache
+def _latest() -> "jsonschema_rs.Validator":
+    import jsonschema_rs
+
+    return jsonschema_rs.Draft202012Validator({"$ref": _LATEST}, validate_formats=False)
+
+
+def _once_right(error: "jsonschema_rs.ValidationError") -> bool:
+    """Whether a keyword has a value of the type that it had in an older draft."""
+    keyword = error.instance_path[-1] if error.instance_path else None
+    return (keyword == "items" and isinstance(error.instance, list)) or (
+        keyword in ("exclusiveMinimum", "exclusiveMaximum") and isinstance(error.instance, bool)
+    )
 
 
 def json_object(text: str) -> bool:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, StrictBool, StringConstraints, Tag, model_validator
 
 from ensemble.dialects._anthropic_turns import CacheControl, Marked, Texts, ToolName, Turn
-from ensemble.dialects._wire import MOST_INTEGER, Extension, JsonObject, Wire, refused, tagged, wrong
+from ensemble.dialects._wire import MOST_INTEGER, DemandedSchema, Extension, JsonObject, Wire, refused, tagged, wrong
 from ensemble.dialects.params import Honoured, Mapped
 
 ONLY_ANTHROPIC = "sent to Anthropic members; dropped and recorded for others"
@@ -70,7 +70,7 @@ class Format(Wire):
 
     type: Literal["json_schema"]
     # ``schema`` would hide a method of BaseModel.
-    json_schema: JsonObject = Field(alias="schema")
+    json_schema: DemandedSchema = Field(alias="schema")
 
 
 class OutputConfig(Wire):

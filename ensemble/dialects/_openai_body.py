@@ -12,7 +12,17 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Discriminator, Field, StrictBool, StringConstraints, Tag, model_validator
 
 from ensemble.dialects._openai_turns import Turn
-from ensemble.dialects._wire import MOST_INTEGER, Extension, JsonObject, Wire, one_of_shapes, refused, tagged, wrong
+from ensemble.dialects._wire import (
+    MOST_INTEGER,
+    DemandedSchema,
+    Extension,
+    JsonObject,
+    Wire,
+    one_of_shapes,
+    refused,
+    tagged,
+    wrong,
+)
 from ensemble.dialects.params import Honoured, Mapped
 
 FunctionName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
@@ -77,7 +87,7 @@ class JsonSchema(Wire):
     name: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
     description: str | None = None
     # ``schema`` would hide a method of BaseModel.
-    json_schema: JsonObject | None = Field(None, alias="schema")
+    json_schema: DemandedSchema | None = Field(None, alias="schema")
     strict: StrictBool | None = None
 
 
@@ -162,9 +172,10 @@ class ChatRequest(Wire):
         None
     )
     parallel_tool_calls: Annotated[StrictBool | None, _SENT_ON] = None
-    response_format: Annotated[Format | None, Honoured("a candidate that does not fit loses before it is judged")] = (
-        None
-    )
+    response_format: Annotated[
+        Format | None,
+        Honoured("a candidate that does not fit loses before it is judged; a schema that nothing can fit is a 400"),
+    ] = None
     max_tokens: Annotated[int | None, Field(ge=1, le=MOST_INTEGER), Mapped("the same as `max_completion_tokens`")] = (
         None
     )

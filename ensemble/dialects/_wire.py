@@ -20,6 +20,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from ensemble.errors import InvalidRequest
+from judges.schemas import flaw
 
 MOST_INTEGER = 2**63 - 1
 """SQLite and orjson hold no larger integer."""
@@ -97,6 +98,16 @@ def plain(value: object) -> object:
 
 
 JsonObject = Annotated[dict[str, Any], AfterValidator(plain)]
+
+
+def _usable(schema: dict[str, Any]) -> dict[str, Any]:
+    if wrong := flaw(schema):
+        raise ValueError(f"no usable JSON Schema: {wrong}")
+    return schema
+
+
+DemandedSchema = Annotated[JsonObject, AfterValidator(_usable)]
+"""A JSON Schema that an answer must fit; one that nothing can fit is told before anybody is paid for trying."""
 
 
 def wrong(param: LiteralString, message: LiteralString) -> PydanticCustomError:

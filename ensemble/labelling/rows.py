@@ -8,6 +8,7 @@ from typing import Any, cast
 import orjson
 
 from ensemble.errors import InvalidRequest
+from judges.schemas import flaw
 from judges.types import Message, Prompt, ResponseFormat
 
 FIELDS = ("prompt", "messages", "id", "reference", "schema", "domain", "conversation", "metadata", "tools", "options")
@@ -106,6 +107,8 @@ class RowReader:
             prompt = self._parsed(said, fields)
         if "schema" in fields:
             schema = _object("schema", fields["schema"])
+            if wrong := flaw(schema):
+                raise BadRow(f"schema: no usable JSON Schema: {wrong}")
             prompt = _with_schema(prompt, schema)
         return prompt
 

@@ -96,6 +96,7 @@ def test_a_prompt_that_repeats_the_last_turn_is_no_second_one() -> None:
         ({"prompt": "a", "metadata": 3}, "metadata: it must be an object"),
         ({"prompt": "a", "reference": ["b"]}, "reference: it must be a text"),
         ({"prompt": "a", "schema": "[]"}, "schema: it must be an object"),
+        ({"prompt": "a", "schema": {"type": "text"}}, "schema: no usable JSON Schema: type: it must be array"),
         ({"prompt": "a", "options": {"temperature": 9}}, "temperature: "),
     ],
 )

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -95,6 +96,59 @@ async def test_a_body_that_cannot_be_taken_is_told_why(
     assert said["error"]["type"] == "invalid_request_error"
     assert said["error"]["message"]
     assert UUID(told["x-ensemble-request-id"]).version == 7
+
+
+TURNS = [{"role": "user", "content": "Who?"}]
+WRONG = {"properties": {"name": {"type": "text"}}}
+LOST = {"$ref": "#/$defs/name"}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "place"),
+    [
+        (
+            "chat/completions",
+            lambda schema: {
+                "messages": TURNS,
+                "response_format": {"type": "json_schema", "json_schema": {"name": "who", "schema": schema}},
+            },
+            "response_format.json_schema.schema",
+        ),
+        (
+            "responses",
+            lambda schema: {
+                "input": "Who?",
+                "text": {"format": {"type": "json_schema", "name": "who", "schema": schema}},
+            },
+            "text.format.schema",
+        ),
+        (
+            "messages",
+            lambda schema: {
+                "messages": TURNS,
+                "max_tokens": 9,
+                "output_config": {"format": {"type": "json_schema", "schema": schema}},
+            },
+            "output_config.format.schema",
+        ),
+    ],
+)
+async def test_a_schema_that_nothing_can_fit_is_refused_before_anybody_is_asked(
+    served: Served, path: str, body: Callable[[Any], dict[str, Any]], place: str
+) -> None:
+    for schema, why in (
+        (WRONG, "properties.name.type: it must be array, boolean, integer"),
+        (LOST, "a reference leads nowhere: Pointer '/$defs/name' does not exist; put what it names under $defs"),
+        (["name"], "input should be an object"),
+    ):
+        asked = {"model": "panel", **body(schema)}
+        async with served.http.post(f"{served.root}/v1/{path}", json=asked) as answer:
+            error = (await answer.json())["error"]
+        assert (answer.status, error["type"]) == (400, "invalid_request_error")
+        assert error["message"].startswith(f"{place}: ")
+        assert why in error["message"]
+        assert error.get("param", place) == place, "Anthropic's errors have none"
+    assert len(served.simulator.served) == 0
 
 
 async def test_a_compressed_body_is_understood(served: Served) -> None:
