@@ -17,6 +17,7 @@ from ensemble.store.content import (
     unbind,
 )
 from ensemble.store.database import Database
+from ensemble.store.habits import LATEST
 from ensemble.types import Call, CallId, Plan, RequestId, Stage
 from judges.types import CandidateId, Completion, Prompt, Usage
 
@@ -147,12 +148,15 @@ def complete_request(db: Database, held: Held) -> None:
 
 
 def history(db: Database, member: str, digest: str, *, judge: bool, newest: int = 1000) -> tuple[int, float, float]:
-    """Of the newest good calls of a member, as a judge or as a candidate: how many, mean tokens in and out."""
+    """Of the newest good calls of a member, as a judge or as a candidate: how many, mean tokens in and out.
+
+    They are looked for among the newest lines of the ledger (``habits.NEWEST``).
+    """
     purposes = "('judge')" if judge else "('candidate', 'shadow')"
     sql = (
-        "SELECT count(*), avg(input_tokens), avg(output_tokens) FROM (SELECT input_tokens, output_tokens FROM calls "  # noqa: S608
-        f"WHERE member = ? AND member_digest = ? AND failure IS NULL AND purpose IN {purposes} "
-        "AND input_tokens IS NOT NULL AND output_tokens IS NOT NULL ORDER BY started_at DESC LIMIT ?) newest"
+        "SELECT count(*), avg(input_tokens), avg(output_tokens) FROM (SELECT input_tokens, output_tokens FROM calls k "  # noqa: S608
+        f"WHERE {LATEST} AND member = ? AND member_digest = ? AND failure IS NULL AND purpose IN {purposes} "
+        "AND input_tokens IS NOT NULL AND output_tokens IS NOT NULL ORDER BY k.rowid DESC LIMIT ?) newest"
     )
     count, given, made = db.execute(sql, [bind(member), digest, newest]).fetchone()
     return count, given or 0.0, made or 0.0

@@ -10,13 +10,18 @@ from ensemble.store.database import Database
 from judges.shrinkage import SHRUNK
 from judges.types import Usage
 
-_ANSWERS = """
+NEWEST = 200_000
+"""Lines of the ledger, the newest, among which habits are looked for: all are read in a tenth of a second, and no
+commit has to keep an index for it."""
+LATEST = f"k.rowid > (SELECT max(rowid) FROM calls) - {NEWEST}"  # noqa: S608 - an own constant
+"""Condition on ``calls k``: rows are numbered in the order in which they were written."""
+_ANSWERS = f"""
 SELECT k.failure IS NULL, k.input_tokens, k.output_tokens, k.total_s, r.messages, r.options, r.content = 'kept'
 FROM calls k JOIN requests r ON r.id = k.request_id
-WHERE k.member = ? AND k.member_digest = ? AND k.purpose IN ('candidate', 'shadow') AND k.batch IS NULL
+WHERE {LATEST} AND k.member = ? AND k.member_digest = ? AND k.purpose IN ('candidate', 'shadow') AND k.batch IS NULL
     AND k.transport NOT IN ('import', 'cache') AND (k.failure IS NULL OR k.failure IN ('timeout', 'cancelled'))
-ORDER BY k.started_at DESC LIMIT ?
-"""
+ORDER BY k.rowid DESC LIMIT ?
+"""  # noqa: S608 - an own constant
 _VERDICTS = """
 SELECT json_array_length(v.panel), v.nano_usd, v.total_s
 FROM verdicts v JOIN verdicts found

@@ -24,6 +24,7 @@ from ensemble.store import (
     schema_14,
     schema_15,
     schema_16,
+    schema_17,
 )
 
 APPLICATION_ID = 0x454E534A
@@ -131,6 +132,12 @@ def draws(db: Database) -> None:
 def audit(db: Database) -> None:
     """Facts of judged requests and their daily sums; those of an older log are made in the background."""
     db.executescript(schema_16.TABLES)
+
+
+@MIGRATIONS(name="0017_members")
+def members(db: Database) -> None:
+    """No index by member any more; rows stay as they are."""
+    db.executescript(schema_17.INDEXES)
 
 
 def applied(db: Database) -> list[str]:

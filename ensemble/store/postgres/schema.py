@@ -23,6 +23,7 @@ from ensemble.store import (
     schema_14,
     schema_15,
     schema_16,
+    schema_17,
 )
 from ensemble.store.keeping import tsearch
 
@@ -41,10 +42,14 @@ def functions() -> str:
 def steps() -> Iterator[tuple[str, str, bool]]:
     """Every step in order: its name in ``ensemble.store.migrations``, its text, whether the one before may go on.
 
-    A step is compatible if it only adds what an older release need not write: tables, columns with a default, indexes.
+    A step is compatible if an older release can go on as it was: what is new it need not write (tables, columns with a
+    default, indexes), and what has gone only made it quicker.
     """
     for name, text in _statements():
-        yield name, text, False
+        yield name, text, name in _COMPATIBLE
+
+
+_COMPATIBLE = frozenset({"0017_members"})
 
 
 def _statements() -> Iterator[tuple[str, str]]:
@@ -64,6 +69,7 @@ def _statements() -> Iterator[tuple[str, str]]:
     yield "0014_feedback_of_keys", translated(schema_14.INDEX)
     yield "0015_draws", translated(schema_15.ALTER) + translated(schema_15.TABLES)
     yield "0016_audit", translated(schema_16.TABLES)
+    yield "0017_members", schema_17.INDEXES
 
 
 def translated(sql: str) -> str:

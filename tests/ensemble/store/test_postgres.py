@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,11 +16,14 @@ from ensemble.errors import StoreError
 from ensemble.store import Store, open_store
 from ensemble.store.address import address_of
 from ensemble.store.database import Database
+from ensemble.store.keeping.connect import transaction
 from ensemble.store.opening import open_writer
 from ensemble.store.postgres.database import Loop, connected
 from ensemble.store.postgres.dialect import translate
 from ensemble.store.postgres.engine import PostgresEngine, Step, _steps, migrate
 from ensemble.store.postgres.faults import ServerFault
+from ensemble.store.rows import rows_of
+from ensemble.store.writer import write_rows
 from ensemble.types import CallId
 from judges.types import Usage
 from tests import services
@@ -236,8 +240,8 @@ async def test_a_wrong_address_is_told_without_its_password(change: dict[str, An
     assert "***" in str(caught.value)
 
 
-SEVENTEEN: Step = (
-    "0017_made_up",
+NEXT: Step = (
+    "0018_made_up",
     "ALTER TABLE requests ADD COLUMN mood TEXT NOT NULL DEFAULT 'calm'; CREATE TABLE moods (id TEXT PRIMARY KEY);",
     True,
 )
@@ -270,7 +274,7 @@ async def test_an_upgrade_under_load_loses_and_refuses_nothing(schema: Schema) -
         for _ in range(8):
             group.create_task(write())
         await reached.wait()
-        await asyncio.to_thread(upgrade, schema, SEVENTEEN)
+        await asyncio.to_thread(upgrade, schema, NEXT)
         reached.clear()
         goal[0] = len(kept) + 40
         await reached.wait()
@@ -286,14 +290,40 @@ async def test_an_upgrade_under_load_loses_and_refuses_nothing(schema: Schema) -
 @pytest.mark.parametrize(
     ("steps", "named"),
     [
-        ((("0017_breaks", "ALTER TABLE requests DROP COLUMN reason", False),), "0017_breaks"),
-        ((SEVENTEEN, ("0018_more", "CREATE TABLE more (id TEXT PRIMARY KEY)", True)), "0018_more"),
+        ((("0018_breaks", "ALTER TABLE requests DROP COLUMN reason", False),), "0018_breaks"),
+        ((NEXT, ("0019_more", "CREATE TABLE more (id TEXT PRIMARY KEY)", True)), "0019_more"),
     ],
 )
 async def test_a_release_that_cannot_go_on_says_so(log: Store, schema: Schema, steps: Any, named: str) -> None:
     await asyncio.to_thread(from_the_future, schema.url, *(name for name, _, _ in steps))
     with pytest.raises(StoreError, match=rf"a newer version of this program wrote it .*{named}"):
         await open_store(schema.url)
+
+
+async def test_the_release_before_goes_on_beside_the_newest_step(schema: Schema) -> None:
+    """What it marked compatible: step 17 takes away indexes that made the release before quicker."""
+    *before, newest = _steps()
+    record, address = a_record(), address_of(schema.url)
+
+    def open_as_before(*, write: bool = False) -> None:
+        loop = Loop()
+        with closing(loop), closing(connected(loop, address, busy_s=20.0, reader=False)) as db:
+            migrate(db, address, before)
+            if write:
+                with transaction(db):
+                    write_rows(db, [rows_of(record)])
+
+    await asyncio.to_thread(open_as_before, write=True)
+    store = await open_store(schema.url)
+    assert [label.request for label in store.labels()] == [record.request.id]
+    found = await store.read(lambda db: db.execute("SELECT indexname FROM pg_indexes WHERE schemaname = ?",
+                                                   [schema.name]).fetchall())  # fmt: skip
+    assert not {"calls_member", "candidates_member"} & {name for (name,) in found}
+    await asyncio.to_thread(open_as_before)
+    assert newest[0] in await store.read(
+        lambda db: {row[0] for row in db.execute("SELECT name FROM _sqlite_migrations")}
+    )
+    await store.close()
 
 
 async def test_many_open_a_new_log_at_once(schema: Schema) -> None:
@@ -308,11 +338,11 @@ async def test_many_open_a_new_log_at_once(schema: Schema) -> None:
 
 
 async def test_a_step_that_fails_leaves_nothing(log: Store, schema: Schema) -> None:
-    broken: Step = ("0017_broken", "CREATE TABLE half (id TEXT PRIMARY KEY); SELECT * FROM nowhere;", True)
+    broken: Step = ("0018_broken", "CREATE TABLE half (id TEXT PRIMARY KEY); SELECT * FROM nowhere;", True)
     with pytest.raises(ServerFault, match="nowhere"):
         await asyncio.to_thread(upgrade, schema, broken)
     assert "half" not in await log.read(lambda db: db.table_names())
-    await asyncio.to_thread(upgrade, schema, SEVENTEEN)  # its lock has gone, too
+    await asyncio.to_thread(upgrade, schema, NEXT)  # its lock has gone, too
 
 
 QUIET = st.sampled_from(

@@ -267,6 +267,7 @@ RELEASED = {
     12: "0013_reviews",
     14: "0015_draws",
     15: "0016_audit",
+    16: "0017_members",
 }
 """Schemas that were released, and the first step that each lacks."""
 
@@ -350,5 +351,5 @@ async def test_the_file_keeps_its_promises(store: Store, path: Path) -> None:
     db = sqlite3.connect(path)
     assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert db.execute("PRAGMA application_id").fetchone() == (0x454E534A,)
-    assert db.execute("PRAGMA user_version").fetchone() == (16,)
+    assert db.execute("PRAGMA user_version").fetchone() == (17,)
     db.close()
