@@ -1,6 +1,6 @@
 """Answers that wait for a person: what a reviewer is shown, and what he may say."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Any
@@ -14,6 +14,7 @@ from ensemble.store import Store
 from ensemble.store.anchors import candidates_for, freeze
 from ensemble.store.database import Database
 from ensemble.store.feedback import Noted, Refused, Sees, Statement, add
+from ensemble.store.review_seats import votes
 from ensemble.store.reviews import Review, Sight, claim, decide, review, reviews
 from ensemble.types import RequestId
 from judges.registry import explain
@@ -81,8 +82,28 @@ async def case(store: Store, id_: str) -> dict[str, object]:
     }
 
 
-async def take(store: Store, id_: str, body: bytes) -> Review:
-    """Keep an answer for who asks, for an hour.
+async def findings(store: Store, row: Review) -> list[dict[str, object]] | None:
+    """What was found of ``row`` where two differ, in the order of seats; None of others.
+
+    Who found it is told once the third has settled it, and until then nobody is to go by that.
+    """
+    if not row["disputed"]:
+        return None
+    closed = row["status"] == "decided"
+    return [
+        {
+            "seat": vote.seat,
+            "finding": vote.finding,
+            "candidate": vote.candidate,
+            "comment": vote.comment,
+            "given_by": vote.given_by if closed else None,
+        }
+        for vote in await store.read(partial(votes, id_=str(row["request_id"])))
+    ]
+
+
+async def take(store: Store, id_: str, body: bytes, adjudicators: Collection[str] = ()) -> Review:
+    """Keep an answer for who asks, for an hour; ``adjudicators``, here and below, are as in ``[reviews]``.
 
     Raises:
         InvalidRequest: the body does not say who.
@@ -95,19 +116,28 @@ async def take(store: Store, id_: str, body: bytes) -> Review:
     except ValidationError as error:
         told = explain(error.errors(include_url=False, include_input=False)[0], Claim)
         raise InvalidRequest(f"by: {told}", param="by") from error
-    return accepted(await _changed(store, partial(claim, id_=bare(id_), by=by, now=datetime.now(UTC))))
+    return accepted(
+        await _changed(store, partial(claim, id_=bare(id_), by=by, now=datetime.now(UTC), adjudicators=adjudicators))
+    )
 
 
-async def settle(store: Store, id_: str, body: bytes) -> tuple[Feedback, Noted]:
+async def settle(store: Store, id_: str, body: bytes, adjudicators: Collection[str] = ()) -> tuple[Feedback, Noted]:
     """Store what a person found, as feedback, and close the review. Raises as ``take`` does."""
     said = parse(_with(body, id_))
     if not any(getattr(said, name) for name in ("preferred", *FINDINGS)):
         raise InvalidRequest("preferred: say what was found: preferred, tie, all_bad or cannot_tell", param="preferred")
-    step = partial(decide, now=datetime.now(UTC))
+    step = partial(decide, now=datetime.now(UTC), adjudicators=adjudicators)
     return said, await note(store, said.statement("review"), step)
 
 
-async def overrule(store: Store, said: Feedback, *, key_id: str | None = None, sees: Sees = lambda _: True) -> Noted:
+async def overrule(
+    store: Store,
+    said: Feedback,
+    *,
+    key_id: str | None = None,
+    sees: Sees = lambda _: True,
+    adjudicators: Collection[str] = (),
+) -> Noted:
     """Store what a reviewer says of any answer; where that one waits for a review and it is a finding, decide it.
 
     Raises:
@@ -123,7 +153,7 @@ async def overrule(store: Store, said: Feedback, *, key_id: str | None = None, s
         waits = review(db, statement.request or "", now) if finding else None
         if waits is None or waits["status"] == "decided" or not sees(waits):
             return add(db, statement, sees)
-        return decide(db, statement, now)
+        return decide(db, statement, now, adjudicators)
 
     return await note(store, said.statement("review", key_id=key_id), step)
 

@@ -35,12 +35,15 @@ class ReviewSettings(BaseModel):
         share: part of what waits for people that is drawn at random from all traffic, once a day, since figures about
             the judge need it; 0 draws nothing. Where nothing else waits for people, nothing is drawn by itself.
         twice: part of what is drawn that two people decide on, neither of whom sees what the other found.
+        adjudicators: names under which people settle what two find differently; they are neither of the two. Where it
+            is empty, anybody else than the two does.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     share: float = Field(0.2, ge=0, le=0.9)
     twice: float = Field(0.1, ge=0, le=1)
+    adjudicators: tuple[str, ...] = ()
 
 
 async def draw(store: Store, settings: ReviewSettings, now: datetime, cases: int | None = None) -> int:

@@ -12,10 +12,11 @@ from ensemble.store.audit.queue import FIRST, After, Row, Why, counts, decided, 
 from ensemble.store.database import Database
 from ensemble.store.judged import Judged, judged_of
 from ensemble.store.people import Word
+from ensemble.store.review_seats import THIRD
 from judges.shrinkage import plain
 
-Said = tuple[str, str, str | None, str, str | None]
-"""A finding: by whom, of which kind, member that is preferred, when, and its candidate."""
+Said = tuple[str, str, str | None, str, str | None, int | None]
+"""A finding: by whom, of which kind, member that is preferred, when, its candidate, and from which seat."""
 PAGE = 50
 """Rows of one page."""
 WORDS: Mapping[str, str] = {
@@ -28,6 +29,7 @@ TITLES: Mapping[Why, str] = {
     "flagged": "flagged",
     "drawn": "drawn at random",
     "blind": "for two people",
+    "disputed": "two differ",
 }
 
 
@@ -96,8 +98,9 @@ def decided_list(db: Database, asked: Asked) -> Listed:
             Column("blind", "For two", "truth"),
         ),
         rows=_with_verdicts(db, rows[: asked.limit]),
-        note="Of a case for two people both findings, once both are there. The judge's finding is its own, before "
-        "logged means are weighed in; a tie that holds what people prefer agrees by half.",
+        note="Of a case for two people both findings, and that of the third who settled it where they differ, which "
+        "then is what stands. The judge's finding is its own, before logged means are weighed in; a tie that holds "
+        "what people prefer agrees by half.",
         empty="Nobody has decided on anything here yet.",
         more=len(rows) > asked.limit,
     )
@@ -125,10 +128,23 @@ def _waiting(row: Row) -> dict[str, Cell]:
 
 def _state(row: Row) -> str:
     if row["blind"]:
-        done, at_it = row["seats"] or (0, 0)
+        done, at_it, last = row["seats"] or (0, 0, 0)
+        if last == THIRD:
+            return "two differ, a third is at it" if at_it else "two differ, a third is to settle it"
         parts = [f"{done} of 2 decided"] * bool(done) + [f"{at_it} at it"] * bool(at_it)
         return ", ".join(parts) or "free"
     return f"claimed by {row['claimed_by']}" if row["claimed_by"] else "free"
+
+
+def _joined(words: Sequence[Said], parts: Sequence[str], settled: str) -> str:
+    """``parts`` of the findings, that of the third, who comes last, set apart."""
+    if words and words[-1][-1] == THIRD:
+        return f"{', '.join(parts[:-1])}; {settled} {parts[-1]}"
+    return ", ".join(parts)
+
+
+def _told(kind: str, member: str | None) -> str:
+    return f"{WORDS.get(kind, kind)}: {member}" if member else WORDS.get(kind, kind)
 
 
 def _with_verdicts(db: Database, rows: Sequence[Row]) -> list[dict[str, Cell]]:
@@ -147,7 +163,9 @@ def _against(row: Row, judged: Judged | None) -> dict[str, Cell]:
         return {"best": None, "agrees": None}
     verdict = plain(judged.verdict)
     authors = {judged.candidates[one].member: None for one in verdict.winners if one in judged.candidates}
-    words = [Word(kind, candidate if kind == "preferred" else None) for _, kind, *_, candidate in row["words"] or ()]
+    said: Sequence[Said] = row["words"] or ()
+    stands = [one for one in said if one[-1] == THIRD] or said
+    words = [Word(kind, candidate if kind == "preferred" else None) for _, kind, _, _, candidate, _ in stands]
     credits = [each for word in words if (each := right(judged, word)) is not None]
     best = "all bad" if verdict.all_bad else ", ".join(authors) or None
     return {"best": best, "agrees": fsum(credits) / len(credits) if credits else None}
@@ -158,10 +176,8 @@ def _decided(row: Row) -> dict[str, Cell]:
     return {
         "request": row["request_id"],
         "decided_at": row["decided_at"],
-        "by": ", ".join(by for by, *_ in words),
-        "found": ", ".join(
-            f"{WORDS.get(kind, kind)}: {member}" if member else WORDS.get(kind, kind) for _, kind, member, *_ in words
-        ),
+        "by": _joined(words, [by for by, *_ in words], "settled by"),
+        "found": _joined(words, [_told(kind, member) for _, kind, member, *_ in words], "settled as"),
         "why": row["reason"],
         "router": row["router"],
         "drawn": bool(row["drawn"]),

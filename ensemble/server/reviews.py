@@ -49,10 +49,15 @@ async def queue(request: web.Request) -> web.Response:
 
 @routes.get(PATH + "/{id}")
 async def one(request: web.Request) -> web.Response:
-    """One of them, with the conversation and its candidates as a judge sees them: without their authors."""
+    """One of them, with the conversation and its candidates as a judge sees them: without their authors.
+
+    Where two have found differently, what each found is there for the third, without who found it.
+    """
     row = await _seen(request)
     case = await reviewing.case(request.app[SERVICE].store, str(row["request_id"]))
-    return json_response({**_told(row), **case}, request)
+    found = await reviewing.findings(request.app[SERVICE].store, row)
+    more = {} if found is None else {"findings": found}
+    return json_response({**_told(row), **case, **more}, request)
 
 
 @routes.post(PATH + "/{id}/claim")
@@ -60,7 +65,9 @@ async def claim(request: web.Request) -> web.Response:
     """Keep it for ``by`` for an hour; 409 where somebody else has it."""
     require_json(request)
     row = await _seen(request)
-    taken = await reviewing.take(request.app[SERVICE].store, str(row["request_id"]), await request.read())
+    taken = await reviewing.take(
+        request.app[SERVICE].store, str(row["request_id"]), await request.read(), _adjudicators(request)
+    )
     return json_response(_told(taken), request)
 
 
@@ -68,12 +75,12 @@ async def claim(request: web.Request) -> web.Response:
 async def decide(request: web.Request) -> web.Response:
     """Say what was found, as feedback does; 409 where it is decided or somebody else has it.
 
-    That closes it, but for one that two are to decide on: it waits for the second.
+    That closes it, but for one that two are to decide on: it waits for the second and, where they differ, for a third.
     """
     require_json(request)
     row = await _seen(request)
     id_ = str(row["request_id"])
-    said, noted = await reviewing.settle(request.app[SERVICE].store, id_, await request.read())
+    said, noted = await reviewing.settle(request.app[SERVICE].store, id_, await request.read(), _adjudicators(request))
     body: dict[str, object] = {
         "object": "ensemble.review",
         "request_id": id_,
@@ -82,6 +89,10 @@ async def decide(request: web.Request) -> web.Response:
         "feedback_id": noted.id,
     }
     return json_response(body, request, status=201)
+
+
+def _adjudicators(request: web.Request) -> tuple[str, ...]:
+    return request.app[SERVICE].settings.reviews.adjudicators
 
 
 def _sight(request: web.Request) -> Sight | None:

@@ -7,15 +7,16 @@ from typing import NamedTuple
 
 from ensemble.store.content import dumps
 from ensemble.store.database import Database
+from ensemble.store.review_seats import OUTVOTED
 from ensemble.types import RequestId
 from judges.types import CandidateId
 
-_WORDS = """
+_WORDS = f"""
 SELECT f.request_id, f.given_by, f.kind, coalesce(f.candidate_id, r.chosen) AS candidate
 FROM feedback f JOIN requests r ON r.id = f.request_id
-WHERE f.kind IN ('preferred', 'tie', 'all_bad')
+WHERE f.kind IN ('preferred', 'tie', 'all_bad') AND NOT {OUTVOTED}
     AND (CAST(:ids AS TEXT) IS NULL OR f.request_id IN (SELECT value FROM json_each(:ids))) ORDER BY f.id
-"""
+"""  # noqa: S608 - own text
 
 
 class Word(NamedTuple):
@@ -49,6 +50,7 @@ class Opinion:
 def words(db: Database, ids: Sequence[RequestId] | None = None) -> dict[str, dict[str, Word]]:
     """By request and person, the last word; of the requests ``ids``, or of all.
 
+    Where two reviewers differed and a third has settled it, his stands for theirs.
     Few requests get one, so those of all fit into memory.
     """
     told: dict[str, dict[str, Word]] = {}

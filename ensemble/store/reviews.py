@@ -1,6 +1,6 @@
 """The queue of answers that wait for a person. Functions for ``Store.read`` and ``Store.change``."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, cast
@@ -9,7 +9,7 @@ from ensemble.store.content import bind, bind_optional, stamp, unbind
 from ensemble.store.database import Database
 from ensemble.store.feedback import Noted, Refused, Statement, add
 from ensemble.store.outbox import post
-from ensemble.store.review_seats import finish, free, occupy
+from ensemble.store.review_seats import THIRD, finish, free, occupy
 
 Status = Literal["waiting", "claimed", "decided"]
 CLAIMED_FOR = timedelta(hours=1)
@@ -17,9 +17,10 @@ CLAIMED_FOR = timedelta(hours=1)
 Review = Mapping[str, object]
 """A row of ``reviews`` with ``router``, ``member``, ``key_id`` and ``tenant`` of its request.
 
-Who claimed a blind one is known of its seats alone: it waits as long as one of them is free.
+Who claimed a blind one is known of its seats alone: it waits as long as one of them is free. ``disputed`` says that
+two have found differently, and that a third is to settle it, or has.
 """
-_COLUMNS = """
+_COLUMNS = f"""
 SELECT v.request_id, v.created_at, v.reason, v.overturned,
     CASE
         WHEN v.status = 'decided' THEN 'decided'
@@ -32,9 +33,10 @@ SELECT v.request_id, v.created_at, v.reason, v.overturned,
     END AS status,
     v.claimed_by, v.claimed_until, v.decided_by, v.decided_at, v.feedback_id,
     v.draw, v.stratum, v.probability, v.place, v.blind,
+    EXISTS (SELECT 1 FROM review_seats s WHERE s.request_id = v.request_id AND s.seat = {THIRD}) AS disputed,
     r.model AS router, r.member, r.key_id, r.tenant
 FROM reviews v JOIN requests r ON r.id = v.request_id
-"""
+"""  # noqa: S608 - own text
 SEEN = "(:all OR r.key_id = :key OR r.tenant = :tenant)"
 """A condition on ``requests r``, with the parameters ``given_by``."""
 _PLACE = "(1 - {0}.overturned, {0}.created_at, coalesce({0}.place, -1), {0}.request_id)"
@@ -48,6 +50,7 @@ WHERE v.status <> 'decided' AND v.request_id <> :here AND {SEEN}
         AND EXISTS (
             SELECT 1 FROM review_seats s WHERE s.request_id = v.request_id AND s.decided_by IS NULL
                 AND (s.claimed_by IS NULL OR s.claimed_until <= :now OR s.claimed_by = :by)
+                AND CASE s.seat WHEN {THIRD} THEN CAST(:settles AS INTEGER) ELSE CAST(:votes AS INTEGER) END = 1
         )
     END
 ORDER BY here.request_id IS NULL OR {_PLACE.format("v")} > {_PLACE.format("here")} DESC,
@@ -96,14 +99,17 @@ def waiting(db: Database) -> Mapping[bool, int]:
     return {overturned: counted.get(overturned, 0) for overturned in (False, True)}
 
 
-def claim(db: Database, id_: str, by: str, now: datetime) -> Review | Refused:
-    """Keep an answer for ``by``, so that no two look at the same; claiming again prolongs it."""
+def claim(db: Database, id_: str, by: str, now: datetime, adjudicators: Collection[str] = ()) -> Review | Refused:
+    """Keep an answer for ``by``, so that no two look at the same; claiming again prolongs it.
+
+    ``adjudicators``, here and below, are as in ``review_seats.free``.
+    """
     row = _free(db, id_, by, now)
     if isinstance(row, Refused):
         return row
     until = now + CLAIMED_FOR
     if row["blind"]:
-        seat = free(db, id_, by, now)
+        seat = free(db, id_, by, now, adjudicators)
         if isinstance(seat, Refused):
             return seat
         occupy(db, id_, seat, by, until)
@@ -115,9 +121,13 @@ def claim(db: Database, id_: str, by: str, now: datetime) -> Review | Refused:
     return {**row, "status": "claimed", "claimed_by": by, "claimed_until": stamp(until)}
 
 
-def next_review(db: Database, by: str, now: datetime, sight: Sight | None, here: str = "") -> str | None:
+def next_review(
+    db: Database, by: str, now: datetime, sight: Sight | None, here: str = "", adjudicators: Collection[str] = ()
+) -> str | None:
     """Id of what ``by`` is to look at after ``here``: the first that is free, or his; after the last one the first."""
-    given = {"now": stamp(now), "by": bind(by), "here": here}
+    settles = by in adjudicators
+    seats = {"settles": int(settles or not adjudicators), "votes": int(not settles)}
+    given = {"now": stamp(now), "by": bind(by), "here": here} | seats
     found = db.execute(_NEXT, given | given_by(sight)).fetchone()
     return None if found is None else str(found[0])
 
@@ -135,16 +145,17 @@ def flag(db: Database, id_: str, by: str, now: datetime) -> Refused | None:
     return None
 
 
-def decide(db: Database, statement: Statement, now: datetime) -> Noted | Refused:
+def decide(db: Database, statement: Statement, now: datetime, adjudicators: Collection[str] = ()) -> Noted | Refused:
     """Store what a person found as feedback, and take the answer out of the queue, both or nothing.
 
-    A blind one leaves the queue with the second finding. What was drawn is marked with its probability.
+    A blind one leaves the queue with the second finding or, where the two differ, with the third. What was drawn is
+    marked with its probability.
     """
     id_, by = statement.request or "", statement.given_by
     row = _free(db, id_, by, now)
     if isinstance(row, Refused):
         return row
-    seat = free(db, id_, by, now) if row["blind"] else None
+    seat = free(db, id_, by, now, adjudicators) if row["blind"] else None
     if isinstance(seat, Refused):
         return seat
     noted = add(db, replace(statement, probability=cast("float | None", row["probability"])))
@@ -177,4 +188,8 @@ def _free(db: Database, id_: str, by: str, now: datetime) -> Review | Refused:
 
 def _told(row: Mapping[str, Any]) -> Review:
     told = {name: unbind(value) if isinstance(value, str) else value for name, value in row.items()}
-    return told | {"overturned": bool(row["overturned"]), "blind": bool(row["blind"])}
+    return told | {
+        "overturned": bool(row["overturned"]),
+        "blind": bool(row["blind"]),
+        "disputed": bool(row["disputed"]),
+    }

@@ -39,7 +39,7 @@ async def with_traffic(serve: Serve, requests: int) -> Served:
     return served
 
 
-async def drawn(served: Served, cases: int | None, *, after: timedelta = LATER, **settings: float) -> int:
+async def drawn(served: Served, cases: int | None, *, after: timedelta = LATER, **settings: Any) -> int:
     return await draw(served.service.store, ReviewSettings(**settings), datetime.now(UTC) + after, cases)
 
 
@@ -125,15 +125,62 @@ async def test_two_decide_on_a_blind_one_each_alone(serve: Serve) -> None:
     assert "alike" not in str(shown)
     assert await served.service.store.read(lambda db: sealed(db, id_))
     assert await rows(served, "SELECT * FROM outbox") == []
-    code, told = await send(served, id_, "decide", {"preferred": "beta", "given_by": "bob"})
+    code, told = await send(served, id_, "decide", {"tie": True, "given_by": "bob"})
     assert (code, told["status"]) == (201, "decided")
     assert not await served.service.store.read(lambda db: sealed(db, id_))
     assert await waiting(served) == []
     said = await rows(served, "SELECT given_by, kind FROM feedback ORDER BY given_by")
-    assert said == [{"given_by": "ann", "kind": "tie"}, {"given_by": "bob", "kind": "preferred"}]
+    assert said == [{"given_by": "ann", "kind": "tie"}, {"given_by": "bob", "kind": "tie"}]
     seats = await rows(served, "SELECT decided_by FROM review_seats ORDER BY seat")
     assert [one["decided_by"] for one in seats] == ["ann", "bob"]
     assert [one["kind"] for one in await rows(served, "SELECT kind FROM outbox")] == ["review.decided"]
+
+
+async def test_a_third_settles_what_two_find_differently(serve: Serve) -> None:
+    served = await with_traffic(serve, 3)
+    assert await drawn(served, 1, twice=1) == 1
+    (case,) = await waiting(served)
+    id_ = case["request_id"]
+    assert (await send(served, id_, "decide", {"tie": True, "given_by": "ann", "comment": "alike"}))[0] == 201
+    assert (await served.get(f"{QUEUE}/{id_}"))[1]["disputed"] is False
+    code, told = await send(served, id_, "decide", {"preferred": "beta", "given_by": "bob"})
+    assert (code, told["status"]) == (201, "waiting")
+    assert await rows(served, "SELECT * FROM outbox") == []
+    (row,) = await waiting(served)
+    assert (row["status"], row["disputed"], row["decided_by"]) == ("waiting", True, None)
+    _, shown, _ = await served.get(f"{QUEUE}/{id_}")
+    beta = shown["findings"][1]["candidate"]
+    assert beta in {one["id"] for one in shown["candidates"]}
+    votes = [
+        {"seat": 1, "finding": "tie", "candidate": None, "comment": "alike"},
+        {"seat": 2, "finding": "preferred", "candidate": beta, "comment": None},
+    ]
+    assert shown["findings"] == [{**vote, "given_by": None} for vote in votes]
+    assert await served.service.store.read(lambda db: sealed(db, id_))
+    code, told = await send(served, id_, "decide", {"tie": True, "given_by": "bob"})
+    assert (code, "a third has to settle it" in told["error"]["message"]) == (409, True)
+    code, told = await send(served, id_, "decide", {"all_bad": True, "given_by": "cat"})
+    assert (code, told["status"]) == (201, "decided")
+    assert await waiting(served) == []
+    assert not await served.service.store.read(lambda db: sealed(db, id_))
+    _, shown, _ = await served.get(f"{QUEUE}/{id_}")
+    assert (shown["status"], shown["disputed"], shown["decided_by"]) == ("decided", True, "cat")
+    assert [one["given_by"] for one in shown["findings"]] == ["ann", "bob", "cat"]
+    assert [one["kind"] for one in await rows(served, "SELECT kind FROM outbox")] == ["review.decided"]
+
+
+async def test_who_settles_it_can_be_named(serve: Serve) -> None:
+    served = await serve(f'{PANEL}\n[reviews]\nadjudicators = ["dan"]\n')
+    assert (await served.post(a_question("Why?")))[0] == 200
+    assert await drawn(served, 1, twice=1) == 1
+    ((id_,),) = [(one["request_id"],) for one in await waiting(served)]
+    assert (await send(served, id_, "claim", {"by": "dan"}))[0] == 409
+    for by, found in (("ann", {"tie": True}), ("bob", {"all_bad": True})):
+        assert (await send(served, id_, "decide", {**found, "given_by": by}))[0] == 201
+    code, told = await send(served, id_, "decide", {"tie": True, "given_by": "cat"})
+    assert (code, "adjudicators" in told["error"]["message"]) == (409, True)
+    code, told = await send(served, id_, "decide", {"tie": True, "given_by": "dan"})
+    assert (code, told["status"]) == (201, "decided")
 
 
 async def test_the_record_of_a_blind_one_is_told_when_both_have_decided(serve: Serve) -> None:

@@ -11,10 +11,13 @@ FINDINGS = ("preferred", "tie", "all_bad")
 
 
 def best_of_people(said: Sequence[Tree], record: Tree) -> frozenset[str] | None:
-    """The candidates that most people find best, by the last word of each; None where they say nothing or are split."""
+    """The candidates that most people find best, by the last word of each; None where they say nothing or are split.
+
+    Of two reviewers who differ neither counts once a third has settled it.
+    """
     last: dict[str, Word] = {}
     for row in said:
-        if row["kind"] in FINDINGS:
+        if row["kind"] in FINDINGS and not row["outvoted"]:
             candidate = row["candidate_id"] or record["chosen"] if row["kind"] == "preferred" else None
             last[row["given_by"]] = Word(row["kind"], candidate)
     told = opinion(last, [CandidateId(one["id"]) for one in record["candidates"]]) if last else None

@@ -64,6 +64,12 @@ def settings_of(request: web.Request) -> Settings | None:
     return service.settings if service else request.app[CONFIGURED]
 
 
+def adjudicators_of(request: web.Request) -> tuple[str, ...]:
+    """Who settles what two reviewers find differently; empty for anybody else than the two."""
+    settings = settings_of(request)
+    return settings.reviews.adjudicators if settings else ()
+
+
 def window_of(request: web.Request) -> Window:
     """The filters in the address: ``since``, ``until`` and ``router``.
 

@@ -16,7 +16,7 @@ from ensemble.feedback import FINDINGS, bare, parse
 from ensemble.reviewing import keep_as_test, overrule
 from ensemble.server.auth import CALLER, PAGES
 from ensemble.server.pages.downloads import table_of
-from ensemble.server.pages.frame import WRITER, href, read, show, window_of, writer_of
+from ensemble.server.pages.frame import WRITER, adjudicators_of, href, read, show, window_of, writer_of
 from ensemble.server.pages.reviewer import remember, reviewer_of, told
 from ensemble.server.pages.trail import LISTS, TRAILS, Place
 from ensemble.store import Store
@@ -24,6 +24,7 @@ from ensemble.store.audit.reviewed import anchor_sets, said, signs
 from ensemble.store.database import Database
 from ensemble.store.queries import Tree
 from ensemble.store.queries import request as record_of
+from ensemble.store.review_seats import Vote, votes
 from ensemble.store.review_seats import sealed as is_sealed
 from ensemble.store.reviews import Review, claim, review
 from ensemble.types import RequestId
@@ -57,6 +58,7 @@ class Held:
         sealed: names and findings are hidden from who asks, since he has not chosen yet.
         sets: names of test sets, and whether the request is in each.
         signs: of disagreement; None while they are not made.
+        votes: what two have found who differ, where the case waits for a third; else empty.
     """
 
     record: Tree
@@ -65,6 +67,7 @@ class Held:
     sealed: bool
     sets: Mapping[str, bool]
     signs: Tree | None
+    votes: list[Vote]
 
 
 @routes.get(ONE)
@@ -82,6 +85,7 @@ async def page(request: web.Request) -> web.Response:
     common["formatted"] = query.get("view") == "markdown"
     common["done"] = DONE.get(query.get("done", ""), "")
     if held.sealed:
+        common["votes"] = held.votes
         # Names of members may stand in filters that an address keeps.
         return await show(request, "request_blind.html", **common, query={}, routers=[], kept=lambda path: path)
     waits = held.review is not None and held.review["status"] != "decided"
@@ -165,7 +169,13 @@ async def _say(request: web.Request, store: Store, body: dict[str, object], by: 
     caller = request[CALLER]
     said = parse({**body, "request_id": _id(request), "given_by": by})
     key_id = caller.key.id if caller.key else None
-    await overrule(store, said, key_id=key_id, sees=lambda row: caller.may("audit") or caller.sees(row))
+    await overrule(
+        store,
+        said,
+        key_id=key_id,
+        sees=lambda row: caller.may("audit") or caller.sees(row),
+        adjudicators=adjudicators_of(request),
+    )
 
 
 async def _away(request: web.Request, act: str) -> str:
@@ -183,7 +193,7 @@ async def _away(request: web.Request, act: str) -> str:
 async def _following(request: web.Request) -> str:
     """The address of the next case, or of this one where there is no other. What comes from the queue is claimed."""
     query, by = request.query, reviewer_of(request)
-    at = Place(here=_id(request), by=by, window=window_of(request), query=query)
+    at = Place(here=_id(request), by=by, adjudicators=adjudicators_of(request), window=window_of(request), query=query)
     trail = TRAILS.get(query.get("from", ""))
     found = await read(request, lambda db: trail(db, at)) if trail else None
     kept = {name: value for name, value in query.items() if name not in STALE}
@@ -192,7 +202,7 @@ async def _following(request: web.Request) -> str:
     store = writer_of(request)
     if store is not None and by and query["from"] == "queue":
         # Where somebody was faster, it can be looked at all the same.
-        await store.change(partial(claim, id_=found, by=by, now=datetime.now(UTC)))
+        await store.change(partial(claim, id_=found, by=by, now=datetime.now(UTC), adjudicators=at.adjudicators))
     return href(f"{PAGES}/requests/{found}", kept)
 
 
@@ -235,4 +245,12 @@ def _held(db: Database, request: web.Request, *, wished: bool = False) -> Held:
         sealed = is_sealed(db, id_, by)
     else:
         sealed = wished and not any(one["given_by"] == by and one["kind"] in ("preferred", *FINDINGS) for one in words)
-    return Held(record=record, said=words, review=waits, sealed=sealed, sets=anchor_sets(db, id_), signs=signs(db, id_))
+    return Held(
+        record=record,
+        said=words,
+        review=waits,
+        sealed=sealed,
+        sets=anchor_sets(db, id_),
+        signs=signs(db, id_),
+        votes=votes(db, id_) if waits is not None and waits["disputed"] and waits["status"] != "decided" else [],
+    )

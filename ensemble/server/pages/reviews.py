@@ -18,7 +18,7 @@ from ensemble.plurals import counted
 from ensemble.server.auth import CALLER
 from ensemble.server.auth import PAGES as ROOT
 from ensemble.server.pages.downloads import MOST_ROWS, figures_for
-from ensemble.server.pages.frame import LOG, SERVICE, href, writer_of
+from ensemble.server.pages.frame import LOG, SERVICE, adjudicators_of, href, writer_of
 from ensemble.server.pages.keeping import Keeper, keep, kept_for
 from ensemble.server.pages.registry import PAGES, Page, Wanted
 from ensemble.server.pages.reviewer import remember, reviewer_of, told
@@ -68,11 +68,11 @@ async def answers(request: web.Request) -> Mapping[str, object]:
 async def start(request: web.Request) -> web.Response:
     """Claim what is next for who asks, and go there."""
     store, by = writer(request), await told(request)
-    now = datetime.now(UTC)
+    now, adjudicators = datetime.now(UTC), adjudicators_of(request)
     try:
-        id_ = await store.read(partial(next_review, by=by, now=now, sight=None))
+        id_ = await store.read(partial(next_review, by=by, now=now, sight=None, adjudicators=adjudicators))
         if id_ is not None:
-            accepted(await store.change(partial(claim, id_=id_, by=by, now=now)))
+            accepted(await store.change(partial(claim, id_=id_, by=by, now=now, adjudicators=adjudicators)))
     except StoreError as error:
         raise StoreUnavailable(str(error)) from error
     there = href(f"{ROOT}{HERE}", {"done": "none"})

@@ -17,12 +17,13 @@ class Place:
 
     here: str
     by: str
+    adjudicators: tuple[str, ...]
     window: Window
     query: Mapping[str, str]
 
 
 def _queued(db: Database, at: Place) -> str | None:
-    return next_review(db, at.by, datetime.now(UTC), None, at.here)
+    return next_review(db, at.by, datetime.now(UTC), None, at.here, at.adjudicators)
 
 
 def _ranked(db: Database, at: Place) -> str | None:

@@ -7,20 +7,24 @@ from typing import NamedTuple
 from ensemble.store.content import unbind
 from ensemble.store.database import Database
 from ensemble.store.people import Word
+from ensemble.store.review_seats import THIRD
 from ensemble.types import RequestId
 
-# A blind case has a row for each of the two, and counts once both have decided.
-_FOUND = """
+# A blind case has a row for each of the two, and counts once both have decided: who settles what they differ on has
+# seen what they found, and is asked of those cases alone.
+_FOUND = f"""
 SELECT v.request_id, v.draw, v.stratum, substr(r.arrived_at, 1, 10) AS day, r.model AS router, v.blind,
     f.given_by, f.kind, f.candidate_id, c.member
 FROM reviews v
 JOIN requests r ON r.id = v.request_id
-LEFT JOIN review_seats s ON v.blind = 1 AND s.request_id = v.request_id
+LEFT JOIN review_seats s ON v.blind = 1 AND s.request_id = v.request_id AND s.seat < {THIRD}
 JOIN feedback f ON f.id = CASE v.blind WHEN 1 THEN s.feedback_id ELSE v.feedback_id END
 LEFT JOIN candidates c ON c.request_id = f.request_id AND c.id = f.candidate_id
-WHERE v.draw IS NOT NULL AND v.status = 'decided'
+WHERE v.draw IS NOT NULL AND (v.status = 'decided' OR EXISTS (
+    SELECT 1 FROM review_seats t WHERE t.request_id = v.request_id AND t.seat = {THIRD}
+))
 ORDER BY v.request_id, s.seat
-"""
+"""  # noqa: S608 - own text
 
 
 class Stratum(NamedTuple):

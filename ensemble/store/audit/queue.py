@@ -7,9 +7,10 @@ from typing import Any, Literal, NamedTuple, get_args
 from ensemble.store.audit.window import ARRIVED, Window
 from ensemble.store.content import loads, stamp, unbind
 from ensemble.store.database import Database
+from ensemble.store.review_seats import THIRD
 
 Row = Mapping[str, Any]
-Why = Literal["overturned", "confidence", "panel", "flagged", "drawn", "blind"]
+Why = Literal["overturned", "confidence", "panel", "flagged", "drawn", "blind", "disputed"]
 WHYS: tuple[Why, ...] = get_args(Why)
 _WHY: Mapping[Why, str] = {
     "overturned": "v.overturned = 1",
@@ -18,6 +19,7 @@ _WHY: Mapping[Why, str] = {
     "flagged": "v.reason LIKE 'flagged%'",
     "drawn": "v.draw IS NOT NULL",
     "blind": "v.blind = 1",
+    "disputed": f"EXISTS (SELECT 1 FROM review_seats t WHERE t.request_id = v.request_id AND t.seat = {THIRD})",  # noqa: S608
 }
 _WAITING = f"""
 SELECT v.request_id, v.created_at, v.reason, v.overturned, v.draw IS NOT NULL AS drawn, v.blind, r.model AS router,
@@ -27,7 +29,8 @@ SELECT v.request_id, v.created_at, v.reason, v.overturned, v.draw IS NOT NULL AS
     (
         SELECT json_array(
             sum(CASE WHEN s.decided_by IS NOT NULL THEN 1 ELSE 0 END),
-            sum(CASE WHEN s.decided_by IS NULL AND s.claimed_until > :now THEN 1 ELSE 0 END)
+            sum(CASE WHEN s.decided_by IS NULL AND s.claimed_until > :now THEN 1 ELSE 0 END),
+            max(s.seat)
         )
         FROM review_seats s WHERE s.request_id = v.request_id
     ) AS seats
@@ -39,7 +42,10 @@ ORDER BY v.overturned DESC, v.created_at, v.place NULLS FIRST, v.request_id LIMI
 _DECIDED = f"""
 SELECT v.request_id, v.decided_at, v.reason, v.draw IS NOT NULL AS drawn, v.blind, r.model AS router, a.judge,
     (
-        SELECT json_group_array(json_array(f.given_by, f.kind, c.member, f.created_at, f.candidate_id))
+        SELECT json_group_array(json_array(
+            f.given_by, f.kind, c.member, f.created_at, f.candidate_id,
+            (SELECT t.seat FROM review_seats t WHERE t.request_id = v.request_id AND t.feedback_id = f.id)
+        ))
         FROM feedback f LEFT JOIN candidates c ON c.request_id = f.request_id AND c.id = f.candidate_id
         WHERE f.id = v.feedback_id
             OR f.id IN (SELECT s.feedback_id FROM review_seats s WHERE s.request_id = v.request_id)
@@ -68,7 +74,7 @@ FIRST = After()
 def waiting(db: Database, window: Window, why: Why | None, after: After, limit: int, now: datetime) -> list[Row]:
     """What waits: overturned answers first, then the oldest, drawn ones in the order of the lot.
 
-    ``seats`` of a blind one are how many have decided, and how many are at it; None for others.
+    ``seats`` of a blind one are how many have decided, how many are at it, and which is the last; None for others.
     """
     sql = _WAITING.format(why=_WHY[why] if why else "1 = 1")
     rows = db.query(sql, window.given | after._asdict() | {"limit": limit, "now": stamp(now)})
@@ -78,7 +84,7 @@ def waiting(db: Database, window: Window, why: Why | None, after: After, limit: 
 def decided(db: Database, window: Window, why: Why | None, after: After, limit: int) -> list[Row]:
     """What was decided, the latest first, and the judge whose verdict is in force.
 
-    ``words`` has alias, kind of finding, preferred member, time and preferred candidate of each.
+    ``words`` has alias, kind of finding, preferred member, time, preferred candidate and, if any, the seat of each.
     """
     sql = _DECIDED.format(why=_WHY[why] if why else "1 = 1")
     rows = db.query(sql, window.given | {"id": after.id, "at": after.at, "limit": limit})

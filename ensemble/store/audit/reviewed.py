@@ -5,11 +5,13 @@ from collections.abc import Mapping
 from ensemble.store.content import unbind
 from ensemble.store.database import Database
 from ensemble.store.queries import Tree
+from ensemble.store.review_seats import OUTVOTED
 
-_SAID = """
-SELECT id, created_at, given_by, source, kind, candidate_id, name, value, text, probability
-FROM feedback WHERE request_id = ? ORDER BY created_at, length(id), id
-"""
+_SAID = f"""
+SELECT f.id, f.created_at, f.given_by, f.source, f.kind, f.candidate_id, f.name, f.value, f.text, f.probability,
+    {OUTVOTED} AS outvoted
+FROM feedback f WHERE f.request_id = ? ORDER BY f.created_at, length(f.id), f.id
+"""  # noqa: S608 - own text
 _SIGNS = "SELECT disagreement, spread, similarity, margin, flips, conflicts FROM audit_cases WHERE request_id = ?"
 
 
@@ -19,7 +21,7 @@ def signs(db: Database, request: str) -> Tree | None:
 
 
 def said(db: Database, request: str) -> list[Tree]:
-    """Rows of feedback on ``request``, in the order in which it was said."""
+    """Rows of feedback on ``request``, in the order in which it was said; ``outvoted`` ones were settled by a third."""
     return [
         {name: unbind(value) if isinstance(value, str) else value for name, value in row.items()}
         for row in db.query(_SAID, [request])

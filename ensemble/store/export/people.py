@@ -9,6 +9,7 @@ from ensemble.store.content import unbind
 from ensemble.store.database import Database
 from ensemble.store.label_rows import planned
 from ensemble.store.people import Opinion, Word, opinion
+from ensemble.store.review_seats import OUTVOTED
 from judges.types import CandidateId
 
 _KINDS = "('preferred', 'tie', 'all_bad')"
@@ -16,7 +17,7 @@ HEARD = f"EXISTS (SELECT 1 FROM feedback f WHERE f.request_id = r.id AND f.kind 
 """Condition on ``requests r``: people told which answer is best. That they cannot tell makes no label."""
 _WORDS = f"""
 SELECT f.given_by, f.kind, coalesce(f.candidate_id, r.chosen) FROM feedback f JOIN requests r ON r.id = f.request_id
-WHERE f.request_id = ? AND f.kind IN {_KINDS} ORDER BY f.id
+WHERE f.request_id = ? AND f.kind IN {_KINDS} AND NOT {OUTVOTED} ORDER BY f.id
 """  # noqa: S608 - own constants
 _RATINGS = """
 SELECT coalesce(f.candidate_id, r.chosen), f.value FROM feedback f JOIN requests r ON r.id = f.request_id

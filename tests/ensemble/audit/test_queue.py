@@ -1,5 +1,6 @@
 """The list of what waits and the trail of what was decided, page by page."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -8,6 +9,9 @@ from ensemble.audit.queue import Asked, decided_list, waiting_list, why_counts
 from ensemble.audit.shapes import Window
 from ensemble.store.audit.queue import FIRST, After, decided_count
 from ensemble.store.database import Database
+from ensemble.store.export.people import heard
+from ensemble.store.feedback import Refused, Statement, add
+from ensemble.store.people import words
 from ensemble.store.reviews import claim, flag, next_review
 from tests.ensemble.audit.reviewing import ALPHA, BAD, BETA, TIE, UNSURE, ReviewedLog
 from tests.ensemble.audit.reviewing import log as log
@@ -62,7 +66,7 @@ async def test_why_it_waits_is_a_filter(log: ReviewedLog) -> None:
     assert await waiting(log, why="flagged") == [last]
     counted = await log.store.read(partial(why_counts, asked=Asked(window=Window())))
     assert {why: count for why, _, count in counted} == {
-        "": 4, "overturned": 1, "confidence": 1, "panel": 1, "flagged": 1, "drawn": 0, "blind": 0,
+        "": 4, "overturned": 1, "confidence": 1, "panel": 1, "flagged": 1, "drawn": 0, "blind": 0, "disputed": 0,
     }  # fmt: skip
     refused = await log.store.change(partial(flag, id_="nobody", by="ann", now=NOW))
     assert refused is not None
@@ -98,9 +102,62 @@ async def test_nobody_gets_a_blind_one_twice(log: ReviewedLog) -> None:
     (row,) = listed.table.rows
     assert (row["state"], row["blind"], row["drawn"]) == ("1 of 2 decided", True, True)
     assert (await log.store.read(partial(decided_list, asked=ask))).table.rows == []
-    await log.decide(id_, BETA, "bob")
+    await log.decide(id_, ALPHA, "bob")
     (row,) = (await log.store.read(partial(decided_list, asked=ask))).table.rows
-    assert (row["by"], row["found"]) == ("ann, bob", "best: alpha, best: beta")
+    assert (row["by"], row["found"]) == ("ann, bob", "best: alpha, best: alpha")
+
+
+async def test_what_two_find_differently_waits_for_a_third(log: ReviewedLog) -> None:
+    await log.ask("panel", 2)
+    await log.draw(2, twice=1)
+    id_, other = await log.drawn()
+    await log.decide(id_, BETA, "ann")
+    await log.decide(id_, TIE, "bob")
+    ask = Asked(window=Window())
+    listed = partial(waiting_list, asked=replace(ask, why="disputed"), now=NOW)
+    (row,) = (await log.store.read(listed)).table.rows
+    assert (row["request"], row["state"]) == (id_, "two differ, a third is to settle it")
+    assert (await log.store.read(partial(decided_list, asked=ask))).table.rows == []
+    step = partial(next_review, now=datetime.now(UTC), sight=None)
+    free = {by: await log.store.read(partial(step, by=by)) for by in ("ann", "bob", "cat")}
+    assert free == {"ann": other, "bob": other, "cat": id_}
+    assert not isinstance(await log.store.change(partial(claim, id_=id_, by="cat", now=NOW)), Refused)
+    (row,) = (await log.store.read(listed)).table.rows
+    assert row["state"] == "two differ, a third is at it"
+    before = await log.store.read(words)
+    assert set(before[id_]) == {"ann", "bob"}
+    await log.decide(id_, ALPHA, "cat")
+    (row,) = (await log.store.read(partial(decided_list, asked=ask))).table.rows
+    assert (row["by"], row["found"]) == ("ann, bob; settled by cat", "best: beta, tie; settled as best: alpha")
+    assert (row["best"], row["agrees"]) == ("alpha", 1.0)
+    told = await log.store.read(words)
+    assert {by: word.kind for by, word in told[id_].items()} == {"cat": "preferred"}
+    found = await log.store.read(partial(heard, request=id_))
+    assert found is not None
+    assert (found.opinion.by, len(found.opinion.best)) == (("cat",), 1)
+    again = Statement(remarks=(TIE,), given_by="ann", source="api", request=id_)
+    await log.store.change(partial(add, statement=again))
+    assert set((await log.store.read(words))[id_]) == {"ann", "cat"}  # what she says later is a word of its own
+
+
+async def test_whoever_is_named_settles_what_two_find_differently(log: ReviewedLog) -> None:
+    await log.ask("panel", 1)
+    await log.draw(1, twice=1)
+    (id_,) = await log.drawn()
+    step = partial(next_review, now=NOW, sight=None, adjudicators=("dan",))
+    take = partial(claim, id_=id_, now=NOW, adjudicators=("dan",))
+    assert await log.store.read(partial(step, by="dan")) is None
+    refused = await log.store.change(partial(take, by="dan"))
+    assert isinstance(refused, Refused)
+    assert "you are among those who settle it" in refused.message
+    for by, word in (("ann", ALPHA), ("bob", BETA)):
+        assert await log.store.read(partial(step, by=by)) == id_
+        await log.decide(id_, word, by)
+    assert [await log.store.read(partial(step, by=by)) for by in ("ann", "cat", "dan")] == [None, None, id_]
+    refused = await log.store.change(partial(take, by="cat"))
+    assert isinstance(refused, Refused)
+    assert "those settle it whom `[reviews] adjudicators` names" in refused.message
+    assert not isinstance(await log.store.change(partial(take, by="dan")), Refused)
 
 
 async def test_the_trail_has_the_latest_first(log: ReviewedLog) -> None:

@@ -111,6 +111,11 @@ async def test_two_who_decide_alone(log: ReviewedLog) -> None:
     (judge,) = told["trust"].rows
     assert judge["agrees_n"] == 3
     assert judge["agrees"] == pytest.approx((1 + 0 + 0.75) / 3)
+    await log.decide(third, BETA, "cat")
+    settled = await tables(log)  # who settles it has seen what both found, so these figures stay what they were
+    assert [settled[name].rows for name in ("reviewers", "trust")] == [
+        told[name].rows for name in ("reviewers", "trust")
+    ]
 
 
 async def test_an_empty_log_says_what_to_do(log: ReviewedLog) -> None:

@@ -17,6 +17,7 @@ from ensemble.store.audit.standing import standing
 from ensemble.store.audit.watched import days, decisions
 from ensemble.store.audit.window import EVERYTHING
 from ensemble.store.feedback import Noted, Refused, Remark, Statement, add
+from ensemble.store.people import words
 from ensemble.store.purse import Purse
 from ensemble.store.reused import find
 from ensemble.types import CallId
@@ -112,17 +113,24 @@ async def test_feedback_reviews_and_draws(store: Store) -> None:
         (first, -1, None), (second, 0, None), (third, 1, 0),
     ]  # fmt: skip
     assert await store.read(lambda db: counts(db, EVERYTHING)) == {
-        "all": 3, "overturned": 0, "confidence": 0, "panel": 0, "flagged": 1, "drawn": 2, "blind": 1,
+        "all": 3, "overturned": 0, "confidence": 0, "panel": 0, "flagged": 1, "drawn": 2, "blind": 1, "disputed": 0,
     }  # fmt: skip
     assert await store.read(lambda db: reviews.next_review(db, "ada", NOW, None)) == first
     assert await store.read(lambda db: reviews.next_review(db, "ada", NOW, None, first)) == second
     assert (await do(store, reviews.claim, first, "ada", NOW))["status"] == "claimed"
     assert isinstance(await do(store, reviews.claim, first, "bob", NOW), Refused)
     for id_, by in ((first, "ada"), (third, "ada"), (third, "bob")):
-        word = Statement(remarks=(Remark(kind="tie"),), given_by=by, source="review", request=id_)
+        remark = Remark(kind="tie" if by == "ada" else "all_bad")
+        word = Statement(remarks=(remark,), given_by=by, source="review", request=id_)
         assert isinstance(await do(store, reviews.decide, word, NOW), Noted)
+    assert await store.read(lambda db: reviews.next_review(db, "ada", NOW, None, adjudicators=("cat",))) == second
+    assert await store.read(lambda db: reviews.next_review(db, "cat", NOW, None, second, ("cat",))) == third
+    settled = Statement(remarks=(Remark(kind="all_bad"),), given_by="cat", source="review", request=third)
+    assert isinstance(await do(store, reviews.decide, settled, NOW), Noted)
     found = await store.read(lambda db: decided(db, EVERYTHING, None, FIRST, 9))
-    assert {row["request_id"]: len(row["words"]) for row in found} == {first: 1, third: 2}
+    assert {row["request_id"]: len(row["words"]) for row in found} == {first: 1, third: 3}
+    assert set((await store.read(words))[third]) == {"cat"}
+    assert [row["outvoted"] for row in await store.read(lambda db: said(db, third))] == [1, 1, 0]
     events = await do(store, outbox.take, ("review.decided",), NOW, HOUR, 9)
     assert len(events) == 2
     assert not await store.read(lambda db: outbox.due(db, ("review.decided",), NOW))

@@ -387,6 +387,33 @@ async def test_a_file_is_read_and_never_written(served: Served, browser: Browser
         assert got.page.all("form", class_="choose") == []
 
 
+async def test_a_third_sees_what_two_found_and_settles_it(served: Served, browser: Browser) -> None:
+    record = await asked(served)
+    path = address(record, "?blind=1&from=queue")
+    await served.service.store.change(lambda db: _for_two(db, record["id"]))
+    best = sorted(one["id"] for one in record["candidates"])[1]
+    csrf = (await browser.get(path)).csrf
+    for by, found in (("ann", "tie"), ("bob", best)):
+        assert "Two have found differently" not in (await browser.get(path)).body
+        sent = await browser.post(
+            path, {"csrf": csrf, "act": "decide", "finding": found, "by": by, "comment": f"so {by}"}
+        )
+        assert sent.status == 303
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as http:
+        third = Browser(http, served.root)
+        page = await third.get(path)
+        told = [one.text for one in page.page.one("section", **{"aria-labelledby": "votes"}).all("li")]
+        assert told == ["tie: so ann", "#2 is best: so bob"]
+        assert not any(name in page.body for name in ("alpha", "beta", "gamma", "longest"))
+        await third.post(path, {"csrf": page.csrf, "act": "decide", "finding": best, "by": "cat"})
+        after = (await third.get(address(record))).page
+    assert {row.all("td")[0].text for row in after.one("figure", id="table-said").one("tbody").all("tr")} == {
+        "ann", "bob", "cat",
+    }  # fmt: skip
+    people = next(one for one in after.one("dl", class_="figures").all("div") if one.one("dt").text == "People")
+    assert people.one("dd").text == "#23 said"  # his word stands for both of theirs
+
+
 def _for_two(db: Database, id_: str) -> None:
     db.conn.execute("UPDATE reviews SET blind = 1 WHERE request_id = ?", [id_])
     provide(db, [id_])
