@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from ensemble.store.content import bind, stamp, unbind
+from ensemble.store.content import bind, dumps, stamp, unbind
 from ensemble.store.database import Database
 from ensemble.store.feedback import Refused
 
@@ -128,6 +128,23 @@ def finish(db: Database, id_: str, seat: int, by: str, now: datetime, feedback: 
         return True
     db.conn.execute("INSERT INTO review_seats (request_id, seat) VALUES (?, ?)", [id_, THIRD])
     return False
+
+
+SEALED = """
+EXISTS (
+    SELECT 1 FROM reviews v WHERE v.request_id = {0} AND v.blind = 1 AND v.status <> 'decided' AND NOT EXISTS (
+        SELECT 1 FROM review_seats s WHERE s.request_id = v.request_id AND s.decided_by = :reader
+    )
+)
+"""
+"""As ``sealed``, a condition on an expression for the id of a request, with the parameter ``reader``."""
+
+
+def sealed_of(db: Database, ids: Sequence[str], reader: str) -> frozenset[str]:
+    """Which of these requests are ``sealed`` to ``reader``."""
+    sql = f"SELECT i.value FROM json_each(:ids) i WHERE {SEALED.format('i.value')}"  # noqa: S608 - own text
+    rows = db.execute(sql, {"ids": dumps(list(ids)).decode(), "reader": bind(reader)})
+    return frozenset(str(id_) for (id_,) in rows)
 
 
 def sealed(db: Database, id_: str, by: str = "") -> bool:

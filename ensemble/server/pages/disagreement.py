@@ -7,7 +7,7 @@ from functools import partial
 
 from aiohttp import web
 
-from ensemble.audit.disagreement import PAGE, agreeing, matrix, ranked
+from ensemble.audit.disagreement import PAGE, Ranked, agreeing, matrix, ranked
 from ensemble.audit.shapes import Table, Window
 from ensemble.errors import InvalidRequest, StoreError, StoreUnavailable
 from ensemble.feedback import accepted
@@ -18,7 +18,7 @@ from ensemble.server.auth import PAGES as ROOT
 from ensemble.server.pages.downloads import MOST_ROWS, figures_for
 from ensemble.server.pages.frame import href
 from ensemble.server.pages.registry import PAGES, Page, Wanted
-from ensemble.server.pages.reviewer import remember, reviewer_of, told
+from ensemble.server.pages.reviewer import reader_of, remember, reviewer_of, told
 from ensemble.server.pages.reviews import writer
 from ensemble.store.audit.disagreement import (
     MARKS,
@@ -32,6 +32,7 @@ from ensemble.store.audit.disagreement import (
     unindexed,
 )
 from ensemble.store.database import Database
+from ensemble.store.review_seats import sealed_of
 from ensemble.store.reviews import flag
 
 routes = web.RouteTableDef()
@@ -49,20 +50,23 @@ TITLES: Mapping[Outcome, str] = {
 }  # fmt: skip
 IN_FILES = frozenset({"members", "spread", "similarity", "margin", "flips", "conflicts", "answered_s"})
 """Columns that only the files have, since a page is not that wide."""
+SEALED = frozenset({"best", "served", "confidence", "margin", "flips", "conflicts", "marks"})
+"""Columns that say what was found of a case, and nothing as long as it waits for a blind review."""
 
 
 async def answers(request: web.Request) -> Mapping[str, object]:
     """The figures, who asks, and what the form came to."""
     flagged = request.query.get("done", "").removeprefix("flagged-")
     done = f"{counted(int(flagged), 'case was', 'cases were')} sent to the review queue." if flagged.isdecimal() else ""
-    return {**await figures_for(request, figures), "by": reviewer_of(request), "done": done}
+    found = await figures_for(request, partial(figures, reader=reader_of(request)))
+    return {**found, "by": reviewer_of(request), "done": done}
 
 
 @routes.post(HERE + "/flag")
 async def send(request: web.Request) -> web.Response:
     """Send the cases that are shown to the review queue."""
     store, by = writer(request), await told(request)
-    found = await figures_for(request, figures)
+    found = await figures_for(request, partial(figures, reader=reader_of(request)))
     table, now = found["cases"], datetime.now(UTC)
     ids = [str(row["request"]) for row in table.rows] if isinstance(table, Table) else []
     try:
@@ -77,28 +81,33 @@ async def send(request: web.Request) -> web.Response:
     return response
 
 
-def figures(db: Database, window: Window, query: Mapping[str, str]) -> Mapping[str, object]:
-    """What the page shows.
+async def whole(request: web.Request) -> Mapping[str, object]:
+    """Every case that the filters let through, for a file. Raises as ``figures`` does."""
+    reader = reader_of(request)
 
-    Raises:
-        InvalidRequest: a filter makes no sense.
-    """
-    return _figures(db, window, query, PAGE)
+    def ask(db: Database, window: Window, query: Mapping[str, str]) -> Mapping[str, object]:
+        return {"cases": _ranked(db, replace(filters_of(window, query), reader=reader), None, MOST_ROWS).table}
+
+    return await figures_for(request, ask)
 
 
 def reported(db: Database, wanted: Wanted) -> Mapping[str, object]:
     """The same for a report, with the number of all cases."""
-    found, of = _figures(db, wanted.window, {}, wanted.cases), count(db, Filters(window=wanted.window))
+    found, of = figures(db, wanted.window, {}, limit=wanted.cases), count(db, Filters(window=wanted.window))
     tables = {name: replace(table, of=of) for name in ("cases", "shown") if isinstance(table := found[name], Table)}
     return {**found, **tables}
 
 
-def _figures(db: Database, window: Window, query: Mapping[str, str], limit: int) -> Mapping[str, object]:
-    filters = filters_of(window, query)
-    try:
-        found = ranked(db, filters, _after(query.get("after", "")), limit)
-    except StoreError as error:
-        raise InvalidRequest(f"text: {error}", param="text") from error
+def figures(
+    db: Database, window: Window, query: Mapping[str, str], *, limit: int | None = None, reader: str | None = None
+) -> Mapping[str, object]:
+    """What the page shows to ``reader``; None for what nobody decides on, of which nothing is sealed.
+
+    Raises:
+        InvalidRequest: a filter makes no sense.
+    """
+    filters = replace(filters_of(window, query), reader=reader)
+    found = _ranked(db, filters, _after(query.get("after", "")), limit or PAGE)
     cases, pairs = _linked(found.table, query), agreeing(db, filters)
     names, cells = matrix(pairs)
     return {
@@ -118,12 +127,23 @@ def _figures(db: Database, window: Window, query: Mapping[str, str], limit: int)
     }
 
 
-def whole(db: Database, window: Window, query: Mapping[str, str]) -> Mapping[str, object]:
-    """Every case that the filters let through, for a file. Raises as ``figures`` does."""
+def _ranked(db: Database, filters: Filters, after: After | None, limit: int) -> Ranked:
+    """A page of cases, of which those that are sealed to the reader say nothing of what was found."""
     try:
-        return {"cases": ranked(db, filters_of(window, query), None, MOST_ROWS).table}
+        found = ranked(db, filters, after, limit)
     except StoreError as error:
         raise InvalidRequest(f"text: {error}", param="text") from error
+    if filters.reader is None:
+        return found
+    hidden = sealed_of(db, [str(row["request"]) for row in found.table.rows], filters.reader)
+    if not hidden:
+        return found
+    rows = [
+        {name: None if name in SEALED and row["request"] in hidden else value for name, value in row.items()}
+        for row in found.table.rows
+    ]
+    told = "What was found of cases that wait for a blind review is told once they are decided."
+    return replace(found, table=replace(found.table, rows=rows, note=f"{found.table.note} {told}"))
 
 
 def filters_of(window: Window, query: Mapping[str, str]) -> Filters:
@@ -217,7 +237,6 @@ PAGES.add(
         title="Disagreement",
         order=20,
         told="Every judged request, those first on which the members differ most.",
-        figures=figures,
         answers=answers,
         reported=reported,
         whole=whole,

@@ -29,7 +29,7 @@ def routes_of(page: Page) -> Iterator[web.RouteDef]:
 
     async def one(request: web.Request) -> web.Response:
         """One of its tables, whole."""
-        whole = await figures_for(request, page.whole) if page.whole else {}
+        whole = await page.whole(request) if page.whole else {}
         return await table_of(request, {**await answers(request), **whole})
 
     yield web.get(f"/{page.name}", whole)

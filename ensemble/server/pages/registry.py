@@ -68,7 +68,7 @@ class Page:
     figures: Figures | None = None
     answers: Answers | None = None
     reported: Reported | None = None
-    whole: Figures | None = None
+    whole: Answers | None = None
     template: str = "figures.html"
     scope: Scope = "audit"
     windowed: bool = True

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from ensemble.errors import InvalidRequest
 from ensemble.server.auth import CALLER, PAGES
+from ensemble.server.pages.frame import WRITER
 
 COOKIE = "ensemble-reviewer"
 KEPT_S = 365 * 24 * 3600
@@ -16,6 +17,11 @@ def reviewer_of(request: web.Request) -> str:
     """The alias of who reviews; "" where nobody has told."""
     key = request[CALLER].key
     return key.name if key is not None else _fitting(unquote(request.cookies.get(COOKIE, "")))
+
+
+def reader_of(request: web.Request) -> str | None:
+    """To whom cases that wait for a blind review are sealed; None where nobody can decide, and so nothing is sealed."""
+    return None if request.app[WRITER] is None else reviewer_of(request)
 
 
 async def told(request: web.Request) -> str:

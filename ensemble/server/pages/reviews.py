@@ -139,8 +139,12 @@ def lists(db: Database, window: Window, query: Mapping[str, str]) -> Mapping[str
     }
 
 
-def whole(db: Database, window: Window, query: Mapping[str, str]) -> Mapping[str, object]:
+async def whole(request: web.Request) -> Mapping[str, object]:
     """All that waits or was decided, for a file. Raises as ``lists`` does."""
+    return await figures_for(request, _whole)
+
+
+def _whole(db: Database, window: Window, query: Mapping[str, str]) -> Mapping[str, object]:
     asked = replace(_asked(window, query), after=FIRST, limit=MOST_ROWS)
     return {"listed": _listed(db, asked, _show(query)).table}
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
@@ -17,7 +18,9 @@ from ensemble.config.folders import readers
 from ensemble.server.pages.frame import LOG, read, settings_of, window_of
 from ensemble.server.pages.keeping import Keeper, keep, kept_for
 from ensemble.server.pages.registry import PAGES, Page, Wanted
+from ensemble.server.pages.reviewer import reader_of
 from ensemble.store.database import Database
+from ensemble.store.review_seats import sealed_of
 
 KEEPER = web.AppKey("routers", Keeper[Measured])
 SAME = frozenset({"cheapest", "best single"})
@@ -48,6 +51,8 @@ async def answers(request: web.Request) -> Mapping[str, object]:
     watched = await read(request, lambda db: watch_tables(db, window))
     trained = await asyncio.to_thread(trained_table, folders(settings) if settings else {})
     found = router_tables(shown.found) if shown.found else {}
+    if found and (reader := reader_of(request)) is not None:
+        found |= {"misroutes": await read(request, lambda db: _unsealed(db, found["misroutes"], reader))}
     return drawn(found, watched | {"trained": trained}) | {"at": shown.at, "under_way": shown.under_way}
 
 
@@ -62,6 +67,12 @@ def reported(db: Database, wanted: Wanted) -> Mapping[str, object]:
         found = measured(*labels(db, wanted.window), settings)
     more = watch_tables(db, wanted.window) | {"trained": trained_table(folders(settings) if settings else {})}
     return drawn(router_tables(found), more) | {"at": None, "under_way": False}
+
+
+def _unsealed(db: Database, table: Table, reader: str) -> Table:
+    """``table`` without the cases that wait for a blind review, since it says who is best."""
+    hidden = sealed_of(db, [str(row["request"]) for row in table.rows], reader)
+    return replace(table, rows=[row for row in table.rows if row["request"] not in hidden])
 
 
 def folders(settings: Settings) -> dict[str, Path]:

@@ -10,6 +10,7 @@ from ensemble.store.content import bind, dumps, loads, messages_of, unbind
 from ensemble.store.database import Database
 from ensemble.store.keeping.search import behind, index_of, searching
 from ensemble.store.keeping.searchable import SOURCES
+from ensemble.store.review_seats import SEALED
 
 Outcome = Literal["differ", "agree", "a", "b", "tie"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
@@ -75,6 +76,7 @@ class Filters:
         flag: one of the judge's.
         between: least and most of a number, both included; a case of which it is unknown is in no such range.
         text: words of the prompt or an answer, in the syntax of FTS5.
+        reader: cases that are sealed to this person are left out, where a filter tells who won or what was found.
     """
 
     window: Window = EVERYTHING
@@ -86,6 +88,7 @@ class Filters:
     marks: tuple[Mark, ...] = ()
     between: Mapping[Number, tuple[float | None, float | None]] = field(default_factory=dict)
     text: str = ""
+    reader: str | None = None
 
     @property
     def rare(self) -> bool:
@@ -224,6 +227,8 @@ def _of_case(filters: Filters) -> Iterator[tuple[str, dict[str, object]]]:
             "WHERE f.value = :flag OR substr(f.value, 1, length(:flag_of)) = :flag_of)"
         )
         yield flagged, {"flag": bind(filters.flag), "flag_of": bind(f"{filters.flag}:")}
+    if filters.reader is not None and _tells(filters):
+        yield f"NOT {SEALED.format('c.request_id')}", {"reader": bind(filters.reader)}
     for mark in filters.marks:
         yield _MARKED[mark], {}
     for number, (least, most) in filters.between.items():
@@ -231,6 +236,13 @@ def _of_case(filters: Filters) -> Iterator[tuple[str, dict[str, object]]]:
             yield f"{NUMBERS[number]} >= :{number}_least", {f"{number}_least": least}
         if most is not None:
             yield f"{NUMBERS[number]} <= :{number}_most", {f"{number}_most": most}
+
+
+def _tells(filters: Filters) -> bool:
+    """Whether a case among those that pass says what the judge found of it."""
+    by_finding = filters.pair is not None and filters.pair[2] in ("a", "b", "tie")
+    by_number = any(filters.between.get(name, (None, None)) != (None, None) for name in ("confidence", "margin"))
+    return by_finding or by_number or filters.flag is not None or bool(filters.marks)
 
 
 def _told(row: Row) -> Row:

@@ -3,15 +3,25 @@
 import csv
 import io
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from aiohttp.test_utils import TestServer
 
+from ensemble.server.auditing import make_auditing
 from ensemble.server.pages import disagreement
 from ensemble.simulator.script import reply
+from ensemble.store.database import Database
+from ensemble.store.feedback import Remark, Statement
+from ensemble.store.reading import open_log
+from ensemble.store.review_seats import provide
+from ensemble.store.reviews import decide
 from ensemble.upkeep import derive
 from ensemble.upkeep import index as search_index
 from tests.ensemble.server.pages.browser import Browser, Element
@@ -39,8 +49,8 @@ CASES = (
 """Router, question, answers of alpha, beta and gamma; ``longest`` names the longest the best."""
 
 
-@pytest.fixture
-async def browser(tmp_path: Path) -> AsyncIterator[Browser]:
+@asynccontextmanager
+async def answering(tmp_path: Path) -> AsyncIterator[Served]:
     """A service that has answered ``CASES``."""
     async with serving(tmp_path, PANEL + SERVER) as served:
         for router, question, answers in CASES:
@@ -48,6 +58,13 @@ async def browser(tmp_path: Path) -> AsyncIterator[Browser]:
                 served.simulator.script(name, [reply(text)])
             assert (await served.post(a_question(question, model=router)))[0] == 200
         await caught_up(served)
+        yield served
+
+
+@pytest.fixture
+async def browser(tmp_path: Path) -> AsyncIterator[Browser]:
+    """A browser on the pages of such a service."""
+    async with answering(tmp_path) as served:
         yield Browser(served.http, served.root)
 
 
@@ -81,6 +98,44 @@ async def test_the_more_they_differ_the_higher_they_stand(browser: Browser) -> N
     listed = page.one("figure", id="table-cases")
     assert len(listed.all("tr")) == 5
     assert all("from=disagreement" in one.attrs["href"] for one in listed.all("a", class_="id"))
+
+
+async def test_a_case_that_waits_for_a_blind_review_does_not_tell_who_won(tmp_path: Path) -> None:
+    found = ("best", "served", "margin", "flips", "conflicts")
+    won = "?a=alpha&b=beta&pair=b"
+    async with answering(tmp_path) as served:
+        browser = Browser(served.http, served.root)
+        (before,) = await table(browser, "?router=pair")
+        assert (before["best"], before["served"]) == ("beta", "beta")
+        assert len(await table(browser, won)) == 2
+        await served.service.store.change(partial(for_two, id_=before["request"]))
+        (sealed,) = await table(browser, "?router=pair")
+        assert {name: sealed[name] for name in found} == dict.fromkeys(found, "")
+        assert (sealed["disagreement"], sealed["members"]) == (before["disagreement"], before["members"])
+        page = (await browser.get(f"{PAGE}?router=pair")).page.one("figure", id="table-cases")
+        assert "is told once they are decided" in page.text
+        assert "beta" not in page.text
+        assert [row["router"] for row in await table(browser, won)] == ["panel"]  # who better than whom is a finding
+        assert len(await table(browser, "?a=alpha&b=beta&pair=differ")) == 1
+        async with (
+            open_log(served.service.settings.store.path) as log,
+            TestServer(make_auditing(log, about="a")) as alone,
+        ):
+            (row,) = await table(Browser(served.http, str(alone.make_url("/")).rstrip("/")), "?router=pair")
+            assert row["best"] == "beta"  # whoever has the file has all of it
+        for by in ("ann", "bob"):
+            said = Statement(remarks=(Remark(kind="tie"),), given_by=by, source="review", request=before["request"])
+            await served.service.store.change(partial(decide, statement=said, now=datetime.now(UTC)))
+        assert await table(browser, "?router=pair") == [before]
+
+
+def for_two(db: Database, id_: str) -> None:
+    db.execute(
+        "INSERT INTO reviews (status, request_id, created_at, reason, overturned, blind) "
+        "VALUES ('waiting', ?, '2026-11-23T12:00:00.000000Z', 'drawn at random', 0, 1)",
+        [id_],
+    )
+    provide(db, [id_])
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ from ensemble.training.held import Held
 from tests.ensemble.audit.routed import make, ran
 from tests.ensemble.server.pages.browser import Browser
 from tests.ensemble.server.pages.conftest import Browse
+from tests.ensemble.server.pages.test_disagreement import for_two
 
 pytestmark = pytest.mark.timeout(120)
 ROOT = Path(__file__).parents[4]
@@ -68,6 +69,10 @@ async def test_a_service_measures_its_routers(hostile: Path, monkeypatch: pytest
         told = rows((await browser.get("/ui/routers/measured.csv")).body)
         trained = rows((await browser.get("/ui/routers/trained.csv")).body)
         page = (await browser.get("/ui/routers")).page
+        lost = rows((await browser.get("/ui/routers/misroutes.csv")).body)
+        await service.store.change(lambda db: for_two(db, lost[0]["request"]))
+        unsealed = rows((await browser.get("/ui/routers/misroutes.csv")).body)
+    assert unsealed == [row for row in lost if row["request"] != lost[0]["request"]]  # it says who is best
     assert [(row["router"], row["kind"], int(row["rows"])) for row in told] == [
         (line["name"], line["kind"], line["rows"]) for line in said["lines"]
     ]
