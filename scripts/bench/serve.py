@@ -10,6 +10,7 @@ no judge decided. A figure that is worse than its target is said, and breaks not
 """
 
 import argparse
+import platform
 import sys
 import tempfile
 from pathlib import Path
@@ -42,6 +43,12 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def interpreter() -> str:
+    """Which Python this is and where it comes from: one built without optimizations runs Python's code a third slower."""
+    build = f"{platform.python_build()[1]}, {platform.python_compiler()}"
+    return f"Python {platform.python_version()} ({build}), from {sys.base_prefix}; another: ENSEMBLE_VENV, PATH."
+
+
 def main() -> int:
     """Run it; the exit code."""
     given = arguments()
@@ -51,9 +58,8 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="ensemble-bench-", dir=given.folder) as name:
             measured, others = cores()
             with upstream(Path(name), others) as mock:
-                print(
-                    f"Mock upstream: {mock.kind}; the service on core {measured}, the rest on {others}.\n", flush=True
-                )
+                print(f"Mock upstream: {mock.kind}; the service on core {measured}, the rest on {others}.")
+                print(f"{interpreter()}\n", flush=True)
                 if given.steps:
                     broken = steps(Path(name), mock, measured | others)
                 elif given.soak is not None:
