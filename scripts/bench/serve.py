@@ -44,7 +44,7 @@ def arguments() -> argparse.Namespace:
 
 
 def interpreter() -> str:
-    """Which Python this is and where it comes from: one built without optimizations runs Python's code a third slower."""
+    """Which Python this is and where it comes from: one built without optimizations is a third slower."""
     build = f"{platform.python_build()[1]}, {platform.python_compiler()}"
     return f"Python {platform.python_version()} ({build}), from {sys.base_prefix}; another: ENSEMBLE_VENV, PATH."
 
