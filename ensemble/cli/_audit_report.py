@@ -10,14 +10,15 @@ import click
 from ensemble.audit.shapes import Window
 from ensemble.cli import _options
 from ensemble.cli._audit_shared import settings_beside
+from ensemble.cli._log import log_of
 from ensemble.cli._log_shared import moment
 from ensemble.store.address import Address
 from ensemble.store.reading import open_log
 
 
 @click.command(epilog="Example: ensemble audit report ensemble.db --html --out report.html")
-@click.argument("file", type=_options.LOG)
 @_options.config
+@_options.log
 @click.option("--html/--json", "html", default=True, show_default=True, help="For people, or for programs.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write it there.  [default: print it]")
 @click.option("--since", callback=moment, help="Whole UTC days from then on, such as 7d or 2026-11-23.")
@@ -27,9 +28,9 @@ from ensemble.store.reading import open_log
 )
 @click.option("--router", help="Requests to this router alone.")
 def command(
-    file: Address,
-    *,
     config: Path,
+    *,
+    db: Address | None,
     html: bool,
     out: Path | None,
     since: datetime | None,
@@ -37,10 +38,14 @@ def command(
     cases: int,
     router: str | None,
 ) -> None:
-    """Write the figures of all audit pages on the log FILE as one file, which loads nothing and holds no script."""
+    """Write the figures of all audit pages on the log as one file, which loads nothing and holds no script.
+
+    The log is FILE, or else that of the configuration.
+    """
     from ensemble.server.pages import report  # templates and statistics take a second to load
     from ensemble.server.pages.registry import Wanted
 
+    file = log_of(config, db)
     days = ["" if one is None else one.date().isoformat() for one in (since, until)]
     window = Window(since=days[0], until=days[1], router=router)
     wanted = Wanted(window=window, settings=settings_beside(config), cases=cases)

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ensemble.cli import _options
-from ensemble.cli._log_shared import log_file, log_options, put_json, settings_of, spills_of
+from ensemble.cli._log_shared import log_file, put_json, settings_of, spills_of
 from ensemble.cli._output import put, screen
 from ensemble.cli._safe import safe
 from ensemble.config import Settings
@@ -21,7 +21,8 @@ from ensemble.store.keeping.secrets import secret_places
 
 
 @click.command(epilog="Example: ensemble log check --secrets")
-@log_options
+@_options.config
+@_options.log
 @click.option("--secrets", is_flag=True, help="Search every byte for the keys of the configuration.")
 @click.option("--secret-env", "variables", multiple=True, metavar="VARIABLE", help="Search for its value too.")
 @_options.as_json

@@ -6,14 +6,15 @@ from pathlib import Path
 import click
 
 from ensemble.cli import _options
-from ensemble.cli._log_shared import cost, log_file, log_options, moment, put_json, put_table
+from ensemble.cli._log_shared import cost, log_file, moment, put_json, put_table
 from ensemble.store.address import Address
 from ensemble.store.keeping.connect import reading
 from ensemble.store.keeping.costs import costs
 
 
 @click.command(epilog="Example: ensemble log cost --by member,purpose --since 30d")
-@log_options
+@_options.config
+@_options.log
 @click.option("--by", default="member", show_default=True, help="key, tag, tag:NAME, router, member, purpose, day.")
 @click.option("--since", callback=moment, help="Whole UTC days from then on, such as 7d or 2026-11-23.")
 @click.option("--until", callback=moment, help="Up to and with this UTC day.")

@@ -7,7 +7,7 @@ from typing import Any, cast
 import click
 
 from ensemble.cli import _options
-from ensemble.cli._log_shared import cost, log_file, log_options, moment, put_json, put_table
+from ensemble.cli._log_shared import cost, log_file, moment, put_json, put_table
 from ensemble.cli._output import put, screen
 from ensemble.store.address import Address
 from ensemble.store.keeping.browse import stats
@@ -19,7 +19,8 @@ _DAYS = 14
 
 
 @click.command(epilog="Example: ensemble log stats --since 7d")
-@log_options
+@_options.config
+@_options.log
 @click.option("--since", callback=moment, help="Whole UTC days from then on, such as 7d or 2026-11-23.")
 @_options.as_json
 def command(config: Path, *, db: Address | None, since: datetime | None, as_json: bool) -> None:

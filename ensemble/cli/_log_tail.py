@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ensemble.cli import _options
-from ensemble.cli._log_shared import cost, log_file, log_options, put_json, put_table
+from ensemble.cli._log_shared import cost, log_file, put_json, put_table
 from ensemble.store.address import Address
 from ensemble.store.keeping.browse import page
 from ensemble.store.keeping.connect import reading
@@ -17,7 +17,8 @@ _HEAD = ("id", "arrived (UTC)", "status", "model", "answered by", "s", "cost", "
 
 
 @click.command(epilog="Example: ensemble log tail -n 5")
-@log_options
+@_options.config
+@_options.log
 @click.option("-n", "--number", type=click.IntRange(1, 100_000), default=20, show_default=True, help="How many.")
 @click.option("--where", default="TRUE", help="Which: an SQL condition on the columns of requests.")
 @click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until Ctrl-C.")

@@ -1,7 +1,10 @@
 """Options that several commands share."""
 
+import functools
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
+from typing import TypeVar, cast
 
 import click
 from click.core import ParameterSource
@@ -10,6 +13,8 @@ from pydantic import ByteSize, TypeAdapter, ValidationError
 from ensemble.errors import StoreError
 from ensemble.money import NANO
 from ensemble.store.address import Address, address_of
+
+F = TypeVar("F", bound=Callable[..., object])
 
 
 class _Log(click.ParamType[Address]):
@@ -43,6 +48,18 @@ config = click.option(
 )
 db = click.option("--db", type=LOG, help="The log: a file, or postgresql://...  [default: that of the configuration]")
 as_json = click.option("--json", "as_json", is_flag=True, help="Write JSON instead.")
+
+
+def log(command: F) -> F:
+    """The log as FILE or as ``--db``, whichever somebody thinks of first; handed on as ``db``."""
+
+    @functools.wraps(command)
+    def called(*args: object, file: Address | None, db: Address | None, **more: object) -> object:
+        if file is not None and db is not None and not file.is_same(db):
+            raise click.UsageError(f"FILE is {file} and --db is {db}: name one log")
+        return command(*args, db=file or db, **more)
+
+    return cast("F", click.argument("file", metavar="[FILE]", required=False, type=LOG)(db(called)))
 
 
 def was_named(option: str) -> bool:

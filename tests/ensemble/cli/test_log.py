@@ -99,6 +99,25 @@ async def test_figures_and_costs(log: str, run: Run) -> None:
     assert (wrong.exit_code, "--by colour" in wrong.output) == (1, True)
 
 
+@pytest.mark.parametrize("command", ["log stats", "log cost", "log check", "log tail", "audit report"])
+async def test_a_log_is_named_as_a_file_by_an_option_or_by_the_configuration(log: str, run: Run, command: str) -> None:
+    as_json = (*command.split(), "--json")
+
+    async def found(*named: str) -> object:
+        told = await run(*as_json, *named)
+        assert told.exit_code == 0, told.stderr
+        return {key: value for key, value in json.loads(told.stdout).items() if key != "made_at"}
+
+    by_configuration = await found()
+    for named in (("ensemble.db",), ("--db", "ensemble.db"), ("ensemble.db", "--db", "./ensemble.db")):
+        assert (await found(*named) == by_configuration) is True, "what differs would be pages"
+    for named in (("none.db",), ("--db", "none.db")):
+        lost = await run(*as_json, *named)
+        assert (lost.exit_code, "none.db: there is no log" in lost.stderr) == (1, True)
+    two = await run(*as_json, "ensemble.db", "--db", "none.db")
+    assert (two.exit_code, "FILE is ensemble.db and --db is none.db: name one log" in two.stderr) == (2, True)
+
+
 async def test_what_differs_ends_with_three(log: str, config: Path, run: Run) -> None:
     file = config.with_name("theirs.csv")
     file.write_text(USAGE)

@@ -95,6 +95,7 @@ def run(*args: str) -> Result:
 @pytest.mark.parametrize(
     ("args", "told"),
     [
+        (("--db", "missing.db"), "missing.db: there is no log; see what the command line names or"),
         (("missing.db",), "missing.db: there is no log; see what the command line names or"),
         (("log.db", "--host", "192.0.2.1"), "--host: 192.0.2.1 can be reached from outside; name a key with --key-env"),
         (("log.db", "--key-env", "NO_SUCH_KEY"), "--key-env: the environment has no NO_SUCH_KEY"),
