@@ -22,7 +22,8 @@ _REQUEST = (
 _ANSWERS = """
 SELECT c.id, c.member, c.text, k.member_digest, c.finish_reason, c.tool_calls, c.logprobs FROM candidates c
 LEFT JOIN calls k ON k.request_id = c.request_id AND k.id = c.call_id
-WHERE c.request_id = ? ORDER BY c.member, c.sample, c.call_id
+LEFT JOIN verdicts v ON v.id = ?
+WHERE c.request_id = ? ORDER BY c.member, coalesce(instr(v.panel, c.id), 0) > 0 DESC, c.sample, c.call_id
 """
 _JUDGING = """
 SELECT CASE WHEN count(nano_usd) = count(*) THEN coalesce(sum(nano_usd), 0) END FROM calls
@@ -61,7 +62,7 @@ class Example:
     """One label and what it is about.
 
     Attributes:
-        answers: the first answer of each member that gave one; ``stored``, what it was beside its text.
+        answers: of each member the first that was judged, else its first; ``stored``, what it was beside its text.
         digests: what each of them was when it gave it (``Member.digest``), where that is known.
         people: members that most people find best, none where they find all bad; None where nobody told.
         judge_nano_usd: what all judging of the request cost; None where that is unknown.
@@ -149,7 +150,7 @@ def _example(db: Database, label: Label, told: Words | None, verdict: str) -> Ex
     answers: dict[str, str] = {}
     digests: dict[str, str] = {}
     stored: dict[str, Stored] = {}
-    for id_, member, text, digest, finish, calls, logprobs in db.execute(_ANSWERS, [label.request]):
+    for id_, member, text, digest, finish, calls, logprobs in db.execute(_ANSWERS, [verdict, label.request]):
         authors[id_] = name = unbind(member)
         answers.setdefault(name, unbind(text))
         stored.setdefault(name, Stored(finish_reason=finish, tool_calls=calls, logprobs=logprobs))

@@ -7,6 +7,7 @@ from typing import Any, Literal, cast
 from ensemble.store.content import dumps, loads
 from ensemble.store.database import Database
 from ensemble.store.people import Opinion, opinion, words
+from ensemble.store.schema_17 import AS_JUDGED
 from judges.types import CandidateId
 
 People = Literal["ignore", "first"]
@@ -15,16 +16,18 @@ Row = dict[str, Any]
 
 _VIEW = "SELECT l.*, r.messages FROM labels l JOIN requests r ON r.id = l.request_id"
 # The columns of the view for requests that no judge has seen.
-_UNJUDGED = """
+_UNJUDGED = f"""
 SELECT
     r.id AS request_id, r.arrived_at, r.model AS router, r.conversation, r.tenant, r.data_class, r.domain,
     r.prompt_hash, r.source AS origin, r.content, r.reference, r.domain_by, NULL AS kind, NULL AS source,
-    NULL AS judged_by, NULL AS judge, NULL AS verdict_id, NULL AS phase, NULL AS stage, NULL AS confidence,
-    0 AS complete, 0 AS overturned, NULL AS disagreement, 0 AS usable, '[]' AS best, '{}' AS scores, '{}' AS spread,
+    NULL AS judged_by, NULL AS judge, NULL AS verdict_id, NULL AS finding, NULL AS phase, NULL AS stage,
+    NULL AS confidence,
+    0 AS complete, 0 AS overturned, NULL AS disagreement, 0 AS usable, '[]' AS best, '{{}}' AS scores, '{{}}' AS spread,
     (
         SELECT json_group_object(member, nano_usd) FROM (
             SELECT k.member, CASE WHEN count(k.nano_usd) = count(*) THEN sum(k.nano_usd) END AS nano_usd
             FROM calls k WHERE k.request_id = r.id AND k.purpose IN ('candidate', 'shadow')
+                AND {AS_JUDGED}
             GROUP BY k.member ORDER BY k.member
         ) o
     ) AS nano_usd,
@@ -33,16 +36,16 @@ SELECT
             SELECT member, max(total_s) AS total_s FROM (
                 SELECT c.member, sum(k.total_s) AS total_s FROM calls k
                 JOIN candidates c ON c.request_id = r.id AND c.id = k.candidate_id
-                WHERE k.request_id = r.id AND k.hedge = 0 GROUP BY c.id, c.member
+                WHERE k.request_id = r.id AND k.hedge = 0 AND {AS_JUDGED}
+                GROUP BY c.id, c.member
             ) c GROUP BY member ORDER BY member
         ) o
     ) AS total_s,
     p.propensities, r.messages
-FROM requests r LEFT JOIN plans p ON p.request_id = r.id
-WHERE r.id IN (SELECT request_id FROM feedback WHERE kind IN ('preferred', 'tie', 'all_bad'))
-    AND NOT EXISTS (SELECT 1 FROM verdicts v WHERE v.request_id = r.id)
+FROM requests r LEFT JOIN plans p ON p.request_id = r.id LEFT JOIN verdicts v ON v.request_id = r.id
+WHERE v.id IS NULL AND r.id IN (SELECT request_id FROM feedback WHERE kind IN ('preferred', 'tie', 'all_bad'))
 ORDER BY r.arrived_at, r.id
-"""
+"""  # noqa: S608 - own constants
 _RATINGS = """
 SELECT c.member, avg(f.value) FROM feedback f
 JOIN requests r ON r.id = f.request_id
@@ -93,6 +96,7 @@ def _by_people(db: Database, row: Row, told: Mapping[str, Any]) -> Row | None:
         "judged_by": _names(found),
         "judge": None,
         "verdict_id": None,
+        "finding": None,
         "phase": None,
         "confidence": None,
         "complete": int(whole),

@@ -136,8 +136,10 @@ def audit(db: Database) -> None:
 
 @MIGRATIONS(name="0017_members")
 def members(db: Database) -> None:
-    """No index by member any more; rows stay as they are."""
+    """No index by member any more, labels of what was judged; rows stay, facts of labels that changed are made anew."""
     db.executescript(schema_17.INDEXES)
+    db.executescript(schema_17.LABELS)
+    db.executescript(schema_17.STALE)
 
 
 def applied(db: Database) -> list[str]:

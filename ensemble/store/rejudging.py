@@ -34,8 +34,8 @@ class Standing:
 
 
 _STANDING = """
-SELECT l.request_id, v.outcome, v.winners, v.confidence, v.all_bad, v.judge_digest, v.panel, v.fallback IS NULL
-FROM labels l JOIN verdicts v ON v.id = l.verdict_id WHERE l.request_id = ?
+SELECT l.request_id, f.outcome, f.winners, f.confidence, f.all_bad, v.judge_digest, v.panel, v.fallback IS NULL
+FROM labels l JOIN verdicts v ON v.id = l.verdict_id JOIN verdicts f ON f.id = l.finding WHERE l.request_id = ?
 """
 
 

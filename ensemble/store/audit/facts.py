@@ -23,9 +23,12 @@ Row = Mapping[str, Any]
 Part = list[Any]
 _CASES = """
 SELECT r.id, r.arrived_at, r.model, coalesce(r.domain, '') AS domain, r.source, r.member, r.messages, r.content,
-    r.answered_s, v.id AS verdict, v.panel, v.stage, v.phase, v.judge, v.flags, v.all_bad, v.own_family, v.winners,
+    r.answered_s, v.id AS verdict, v.panel, v.stage, v.phase, v.judge, v.flags, v.all_bad, v.own_family,
+    (SELECT count(*) FROM scores s WHERE s.verdict_id = v.id AND s.set_aside IS NOT NULL) AS set_aside,
+    f.id AS finding, f.winners,
     l.kind, l.confidence, l.overturned, l.complete, l.best, l.scores, l.nano_usd, l.total_s
 FROM labels l JOIN requests r ON r.id = l.request_id JOIN verdicts v ON v.id = l.verdict_id
+    JOIN verdicts f ON f.id = l.finding
 WHERE l.request_id IN (SELECT value FROM json_each(:ids))
 """
 # What these cases are made of: each row begins with whose it is.
@@ -38,7 +41,7 @@ SELECT request_id, purpose, attempt, after_answer, nano_usd FROM calls
 WHERE request_id IN (SELECT value FROM json_each(:ids))
 """
 _SCORES = """
-SELECT verdict_id, candidate_id, score, set_aside IS NOT NULL FROM scores
+SELECT verdict_id, candidate_id, score FROM scores
 WHERE verdict_id IN (SELECT value FROM json_each(:verdicts))
 """
 _PREFERENCES = """
@@ -111,11 +114,11 @@ def facts_of(db: Database, ids: Iterable[str]) -> list[Facts]:
     """The facts of the requests ``ids`` that are judged."""
     of_requests = {"ids": dumps(sorted(ids)).decode()}
     cases = list(db.query(_CASES, of_requests))
-    of_verdicts = {"verdicts": dumps([row["verdict"] for row in cases]).decode()}
+    of_verdicts = {"verdicts": dumps([row["finding"] for row in cases]).decode()}
     candidates, calls = (_parts(db.execute(sql, of_requests)) for sql in (_CANDIDATES, _CALLS))
     scores, preferences = (_parts(db.execute(sql, of_verdicts)) for sql in (_SCORES, _PREFERENCES))
     return [
-        _facts(row, candidates[row["id"]], calls[row["id"]], scores[row["verdict"]], preferences[row["verdict"]])
+        _facts(row, candidates[row["id"]], calls[row["id"]], scores[row["finding"]], preferences[row["finding"]])
         for row in cases
     ]
 
@@ -238,12 +241,12 @@ def _signs(
         said,
         told=answers,
         winners=cast("list[CandidateId]", small_loads(row["winners"])),
-        scores={CandidateId(one): score for one, score, _ in scored if score is not None},
+        scores={CandidateId(one): score for one, score in scored if score is not None},
         preferences=[
             Preference(shown=(one, other), outcome=outcome, strength=strength, exchange=exchange)
             for _, one, other, outcome, strength, exchange in shown
         ],
-        set_aside=sum(aside for *_, aside in scored),
+        set_aside=row["set_aside"],
     )
 
 

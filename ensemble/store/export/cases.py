@@ -17,24 +17,29 @@ from ensemble.store.export.filters import FINDING, Filters
 from ensemble.store.export.leaving import Leaving
 from ensemble.store.export.people import Heard, heard
 from ensemble.store.export.talk import said, turns_of
+from ensemble.store.schema_17 import AS_JUDGED, PLAIN
 
 _REQUEST = f"""
-SELECT r.*, v.id AS verdict_id, v.judge, v.judge_digest, v.phase, v.stage AS verdict_stage, v.confidence, v.complete,
+SELECT r.*, v.id AS verdict_id, f.id AS finding, v.judge, v.judge_digest, v.phase, v.stage AS verdict_stage,
+    f.confidence, v.complete,
     v.overturned, v.own_family, v.all_bad, v.panel, p.propensities, v.id IS NOT NULL AND v.usable = 1 AS v_usable,
     v.id IS NULL OR v.fallback IS NOT NULL OR v.outcome NOT IN ('decided', 'tie') AS undecided
-FROM requests r LEFT JOIN verdicts v ON v.id = {FINDING} LEFT JOIN plans p ON p.request_id = r.id
+FROM requests r LEFT JOIN verdicts v ON v.id = {FINDING} LEFT JOIN verdicts f ON f.id = {PLAIN}
+    LEFT JOIN plans p ON p.request_id = r.id
 WHERE r.id = :id
 """  # noqa: S608 - own constants
 _ANSWERS = """
 SELECT c.id, c.call_id, c.member, c.stage, c.sample, c.after_answer, c.text, c.tool_calls, s.score,
-    coalesce(s.winner, 0), s.set_aside
+    coalesce(s.winner, 0), a.set_aside
 FROM candidates c LEFT JOIN scores s ON s.verdict_id = ? AND s.candidate_id = c.id
+    LEFT JOIN scores a ON a.verdict_id = ? AND a.candidate_id = c.id
 WHERE c.request_id = ? ORDER BY c.member, c.sample, c.call_id
 """
-_CALLS = """
-SELECT member, candidate_id, hedge, nano_usd, total_s, model, started_at FROM calls
-WHERE request_id = ? AND purpose IN ('candidate', 'shadow') ORDER BY started_at, id
-"""
+_CALLS = f"""
+SELECT k.member, k.candidate_id, k.hedge, k.nano_usd, k.total_s, k.model, k.started_at, {AS_JUDGED}
+FROM calls k LEFT JOIN verdicts v ON v.id = ?
+WHERE k.request_id = ? AND k.purpose IN ('candidate', 'shadow') ORDER BY k.started_at, k.id
+"""  # noqa: S608 - an own constant
 _DATASET = """
 SELECT dataset, row_id FROM dataset_rows
 WHERE request_id = :id AND (CAST(:dataset AS TEXT) IS NULL OR dataset = :dataset)
@@ -123,7 +128,7 @@ def case(db: Database, id_: str, filters: Filters, leaving: Leaving) -> Case:
     row: dict[str, Any] = next(iter(db.query(_REQUEST, parameters)))
     human = heard(db, id_) if filters.people == "first" else None
     answers = _answers(db, row, human, leaving)
-    calls = db.execute(_CALLS, [id_]).fetchall()
+    calls = db.execute(_CALLS, [row["verdict_id"], id_]).fetchall()
     kind, usable = _kind(row), bool(row["v_usable"]) and not row["undecided"]
     if human is not None:
         kind, usable = human.kind, human.usable
@@ -160,7 +165,7 @@ def _kind(row: Mapping[str, Any]) -> str:
 
 
 def _answers(db: Database, row: Mapping[str, Any], human: Heard | None, leaving: Leaving) -> tuple[Answer, ...]:
-    found = db.execute(_ANSWERS, [row["verdict_id"], row["id"]]).fetchall()
+    found = db.execute(_ANSWERS, [row["finding"], row["verdict_id"], row["id"]]).fetchall()
     panel = frozenset(cast("list[str]", loads(row["panel"]))) if row["panel"] else None
     out = []
     for id_, _, member, stage, _, late, text, calls, score, best, aside in found:
@@ -187,7 +192,11 @@ def _answers(db: Database, row: Mapping[str, Any], human: Heard | None, leaving:
 
 
 def _figures(answers: Collection[Answer], calls: Collection[tuple[Any, ...]]) -> dict[str, Figures]:
-    # As the view `labels` counts them: money of every attempt, time of the slowest sample with its retries.
+    # As the view `labels` counts them: money of every attempt, time of the slowest sample with its retries, by the
+    # settings that were judged.
+    former = {call[1] for call in calls if not call[7]}
+    calls = [call for call in calls if call[7]]
+    answers = [answer for answer in answers if answer.id not in former]
     members = sorted({*(unbind(call[0]) for call in calls), *(answer.member for answer in answers)})
     out = {}
     for member in members:

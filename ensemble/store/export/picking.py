@@ -17,6 +17,7 @@ from typing import NamedTuple, Self
 from ensemble.store.database import Database
 from ensemble.store.export.filters import FINDING, OF_JUDGE, WHERE, Filters
 from ensemble.store.export.people import HEARD, heard
+from ensemble.store.schema_17 import PLAIN
 
 DEFAULT_SPLIT = "train"
 
@@ -31,10 +32,10 @@ CREATE INDEX edges_conversation ON edges (conversation, hash);
 # A prompt that nobody asked for texts of (content off, erased, expired) cannot be learned from.
 _TEXTS = "r.content IN ('kept', 'redacted')"
 _LABELLED = f"""
-SELECT r.id, r.prompt_hash, {_TEXTS}, v.confidence,
+SELECT r.id, r.prompt_hash, {_TEXTS}, f.confidence,
     v.id IS NOT NULL AND v.usable = 1 AND v.fallback IS NULL AND v.outcome IN ('decided', 'tie'),
     v.id IS NOT NULL, {HEARD}
-FROM requests r LEFT JOIN verdicts v ON v.id = {FINDING}
+FROM requests r LEFT JOIN verdicts v ON v.id = {FINDING} LEFT JOIN verdicts f ON f.id = {PLAIN}
 WHERE {WHERE} ORDER BY r.id
 """  # noqa: S608 - own constants
 _JUDGED = f"""

@@ -69,7 +69,7 @@ def _statements() -> Iterator[tuple[str, str]]:
     yield "0014_feedback_of_keys", translated(schema_14.INDEX)
     yield "0015_draws", translated(schema_15.ALTER) + translated(schema_15.TABLES)
     yield "0016_audit", translated(schema_16.TABLES)
-    yield "0017_members", schema_17.INDEXES
+    yield "0017_members", schema_17.INDEXES + "DROP VIEW labels;" + labels(schema_17.LABELS) + schema_17.STALE
 
 
 def translated(sql: str) -> str:

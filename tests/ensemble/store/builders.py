@@ -1,12 +1,14 @@
 """Records as a pipeline would make them; every argument is optional."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from uuid_utils import uuid4, uuid7
 
 from ensemble.types import Call, CallId, Late, Plan, Record, Request, RequestId, Ruling, Stage, VerdictId
+from judges.shrinkage import OVERRULED, SHRUNK
 from judges.types import CandidateId, Completion, Exchange, Message, Preference, Prompt, Usage, Verdict
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -148,3 +150,33 @@ def a_late(record: Record, member: str = "slow", *, wins: bool = True, **changes
     judged = judge_calls(record.request.id, verdict)
     known: dict[str, Any] = {"calls": (call, *judged), "authors": {call.candidate: member}, "ruling": ruling}
     return Late(request=record.request.id, **{**known, **changes})
+
+
+def weighed(record: Record) -> Record:
+    """``record`` as it is where logged means overruled the judge: its last candidate is served."""
+    (ruling,) = record.rulings
+    found, served = ruling.verdict, [*record.authors][-1]
+    means = Verdict(judge="logged means", outcome="decided", winners=(served,), scores={served: 0.9})
+    verdict = replace(
+        found,
+        winners=(served,),
+        scores=dict.fromkeys(found.scores, 0.5) | {served: 0.75},
+        confidence=None,
+        preferences=(),
+        exchanges=(),
+        ballots=(found, means),
+        flags=(*found.flags, SHRUNK, OVERRULED),
+    )
+    return replace(record, rulings=(replace(ruling, verdict=verdict, chosen=served),), chosen=served)
+
+
+def asked_anew(record: Record, *, judged: bool = True, **changes: Any) -> tuple[Call, Late]:
+    """The first member of ``record`` by other settings: its answer, and the full verdict if it is ``judged``."""
+    first, *others = record.authors
+    member = record.authors[first]
+    call = a_call(record.request.id, member, **{"member_digest": "n" * 64, "purpose": "shadow", **changes})
+    assert call.candidate is not None
+    verdict = a_verdict([call.candidate], others, exchanges=())
+    ruling = a_ruling(verdict, phase="full", panel=(call.candidate, *others))
+    authors = {call.candidate: member} if call.completion else {}
+    return call, Late(request=record.request.id, calls=(call,), authors=authors, ruling=ruling if judged else None)

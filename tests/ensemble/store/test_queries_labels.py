@@ -4,7 +4,11 @@ from typing import Any
 import pytest
 
 from ensemble.store import Store
+from ensemble.store.database import Database
+from ensemble.store.examples import examples_of
+from ensemble.store.rejudging import standing
 from ensemble.types import Label, Record
+from judges.types import Usage
 from tests.ensemble.store.builders import (
     a_call,
     a_late,
@@ -13,7 +17,9 @@ from tests.ensemble.store.builders import (
     a_request,
     a_ruling,
     a_verdict,
+    asked_anew,
     said,
+    weighed,
 )
 
 
@@ -173,3 +179,63 @@ async def test_a_refusal_is_a_candidate(store: Store) -> None:
         rulings=(a_ruling(a_verdict([call.candidate])),),
     )
     assert (await label_of(store, record)).best == frozenset({"small"})
+
+
+async def test_a_label_is_what_the_judge_found_whatever_was_served(store: Store, db: Database) -> None:
+    """Labelling runs do not weigh findings against logged means, and routers learn from both."""
+    record = a_record()
+    await store.record(record)
+    served = weighed(a_record())
+    await store.record(served)
+    plainly, label = store.labels()
+    assert replace(label, request=plainly.request) == plainly
+    assert (label.best, label.confidence) == (frozenset({"small"}), 0.8)
+    stands = standing(db, [record.request.id, served.request.id])
+    found = {id_: ({*one.finding.winners}, one.finding.confidence) for id_, one in stands.items()}
+    assert found == {one.request.id: ({next(iter(one.authors))}, 0.8) for one in (record, served)}
+
+
+async def test_what_is_weighed_without_its_plain_finding_is_a_label_still(store: Store) -> None:
+    record = weighed(a_record())
+    (ruling,) = record.rulings
+    bare = replace(record, rulings=(replace(ruling, verdict=replace(ruling.verdict, ballots=())),))
+    assert (await label_of(store, bare)).best == frozenset({"large"})
+
+
+async def test_a_member_that_was_asked_anew_costs_what_its_judged_answer_cost(store: Store, db: Database) -> None:
+    """Money and time of the answers by its settings of before are another label's."""
+    record = a_record()
+    call, late = asked_anew(record, total_s=3.0, completion=said("Anew.", usage=Usage(nano_usd=7)))
+    failed = a_call(record.request.id, "small", failure="overloaded", candidate=call.candidate, member_digest="n" * 64,
+                    usage=Usage(nano_usd=2), total_s=1.0)  # fmt: skip
+    await store.record(record)
+    await store.record_late(replace(late, calls=(failed, call)))
+    (label,) = store.labels()
+    assert label.nano_usd == {"small": 9, "medium": 20_000, "large": 20_000}
+    assert label.total_s == {"small": 4.0, "medium": 0.5, "large": 0.5}
+    (example,) = examples_of(db, [record.request.id])
+    assert (example.answers["small"], example.digests["small"]) == ("Anew.", "n" * 64)
+    assert example.digests["large"] == "m" * 64
+
+
+async def test_until_the_new_answer_is_judged_the_old_one_is_the_label(store: Store, db: Database) -> None:
+    judged = a_record(ruling={"panel": ()})
+    judged = replace(judged, rulings=(replace(judged.rulings[0], panel=tuple(judged.authors)),))
+    _, late = asked_anew(judged, judged=False, total_s=3.0)
+    await store.record(judged)
+    await store.record_late(late)
+    (label,) = store.labels()
+    assert (label.nano_usd["small"], label.total_s["small"]) == (20_000, 0.5)
+    (example,) = examples_of(db, [judged.request.id])
+    assert example.digests["small"] == "m" * 64
+
+
+async def test_of_a_member_that_was_not_judged_the_latest_settings_count(store: Store) -> None:
+    record = a_record()
+    tries = [
+        a_call(record.request.id, "gone", failure="timeout", member_digest=digest * 64, usage=Usage(nano_usd=cost))
+        for digest, cost in (("m", 5), ("n", 7))
+    ]
+    unknown = a_call(record.request.id, "odd", failure="timeout", member_digest=None, usage=Usage(nano_usd=3))
+    label = await label_of(store, replace(record, calls=(*record.calls, *tries, unknown)))
+    assert (label.nano_usd["gone"], label.nano_usd["odd"]) == (7, 3)

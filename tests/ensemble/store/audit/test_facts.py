@@ -13,12 +13,12 @@ from ensemble.store import Store, open_store
 from ensemble.store.audit.facts import facts_of, make, missing, replace_facts, stale, store_facts
 from ensemble.store.keeping.connect import reading, transaction
 from ensemble.store.migrations import MIGRATIONS
-from ensemble.store.rows import rows_of
+from ensemble.store.rows import late_rows_of, rows_of
 from ensemble.store.writer import write_rows
 from ensemble.types import Late, Record
 from ensemble.upkeep import derive
 from judges.types import Usage
-from tests.ensemble.store.builders import NOON, a_call, a_late, a_record, a_request, said
+from tests.ensemble.store.builders import NOON, a_call, a_late, a_record, a_request, asked_anew, said, weighed
 
 pytestmark = pytest.mark.both
 SAID = {"alpha": "The answer is 408.", "beta": "The answer is 408.", "gamma": "The answer is 12."}
@@ -153,6 +153,35 @@ async def test_an_older_log_is_caught_up_with(path: Path) -> None:
     await store.close()
     with reading(path) as db:
         assert stale(db, 10) == {}
+
+
+@pytest.mark.sqlite("the release before is another one's on a server")
+async def test_facts_of_labels_that_a_release_makes_anew_are_made_anew(path: Path) -> None:
+    """Those of a finding that was weighed, and of a member that was called by two settings; the others stay."""
+    records = [asked(), weighed(asked()), asked()]
+    call, late = asked_anew(records[2])
+    with Database(path) as db:
+        MIGRATIONS.apply(db, stop_before="0017_members")
+        with transaction(db):
+            write_rows(db, [rows_of(one) for one in records])
+            write_rows(db, [late_rows_of(late)])
+            db.execute("DELETE FROM audit_stale")
+    store = await open_store(path)
+    assert set((await store.read(lambda db: stale(db, 9))).values()) == {one.request.id for one in records[1:]}
+    await store.close()
+    assert call.member == "alpha"
+
+
+async def test_facts_are_of_what_the_judge_found_and_not_of_what_was_served(store: Store) -> None:
+    record = asked()
+    await store.record(record)
+    await store.record(weighed(asked()))
+    await derive(store)
+    plainly, found = await rows(
+        store, "SELECT winners, margin, confidence, disagreement FROM audit_cases ORDER BY request_id"
+    )
+    assert found == plainly
+    assert (found["winners"], found["margin"]) == ('["alpha"]', pytest.approx(0.5))
 
 
 async def test_texts_that_have_gone_say_nothing(store: Store) -> None:

@@ -8,7 +8,7 @@ from ensemble.store.export import Filters
 from ensemble.store.feedback import Remark, Statement, add
 from ensemble.types import Call
 from judges.types import Message, Prompt, Usage
-from tests.ensemble.store.builders import a_call, a_late, a_plan, a_record, a_request, said
+from tests.ensemble.store.builders import a_call, a_late, a_plan, a_record, a_request, asked_anew, said, weighed
 from tests.ensemble.store.export.conftest import Fill, exported
 
 pytestmark = pytest.mark.both
@@ -34,6 +34,23 @@ async def test_routing_says_what_the_labels_of_the_log_say(fill: Fill) -> None:
         assert {m["model"]: m["latency_s"] for m in row["models"]} == label.total_s
     assert rows[one.request.id]["winner"] == "slow"
     assert rows[one.request.id]["prompt"] == "One?"
+
+
+async def test_routing_says_so_too_of_what_was_weighed_or_asked_anew(fill: Fill) -> None:
+    """The plain finding, and the money, time and samples of the settings that were judged."""
+    served, other = weighed(a_record(request=a_request("One?"))), a_record(request=a_request("Two?"))
+    log = await fill(served, other, late=[asked_anew(other, total_s=3.0, usage=Usage(nano_usd=7))[1]])
+    rows = {row["request_id"]: row for row in exported(log, "routing", filters=Filters(min_confidence=0.7))}
+    store = await open_store(log)
+    for label in store.labels():
+        row = rows[label.request]
+        found = {m["model"]: (m["score"], m["cost_usd"], m["latency_s"], m["samples"]) for m in row["models"]}
+        assert row["winners"] == list(label.best) == ["small"]
+        assert found == {
+            name: (label.scores[name], (label.nano_usd[name] or 0) / 1e9, label.total_s[name], 1) for name in found
+        }
+    await store.close()
+    assert rows[other.request.id]["models"][-1]["cost_usd"] == 7e-9
 
 
 async def test_matrix_has_routerbenchs_columns_for_every_member_of_the_selection(fill: Fill) -> None:
