@@ -78,7 +78,7 @@ def put_report(found: Evaluation) -> None:
         return
     put(console, (safe(str(found.data)), "bold"), f"  {_rows(report)}")
     put(console)
-    columns(console, list(_table(report)), {})
+    columns(console, list(_table(report)), {}, fold=True)
     put(console)
     often = f"it is among the best on {_share(report.cheapest_best)} of requests"
     put(console, f"Cheapest member: {safe(report.cheapest)}; {often}. Best single member: {safe(report.best_single)}.")
@@ -99,9 +99,9 @@ def put_report(found: Evaluation) -> None:
 def _rows(report: Report) -> str:
     left = [f"{counted(report.rows, 'request')} in {counted(report.groups, 'group')}"]
     if report.incomplete:
-        left.append(f"{report.incomplete} left out, since a member was not judged")
+        left.append(f"{report.incomplete:,} left out, since a member was not judged")
     if report.seen:
-        left.append(f"{report.seen} left out, since a router was fitted on them")
+        left.append(f"{report.seen:,} left out, since a router was fitted on them")
     if report.left_out:
         left.append(f"without {', '.join(map(safe, report.left_out))}, of whom most labels know nothing")
     return "; ".join(left)
@@ -149,7 +149,7 @@ def _put_router(console: Console, line: Line, report: Report) -> None:
     if line.without_plan:
         on = counted(line.without_plan, "request, which counts", "requests, which count")
         rows.append(("no plan", f"on {on} for nothing: {safe(line.problem)}"))
-    columns(console, rows, {})
+    columns(console, rows, {}, fold=True)
 
 
 def put_estimates(found: Evaluation) -> None:
@@ -162,31 +162,35 @@ def _estimated(one: Estimate | str) -> str:
     if isinstance(one, str):
         return one
     seen = counted(one.observations, "answer")
-    return f"quality {_share(one.value)}, {one.method}, {one.effective:.0f} effective of {seen}"
+    return f"quality {_share(one.value)}, {one.method}, {one.effective:,.0f} effective of {seen}"
 
 
 def _beside(one: Accuracy) -> str:
     return (
-        f"{_share(one.value)}  n={one.rows}; always {safe(one.constant)} {_share(one.constant_value)}, "
+        f"{_share(one.value)}  n={one.rows:,}; always {safe(one.constant)} {_share(one.constant_value)}, "
         f"difference {_share(one.margin)}"
     )
 
 
 def _put_panels(console: Console, found: Panels) -> None:
     put(console)
-    put(console, ("Panels", "bold"), f"  {found.tried} of {found.possible} tried")
+    put(console, ("Panels", "bold"), f"  {found.tried:,} of {found.possible:,} tried")
     header = ("quality", "per request", "seconds", "waits for", "panel")
-    columns(console, [header, *map(_panel, (found.full, *found.best[-PANELS_SHOWN:]))], {})
+    columns(console, [header, *map(_panel, (found.full, *found.best[-PANELS_SHOWN:]))], {}, fold=True)
     put(
         console,
         f"Smallest panel within 1 %: {safe(', '.join(found.smallest.members))}, waiting for {found.smallest.quorum}, "
         f"with {_share(found.smallest_ratio)} of the full panel's quality.",
     )
     put(console, "What the full panel has through each of them:")
-    columns(console, [("", "quality", "per request", "seconds"), *map(_gain, (*found.members, found.judge))], {})
+    columns(
+        console, [("", "quality", "per request", "seconds"), *map(_gain, (*found.members, found.judge))], {}, fold=True
+    )
     if found.seats:
         put(console, "What the jury has through each of its seats, by a plain vote and the labels of the whole jury:")
-        columns(console, [("seat", "quality", "changes the pick", "per request"), *map(_seat, found.seats)], {})
+        columns(
+            console, [("seat", "quality", "changes the pick", "per request"), *map(_seat, found.seats)], {}, fold=True
+        )
     put(console, "Judging is reckoned in proportion to the answers judged; where its cost is unknown it is left out.")
 
 

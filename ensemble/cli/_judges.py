@@ -94,9 +94,9 @@ class Progress:
 def figure(rate: Rate | Estimate) -> str:
     """A share or coefficient with its interval and its number of cases, a dash where there is none."""
     if rate.value is None:
-        return "-" if rate.n == 0 else f"not defined  n={rate.n}"
+        return "-" if rate.n == 0 else f"not defined  n={rate.n:,}"
     low, high = ("?" if bound is None else f"{bound:.3f}" for bound in (rate.low, rate.high))
-    return f"{rate.value:.3f}  [{low}, {high}]  n={rate.n}"
+    return f"{rate.value:.3f}  [{low}, {high}]  n={rate.n:,}"
 
 
 def put_rates(console: Console, rates: Mapping[str, Rate], more: Iterable[tuple[str, str]] = ()) -> None:

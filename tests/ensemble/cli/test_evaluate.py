@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import sys
 from pathlib import Path
@@ -44,6 +45,27 @@ async def test_the_table_holds_routers_and_baselines(labels: Path, run: Run) -> 
     assert "0.900 [" in small  # beside what is saved
     assert "ties right, people" in told.stdout
     assert "asked for on 60 requests; its cost and time are in no figure" in told.stdout
+
+
+async def test_the_table_fits_a_terminal(labels: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ("evaluate", "best", "small", "--data", str(labels), "--draws", "100")
+    wide = (await run(*arguments)).stdout
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    narrow = re.sub("\x1b\\[[0-9;]*m", "", (await run(*arguments)).stdout)
+    assert max(map(len, wide.splitlines())) > 100 >= max(map(len, narrow.splitlines()))
+    assert sorted(narrow.split()) == sorted(wide.split())  # nothing is cut
+
+
+async def test_numbers_have_commas(config: Path, run: Run) -> None:
+    lines = [json.dumps({**LABEL, "id": f"r{row}"}) for row in range(1100)]
+    lines += [json.dumps({"id": f"x{row}", "prompt": "?", "models": {"small": {"score": 1.0}}}) for row in range(1050)]
+    path = config.parent / "many.jsonl"
+    path.write_text("\n".join(lines))
+    told = (await run("evaluate", "small", "--data", str(path), "--draws", "100")).stdout
+    assert "1,100 requests in" in told
+    assert "1,050 left out, since a member was not judged" in told
+    assert "n=1,100; always" in told
 
 
 async def test_ctrl_c_does_not_wait_for_what_is_computed(config: Path) -> None:

@@ -1,6 +1,7 @@
 """``ensemble keys``: made, listed, replaced, ended; shown once and nowhere else."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,21 @@ async def test_a_key_is_shown_once_and_stored_nowhere(config: Path, run: Run) ->
     for file in config.parent.glob("ensemble.db*"):
         assert secret.encode() not in file.read_bytes()
         assert secret.removeprefix("ens-").encode() not in file.read_bytes()
+
+
+async def test_a_list_fits_a_terminal(config: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = [("scope", one) for one in ("use", "read", "review")]
+    options += [("limit", one) for one in ("usd=5/day", "requests=60/minute", "tokens=1000000/day")]
+    options += [("tenant", "acme"), ("expires", "90d")]
+    flags = [part for name, value in options for part in (f"--{name}", value)]
+    made = await run("keys", "create", "the application", *flags, "--json")
+    id_ = json.loads(made.stdout)["id"]
+    assert max(map(len, (await run("keys", "list")).stdout.splitlines())) > 140  # in a pipe a key is one line
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    lines = [re.sub("\x1b\\[[0-9;]*m", "", line) for line in (await run("keys", "list")).stdout.splitlines()]
+    assert max(map(len, lines)) <= 100
+    assert any(id_ in line for line in lines)
 
 
 async def test_a_rotated_key_hands_over(config: Path, run: Run) -> None:

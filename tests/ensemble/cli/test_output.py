@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from ensemble.cli._output import dollars, put
+from ensemble.cli._output import columns, dollars, put
 from ensemble.cli._safe import brief, safe
 
 ATTACKS = {
@@ -67,6 +67,38 @@ def test_a_terminal_gets_its_empty_lines_and_no_padding_to_the_right() -> None:
     for piece in ("one", "", "two"):
         put(console, piece, indent=2 if piece == "two" else 0)
     assert out.getvalue() == "one\n\n  two\n"
+
+
+TABLE = [
+    ("router", "quality ratio", "id", "of its limits"),
+    ("always the largest", "0.950 [0.932, 0.970]", "k-0123456789", "0.50 of usd=5.00/day, 2 of requests=60/minute"),
+]
+
+
+def test_a_table_gives_way_between_words_and_keeps_ids_whole() -> None:
+    out = io.StringIO()
+    columns(Console(file=out, force_terminal=True, color_system=None, width=60), TABLE, {}, fold=True)
+    lines = out.getvalue().splitlines()
+    assert max(map(len, lines)) <= 60
+    assert [line for line in lines if "k-0123456789" in line and "0.950 " in line]
+    assert [line for line in lines if "[0.932, 0.970]" in line]  # below its figure
+    words = " ".join(lines).split()
+    assert sorted(words) == sorted(" ".join(cell for row in TABLE for cell in row).split())
+
+
+def test_where_words_do_not_fit_each_row_is_a_list() -> None:
+    out = io.StringIO()
+    row = ("ada", "-", "k-0123456789-0123456789", "usd=5.00/day")
+    columns(Console(file=out, force_terminal=True, color_system=None, width=44), [TABLE[0], row], {}, fold=True)
+    lines = [line.rstrip().split(maxsplit=1) for line in out.getvalue().splitlines()]
+    assert lines == [["router", "ada"], ["id", "k-0123456789-0123456789"], ["of", "its limits  usd=5.00/day"]]
+
+
+@pytest.mark.parametrize(("width", "terminal"), [(200, True), (60, False)])
+def test_a_table_stays_as_it_is_where_it_fits_or_nobody_looks(width: int, terminal: bool) -> None:
+    out = io.StringIO()
+    columns(Console(file=out, force_terminal=terminal, color_system=None, width=width), TABLE, {}, fold=True)
+    assert len(out.getvalue().splitlines()) == 2
 
 
 def test_a_pipe_gets_whole_lines() -> None:
