@@ -14,14 +14,17 @@ from ensemble.errors import StoreError
 from ensemble.store.address import Where, address_of
 from ensemble.store.database import Database
 from ensemble.store.describe import Table, describe
+from ensemble.store.faults import explain
 from ensemble.store.keeping.connect import reading, transaction, writing
 from ensemble.store.keeping.engines import count_on, insert
 from ensemble.store.keeping.search import forget, remember
+from ensemble.store.postgres.faults import RowFault
 
 PAGE = 500
 """Rows that are read at once, and most rows of a transaction."""
 _LASTING = ("requests", "api_keys", "tombstones", "feedback")
 """Tables whose rows are never taken out of a log, and have ids that no two logs share."""
+NUL = "\0"
 _SEARCHED = ("requests", "candidates")
 """Tables whose texts are in the search index of the copy; their keys begin with the id of the request."""
 
@@ -53,6 +56,14 @@ class Copied:
         return (self.rows, self.digest) == (self.there, self.found)
 
 
+class Refusal(Exception):
+    """The copy does not take rows of a table; the text says which, and what is known of why: ``fault`` names no row."""
+
+    def __init__(self, fault: RowFault, told: str) -> None:
+        super().__init__(told)
+        self.fault = fault
+
+
 def copy(source: Where, target: Where, tell: Callable[[Copied], None] = lambda one: None) -> list[Copied]:
     """Bring the log at ``target``, which is there, to what the log at ``source`` holds now; return what became of it.
 
@@ -70,7 +81,10 @@ def copy(source: Where, target: Where, tell: Callable[[Copied], None] = lambda o
         _refuse_foreign(log, db, target)
         for table in describe():
             one = Copied(table=table.name)
-            _Sync(log, db, table, one).run()
+            try:
+                _Sync(log, db, table, one).run()
+            except Refusal as error:
+                raise StoreError(f"{explain(error.fault, address_of(target))}; {error}") from error
             tell(one)
             done.append(one)
         count_on(db)
@@ -171,6 +185,31 @@ class _Sync:
     def _flush(self) -> None:
         if not (self.new or self.other or self.gone):
             return
+        try:
+            self._write()
+        except RowFault as fault:
+            raise Refusal(fault, self._blamed()) from fault
+        self.told.written += len(self.new)
+        self.told.changed += len(self.other)
+        self.told.removed += len(self.gone)
+        self.new, self.other, self.gone = [], [], []
+
+    def _blamed(self) -> str:
+        """Which row was not taken, by its key alone, since texts are nobody's business here."""
+        rows = [*self.new, *self.other]
+        for row in rows:
+            for column, value in zip(_columns(self.table), row, strict=True):
+                if isinstance(value, str) and NUL in value:
+                    why = "its text holds a NUL, which a server cannot keep; store it without in the log that is copied"
+                    return f"{self._key(row)}, column {column}: {why}"
+        rows += self.gone
+        return f"one of these rows: {self._key(rows[0])} to {self._key(rows[-1])}"
+
+    def _key(self, row: Row) -> str:
+        pairs = zip(self.table.key, row[: len(self.table.key)], strict=True)
+        return f"{self.table.name} {', '.join(f'{name} = {value!r}' for name, value in pairs)}"
+
+    def _write(self) -> None:
         name, columns, key = self.table.name, _columns(self.table), self.table.key
         width = len(key)
         where = " AND ".join(f"{one} = ?" for one in key)
@@ -186,10 +225,6 @@ class _Sync:
                 )
             if self.new:
                 insert(self.db, name, columns, self.new)
-        self.told.written += len(self.new)
-        self.told.changed += len(self.other)
-        self.told.removed += len(self.gone)
-        self.new, self.other, self.gone = [], [], []
 
     @contextmanager
     def _searched(self) -> Iterator[None]:

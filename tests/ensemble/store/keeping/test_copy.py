@@ -80,6 +80,40 @@ def test_what_is_there_is_not_written_again(source: Address, target: Address) ->
     assert not any(one.written or one.changed or one.removed for one in copy(source, target))
 
 
+@pytest.mark.parametrize("into_server", ["to a server"], indirect=True)
+@pytest.mark.parametrize(("table", "column", "known"), [("requests", "end_user", False), ("outbox", "problem", True)])
+def test_a_row_that_a_server_cannot_keep_is_named(
+    source: Address, target: Address, table: str, column: str, known: bool
+) -> None:
+    fill(source, 60)
+    if known:
+        copy(source, target)
+    with writing(source) as db, transaction(db):
+        (id_,) = db.execute(f"SELECT id FROM {table} ORDER BY id LIMIT 1 OFFSET 57").fetchone()  # noqa: S608
+        change = f"UPDATE {table} SET {column} = ? WHERE id = ?"  # noqa: S608 - own names
+        db.execute(change, ["Ann\0a secret", id_])
+    with pytest.raises(StoreError) as caught:
+        copy(source, target)
+    told = str(caught.value)
+    assert f"{table} id = {id_!r}, column {column}: its text holds a NUL, which a server cannot keep" in told
+    assert "secret" not in told
+    with writing(source) as db, transaction(db):
+        db.execute(change, ["Ann", id_])
+    assert all(one.whole for one in copy(source, target))
+
+
+@pytest.mark.parametrize("into_server", ["to a server"], indirect=True)
+def test_rows_that_a_server_refuses_for_another_reason_are_told_by_their_keys(source: Address, target: Address) -> None:
+    fill(source, 3)
+    with writing(target) as db, transaction(db):
+        db.execute("ALTER TABLE requests ADD CONSTRAINT ours CHECK (dialect = 'nobody''s')")
+    with writing(source) as db:
+        ids = [id_ for (id_,) in db.execute("SELECT id FROM requests ORDER BY id")]
+    with pytest.raises(StoreError, match="violates check constraint") as caught:
+        copy(source, target)
+    assert f"one of these rows: requests id = '{ids[0]}' to requests id = '{ids[-1]}'" in str(caught.value)
+
+
 def test_killed_in_the_middle_it_goes_on(source: Address, target: Address) -> None:
     fill(source, 120)
     command = [sys.executable, "-c", "from ensemble.cli import main; main()", "log", "copy", *_urls(source, target)]
