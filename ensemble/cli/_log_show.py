@@ -1,6 +1,7 @@
 """``ensemble log show``."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,6 +18,8 @@ from ensemble.store.address import Address
 from ensemble.store.keeping.browse import by_prefix
 from ensemble.store.keeping.connect import reading
 from ensemble.store.queries import request
+from ensemble.store.review_seats import votes
+from ensemble.store.reviews import review
 from ensemble.types import RequestId
 
 Tree = Mapping[str, Any]
@@ -39,9 +42,13 @@ def command(id_: str, *, config: Path, db: Address | None, as_json: bool) -> Non
     from ensemble.feedback import bare
 
     with reading(log_file(config, db)) as log:
-        found = request(log, RequestId(by_prefix(log, bare(id_))))
+        full = RequestId(by_prefix(log, bare(id_)))
+        found, waits = request(log, full), review(log, full, datetime.now(UTC))
+        said = votes(log, full) if waits is not None else []
     if found is None:
         raise StoreError(f"there is no request {id_!r}")
+    if waits is not None:
+        found |= {"review": {**waits, "votes": [vote._asdict() for vote in said]}}
     if as_json:
         put_json(found)
         return
@@ -74,6 +81,20 @@ def show(console: Console, tree: Tree) -> None:
     put(console, ("\nCalls", "bold"))
     for call in tree["calls"]:
         _call(console, call)
+    if "review" in tree:
+        _review(console, tree["review"], {one["id"]: one["member"] for one in tree["candidates"]})
+
+
+def _review(console: Console, row: Tree, authors: Mapping[str, str]) -> None:
+    """Why it was sent to people, how far they are, and what was found from each seat of a blind one."""
+    put(console, ("\nReview", "bold"), f"  {row['status']}: {brief(row['reason'], 400)}")
+    if row["disputed"]:
+        put(console, "two differ; a third " + ("has settled it" if row["decided_by"] else "is to settle it"), indent=2)
+    elif row["decided_by"] and not row["votes"]:
+        put(console, f"by {safe(row['decided_by'])}", indent=2)
+    for vote in row["votes"]:
+        best = f": {safe(authors.get(vote['candidate'], vote['candidate']))}" if vote["candidate"] else ""
+        put(console, f"{safe(vote['given_by'])}  {vote['finding'].replace('_', ' ')}{best}", indent=2)
 
 
 def _content(content: object) -> str:

@@ -2,6 +2,8 @@
 
 import json
 import shlex
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import click
@@ -10,6 +12,10 @@ import pytest
 from ensemble.cli import main
 from ensemble.cli.log import SUBCOMMANDS
 from ensemble.store import open_store
+from ensemble.store.database import Database
+from ensemble.store.feedback import Remark, Statement
+from ensemble.store.review_seats import provide
+from ensemble.store.reviews import decide
 from ensemble.store.rows import rows_of
 from ensemble.store.spill import Spill
 from ensemble.types import Stage
@@ -86,6 +92,34 @@ async def test_a_whole_request_is_shown_and_harmless(log: str, run: Run) -> None
     none = await run("log", "show", "ffff")
     assert none.exit_code == 1
     assert "there is no request 'ffff'" in none.output
+
+
+async def test_a_request_tells_of_its_review_and_that_two_differ(log: str, config: Path, run: Run) -> None:
+    assert "Review" not in (await run("log", "show", log)).stdout
+
+    def for_two(db: Database) -> None:
+        db.execute(
+            "INSERT INTO reviews (status, request_id, created_at, reason, overturned, blind) "
+            "VALUES ('waiting', ?, '2026-11-23T12:00:00.000000Z', 'drawn at random', 0, 1)",
+            [log],
+        )
+        provide(db, [log])
+
+    store = await open_store(config.with_name("ensemble.db"))
+    await store.change(for_two)
+    best = Remark(kind="preferred", candidate="medium")
+    words = (("ann\x1b[31m", Remark(kind="all_bad")), ("bob", best), ("cat", best))
+    told = ["waiting", "waiting", "two differ; a third is to settle it", "two differ; a third has settled it"]
+    for at, (by, said) in enumerate(words):
+        assert told[at] in (await run("log", "show", log)).stdout
+        word = Statement(remarks=(said,), given_by=by, source="review", request=log)
+        await store.change(partial(decide, statement=word, now=datetime.now(UTC)))
+    await store.close()
+    shown = (await run("log", "show", log)).stdout
+    assert "Review  decided: drawn at random\n  two differ; a third has settled it\n  ann  all bad\n" in shown
+    assert shown.endswith("  bob  preferred: medium\n  cat  preferred: medium\n")
+    row = json.loads((await run("log", "show", log, "--json")).stdout)["review"]
+    assert (row["disputed"], row["decided_by"], [vote["seat"] for vote in row["votes"]]) == (True, "cat", [1, 2, 3])
 
 
 async def test_figures_and_costs(log: str, run: Run) -> None:
