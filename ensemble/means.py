@@ -57,13 +57,22 @@ def mean_quality(judged: Sequence[tuple[str, float | None, bool]]) -> Mapping[st
     return {member: sum(each) / len(each) for member, each in worth.items()}
 
 
-def finding_of(request: RequestId, ruling: Ruling, authors: Mapping[CandidateId, str]) -> Finding | None:
-    """What ``ruling`` teaches; None where it is not usable."""
+def quality_of(ruling: Ruling, authors: Mapping[CandidateId, str]) -> Mapping[str, float]:
+    """Quality per member by the plain finding of ``ruling``, as its label has it; empty where it is not usable.
+
+    Whoever is not among the winners was beaten, also who tied with somebody that lost later.
+    """
     found = plain(ruling.verdict)
     if not (ruling.usable and found.winners):
-        return None
-    judged = [(authors[one], found.scores.get(one), one in found.winners) for one in ruling.panel]
-    return Finding(request=request, stage=ruling.stage, judge=found.judge, quality=mean_quality(judged))
+        return {}
+    return mean_quality([(authors[one], found.scores.get(one), one in found.winners) for one in ruling.panel])
+
+
+def finding_of(request: RequestId, ruling: Ruling, authors: Mapping[CandidateId, str]) -> Finding | None:
+    """What ``ruling`` teaches; None where it is not usable."""
+    quality = quality_of(ruling, authors)
+    judge = plain(ruling.verdict).judge
+    return Finding(request=request, stage=ruling.stage, judge=judge, quality=quality) if quality else None
 
 
 @dataclass(slots=True)

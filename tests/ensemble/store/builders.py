@@ -159,6 +159,7 @@ def weighed(record: Record) -> Record:
     means = Verdict(judge="logged means", outcome="decided", winners=(served,), scores={served: 0.9})
     verdict = replace(
         found,
+        outcome="decided",
         winners=(served,),
         scores=dict.fromkeys(found.scores, 0.5) | {served: 0.75},
         confidence=None,

@@ -1,12 +1,19 @@
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from ensemble.store import open_store
 from ensemble.types import Ruling, VerdictId
-from ensemble.watching.kept import kept, telling, unbeaten
+from ensemble.watching.kept import kept, telling
+from judges.brackets import Side, knockout
 from judges.types import CandidateId, Preference, Verdict
+from tests.ensemble.store.builders import a_record, weighed
 
 A, B, C = map(CandidateId, "abc")
 AUTHORS = {A: "small", B: "balanced", C: "large"}
@@ -53,18 +60,44 @@ def test_what_is_not_usable_or_finds_nothing_says_nothing() -> None:
     assert kept(a_ruling(), AUTHORS, "small") is None
 
 
-def test_who_went_out_of_a_knockout_in_a_tie_is_not_beaten() -> None:
-    ruling = a_ruling(B, C, preferences=(page(A, "tie", B), page(B, "tie", C)))
-    assert unbeaten(ruling.verdict) == {A, B, C}
-    assert kept(ruling, AUTHORS, "small") == 1.0
-    assert not telling(ruling)
+def test_who_tied_with_somebody_that_lost_later_is_beaten_as_its_label_says() -> None:
+    ruling = a_ruling(C, preferences=(page(A, "tie", B), page(C, "first", A)))
+    assert kept(ruling, AUTHORS, "balanced") == 0.0
+    assert telling(ruling)
 
 
-def test_who_lost_in_one_order_and_won_in_the_other_is_not_beaten() -> None:
-    ruling = a_ruling(B, preferences=(page(A, "first", B), page(B, "first", A), page(B, "first", C)))
-    assert unbeaten(ruling.verdict) == {A, B}
-
-
-def test_a_label_tells_good_from_bad_where_all_the_best_won_and_somebody_lost() -> None:
+def test_a_label_tells_good_from_bad_where_somebody_lost_and_not_by_lot() -> None:
     assert telling(a_ruling(C, preferences=(page(A, "second", C), page(C, "first", B))))
     assert not telling(a_ruling(A, B, C))
+    assert not telling(a_ruling())
+    assert not telling(a_ruling(C, flags=("by_lot",)))
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.sampled_from(["first", "second", "tie", "none"]), min_size=3, max_size=3), st.booleans())
+def test_the_watch_counts_as_beaten_whom_the_label_does(tmp_path: Path, sides: list[Side], overruled: bool) -> None:
+    """Whatever the matches of a knockout end like, and whether or not logged means overruled the judge."""
+
+    async def there_and_back() -> None:
+        record = a_record(("small", "balanced", "large", "odd"))
+        ends = iter(sides)
+
+        async def meet(one: CandidateId, other: CandidateId) -> Side:
+            return next(ends)
+
+        played = await knockout([*record.authors], meet)
+        pages = tuple(Preference(shown=(one.first, one.second), outcome=one.side) for one in played.matches)
+        (ruling,) = record.rulings
+        outcome: Any = ("abstained", "decided", "tie", "tie", "tie")[len(played.best)]
+        finding = {"outcome": outcome, "winners": played.best, "scores": {}, "preferences": pages, "exchanges": ()}
+        found = replace(ruling.verdict, **finding)
+        record = replace(record, rulings=(replace(ruling, verdict=found, panel=tuple(record.authors)),))
+        record = weighed(record) if overruled and played.best else record
+        store = await open_store(tmp_path / "log.db")
+        await store.record(record)
+        (best,) = [label.best for label in store.labels() if label.request == record.request.id]
+        await store.close()
+        values = {member: kept(record.rulings[0], record.authors, member) for member in record.authors.values()}
+        assert values == {member: float(member in best) if best else None for member in values}
+
+    asyncio.run(there_and_back())
