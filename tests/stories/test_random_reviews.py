@@ -9,6 +9,7 @@ import pytest
 from ensemble.audit.drawing import SETTLED, ReviewSettings, draw
 from ensemble.errors import ConfigError
 from ensemble.keys.issuing import a_key, create
+from ensemble.server.openapi.replies.own import ReviewCase, SeatFinding
 from ensemble.simulator.script import reply
 from ensemble.store.database import Database
 from ensemble.store.review_seats import sealed
@@ -166,6 +167,8 @@ async def test_a_third_settles_what_two_find_differently(serve: Serve) -> None:
     _, shown, _ = await served.get(f"{QUEUE}/{id_}")
     assert (shown["status"], shown["disputed"], shown["decided_by"]) == ("decided", True, "cat")
     assert [one["given_by"] for one in shown["findings"]] == ["ann", "bob", "cat"]
+    assert set(shown) == set(ReviewCase.__annotations__)  # as /openapi.json has it
+    assert set(shown["findings"][0]) == set(SeatFinding.__annotations__)
     assert [one["kind"] for one in await rows(served, "SELECT kind FROM outbox")] == ["review.decided"]
 
 

@@ -186,7 +186,10 @@ class NotedFeedback(TypedDict):
 
 
 class Review(TypedDict):
-    """An answer that waits for a person, or that one has decided; a ``blind`` one is for two, each on his own."""
+    """An answer that waits for a person, or that one has decided; a ``blind`` one is for two, each on his own.
+
+    ``disputed`` says that the two have found differently, which a third settles.
+    """
 
     object: Literal["ensemble.review"]
     request_id: str
@@ -200,7 +203,18 @@ class Review(TypedDict):
     decided_at: str | None
     feedback_id: str | None
     blind: bool
+    disputed: bool
     router: str
+
+
+class SeatFinding(TypedDict):
+    """What was found from one seat of a disputed case; who found it is told once the case is decided."""
+
+    seat: int
+    finding: Literal["preferred", "tie", "all_bad", "cannot_tell"]
+    candidate: str | None
+    comment: str | None
+    given_by: str | None
 
 
 class ShownCandidate(TypedDict):
@@ -217,6 +231,7 @@ class ReviewCase(Review):
 
     messages: Any
     candidates: list[ShownCandidate]
+    findings: NotRequired[list[SeatFinding]]
 
 
 class Reviews(TypedDict):
@@ -228,7 +243,7 @@ class Reviews(TypedDict):
 
 
 class Decision(TypedDict):
-    """What was found is stored as feedback; a blind one waits for the second person."""
+    """What was found is stored as feedback; a blind one waits for the second or, where two differ, for a third."""
 
     object: Literal["ensemble.review"]
     request_id: str
