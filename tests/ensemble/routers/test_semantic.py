@@ -183,17 +183,22 @@ async def test_the_same_request_has_the_same_plan_and_digest() -> None:
     assert loaded(threshold=0.3).digest != loaded().digest
 
 
-async def test_a_plan_takes_less_than_five_milliseconds() -> None:
+async def test_a_plan_takes_little_of_what_learning_the_examples_takes() -> None:
+    """Some 3 ms on a machine that learns them in 30: they are learned once, not for each request."""
     fleet, _ = a_fleet(alpha=a_member("alpha"), gamma=a_member("gamma"))
     words = ["order", "invoice", "refund", "charge", "card", "plan", "price", "address", "tax", "receipt"]
     examples = [f"What about the {one} and the {two} of my account?" for one in words for two in words]
-    router = loaded(domains={"billing": {"members": "alpha", "examples": examples}})
+    domains = {"billing": {"members": "alpha", "examples": examples}}
+    router = loaded(domains=domains)
+    begin = time.perf_counter()
+    loaded(domains=domains)  # a second one, since the first imports what it is learned with
+    learning = time.perf_counter() - begin
     context, taken = Context(fleet=fleet, models={}), []
     for number in range(30):
         begin = time.perf_counter()
         await router.plan(a_request(f"Number {number}: " + "where is the receipt of my last order " * 5), context)
         taken.append(time.perf_counter() - begin)
-    assert sorted(taken)[3] < 0.005
+    assert sorted(taken)[3] * 4 < learning
 
 
 @pytest.mark.parametrize(
