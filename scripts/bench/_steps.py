@@ -11,8 +11,9 @@ from pathlib import Path
 import aiohttp
 
 from scripts._runs import table
+from scripts.bench._later import settle
 from scripts.bench._measure import MANY, PLAIN
-from scripts.bench._processes import BenchFailed, quiet
+from scripts.bench._processes import BenchFailed
 from scripts.bench._systems import LOGGED, TRANSPORTS, System, floor, kept, service
 from scripts.bench._upstream import DELAYS_MS, Upstream
 
@@ -78,10 +79,10 @@ def instructions(system: System, counts: Path, clients: int, requests: int) -> f
         BenchFailed: a request had no answer, or callgrind does not do as it is told.
     """
     asyncio.run(_ask(system, clients, clients * WARM))
-    quiet(system.pid)
+    settle(system)
     _control(system, "--instr=on")
     asyncio.run(_ask(system, clients, requests))
-    quiet(system.pid)
+    settle(system)  # facts and indexes are part of what a request costs
     _control(system, "--instr=off")
     before = set(counts.parent.glob(f"{counts.name}.*"))
     _control(system, "--dump")  # which begins to count anew, too

@@ -12,6 +12,9 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from ensemble.store.audit.facts import missing
+from ensemble.store.keeping.search import behind
+from ensemble.store.opening import open_reader
 from scripts.bench._processes import BenchFailed, line_of, running
 from scripts.bench._upstream import FANS, Upstream
 
@@ -43,6 +46,13 @@ class System:
         with closing(sqlite3.connect(self.log)) as db:
             count: int = db.execute("SELECT count(*) FROM requests").fetchone()[0]
             return count
+
+    def behind(self) -> int:
+        """How much it has yet to make of requests that it worked on; who keeps no log has nothing to make."""
+        if self.log is None:
+            return 0
+        with closing(open_reader(self.log)) as db:
+            return missing(db) + behind(db)
 
 
 @contextmanager
