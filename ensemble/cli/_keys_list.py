@@ -35,7 +35,6 @@ def command(config: Path, *, db: Address | None, ended: bool, as_json: bool) -> 
         put_table(
             ("name", "id", "state", "scopes", "tenant", "data", "used of its limits", "expires", "last use"),
             [_row(key, at, now) for key, at in found],
-            fold=True,
         )
 
 

@@ -115,10 +115,10 @@ def put_json(tree: object) -> None:
     click.echo(json.dumps(tree, indent=2, default=str))
 
 
-def put_table(head: Sequence[str], rows: Sequence[Sequence[object]], *, fold: bool = False) -> None:
-    """Print ``rows`` under ``head``, safe for a terminal; None is a dash. ``fold`` is that of ``columns``."""
+def put_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print ``rows`` under ``head``, safe for a terminal of any width; None is a dash."""
     cells = [tuple("-" if cell is None else brief(str(cell), 60) or "-" for cell in row) for row in rows]
-    columns(screen(), [tuple(head), *cells], {head[0]: "bold"}, indent=0, fold=fold)
+    columns(screen(), [tuple(head), *cells], {head[0]: "bold"}, indent=0, fold=True)
 
 
 def cost(row: Mapping[str, object]) -> str:

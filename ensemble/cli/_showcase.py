@@ -71,9 +71,22 @@ def some_tasks(n: int) -> list[Task]:
 
 
 def write_config(folder: Path, simulator: Simulator) -> Path:
-    """Write a configuration for ``simulator`` into ``folder``; one that the demo did not write is left alone."""
+    """Write a configuration for ``simulator`` into ``folder``; one that the demo did not write is left alone.
+
+    Raises:
+        ClickException: it is of somebody else, or cannot be written there.
+    """
     path = folder / "ensemble.toml"
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        return _written(path, simulator)
+    except OSError as error:
+        raise click.ClickException(
+            f"{path} cannot be written ({error.strerror}): name another folder with --dir"
+        ) from error
+
+
+def _written(path: Path, simulator: Simulator) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and not path.read_text(encoding="utf-8", errors="replace").startswith(MARK):
         raise click.ClickException(f"{path} is not of the demo: name another folder with --dir")
     profiles = {one.name: one for one in simulator.profiles}

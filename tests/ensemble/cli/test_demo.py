@@ -81,7 +81,8 @@ def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     told = CliRunner().invoke(main, ["demo", "--dir", str(tmp_path / "file" / "sub"), "--port", "0"])
     assert told.exit_code == 1
-    assert told.stderr.startswith("Error: the demo cannot run: ")
+    assert told.stderr.startswith(f"Error: {tmp_path / 'file' / 'sub' / 'ensemble.toml'} cannot be written (")
+    assert told.stderr.endswith("): name another folder with --dir\n")
 
 
 def test_another_program_at_its_port_is_no_obstacle(tmp_path: Path) -> None:

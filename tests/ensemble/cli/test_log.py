@@ -1,6 +1,7 @@
 """``ensemble log``: every subcommand on a log that a real run left behind, its example included."""
 
 import json
+import re
 import shlex
 from datetime import UTC, datetime
 from functools import partial
@@ -131,6 +132,15 @@ async def test_figures_and_costs(log: str, run: Run) -> None:
     assert plain.stdout.splitlines()[-1].split() == ["all", "5", "0", "$0.0000614"]
     wrong = await run("log", "cost", "--by", "colour")
     assert (wrong.exit_code, "--by colour" in wrong.output) == (1, True)
+
+
+async def test_a_list_fits_a_terminal(log: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert max(map(len, (await run("log", "tail")).stdout.splitlines())) > 100  # in a pipe a request is one line
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    lines = [re.sub("\x1b\\[[0-9;]*m", "", line) for line in (await run("log", "tail")).stdout.splitlines()]
+    assert ["id", log] in map(str.split, lines)
+    assert max(map(len, lines)) <= 80
 
 
 @pytest.mark.parametrize("command", ["log stats", "log cost", "log check", "log tail", "audit report"])
