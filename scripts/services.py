@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -22,8 +23,10 @@ POSTGRES = ("ENSEMBLE_TEST_POSTGRES", "postgresql://127.0.0.1:5432/test")
 REDIS = ("ENSEMBLE_TEST_REDIS", "redis://127.0.0.1:6379")
 """The variable that names another server, and where the tests look without it."""
 FOLDERS = "/var/tmp"  # noqa: S108 - mkdtemp makes the name; the user postgres cannot enter the home of root
-PATIENCE_S = 5.0
+PATIENCE_S = 30.0
+START_S = 300.0
 INSTALL_S = 600.0
+"""Most seconds for an answer, for the start of a server, and for its installation; a machine may be slow."""
 
 
 def address(service: tuple[str, str]) -> str:
@@ -78,7 +81,7 @@ def free_port(wanted: int) -> int:
         return port
 
 
-def run(*command: str, user: str | None = None, patience_s: float = 60.0) -> None:
+def run(*command: str, user: str | None = None, patience_s: float = START_S) -> None:
     """Run a command of the system to its end; what it prints is shown only if it fails."""
     done = subprocess.run(
         command, user=user, group=user, extra_groups=[] if user else None, cwd="/",
@@ -121,7 +124,8 @@ def start_postgres(folder: Path) -> str:
     data, me, port = str(folder / "data"), getpass.getuser(), free_port(5432)
     run(f"{programs}/initdb", "-D", data, "-U", me, "--auth=trust", "--encoding=UTF8", "--no-sync", user=owner)
     options = f"-h 127.0.0.1 -p {port} -k {folder} -c fsync=off -c max_connections=200"
-    run(f"{programs}/pg_ctl", "-D", data, "-l", str(folder / "log"), "-w", "-o", options, "start", user=owner)
+    start = ("-l", str(folder / "log"), "-w", "-t", f"{START_S:.0f}", "-o", options, "start")
+    run(f"{programs}/pg_ctl", "-D", data, *start, user=owner)
     server = f"postgresql://{me}@127.0.0.1:{port}"
     run("psql", f"{server}/postgres", "-qc", "CREATE DATABASE test")
     if me != "postgres":
@@ -139,14 +143,23 @@ def start_redis(folder: Path) -> str:
     port = free_port(6379)
     run(program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--daemonize", "yes",
         "--dir", str(folder), "--pidfile", f"{folder}/pid", "--logfile", f"{folder}/log")  # fmt: skip
+    url = f"redis://127.0.0.1:{port}"
+    wait(url, redis_fault)
     sys.stderr.write(f"services: Redis on port {port}; kill $(cat {folder}/pid) ends it\n")
-    return f"redis://127.0.0.1:{port}"
+    return url
 
 
-def ready(url: str, fault: Callable[[str], str | None]) -> None:
-    """Raise OSError unless what was started answers."""
-    if (why := fault(url)) is not None:
-        raise OSError(f"it was started and does not answer: {why}")
+def wait(url: str, fault: Callable[[str], str | None], patience_s: float = START_S) -> None:
+    """Return once what was started answers. ``--daemonize`` comes back before anybody listens, as a slow machine shows.
+
+    Raises:
+        OSError: it has not answered within ``patience_s``.
+    """
+    end = time.monotonic() + patience_s
+    while (why := fault(url)) is not None:
+        if time.monotonic() > end:
+            raise OSError(f"it was started and does not answer: {why}")
+        time.sleep(0.05)
 
 
 def main() -> int:
@@ -158,8 +171,7 @@ def main() -> int:
         if why is not None and name not in os.environ:
             try:
                 url = start(Path(tempfile.mkdtemp(prefix="ensemble-", dir=FOLDERS)))
-                ready(url, fault)
-                why = None
+                why = fault(url)
             except (OSError, subprocess.TimeoutExpired) as error:
                 why = f"{why}, and none could be started: {error}"
         if why is not None:

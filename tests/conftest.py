@@ -38,7 +38,11 @@ def pytest_xdist_auto_num_workers() -> int:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes long begins first, else the last of it runs alone while the other cores have nothing left to do."""
+    """What takes long begins first, else the last of it runs alone while the other cores have nothing left to do.
+
+    What takes ten seconds or more has a timeout of its own, above that of the others: at least five times what it
+    takes on a quiet machine.
+    """
     items.sort(key=lambda item: -max((mark.args[0] for mark in item.iter_markers("timeout") if mark.args), default=0))
 
 

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from ensemble.shared.link import Shared, open_shared
 from ensemble.shared.settings import SharedSettings
+from tests.patience import PATIENCE_S
 from tests.services import redis_url
 
 NOWHERE = SecretStr("redis://:hush@127.0.0.1:1/0")
@@ -36,7 +37,7 @@ async def replicas(prefix: str, count: int, **changes: Any) -> AsyncIterator[lis
         yield [one for one in opened if one is not None]
 
 
-async def until(true: Callable[[], object], patience_s: float = 10.0) -> None:
+async def until(true: Callable[[], object], patience_s: float = PATIENCE_S) -> None:
     """Wait until something that nobody tells of is true."""
     async with asyncio.timeout(patience_s):
         while not true():  # noqa: ASYNC110 - nobody tells of it

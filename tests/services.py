@@ -18,11 +18,9 @@ import pytest
 import redis.asyncio
 
 from scripts import services
+from tests.patience import PATIENCE_S
 
 HINT = "scripts/services starts one, scripts/test --services does so before the tests"
-PATIENCE_S = 20.0
-DATABASE_S = 60.0
-"""To make or drop a database: the server writes out what every test has changed so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +58,9 @@ def redis_url() -> str:
     return url
 
 
-async def execute(url: str, *statements: str, seconds: float = PATIENCE_S) -> None:
+async def execute(url: str, *statements: str) -> None:
     """Run statements one by one, each in a transaction of its own."""
-    async with asyncio.timeout(seconds):
+    async with asyncio.timeout(PATIENCE_S):
         connection = await asyncpg.connect(url)
         try:
             for statement in statements:
@@ -90,11 +88,11 @@ async def postgres_schema() -> AsyncIterator[Schema]:
 async def postgres_database() -> AsyncIterator[str]:
     """The URL of an empty database; whoever is still connected at the end is thrown out. Slower than a schema."""
     server, name = postgres_url(), new_name()
-    await execute(server, f"CREATE DATABASE {name}", seconds=DATABASE_S)
+    await execute(server, f"CREATE DATABASE {name}")
     try:
         yield urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
     finally:
-        await execute(server, f"DROP DATABASE {name} WITH (FORCE)", seconds=DATABASE_S)
+        await execute(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @asynccontextmanager

@@ -25,6 +25,7 @@ import yaml
 from ensemble.config import load
 from scripts.image_lines import DOCKERFILE, stages
 from scripts.services import free_port
+from tests.patience import PATIENCE_S
 from tests.served import Served, a_question, serving
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -40,7 +41,9 @@ UNIT = DEPLOY / "ensemble.service"
 def secrets(folder: Path) -> Path:
     """What make-secrets makes, with the keys of providers that a person has added."""
     made = folder / "secrets"
-    done = subprocess.run([DEPLOY / "make-secrets", made], capture_output=True, text=True, timeout=20, check=True)
+    done = subprocess.run(
+        [DEPLOY / "make-secrets", made], capture_output=True, text=True, timeout=PATIENCE_S, check=True
+    )
     assert done.stderr.count("write your key into") == 2
     for name in ("openai_api_key", "anthropic_api_key"):
         (made / name).write_text(KEY)
@@ -96,7 +99,6 @@ async def healthy(port: int, folder: Path) -> bool:
     return await ends_well(*command, folder=folder)
 
 
-@pytest.mark.timeout(60)
 async def test_what_the_image_runs_serves_is_found_ready_and_stops_in_order(tmp_path: Path) -> None:
     port = free_port(0)
     command = [str(port) if word == "8000" else word for word in json.loads(IMAGE["CMD"])]
@@ -119,7 +121,6 @@ def test_the_image_runs_as_nobody_in_particular() -> None:
     assert all((ROOT / name).exists() for name in names)
 
 
-@pytest.mark.timeout(60)
 async def test_the_unit_serves_reloads_and_stops_in_order(tmp_path: Path) -> None:
     [start], [reload] = of_unit("ExecStart"), of_unit("ExecReload")
     words = [
@@ -142,7 +143,7 @@ async def test_the_unit_serves_reloads_and_stops_in_order(tmp_path: Path) -> Non
             before = await since()
             (tmp_path / "ensemble.toml").write_text((tmp_path / "ensemble.toml").read_text().replace("55", "44"))
             assert await ends_well(*shlex.split(reload.replace("$MAINPID", str(server.pid))), folder=tmp_path)
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(PATIENCE_S):
                 while await since() == before:  # noqa: ASYNC110 - another process tells it, and only when asked
                     await asyncio.sleep(0.05)
         server.send_signal(signal.Signals[of_unit("KillSignal")[0]])
@@ -155,10 +156,12 @@ def test_systemd_takes_the_unit_and_finds_it_closed(tmp_path: Path) -> None:
         pytest.skip("systemd-analyze is not here")
     copy = tmp_path / "ensemble.service"
     copy.write_text(UNIT.read_text().replace("/opt/ensemble/bin/ensemble", str(BIN / "ensemble")))
-    done = subprocess.run(["systemd-analyze", "verify", copy], capture_output=True, text=True, timeout=25, check=False)
+    done = subprocess.run(
+        ["systemd-analyze", "verify", copy], capture_output=True, text=True, timeout=PATIENCE_S, check=False
+    )
     assert (done.returncode, [line for line in done.stderr.splitlines() if "ensemble.service" in line]) == (0, [])
     closed = ["systemd-analyze", "security", "--offline=true", "--threshold=15", "--no-pager", str(copy)]
-    done = subprocess.run(closed, capture_output=True, text=True, timeout=25, check=False)
+    done = subprocess.run(closed, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert done.returncode == 0, done.stdout[-300:]
 
 
@@ -190,10 +193,10 @@ def test_the_secrets_are_all_that_compose_reads_and_stay_what_they_are(tmp_path:
     assert {file.name for file in made.iterdir()} == read | {"ensemble.env"}
     assert made.stat().st_mode & 0o777 == 0o700
     before = {file.name: file.read_text() for file in made.iterdir()}
-    subprocess.run([DEPLOY / "make-secrets", made], capture_output=True, timeout=20, check=True)
+    subprocess.run([DEPLOY / "make-secrets", made], capture_output=True, timeout=PATIENCE_S, check=True)
     assert {file.name: file.read_text() for file in made.iterdir()} == before
     ignored = subprocess.run(
-        ["git", "-C", ROOT, "check-ignore", "scripts/deploy/secrets/api_key"], timeout=20, check=False
+        ["git", "-C", ROOT, "check-ignore", "scripts/deploy/secrets/api_key"], timeout=PATIENCE_S, check=False
     )
     assert ignored.returncode == 0 or not (ROOT / ".git").exists()
 
@@ -229,7 +232,7 @@ def test_prometheus_asks_the_replicas_and_grafana_prometheus(tmp_path: Path) -> 
         (tmp_path / "prometheus.yml").write_text(
             (DEPLOY / "prometheus.yml").read_text().replace("/run/secrets/", f"{secrets(tmp_path)}/")
         )
-        subprocess.run([promtool, "check", "config", tmp_path / "prometheus.yml"], timeout=25, check=True)
+        subprocess.run([promtool, "check", "config", tmp_path / "prometheus.yml"], timeout=PATIENCE_S, check=True)
 
 
 async def test_redis_starts_by_its_command_and_is_found_healthy_with_its_password_alone(tmp_path: Path) -> None:
@@ -297,7 +300,7 @@ async def proxied(tmp_path: Path) -> AsyncIterator[tuple[str, list[Served], Asyn
         command = [word.replace("/etc/ensemble", str(tmp_path)) for word in COMPOSE["services"]["proxy"]["command"]]
         await stack.enter_async_context(program(*command, folder=tmp_path))
         url = f"http://127.0.0.1:{port}"
-        async with asyncio.timeout(15), aiohttp.ClientSession() as http:
+        async with asyncio.timeout(PATIENCE_S), aiohttp.ClientSession() as http:
             while True:
                 try:
                     async with http.get(f"{url}/healthz") as reply:
@@ -308,7 +311,6 @@ async def proxied(tmp_path: Path) -> AsyncIterator[tuple[str, list[Served], Asyn
         yield url, replicas, first
 
 
-@pytest.mark.timeout(60)
 async def test_the_proxy_shares_requests_streams_them_and_goes_round_a_replica_that_is_gone(
     proxied: tuple[str, list[Served], AsyncExitStack],
 ) -> None:

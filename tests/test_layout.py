@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE_S
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("ensemble", "judges")
 FILES_AT_THE_TOP = {"CHANGELOG.md", "LICENSE", "README.md", "pyproject.toml", "requirements.lock"}
@@ -33,7 +35,7 @@ def modules_after(statement: str) -> set[str]:
     """Return what a fresh interpreter has imported after ``statement``."""
     script = f"{statement}\nimport sys; print(*sorted(sys.modules))"
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=25, check=True, cwd=ROOT
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=PATIENCE_S, check=True, cwd=ROOT
     )
     return set(done.stdout.split())
 
@@ -42,7 +44,7 @@ def test_nothing_else_stands_at_the_top() -> None:
     if not (ROOT / ".git").exists():
         pytest.skip("not a git checkout, so what belongs to the project is not known")
     listed = ["git", "-C", str(ROOT), "ls-files", "--cached", "--others", "--exclude-standard"]
-    files = subprocess.run(listed, capture_output=True, text=True, timeout=20, check=True).stdout.splitlines()
+    files = subprocess.run(listed, capture_output=True, text=True, timeout=PATIENCE_S, check=True).stdout.splitlines()
     top = {file.split("/")[0] for file in files}
     assert {name for name in top if not name.startswith(".")} - FILES_AT_THE_TOP - FOLDERS_AT_THE_TOP == set()
 
@@ -53,7 +55,7 @@ def test_what_the_first_commands_of_the_readme_leave_is_not_of_the_project(left:
     if not (ROOT / ".git").exists():
         pytest.skip("not a git checkout, so what belongs to the project is not known")
     command = ["git", "-C", str(ROOT), "check-ignore", "--no-index", "--quiet", left]
-    assert subprocess.run(command, timeout=20, check=False).returncode == 0
+    assert subprocess.run(command, timeout=PATIENCE_S, check=False).returncode == 0
 
 
 def test_every_folder_with_modules_is_a_package() -> None:

@@ -16,7 +16,7 @@ from tests.services import postgres_database, postgres_schema
 RUNBOOK = Path(__file__).resolve().parent.parent / "scripts" / "deploy" / "RUNBOOK.md"
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(300)
 async def test_a_log_on_postgresql_comes_back_from_its_dump(tmp_path: Path) -> None:
     if shutil.which("pg_dump") is None:
         pytest.skip("pg_dump is not here")

@@ -12,6 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from scripts import audit
+from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = ROOT / "scripts"
@@ -48,7 +49,7 @@ def run(
         cwd=project.parent,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=PATIENCE_S,
         check=False,
     )
 
@@ -59,7 +60,7 @@ def environment(project: Path, level: str, tool: str = "exit 0") -> None:
         stub(project / ".venv" / "bin" / name, f'#!/bin/sh\necho "{name} $*"\n{tool}\n')
     (project / ".venv" / "pyvenv.cfg").touch()
     lines = f'source "{project}/scripts/lib.sh"; stamp_of {level}'
-    done = subprocess.run(["bash", "-c", lines], capture_output=True, text=True, timeout=20, check=True)
+    done = subprocess.run(["bash", "-c", lines], capture_output=True, text=True, timeout=PATIENCE_S, check=True)
     (project / ".venv" / "ensemble-stamp").write_text(done.stdout, encoding="utf-8")
 
 
@@ -144,7 +145,7 @@ def test_a_script_is_small_and_can_be_run(script: str) -> None:
     assert lines[0] == "#!/usr/bin/env bash", "Python belongs into a file that ends with .py, where it is checked"
     assert lines[1].startswith("# "), "what it does is said at its top"
     assert len(lines) <= 25
-    assert subprocess.run(["bash", "-n", str(path)], timeout=20, check=False).returncode == 0
+    assert subprocess.run(["bash", "-n", str(path)], timeout=PATIENCE_S, check=False).returncode == 0
 
 
 def locked() -> dict[str, str]:

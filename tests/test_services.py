@@ -15,6 +15,7 @@ import pytest
 import redis.asyncio
 
 from scripts import services
+from tests.patience import PATIENCE_S
 from tests.services import execute, postgres_database, postgres_schema, postgres_url, redis_prefix, redis_url
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,7 +37,7 @@ async def test_a_schema_goes_with_its_test() -> None:
     assert await schemas(schema.server, schema.name) == 0
 
 
-@pytest.mark.timeout(150)  # see DATABASE_S
+@pytest.mark.timeout(300)  # to make or drop a database, the server writes out what every test has changed so far
 async def test_a_database_goes_even_while_somebody_is_connected() -> None:
     async with postgres_database() as url:
         connection = await asyncpg.connect(url)
@@ -82,7 +83,6 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(made, ignore_errors=True)
 
 
-@pytest.mark.timeout(90)
 @pytest.mark.parametrize("service", ["postgres", "redis"])
 def test_one_that_is_missing_is_started_beside_what_is_there(
     service: str, folder: Path, monkeypatch: pytest.MonkeyPatch
@@ -101,10 +101,23 @@ def test_one_that_is_missing_is_started_beside_what_is_there(
     assert (folder / "log").is_file(), "it is not the one that was there"
 
 
+def test_what_was_started_may_take_its_time_to_answer() -> None:
+    told = iter(["connection refused", "connection refused", None])
+    services.wait("redis://here", lambda _url: next(told))
+    assert list(told) == []
+    with pytest.raises(OSError, match="it was started and does not answer: connection refused"):
+        services.wait("redis://here", lambda _url: "connection refused", patience_s=0)
+
+
 def test_what_answers_is_named_and_left_alone() -> None:
     postgres, cached = postgres_url(), redis_url()
     done = subprocess.run(
-        [sys.executable, "-m", "scripts.services"], cwd=ROOT, capture_output=True, text=True, timeout=25, check=False
+        [sys.executable, "-m", "scripts.services"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
@@ -116,7 +129,7 @@ def test_one_that_was_named_and_does_not_answer_is_never_replaced() -> None:
     names = {services.POSTGRES[0]: f"postgresql://{NOWHERE}/test", services.REDIS[0]: f"redis://{NOWHERE}"}
     done = subprocess.run(
         [sys.executable, "-m", "scripts.services"], env={**os.environ, **names}, cwd=ROOT,
-        capture_output=True, text=True, timeout=25, check=False,
+        capture_output=True, text=True, timeout=PATIENCE_S, check=False,
     )  # fmt: skip
     assert done.returncode == 1
     assert [line.split(" (")[0] for line in done.stderr.splitlines()] == [

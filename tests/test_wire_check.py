@@ -8,6 +8,7 @@ from packaging.requirements import Requirement
 
 from scripts import wire_check
 from scripts.bench import transport
+from tests.patience import PATIENCE_S
 
 
 def test_both_sdks_are_compared_within_what_the_project_allows() -> None:
@@ -30,7 +31,7 @@ async def test_a_small_bench_has_every_row(capsys: pytest.CaptureFixture[str]) -
     server = context.Process(target=transport.upstream, args=(told,), daemon=True)
     server.start()
     try:
-        await transport.measured(await asyncio.to_thread(told.get, timeout=20), calls=4, rounds=1, at_once=2)
+        await transport.measured(await asyncio.to_thread(told.get, timeout=PATIENCE_S), calls=4, rounds=1, at_once=2)
     finally:
         server.terminate()
         server.join()

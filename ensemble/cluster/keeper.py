@@ -98,7 +98,7 @@ class Keeper:
             if await self._money.reserve(id_, nano_usd, cap):
                 self._aside.add(id_)
                 return True
-            if not self._aside:
+            if not self._aside and room is self._room:  # else some came back while the log said no
                 return False
             try:
                 async with asyncio.timeout(ROOM_S):

@@ -147,7 +147,7 @@ class Simulator:
         n_requests: int | None = None,
         n_finished: int | None = None,
         in_flight: int | None = None,
-        timeout_s: float = 5.0,
+        timeout_s: float = 30.0,
     ) -> None:
         """Wait until all that is asked for holds: requests arrived, requests done, requests in flight exactly.
 

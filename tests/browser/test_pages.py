@@ -26,7 +26,7 @@ CHROMIUM = chromium()
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium on PATH, such as Debian's package chromium"),
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.timeout(120),
+    pytest.mark.timeout(300),
 ]
 ASKED = 36
 PAGES = ("", "/overview", "/worth", "/disagreement", "/judges", "/routers", "/reviews", "/playground")

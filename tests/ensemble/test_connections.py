@@ -13,6 +13,7 @@ from ensemble.errors import ConfigError
 from ensemble.provider import PROVIDERS, Connection, Provider
 from ensemble.service import open_service
 from tests.ensemble.doubles import Scripted
+from tests.patience import PATIENCE_S
 
 
 @PROVIDERS.register("diary")
@@ -92,7 +93,7 @@ async def test_a_dropped_client_is_closed_after_its_last_call_and_not_before(pag
             assert (await service.ask("two")).text == "said new"
             assert pages == ["open old", "open new"]
         assert asked.result().text == "said old"
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while "close old" not in pages:  # noqa: ASYNC110 - nobody is told when a client is closed
                 await asyncio.sleep(0.01)
         assert pages == ["open old", "open new", "close old"]

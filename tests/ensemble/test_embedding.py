@@ -19,7 +19,6 @@ from ensemble.training.train import Order, train
 from tests.ensemble.training.lessons import a_lesson
 from tests.served import PARTS, SERVER, serving
 
-pytestmark = pytest.mark.timeout(120)
 EMBEDDER = '[members.embed]\nprovider = "sim"\nmodel = "embed"\nmax_attempts = 1\nprice = {{ input = 0.02 }}\n'
 TOPICS = """
 [routers.topics]

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ensemble import identity
+from tests.patience import PATIENCE_S
 
 SCRIPT = """
 import sys
@@ -27,7 +28,7 @@ def look(*paths: Path) -> subprocess.CompletedProcess[str]:
     """Run the check where ``paths`` come first and nothing of the test environment can be imported."""
     script = SCRIPT.format(paths=[str(path) for path in paths])
     command = [sys.executable, "-I", "-S", "-c", script]
-    return subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
 
 def last_line(done: subprocess.CompletedProcess[str]) -> str:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE_S
+
 SCRIPTS = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"][
     "scripts"
 ]
@@ -32,7 +34,7 @@ def pressed(moment: str, command: str, *, before: str = "", press: str = SENT) -
     """Run ``ensemble command``, with Ctrl-C at the moment when ``moment`` is imported."""
     module, function = SCRIPTS["ensemble"].split(":")
     code = PRESSED.format(moment=moment, command=command, before=before, press=press, module=module, function=function)
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=25)
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=PATIENCE_S)
 
 
 @pytest.mark.parametrize("moment", ["ensemble.cli", "click", "ensemble.cli.doctor", "ensemble.doctor", "pydantic"])

@@ -16,6 +16,7 @@ from ensemble.provider import PROVIDERS, Connection, Provider
 from ensemble.store import Store
 from ensemble.upkeep import upkeep
 from tests.ensemble.doubles import Scripted
+from tests.patience import PATIENCE_S
 
 
 @pytest.fixture
@@ -112,7 +113,7 @@ async def test_the_one_that_leads_looks_after_the_log(two: list[Place]) -> None:
         for place, log in zip(two, logs, strict=True):
             with at(place):
                 await stack.enter_async_context(upkeep(cast("Store", log)))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             await logs[0].tended.wait()
             await logs[1].settled.wait()
         assert not logs[1].tended.is_set()

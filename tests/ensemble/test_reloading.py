@@ -16,6 +16,7 @@ from ensemble.reloading import watching
 from ensemble.simulator import reply
 from ensemble.training.train import Order, train
 from tests.ensemble.training.lessons import a_lesson
+from tests.patience import PATIENCE_S
 from tests.served import PANEL, PARTS, Served, serving
 
 WATCHED = "\n[server]\ndrain_s = 0.2\nwatch_s = 0.02\n"
@@ -31,7 +32,7 @@ def rewrite(served: Served, change: Callable[[str], str]) -> None:
 
 
 async def in_force(served: Served, sign: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while not sign():  # noqa: ASYNC110 - the service tells nobody but its log
             await asyncio.sleep(0.01)
 
@@ -272,7 +273,6 @@ path = "{path}"
 """
 
 
-@pytest.mark.timeout(120)
 async def test_a_router_folder_is_swapped_and_one_of_another_scikit_learn_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "router"
     lesson = replace(a_lesson(), members=("alpha", "beta"))

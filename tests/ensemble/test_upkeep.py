@@ -17,6 +17,7 @@ from ensemble.store.keeping.search import behind
 from ensemble.store.rows import rows_of
 from ensemble.store.writer import write_rows
 from ensemble.upkeep import DAY_S, EVERY_S, FULL, PATIENCE_S, upkeep
+from tests import patience
 from tests.ensemble.store.builders import a_record, a_request
 from tests.virtual import run_virtual
 
@@ -166,7 +167,7 @@ async def test_spilled_records_come_in_although_nobody_asks(tmp_path: Path) -> N
     other.execute("BEGIN IMMEDIATE")
     await store.record(a_record())
     other.close()
-    async with upkeep(store), asyncio.timeout(10):
+    async with upkeep(store), asyncio.timeout(patience.PATIENCE_S):
         while not (await store.counts())["requests"]:
             continue
     await store.close()

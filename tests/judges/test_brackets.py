@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from judges.brackets import Side, coin, draw, knockout, round_robin
+from tests.patience import PATIENCE_S
 
 
 async def larger(one: int, other: int) -> Side:
@@ -66,7 +67,7 @@ async def test_the_matches_of_a_round_run_at_the_same_time() -> None:
     async def meet(one: int, other: int) -> Side:
         if one + other != 4:  # the final has nobody to meet
             return "first"
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             await started.wait()
         return "first" if one > other else "second"
 

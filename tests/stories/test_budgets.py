@@ -78,7 +78,6 @@ async def keyed(path: Path, *limits: str) -> tuple[Key, str]:
     return key, secret
 
 
-@pytest.mark.timeout(120)
 async def test_two_processes_spend_no_more_than_the_budget(tmp_path: Path) -> None:
     config, log = tmp_path / "ensemble.toml", tmp_path / "ensemble.db"
     key, secret = await keyed(log, "usd=0.015/total", "requests=180/total")

@@ -8,6 +8,7 @@ from ensemble.keys.issuing import a_key, create
 from ensemble.simulator.script import reply, status
 from ensemble.store.keeping.connect import writing
 from ensemble.store.keeping.erase import Scope, erase
+from tests.patience import PATIENCE_S
 from tests.served import Served, a_question, a_tool
 from tests.stories.conftest import Serve
 from tests.stories.test_singleflight import all_under_way, not_in_single_file
@@ -137,7 +138,7 @@ async def test_a_refresh_waits_for_nothing_that_may_come_from_before(serve: Serv
     async with asyncio.TaskGroup() as group:
         group.create_task(served.post())
         await served.simulator.until(n_requests=2, in_flight=1)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             assert (await told(served, headers={"x-ensemble-cache": "refresh"}))[1] == 2
         gate.set()
 

@@ -7,7 +7,7 @@ import pytest
 
 from scripts.drift_run import Options, run, written
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 
 
 def reduced(folder: Path, **changes: float) -> Options:

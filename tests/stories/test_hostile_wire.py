@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests import served
+from tests.patience import PATIENCE_S
 from tests.served import PANEL, SERVER, Served, a_question
 
 DEEP = 30_000
@@ -145,6 +146,8 @@ async def spoken(server: Served, data: bytes) -> bytes:
     said = b""
     try:
         writer.write(data)
+        async with asyncio.timeout(PATIENCE_S):
+            said = await reader.read(65536)
         async with asyncio.timeout(1.0):
             while piece := await reader.read(65536):
                 said += piece
@@ -161,9 +164,10 @@ async def test_slow_clients_keep_nobody_else_waiting(server: Served) -> None:
     try:
         for at, (_, writer) in enumerate(slow):
             writer.write(HEAD if at % 2 else HEAD + b"Content-Length: 1000\r\n\r\n{")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             status, *_ = await server.post()
         assert status == 200
+        assert not any(reader.at_eof() for reader, _ in slow), "it was answered once they had been given up"
     finally:
         for _, writer in slow:
             writer.transport.abort()

@@ -16,6 +16,7 @@ from ensemble.server.idempotency import WORKING
 from ensemble.simulator import Simulator
 from ensemble.simulator.script import reply, status
 from ensemble.store.idempotency import Claim, claim
+from tests.patience import PATIENCE_S
 from tests.process import running
 from tests.served import PANEL, Served, a_question, a_tool
 from tests.stories.conftest import Serve
@@ -117,7 +118,7 @@ async def test_a_log_that_fails_is_told_as_what_it_is(serve: Serve, tmp_path: Pa
 async def test_what_is_not_recorded_needs_no_key(mixed: Served) -> None:
     for text in ("Why?", "Why not?", "Why?"):
         body = {"model": "panel", "messages": [{"role": "user", "content": text}]}
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             code, said, _ = await raw(mixed, "/v1/messages/count_tokens", json=body, headers=KEY)
         assert code == 200, said
 
@@ -145,7 +146,7 @@ async def test_who_waits_in_the_same_process_is_woken(serve: Serve, monkeypatch:
         monkeypatch.setattr(f"ensemble.server.idempotency.{patience}", 3600.0)
     served = await serve()
     gate = served.simulator.hold("alpha", "the answer, at some length, to whoever waits for it")
-    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as group:
         asked = [group.create_task(raw(served, json=a_question(), headers=KEY))]
         await served.simulator.until(in_flight=1)
         asked += [group.create_task(raw(served, json=a_question(), headers=KEY)) for _ in range(2)]
@@ -215,14 +216,13 @@ async def test_whoever_is_at_work_goes_on_holding_the_key(serve: Serve, monkeypa
         asked = group.create_task(raw(served, json=a_question(), headers=KEY))
         await served.simulator.until(in_flight=1)
         first = await lease()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while await lease() == first:  # noqa: ASYNC110 - the log is another world
                 await asyncio.sleep(0.02)
         gate.set()
     assert asked.result()[0] == 200
 
 
-@pytest.mark.timeout(60)
 async def test_a_crash_between_commit_and_reply_costs_nothing_twice(tmp_path: Path) -> None:
     """The server is killed while a client waits; another process finds what had been committed, or asks anew once."""
     config = tmp_path / "ensemble.toml"

@@ -78,7 +78,7 @@ def test_the_finding_is_told(judge: float, model: float, status: int) -> None:
     assert "simulated" in summary(result)
 
 
-@pytest.mark.timeout(120)  # a whole server with two fleets; some 5 s on a quiet machine
+@pytest.mark.timeout(300)  # a whole server with two fleets; some 5 s on a quiet machine
 async def test_the_default_judge_is_right_more_often_than_the_best_single_model() -> None:
     """Over real HTTP; a smaller, harder and less noisy run than the script's own. Simulated.
 

@@ -38,14 +38,14 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Report, Path]:
     return asyncio.run(run(options)), folder / "logs"
 
 
-@pytest.mark.timeout(90)  # four starts of the program
+@pytest.mark.timeout(300)  # four starts of the program
 def test_every_promise_is_kept(done: tuple[Report, Path]) -> None:
     report, _ = done
     assert report.broken == []
     assert len(report.promises) == 7
 
 
-@pytest.mark.timeout(90)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("sql", "table"),
     [

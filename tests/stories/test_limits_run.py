@@ -37,7 +37,6 @@ def test_the_last_line_says_whether_the_promises_were_kept() -> None:
     assert "7 (87.5%)" in written([a_row(kept=7)])
 
 
-@pytest.mark.timeout(180)
 def test_a_small_run_keeps_the_costs(tmp_path: Path) -> None:
     """Of latencies a machine under load says nothing, so the limits here are held to costs alone."""
     options = ["--requests", "45", "--warm", "75", "--latency", "0", "--concurrency", "2"]

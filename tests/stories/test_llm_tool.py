@@ -13,7 +13,7 @@ from ensemble.simulator import ToolUse, reply
 from tests.served import PANEL, Served
 from tests.stories.conftest import Serve
 
-pytestmark = pytest.mark.timeout(90)  # another Python is started for each question
+pytestmark = pytest.mark.timeout(300)  # another Python is started for each question
 BEST = "Because air scatters short waves more, and blue light has short waves."
 KEY = "a key of ours"
 

@@ -12,6 +12,7 @@ from ensemble.errors import StoreError
 from ensemble.service import open_service
 from ensemble.store.keeping.checks import files_of
 from ensemble.store.keeping.connect import reading
+from tests.patience import PATIENCE_S
 from tests.served import PANEL, Served, a_question
 from tests.stories.conftest import Serve
 
@@ -45,7 +46,7 @@ async def asked(served: Served) -> tuple[int, Any]:
 
 
 async def taken_in(served: Served, count: int) -> None:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(PATIENCE_S):
         while (await served.service.store.counts())["requests"] < count:
             await served.service.store.settle()
 
@@ -110,7 +111,7 @@ async def test_a_locked_log_is_refused_by_the_deadline_and_not_after_it(serve: S
     assert (await asked(served))[0] == 200
     with closing(sqlite3.connect(tmp_path / "ensemble.db", isolation_level=None)) as holder:
         holder.execute("BEGIN IMMEDIATE")
-        async with asyncio.timeout(3):  # the lock itself is waited for five seconds
+        async with asyncio.timeout(PATIENCE_S):  # the lock itself is waited for five seconds, and then told otherwise
             code, said, _ = await served.post(headers={"x-ensemble-deadline-ms": "500"})
         holder.execute("ROLLBACK")
     assert (code, said["error"]["code"]) == (503, "store_unavailable")

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import aiohttp
-import pytest
 
 from ensemble.simulator import Simulator
 from tests.load import CLIENTS, Load
+from tests.patience import PATIENCE_S
 from tests.process import running
 from tests.served import PANEL, PARTS
 
@@ -18,7 +18,6 @@ TABLES = PANEL + "\n[server]\nwatch_s = 0.05\n"
 MORE = '\n[routers.more]\nuse = "single"\nmember = "alpha"\n'
 
 
-@pytest.mark.timeout(120)
 async def test_no_request_fails_while_the_configuration_changes(tmp_path: Path) -> None:
     async with Simulator() as simulator:
         for name in ("alpha", "beta", "gamma", "critic"):
@@ -29,7 +28,7 @@ async def test_no_request_fails_while_the_configuration_changes(tmp_path: Path) 
         async with running(file, "--quiet") as server, aiohttp.ClientSession(server.url) as http:
 
             async def until(sign: Callable[[dict[str, str]], bool]) -> dict[str, str]:
-                async with asyncio.timeout(30):
+                async with asyncio.timeout(PATIENCE_S):
                     while True:
                         async with http.get("/readyz") as reply:
                             assert reply.status == 200

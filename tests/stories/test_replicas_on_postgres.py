@@ -23,6 +23,7 @@ from ensemble.store import Store, open_store
 from ensemble.store.api_keys import Key
 from ensemble.store.budgets import standings
 from ensemble.store.database import Database
+from tests.patience import PATIENCE_S
 from tests.process import Running, running
 from tests.services import postgres_schema, redis_prefix, redis_url
 from tests.stories.test_budgets import CONFIG as PANEL
@@ -104,7 +105,7 @@ class Load:
                 group.create_task(self._ask(http, number))
 
     async def until(self, answers: int, refused: int = 0) -> None:
-        async with asyncio.timeout(40), self._more:
+        async with asyncio.timeout(PATIENCE_S), self._more:
             await self._more.wait_for(lambda: len(self.answers) >= answers and self.refused >= refused)
 
     async def _ask(self, http: aiohttp.ClientSession, number: int) -> None:
@@ -189,7 +190,7 @@ def paid(simulator: Simulator) -> int:
     return total
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 async def test_one_of_three_replicas_is_killed_under_load(tmp_path: Path) -> None:
     config = tmp_path / "ensemble.toml"
     async with AsyncExitStack() as stack:

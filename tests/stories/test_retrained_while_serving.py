@@ -16,6 +16,7 @@ from ensemble.types import Answer
 from judges.types import Message, Prompt
 from tests.ensemble.training.lessons import Failing, put_answers
 from tests.load import Load
+from tests.patience import PATIENCE_S
 from tests.served import serving
 
 PARTS = """
@@ -52,7 +53,7 @@ async def greeted(service: Service, conversation: str, number: int) -> Answer:
     return await service.answer(replace(service.request(prompt, model="cheap"), conversation=conversation))
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 async def test_a_better_router_is_tried_promoted_and_taken_back_without_a_failed_request(
     tmp_path: Path, command: Callable[..., Awaitable[None]]
 ) -> None:
@@ -67,7 +68,7 @@ async def test_a_better_router_is_tried_promoted_and_taken_back_without_a_failed
             """Run a command and wait until what it changed is served."""
             before = service.settings.digest
             await command(*args)
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE_S):
                 while service.settings.digest == before:  # noqa: ASYNC110 - the service tells nobody but its log
                     await asyncio.sleep(0.01)
 
@@ -78,7 +79,7 @@ async def test_a_better_router_is_tried_promoted_and_taken_back_without_a_failed
         await command("train", "--out", "router", "--kind", "linear")
         file = service.settings.path
         file.write_text(file.read_text() + ROUTER.format(path=tmp_path / "router"))
-        await asyncio.wait_for(_served(service, "cheap"), 30)
+        await asyncio.wait_for(_served(service, "cheap"), PATIENCE_S)
         load = Load(served.url, "cheap")
         async with asyncio.TaskGroup() as group:
             group.create_task(load.run())

@@ -3,13 +3,11 @@
 import json
 from pathlib import Path
 
-import pytest
 from click.testing import CliRunner
 
 from scripts.router_table import command
 
 
-@pytest.mark.timeout(120)
 def test_it_prints_the_table_and_writes_the_figures(tmp_path: Path) -> None:
     file = tmp_path / "table.json"
     done = CliRunner().invoke(command, ["--learn", "12", "--score", "8", "--seed", "5", "--json", str(file)])

@@ -14,6 +14,7 @@ from ensemble.keys.issuing import a_key, create
 from ensemble.observing.telemetry import Telemetry, TelemetrySettings
 from ensemble.server.logs import JsonLines, TextLines
 from ensemble.simulator.script import reply, status
+from tests.patience import PATIENCE_S
 from tests.served import PARTS, a_question, serving
 
 PROVIDER_KEY = "provider-canary-5c1d90e7"
@@ -71,7 +72,7 @@ async def test_no_secret_and_no_text_leaves_where_it_must_not(
         async with served.http.get(f"{served.root}/metrics", headers=headers) as answer:
             metrics = await answer.text()
         await served.service.idle()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while not any("webhook" in record.getMessage() for record in caplog.records):  # noqa: ASYNC110 - a log line
                 await asyncio.sleep(0.02)
     lines = [form.format(record) for record in caplog.records for form in (JsonLines(), TextLines())]

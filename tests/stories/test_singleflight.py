@@ -10,6 +10,7 @@ import pytest
 
 from ensemble.keys.issuing import a_key, create
 from ensemble.simulator.script import reply, status
+from tests.patience import PATIENCE_S
 from tests.served import Served, a_question, serving
 
 TABLES = """
@@ -91,7 +92,7 @@ async def test_those_who_waited_for_a_failure_do_not_wait_for_each_other(served:
 
 async def all_under_way(served: Served, count: int) -> None:
     """Wait until so many requests are under way and have looked into the log."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while served.service.under_way < count:
             await served.service.store.counts()
     for _ in range(10):  # behind theirs

@@ -16,11 +16,11 @@ from openai import OpenAI
 
 from ensemble.simulator.script import reply
 from ensemble.webhooks import delivering
+from tests.patience import PATIENCE_S
 from tests.served import SERVER, Served, serving
 from tests.stories.test_high_stakes import QUEUE, house, send
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of thirty-two bytes, no").decode()
-SETTLED_S = 20.0
 
 
 @dataclass
@@ -48,7 +48,7 @@ class Receiver:
         return web.Response(status=200)
 
     async def until(self, count: int) -> None:
-        async with asyncio.timeout(SETTLED_S), self.changed:
+        async with asyncio.timeout(PATIENCE_S), self.changed:
             await self.changed.wait_for(lambda: len(self.came) >= count)
 
     def events(self) -> list[Any]:
@@ -78,7 +78,7 @@ def tables(receiver: Receiver, more: str = "", *, judge: str = 'judge = "same"')
 
 async def outbox(served: Served, done: Callable[[list[Any]], bool]) -> list[Any]:
     """Rows of the outbox, once they are as wanted."""
-    async with asyncio.timeout(SETTLED_S):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             rows = await served.service.store.read(lambda db: list(db.query("SELECT * FROM outbox ORDER BY id")))
             if done(rows):

@@ -6,6 +6,7 @@ from threading import Barrier, Event
 import pytest
 
 from ensemble.audit.recent import Recent
+from tests.patience import PATIENCE_S
 
 
 def test_an_answer_is_worked_out_once_and_forgotten_after_others() -> None:
@@ -25,22 +26,22 @@ def test_who_asks_at_once_waits_for_the_same_answer() -> None:
 
     def slow() -> int:
         begun.set()
-        assert go.wait(5)
+        assert go.wait(PATIENCE_S)
         return 7
 
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(recent.get, "key", slow)
-        assert begun.wait(5)
+        assert begun.wait(PATIENCE_S)
         barrier = Barrier(2)
 
         def other() -> int:
-            barrier.wait(5)
+            barrier.wait(PATIENCE_S)
             return recent.get("key", lambda: pytest.fail("it is being worked out"))
 
         second = pool.submit(other)
-        barrier.wait(5)
+        barrier.wait(PATIENCE_S)
         go.set()
-        assert (first.result(5), second.result(5)) == (7, 7)
+        assert (first.result(PATIENCE_S), second.result(PATIENCE_S)) == (7, 7)
 
 
 def test_a_failure_is_told_and_tried_again() -> None:

@@ -18,7 +18,6 @@ from ensemble.store.keeping.connect import reading
 from tests.ensemble.audit.routed import FRESH, SEEN, make, ran
 from tests.ensemble.store.builders import a_record, a_ruling, a_verdict
 
-pytestmark = pytest.mark.timeout(120)
 READINGS = {told: reading for reading, told in SHOWN.items()}
 
 

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from ensemble.cli import Commands, main
+from tests.patience import PATIENCE_S
 
 NAMES = main.list_commands(click.Context(main))
 
@@ -17,7 +18,7 @@ NAMES = main.list_commands(click.Context(main))
 def python(code: str, path: str = "") -> subprocess.CompletedProcess[str]:
     env = {**os.environ, "PYTHONPATH": path}
     return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=25, env=env
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=PATIENCE_S, env=env
     )
 
 

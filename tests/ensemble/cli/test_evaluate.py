@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.ensemble.cli.conftest import Run
+from tests.patience import PATIENCE_S
 
 LABEL = {
     "prompt": "What is 2 x 21?",
@@ -79,7 +80,7 @@ async def test_ctrl_c_does_not_wait_for_what_is_computed(config: Path) -> None:
         (config.parent / "labels.jsonl").open, "wb"
     ):  # open once the command has begun to read
         process.send_signal(signal.SIGINT)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             assert await process.wait() == -signal.SIGINT
 
 

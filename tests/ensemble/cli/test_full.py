@@ -11,8 +11,6 @@ from ensemble.cli import main
 from ensemble.cli._full import Board, board
 from ensemble.config import load
 
-pytestmark = pytest.mark.timeout(120)
-
 SIZE = ["--learn", "12", "--score", "8", "--requests", "50", "--port", "0", "--seed", "2"]
 
 

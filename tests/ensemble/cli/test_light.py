@@ -11,6 +11,7 @@ from aiohttp import web
 
 from ensemble.cli._trust import certificates_later
 from tests.certificates import serving
+from tests.patience import PATIENCE_S
 
 TRUSTING = """
 import asyncio, shutil, ssl, sys
@@ -74,7 +75,9 @@ met.wait()
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library has other heaps")
 @pytest.mark.parametrize(("how", "one"), [("shared", True), ("as it is", False)])
 def test_threads_share_one_heap(how: str, one: bool) -> None:
-    done = subprocess.run([sys.executable, "-c", HEAPS, how], capture_output=True, text=True, check=True, timeout=25)
+    done = subprocess.run(
+        [sys.executable, "-c", HEAPS, how], capture_output=True, text=True, check=True, timeout=PATIENCE_S
+    )
     assert (done.stdout.count("<heap nr=") == 1) is one
 
 
@@ -101,7 +104,7 @@ async def test_the_certificates_of_the_system_are_read_for_the_first_connection(
         stdout=asyncio.subprocess.PIPE,
         env=environment,
     )
-    printed, _ = await asyncio.wait_for(process.communicate(), 25)
+    printed, _ = await asyncio.wait_for(process.communicate(), PATIENCE_S)
     await runner.cleanup()
     assert (process.returncode, printed.decode().strip()) == (0, told)
 
@@ -121,5 +124,5 @@ def test_a_context_of_a_class_of_its_own_is_left_alone(tmp_path: Path, monkeypat
 
 
 def test_what_is_hardly_used_is_loaded_by_who_uses_it() -> None:
-    done = subprocess.run([sys.executable, "-c", LATER], capture_output=True, text=True, check=True, timeout=25)
+    done = subprocess.run([sys.executable, "-c", LATER], capture_output=True, text=True, check=True, timeout=PATIENCE_S)
     assert done.stdout.splitlines() == ["set()", "27 100.0 a"]

@@ -16,7 +16,6 @@ from ensemble.routers.split import Split
 from tests.ensemble.cli.conftest import Run
 from tests.ensemble.training.lessons import Failing, put_answers
 
-pytestmark = pytest.mark.timeout(120)
 ROUTER = '\n[routers.cheap]\nuse = "learned"\npath = "router"\n'
 CASCADE = """
 [judges.reads]

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from ensemble.cli import main
 from ensemble.simulator import Simulator
+from tests.patience import PATIENCE_S
 from tests.process import running
 
 QUESTION = {"model": "small", "messages": [{"role": "user", "content": "my secret"}]}
@@ -92,7 +93,7 @@ async def test_what_it_does_not_need_is_not_in_memory(config: Path) -> None:
 async def _refusing(url: str) -> None:
     """Return once ``url`` takes no connection any more."""
     host, port = url.removeprefix("http://").split(":")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             try:
                 _, writer = await asyncio.open_connection(host, int(port))

@@ -3,8 +3,6 @@
 import json
 from pathlib import Path
 
-import pytest
-
 from tests.ensemble.cli.conftest import Run
 
 
@@ -15,7 +13,6 @@ async def label(config: Path, run: Run, number: int) -> None:
     assert labelled.exit_code == 0, labelled.output
 
 
-@pytest.mark.timeout(120)
 async def test_a_folder_names_the_models_that_providers_returned(config: Path, run: Run) -> None:
     await label(config, run, 110)
     trained = await run("train", "--kind", "linear", "--out", "router")
@@ -27,7 +24,6 @@ async def test_a_folder_names_the_models_that_providers_returned(config: Path, r
         assert models[0].startswith(member)
 
 
-@pytest.mark.timeout(120)
 async def test_shards_of_an_export_are_read_as_a_stream_and_sampled(config: Path, run: Run) -> None:
     await label(config, run, 130)
     export = ("export", "--format", "routing", "--as", "parquet", "--out", "labels", "--license", "cc-by-4.0")

@@ -11,7 +11,6 @@ from ensemble.simulator import Simulator
 from tests.ensemble.cli.conftest import Run
 from tests.ensemble.training.lessons import a_lesson
 
-pytestmark = pytest.mark.timeout(120)
 CONFIG = """
 [providers.sim]
 use = "openai"

@@ -13,9 +13,11 @@ from ensemble.errors import ConfigError, InvalidRequest
 from ensemble.labelling.rows import Reject
 from ensemble.labelling.runner import Options
 from ensemble.labelling.tally import Tally
+from ensemble.labelling.till import LogTill
 from ensemble.types import Late
 from tests.ensemble.cli.conftest import CONFIG
 from tests.ensemble.store.builders import a_record, a_request
+from tests.patience import PATIENCE_S
 
 
 def a_keeper(folder: Path) -> Keeper:
@@ -32,7 +34,7 @@ async def test_a_prompt_is_with_one_batch_at_a_time(tmp_path: Path) -> None:
     assert not waiting.done()
     assert await keeper.claim(1, ["a", "b"]) == {"a", "b"}  # a batch that is begun again has what it had
     await keeper.release(1)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         assert await waiting == {"a", "b"}
 
 
@@ -61,14 +63,36 @@ async def test_who_finds_no_room_waits_for_money_that_comes_back(tmp_path: Path)
         request = a_request("Why?")
         await keeper.record(a_record(request=request))
         assert await keeper.reserve("r1", 60, 100)
-        async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as group:
             waiting = group.create_task(keeper.reserve("r2", 60, 100))
             await keeper.record_late(Late(request=request.id, calls=(), authors={}, settled=("r1",)))
         assert waiting.result()
-        async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as group:
             waiting = group.create_task(keeper.reserve("r3", 60, 100))
             await keeper.end(End("Stopped", "interrupted"))
         assert not waiting.result()
+        assert await keeper.spent() == 60
+    finally:
+        await keeper.close()
+
+
+async def test_money_that_comes_back_while_the_log_says_no_is_not_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keeper, ask, request = a_keeper(tmp_path), LogTill.reserve, a_request("Why?")
+
+    async def slow(till: LogTill, id_: str, nano_usd: int, cap: int) -> bool:
+        if granted := await ask(till, id_, nano_usd, cap):
+            return granted
+        await keeper.record_late(Late(request=request.id, calls=(), authors={}, settled=("r1",)))
+        return False
+
+    monkeypatch.setattr(LogTill, "reserve", slow)
+    await keeper.open()
+    try:
+        await keeper.record(a_record(request=request))
+        assert await keeper.reserve("r1", 60, 100)
+        assert await keeper.reserve("r2", 60, 100)
         assert await keeper.spent() == 60
     finally:
         await keeper.close()

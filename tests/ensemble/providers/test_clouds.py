@@ -24,6 +24,7 @@ from ensemble.providers.anthropic_vertex import AnthropicVertex
 from judges.types import Message, Prompt
 from tests.ensemble.providers.anthropic_upstream import a_message
 from tests.ensemble.providers.conftest import Upstream
+from tests.patience import PATIENCE_S
 
 PROMPT = Prompt(messages=(Message(role="user", content="Capital of France?"),), max_output_tokens=9)
 MODEL = "anthropic.small-v1:0"
@@ -53,7 +54,9 @@ for use, options in (("anthropic-bedrock", {}), ("anthropic-vertex", {"project":
 
 
 def test_without_the_extra_only_a_key_will_do() -> None:
-    done = subprocess.run([sys.executable, "-c", WITHOUT], capture_output=True, text=True, timeout=25, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT], capture_output=True, text=True, timeout=PATIENCE_S, check=True
+    )
     told = done.stdout.splitlines()
     assert (told[1], told[3]) == ("opened", "opened")
     for line, module, extra in ((told[0], "boto3", "bedrock"), (told[2], "google.auth", "vertex")):

@@ -30,6 +30,7 @@ from tests.ensemble.providers.openai_upstream import (
     answer_of,
     failure_of,
 )
+from tests.patience import PATIENCE_S
 
 
 @pytest.fixture
@@ -330,6 +331,6 @@ class TestOptions:
             return web.json_response(a_reply())
 
         upstream.answer = wait
-        async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as group:
             tasks = [group.create_task(connection.complete("small", a_prompt())) for _ in range(300)]
         assert {task.result().text for task in tasks} == {"Paris."}

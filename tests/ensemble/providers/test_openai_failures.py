@@ -21,6 +21,7 @@ from tests.ensemble.providers.openai_upstream import (
     a_reply,
     failure_of,
 )
+from tests.patience import PATIENCE_S
 
 
 @pytest.fixture
@@ -177,7 +178,7 @@ class TestFailures:
         upstream.answer = endless
         failed = await failure_of(connection)
         assert failed.failure == ("oversized" if status == 200 else "overloaded")
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(PATIENCE_S):
             await upstream.gone.wait()
         assert sent < 20_000_000
 
@@ -233,9 +234,9 @@ class TestFailures:
 
     async def test_cancelling_hangs_up_at_once(self, upstream: Upstream, connection: Connection) -> None:
         upstream.hangs(b"{", kind="application/json")
-        async with asyncio.timeout(1), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as group:
             task = group.create_task(connection.complete("small", a_prompt()))
             await upstream.arrived.wait()
             task.cancel()
-        async with asyncio.timeout(0.5):
+        async with asyncio.timeout(PATIENCE_S):
             await upstream.gone.wait()

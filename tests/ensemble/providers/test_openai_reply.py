@@ -29,6 +29,7 @@ from tests.ensemble.providers.openai_upstream import (
     stream_failure,
     streamed,
 )
+from tests.patience import PATIENCE_S
 
 
 @pytest.fixture
@@ -291,7 +292,7 @@ class TestStream:
 
     async def test_a_server_that_stays_after_the_last_line(self, upstream: Upstream, connection: Connection) -> None:
         upstream.hangs(event(a_chunk(content="Paris.", finish="stop")), DONE)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(PATIENCE_S):
             assert (await streamed(connection))[1].text == "Paris."
 
     async def test_a_connection_that_breaks_after_the_last_word(
@@ -349,14 +350,14 @@ class TestStream:
         async with aclosing(connection.stream("small", a_prompt())) as stream:  # type: ignore[type-var]
             async for _ in stream:
                 break
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(PATIENCE_S):
             await upstream.gone.wait()
 
     async def test_cancelling_the_stream_hangs_up(self, upstream: Upstream, connection: Connection) -> None:
         upstream.hangs(event(a_chunk(content="Par")))
-        async with asyncio.timeout(1), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as group:
             task = group.create_task(streamed(connection))
             await upstream.arrived.wait()
             task.cancel()
-        async with asyncio.timeout(0.5):
+        async with asyncio.timeout(PATIENCE_S):
             await upstream.gone.wait()

@@ -158,7 +158,7 @@ async def test_whoever_loses_patience_hangs_up_at_once(line: Line, kind: str) ->
         task = group.create_task(line.again())
         await line.simulator.until(n_requests=1)
         task.cancel()
-    await line.simulator.until(in_flight=0, timeout_s=0.5)
+    await line.simulator.until(in_flight=0)
     assert line.simulator.served[-1].cancelled
 
 

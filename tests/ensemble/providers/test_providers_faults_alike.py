@@ -14,6 +14,7 @@ from ensemble.errors import CallFailed
 from ensemble.provider import Connection
 from judges.types import Completion
 from tests.ensemble.providers.arriving import KEY, REPLIES, Recorder, asked, provider, replied
+from tests.patience import PATIENCE_S
 
 BOUND = 100_000
 WORDED_OTHERWISE = frozenset({"packed and not"})
@@ -146,7 +147,7 @@ async def came(connection: Connection, streaming: bool) -> tuple[object, str]:
     """What became of a call: everything that is known of a failure or the answer; and the failure's words."""
     told = ""
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             if not streaming:
                 return await connection.complete("m", asked()), ""
             async with aclosing(connection.stream("m", asked())) as items:  # type: ignore[type-var]

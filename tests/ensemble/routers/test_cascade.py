@@ -21,7 +21,6 @@ from tests.ensemble.training.examples import an_example
 from tests.ensemble.training.lessons import a_lesson
 from tests.served import SERVER, a_question, serving
 
-pytestmark = pytest.mark.timeout(120)
 AGREEING = f"""
 [judges.same]
 use = "agreement"

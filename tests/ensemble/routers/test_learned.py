@@ -2,15 +2,12 @@ import json
 import time
 from pathlib import Path
 
-import pytest
-
 from ensemble.training.train import Order, train
 from judges.learning.folder import read
 from judges.learning.model import sample
 from tests.ensemble.training.lessons import a_lesson
 from tests.served import SERVER, serving
 
-pytestmark = pytest.mark.timeout(120)
 HARD, EASY = "Prove that 541 is prime and compute 123 * 456 = ?", "Hello there, please say hi to Ann"
 
 

@@ -57,6 +57,6 @@ def test_nothing_else_is_lost(text: str) -> None:
 )
 def test_no_text_takes_long(piece: str) -> None:
     text = (piece * 20_000)[:20_000]
-    begin = time.perf_counter()
+    begin = time.thread_time()  # of this thread alone, whatever else the machine does
     without_pleas(text, NAMES)
-    assert time.perf_counter() - begin < 0.25
+    assert time.thread_time() - begin < 0.25

@@ -18,7 +18,6 @@ from tests.ensemble.routers.test_learned import a_folder, routers
 from tests.ensemble.training.lessons import a_lesson
 from tests.served import serving
 
-pytestmark = pytest.mark.timeout(120)
 HARD, EASY = "Prove that 541 is prime and compute 123 * 456 = ?", "Hello there, please say hi to Ann"
 POINTS = [
     Point(at=float(at), quality=quality, error=0.01, mean=0.9 * quality, nano_usd=nano, nano_usd_error=1e3)

@@ -19,8 +19,6 @@ from tests.ensemble.server.pages.browser import Browser
 from tests.process import Running, started
 from tests.served import Served
 
-pytestmark = pytest.mark.timeout(120)  # processes of their own, for which a busy machine takes its time
-
 
 @asynccontextmanager
 async def auditing(log: Path, *options: str, **environment: str) -> AsyncIterator[tuple[Running, Browser]]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ensemble.simulator import reply, status
+from tests.patience import PATIENCE_S
 from tests.served import PANEL, SERVER, Served, a_question, serving
 
 MEMBERS = ("alpha", "beta", "gamma")
@@ -45,7 +46,7 @@ async def test_the_status_line_waits_for_the_first_candidate(served: Served) -> 
 async def test_after_the_hold_no_stream_is_silent_for_long(hasty: Served) -> None:
     gates = [hasty.simulator.hold(name) for name in MEMBERS]
     async with hasty.http.post(f"{hasty.url}/chat/completions", json=a_question(stream=True)) as streamed:
-        async with asyncio.timeout(4):
+        async with asyncio.timeout(PATIENCE_S):
             for _ in range(4):
                 assert await streamed.content.readline() == b": keep-alive\n"
                 assert await streamed.content.readline() == b"\n"

@@ -16,6 +16,7 @@ from ensemble.server.listening import bound
 from ensemble.server.workers import child, supervisor
 from ensemble.server.workers.supervisor import Supervisor
 from ensemble.server.workers.terms import Post
+from tests.patience import PATIENCE_S
 
 SCRIPT = """
 import json, os, signal, socket, sys, time
@@ -62,7 +63,7 @@ class Kept:
         return file.read_text().splitlines() if file.exists() else []
 
     async def until(self, holds: Callable[[list[str]], bool]) -> list[str]:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while not holds(self.diary()):  # noqa: ASYNC110 - of other processes
                 await asyncio.sleep(0.02)
         return self.diary()
@@ -114,7 +115,7 @@ async def test_what_does_not_start_replaces_nobody(tmp_path: Path, caplog: pytes
         await kept.started.wait()
         kept.become("broken")
         os.kill(os.getpid(), signal.SIGHUP)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while "serve on" not in caplog.text:  # noqa: ASYNC110 - of a log
                 await asyncio.sleep(0.02)
         assert not task.done()
@@ -143,7 +144,7 @@ async def test_the_dead_are_started_again_until_all_die_at_once(
     (tmp_path / "how").write_text("mortal")
     async with supervised(tmp_path, 1) as (kept, task):
         with pytest.raises(ConfigError, match="every worker died at once, 5 times in turn"):
-            await asyncio.wait_for(task, 20)
+            await asyncio.wait_for(task, PATIENCE_S)
     assert sum(line.startswith("go") for line in kept.diary()) == 5
     assert caplog.text.count("died: by SIGKILL") == 5
 
@@ -152,7 +153,7 @@ async def test_a_first_one_that_does_not_start_ends_it(tmp_path: Path) -> None:
     (tmp_path / "how").write_text("broken")
     async with supervised(tmp_path) as (_, task):
         with pytest.raises(ConfigError, match="worker 1 did not start: exit status 3; what it said is above"):
-            await asyncio.wait_for(task, 20)
+            await asyncio.wait_for(task, PATIENCE_S)
 
 
 def test_a_post_that_no_supervisor_wrote_is_refused() -> None:

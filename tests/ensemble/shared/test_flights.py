@@ -7,6 +7,7 @@ import pytest
 from ensemble.shared import flights
 from ensemble.shared.flights import Landed, Lead, join
 from ensemble.shared.link import Shared
+from tests.patience import PATIENCE_S
 from tests.redis_here import NOWHERE, replicas, until
 
 
@@ -44,7 +45,7 @@ async def test_who_waited_for_a_failure_hears_of_it_at_once(prefix: str, waiting
         task = asyncio.get_running_loop().create_task(join(other, "f"))
         await until(lambda: waiting)
         await lead.land(None)
-        assert await asyncio.wait_for(task, 5) == Landed(None)
+        assert await asyncio.wait_for(task, PATIENCE_S) == Landed(None)
 
 
 async def test_a_leader_that_died_is_followed_by_one_of_those_who_wait(prefix: str, waiting: list[str]) -> None:
@@ -63,7 +64,7 @@ async def test_a_leader_that_died_is_followed_by_one_of_those_who_wait(prefix: s
                 return Landed("second")
             return joined
 
-        async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as group:
             tasks = [group.create_task(one(number)) for number in range(6)]
             await until(lambda: len(waiting) == 6)
             left = await several[0].ask(lambda redis: redis.pttl(several[0].key("flight", "f")))

@@ -15,6 +15,7 @@ from ensemble.limits import Limiter
 from ensemble.shared import gate
 from ensemble.shared.gate import ProviderGate
 from ensemble.shared.link import Shared
+from tests.patience import PATIENCE_S
 from tests.redis_here import replicas, until
 
 Grants = list[tuple[float, float, int]]
@@ -101,9 +102,9 @@ async def test_no_period_has_more_tokens_and_what_was_not_used_comes_back(
 
 async def test_a_call_larger_than_the_limit_starts_when_nothing_else_counts(prefix: str) -> None:
     async with replicas(prefix, 2) as (one, other):
-        await asyncio.wait_for(all_of(a_limiter(one, tokens_per_minute=100), 1, tokens=50), 5)
+        await asyncio.wait_for(all_of(a_limiter(one, tokens_per_minute=100), 1, tokens=50), PATIENCE_S)
         begun = time()
-        await asyncio.wait_for(all_of(a_limiter(other, tokens_per_minute=100), 1, tokens=500), 5)
+        await asyncio.wait_for(all_of(a_limiter(other, tokens_per_minute=100), 1, tokens=500), PATIENCE_S)
         assert time() - begun > 0.9
 
 
@@ -154,7 +155,7 @@ async def told_all(shared: Shared) -> None:
             told.set()
 
     shared.soon(Last())  # reports are made in the order of their asking
-    await asyncio.wait_for(told.wait(), 5)
+    await asyncio.wait_for(told.wait(), PATIENCE_S)
 
 
 async def test_calls_of_a_replica_that_died_stop_counting(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,7 +165,7 @@ async def test_calls_of_a_replica_that_died_stop_counting(prefix: str, monkeypat
             begun = time()
             # The block is never left, as where the process is killed.
             await a_limiter(dying, max_in_flight=1).slot(1).__aenter__()
-        await asyncio.wait_for(all_of(a_limiter(living, max_in_flight=1), 1), 5)
+        await asyncio.wait_for(all_of(a_limiter(living, max_in_flight=1), 1), PATIENCE_S)
         assert time() - begun >= 0.4
 
 
@@ -175,7 +176,7 @@ async def test_calls_of_a_replica_at_work_go_on_counting(prefix: str, monkeypatc
         async with a_limiter(one, max_in_flight=1).slot(1):
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(all_of(a_limiter(other, max_in_flight=1), 1), 1.2)
-        await asyncio.wait_for(all_of(a_limiter(other, max_in_flight=1), 1), 5)
+        await asyncio.wait_for(all_of(a_limiter(other, max_in_flight=1), 1), PATIENCE_S)
 
 
 async def test_a_cancelled_waiter_leaves_nothing_behind(prefix: str) -> None:
@@ -190,7 +191,7 @@ async def test_a_cancelled_waiter_leaves_nothing_behind(prefix: str) -> None:
             await asyncio.wait([waiting])
             await told_all(other)
             assert await other.ask(lambda redis: redis.hlen(waiters)) == 0, "the one that had gone still had its place"
-        await asyncio.wait_for(all_of(first, 3), 5)
+        await asyncio.wait_for(all_of(first, 3), PATIENCE_S)
         await told_all(one)
         assert await one.ask(lambda redis: redis.hlen(f"{one.key('provider', 'sim')}:flying")) == 0
 

@@ -11,6 +11,7 @@ from ensemble.limits import Limiter
 from ensemble.shared.link import Shared, SharedLost, open_shared
 from scripts._chaos_proxy import Mode, Proxy
 from tests.ensemble.shared.test_gate import a_limiter, all_of
+from tests.patience import PATIENCE_S
 from tests.redis_here import NOWHERE, port, replicas, told, until
 
 PING = "return 1"
@@ -84,7 +85,7 @@ async def test_a_redis_that_takes_no_writes_is_no_redis(prefix: str) -> None:
 
 
 async def test_a_replica_starts_without_redis(prefix: str) -> None:
-    async with asyncio.timeout(5), open_shared(told(prefix, url=NOWHERE)) as shared:
+    async with asyncio.timeout(PATIENCE_S), open_shared(told(prefix, url=NOWHERE)) as shared:
         assert shared is not None
         assert shared.lost is not None
         assert "hush" not in shared.lost
@@ -132,10 +133,10 @@ async def test_tokens_and_calls_in_flight_are_divided_too(prefix: str) -> None:
 async def test_less_than_one_for_each_still_lets_somebody_through(prefix: str) -> None:
     """One call in flight for three: each keeps one. Two requests a second for four: one each, every two seconds."""
     async with replicas(prefix, 1, url=NOWHERE, replicas=4) as (shared,):
-        await asyncio.wait_for(all_of(a_limiter(shared, max_in_flight=1), 3), 5)
+        await asyncio.wait_for(all_of(a_limiter(shared, max_in_flight=1), 3), PATIENCE_S)
         limiter = a_limiter(shared, requests_per_minute=2)
         begun = time()
-        await asyncio.wait_for(all_of(limiter, 2), 10)
+        await asyncio.wait_for(all_of(limiter, 2), PATIENCE_S)
         assert time() - begun > 1.9
 
 
@@ -173,5 +174,5 @@ async def test_who_is_cancelled_while_redis_is_asked_is_cancelled(prefix: str) -
             for _ in range(steps):
                 await asyncio.sleep(0)
             task.cancel()
-            done, _ = await asyncio.wait([task], timeout=5)
+            done, _ = await asyncio.wait([task], timeout=PATIENCE_S)
             assert done, f"cancelled after {steps} steps, and still at work"

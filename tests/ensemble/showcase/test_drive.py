@@ -14,7 +14,7 @@ from ensemble.showcase.tables import KINDS, TIERS, TRAINED
 from ensemble.showcase.told import HEAD, rows, sentences
 from ensemble.showcase.traffic import Served, tasks
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 
 OPTIONS = Options(learn=110, score=40, seed=3, at_once=8, draws=50)
 UNLEARNED = Options(learn=12, score=8, seed=4, at_once=4, draws=20, kinds=("rules", "learned"))

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from ensemble.cli.simulate import command
 from ensemble.simulator.tasks import from_json, make_tasks
+from tests.patience import PATIENCE_S
 
 PROGRAM = (sys.executable, "-c", "from ensemble.cli.simulate import command; command()")
 
@@ -19,7 +20,7 @@ PROGRAM = (sys.executable, "-c", "from ensemble.cli.simulate import command; com
 async def test_serves_until_interrupted_and_sums_up(http: aiohttp.ClientSession) -> None:
     process = await asyncio.create_subprocess_exec(*PROGRAM, "--latency", "0", stdout=asyncio.subprocess.PIPE)
     assert process.stdout is not None
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         first = (await process.stdout.readline()).decode()
         assert "imulated" in first
         found = re.search(r"http://\S+", first)

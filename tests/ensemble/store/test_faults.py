@@ -15,6 +15,7 @@ from ensemble.store import open_store
 from ensemble.store.address import address_of
 from ensemble.store.faults import ROW_FAULTS, explain
 from tests.conftest import ROOT
+from tests.patience import PATIENCE_S
 
 
 def test_a_full_disk(tmp_path: Path) -> None:
@@ -71,7 +72,7 @@ async def test_who_may_not_write_to_the_folder_of_a_log_is_told_what_mends_it() 
             subprocess.run,
             [sys.executable, "-c", WITHOUT_RIGHTS],
             cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)},
-            timeout=25, capture_output=True, text=True, check=False,
+            timeout=PATIENCE_S, capture_output=True, text=True, check=False,
         )  # fmt: skip
     writer, new, reader = done.stdout.splitlines() or [done.stderr]
     for told in (writer, reader):

@@ -18,6 +18,7 @@ from ensemble.store.keeping.connect import reading
 from tests.conftest import ROOT
 from tests.ensemble.store.builders import a_late, a_record
 from tests.ensemble.store.engines import locked
+from tests.patience import PATIENCE_S
 
 
 @pytest.fixture
@@ -112,7 +113,7 @@ asyncio.run(main())
         path.chmod(0o444)
         command = [sys.executable, "-c", script, str(path)]
         done = await asyncio.to_thread(
-            subprocess.run, command, cwd=ROOT, timeout=20, capture_output=True, text=True, check=False
+            subprocess.run, command, cwd=ROOT, timeout=PATIENCE_S, capture_output=True, text=True, check=False
         )
         assert done.stdout == "1\n", done.stderr
         assert len(lines(spill)) == 2

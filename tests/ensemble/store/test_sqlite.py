@@ -18,6 +18,7 @@ from ensemble.store.migrations import MIGRATIONS, applied
 from ensemble.store.rows import COLUMNS, rows_of
 from tests.conftest import ROOT
 from tests.ensemble.store.builders import a_record
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.sqlite("to be a file; test_postgres.py has what a server can suffer")
 
@@ -99,7 +100,7 @@ asyncio.run(main())
         open_to_all_but_writing(path)
         command = [sys.executable, "-c", script, str(path)]
         done = await asyncio.to_thread(
-            subprocess.run, command, cwd=ROOT, timeout=20, capture_output=True, text=True, check=False
+            subprocess.run, command, cwd=ROOT, timeout=PATIENCE_S, capture_output=True, text=True, check=False
         )
     first, second, read = done.stdout.splitlines() or [done.stderr]
     assert "read-only" in first

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ensemble.store.turns import turn
+from tests.patience import PATIENCE_S
 
 
 def test_one_at_a_time_and_each_soon(tmp_path: Path) -> None:
@@ -29,7 +30,7 @@ def test_one_at_a_time_and_each_soon(tmp_path: Path) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(PATIENCE_S)
     assert (most, sorted(done)) == (1, [0, 1, 2, 3])
 
 

@@ -22,6 +22,7 @@ from ensemble.store.writer import PACK, write_rows
 from ensemble.types import Late, RequestId
 from tests.conftest import ROOT
 from tests.ensemble.store.builders import a_record, a_request
+from tests.patience import PATIENCE_S
 
 WRITES = """
 import asyncio, sys
@@ -110,7 +111,7 @@ asyncio.run(main())
         subprocess.run,
         [sys.executable, "-c", script, where(path)],
         cwd=ROOT,
-        timeout=20,
+        timeout=PATIENCE_S,
         capture_output=True,
         check=False,
     )

@@ -12,8 +12,6 @@ from ensemble.training.train import Order, train
 from judges.learning.folder import read_manifest
 from tests.ensemble.training.tables import a_table
 
-pytestmark = pytest.mark.timeout(120)
-
 
 def judged(rows: list[tuple[float, ...]], outputs: list[tuple[str | None, ...]]) -> Table:
     return replace(a_table(np.array(rows), [1.0] * len(rows[0])), outputs=tuple(outputs))

@@ -8,7 +8,6 @@ from sys import executable
 import numpy as np
 import pyarrow
 import pyarrow.parquet
-import pytest
 
 from ensemble.store.examples import Example, Stored
 from ensemble.training.held import hold
@@ -116,7 +115,6 @@ def shards(folder: Path, rows: int) -> Path:
     return folder
 
 
-@pytest.mark.timeout(120)
 def test_ten_times_the_labels_take_no_more_memory(tmp_path: Path) -> None:
     few, many = (
         [

@@ -17,7 +17,6 @@ from judges.learning.folder import read
 from judges.learning.model import Learned, sample
 from tests.ensemble.training.lessons import RARE, a_lesson
 
-pytestmark = pytest.mark.timeout(120)
 HARD, EASY = "Prove that 541 is prime and compute 123 * 456 = ?", "Hello there, please say hi to Ann"
 
 

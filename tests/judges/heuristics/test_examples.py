@@ -154,6 +154,6 @@ def test_no_text_raises(text: str) -> None:
     "piece", ["Input: ", "Sample Input 1 ", ". ", " ", "*", "assert f(", ">>> f(1)\n", "Input:\n", "```\n", "any of "]
 )
 def test_no_text_takes_long(piece: str) -> None:
-    begun = time.monotonic()
+    begun = time.thread_time()  # of this thread alone, whatever else the machine does
     task_of(piece * (99_000 // len(piece)))
-    assert time.monotonic() - begun < 2
+    assert time.thread_time() - begun < 2

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from judges import JUDGES, InvalidOptions
 from judges.testing import a_case, check_judge
+from tests.patience import PATIENCE_S
 
 
 def pattern(pattern: str, **options: object) -> dict[str, object]:
@@ -43,7 +44,7 @@ def test_what_is_no_pattern_is_refused(broken: str) -> None:
 @pytest.mark.parametrize("evil", ["^(a+)+$", "(a|aa)+$", r"^(a|aa)+\1$", "^(?=(a|aa)+$)b"])
 async def test_a_pattern_that_explodes_elsewhere_does_not_hang(evil: str) -> None:
     """The standard library would need longer than the universe has been there."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         verdict = await JUDGES.build(pattern(evil)).judge(a_case("a" * 3000 + "!", "b"), {})
     assert verdict.outcome in ("abstained", "failed")
 

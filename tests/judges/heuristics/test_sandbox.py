@@ -49,7 +49,6 @@ async def test_the_usual_imports_are_there_for_expressions_alone() -> None:
     assert "NameError" in (await run(uses)).err
 
 
-@pytest.mark.timeout(90)  # a second of a processor may take its time where others want it too
 @pytest.mark.parametrize(
     ("code", "how", "exit_code"),
     [

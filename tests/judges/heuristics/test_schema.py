@@ -1,5 +1,4 @@
 import asyncio
-import time
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +9,7 @@ from hypothesis import strategies as st
 from judges import JUDGES, Case, InvalidOptions
 from judges.testing import a_candidate, a_case, check_judge
 from judges.types import ResponseFormat, ToolCall
+from tests.patience import PATIENCE_S
 
 AGE: dict[str, Any] = {"type": "object", "properties": {"age": {"type": "integer"}}, "required": ["age"]}
 
@@ -115,12 +115,10 @@ async def test_nothing_hangs() -> None:
         ({"allOf": [{"$ref": "#"}, {"$ref": "#"}]}, "1"),
         ({"items": {"$ref": "#"}}, "[" * 900 + "]" * 900),
     ]
-    begun = time.monotonic()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         for schema, text in attacks:
             verdict = await JUDGES.build("schema").judge(demanding(schema, text, text), {})
             assert verdict.outcome in ("failed", "abstained")
-    assert time.monotonic() - begun < 10
 
 
 _JSON = st.recursive(

@@ -36,7 +36,7 @@ def copied(shared_data: Path, tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(300)
 def test_every_count_comes_out_of_the_recorded_texts(shared_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status = main([str(shared_data / "judging")])
     printed = capsys.readouterr().out.splitlines()
@@ -168,7 +168,6 @@ def test_a_judge_that_is_missing_in_the_data_is_a_difference(copied: Path, judge
     assert any(judge in row.name for row in verify(copied, parts={"judgebench"}).wrong)
 
 
-@pytest.mark.timeout(150)
 def test_what_nothing_reproduces_and_what_is_gone_fail_the_command(
     copied: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

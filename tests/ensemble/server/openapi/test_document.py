@@ -107,7 +107,7 @@ async def test_a_parameter_that_is_refused_is_told_with_its_mend(tmp_path: Path)
     assert functions["description"] == "not supported here: use tools"
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 async def test_schemathesis_finds_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """All its checks: no 5xx, no status, header or body that is not described, no key that is not asked for."""
     caplog.set_level(logging.INFO, "ensemble.server.shape")

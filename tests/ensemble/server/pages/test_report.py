@@ -20,8 +20,6 @@ from ensemble.store.reviews import decide, flag, waiting
 from tests.ensemble.server.pages.browser import parsed
 from tests.ensemble.store.builders import NOON, a_request
 
-pytestmark = pytest.mark.timeout(120)  # every figure there is, for which a busy machine takes its time
-
 
 async def _run(*arguments: str) -> Result:
     """The command, which needs an event loop of its own."""

@@ -31,7 +31,6 @@ from tests.ensemble.server.pages.browser import Browser
 from tests.ensemble.server.pages.conftest import Browse
 from tests.ensemble.server.pages.test_disagreement import for_two
 
-pytestmark = pytest.mark.timeout(120)
 ROOT = Path(__file__).parents[4]
 ATTACK = "=1+1<script>alert(1)</script>\u202e"
 MEASURED = ("measured", "accuracy", "whole", "misroutes", "picks", "calibration", "curves", "frontier")
