@@ -7,6 +7,7 @@ import zlib
 from collections.abc import AsyncIterator
 from io import BytesIO
 from pathlib import Path
+from time import thread_time
 
 import pytest
 
@@ -173,19 +174,27 @@ async def test_slow_clients_keep_nobody_else_waiting(server: Served) -> None:
             writer.transport.abort()
 
 
+YARD = 10_000_000
+"""Numbers that take a processor some ten times as long to add up as the longest of what is asked here."""
+
+
 async def test_the_event_loop_is_not_held_up(server: Served) -> None:
-    longest, over, loop = 0.0, asyncio.Event(), asyncio.get_running_loop()
+    longest, over = 0.0, asyncio.Event()
+    # Seconds of this thread's processor, and beside them work that takes as much longer on a slow one.
+    begin = thread_time()
+    sum(range(YARD))
+    yard = thread_time() - begin
 
     async def watch() -> None:
         nonlocal longest
         while not over.is_set():
-            begin = loop.time()
+            begin = thread_time()
             await asyncio.sleep(0.001)
-            longest = max(longest, loop.time() - begin)
+            longest = max(longest, thread_time() - begin)
 
     async with asyncio.TaskGroup() as group:
         group.create_task(watch())
         for body in HOSTILE.values():
             await server.post(data=body or b" ")
         over.set()
-    assert longest < 0.5, "100 ms where the machine has nothing else to do"
+    assert longest < yard

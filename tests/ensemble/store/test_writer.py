@@ -53,6 +53,7 @@ def where(path: Path | Address) -> str:
     return str(path) if isinstance(path, Path) else str(path.url)
 
 
+@pytest.mark.timeout(300)
 async def test_what_was_acknowledged_survives_kill_9(path: Path) -> None:
     child = subprocess.Popen(  # noqa: ASYNC220 - it is killed below
         [sys.executable, "-c", WRITES, where(path)], stdout=subprocess.PIPE, text=True, cwd=ROOT
