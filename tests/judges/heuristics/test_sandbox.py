@@ -196,14 +196,14 @@ async def test_a_fork_bomb_never_starts() -> None:
 
 
 async def test_the_loop_stays_free_and_runs_queue_up() -> None:
-    longest, before = 0.0, time.monotonic()
+    turns = 0
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(run("sum(range(10 ** 6))\nprint(1)")) for _ in range(6)]
         while not all(task.done() for task in tasks):
             await asyncio.sleep(0.005)
-            longest, before = max(longest, time.monotonic() - before), time.monotonic()
+            turns += 1
     assert {task.result().out for task in tasks} == {"1\n"}
-    assert longest < 0.5
+    assert turns > 20, "a loop that waits for each run would have had a few turns, whatever the machine"
 
 
 def jails(service: int | None = None) -> set[int]:
