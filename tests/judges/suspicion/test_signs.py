@@ -93,3 +93,16 @@ def test_hex_is_read_whatever_stands_between_its_pairs(pairs: list[tuple[str, st
 def test_base64_shows_wherever_a_token_is_more_than_a_word(text: str) -> None:
     tokens = [token.rstrip("=") for token in suspicion._BASE64.findall(text)]
     assert all(token[1:].islower() and token.isalpha() for token in tokens) or Sign.BASE64 in signs_of(text)
+
+
+@given(st.lists(TOKENS | st.text("abcdefghJ0=+é \n", max_size=24), max_size=8).map(" ".join))
+@example("abcdefgh=")
+@example("Abcdefgh abcdefghI")
+@example("abcdefgh\nabcdefgH abcdefgh")
+@example("abcdefg/abc,abcdefgh abcdefg0")
+@example("the/answer is abcdefghJ")
+def test_words_are_passed_over_wherever_they_stand(text: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(suspicion, "_FEW_TOKENS", -1)
+        every = suspicion._messages(text)
+    assert suspicion._messages(text) == every
