@@ -92,8 +92,9 @@ def ranked(
     return tuple(sorted(trusted, key=place))
 
 
-def _won(verdict: Verdict) -> Iterator[CandidateId]:
+def _won(verdict: Verdict) -> list[CandidateId]:
     """The winner of every comparison, those of a jury's ballots included."""
-    yield from (one.winner for one in verdict.preferences if one.winner is not None)
+    won = [winner for one in verdict.preferences if (winner := one.winner) is not None]
     for ballot in verdict.ballots:
-        yield from _won(ballot)
+        won += _won(ballot)
+    return won

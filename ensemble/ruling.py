@@ -28,7 +28,7 @@ from judges.types import Candidate, CandidateId, Case, Completion, Message, Mode
 from judges.usage import total
 
 log = logging.getLogger(__name__)
-_candidate = maker(Candidate)
+_candidate, _case = maker(Candidate), maker(Case)
 
 
 @quick
@@ -84,23 +84,29 @@ def case_of(request: Request, calls: Sequence[Call], fleet: Fleet) -> Case:
     seed = int.from_bytes(hashlib.sha256(drawn_from.encode()).digest()[:6])
     authors = {c.candidate: fleet[c.member].settings for c in calls if c.candidate is not None and c.member in fleet}
     candidates = sorted(candidates_of(calls), key=lambda c: hashlib.sha256(f"{seed}:{c.id}".encode()).digest())
-    families = {c.id: authors[c.id].family for c in candidates if c.id in authors}
-    return Case(
-        messages=tuple(_readable(message) for message in request.prompt.messages),
+    groups, comparable = dict[CandidateId, str](), list[CandidateId]()
+    for one in candidates:
+        if (author := authors.get(one.id)) is not None:
+            if author.family:
+                groups[one.id] = token(seed, author.family)
+            if author.comparable:
+                comparable.append(one.id)
+    return _case(
+        messages=tuple([_readable(message) for message in request.prompt.messages]),
         candidates=tuple(candidates),
         seed=seed,
         tools=request.prompt.tools,
         tool_choice=request.prompt.tool_choice,
         response_format=request.prompt.response_format,
         reference=request.reference,
-        groups={i: token(seed, family) for i, family in families.items() if family},
-        comparable=frozenset(c.id for c in candidates if c.id in authors and authors[c.id].comparable),
+        groups=groups,
+        comparable=frozenset(comparable),
     )
 
 
 def case_key(case: Case) -> str:
     """SHA-256 (64 hex digits) over what a judge is shown: a case of the same key need not be judged again."""
-    shown = sorted((one.id, one.completion.text, one.completion.tool_calls) for one in case.candidates)
+    shown = sorted([(one.id, one.completion.text, one.completion.tool_calls) for one in case.candidates])
     tree: list[object] = [
         messages_json(case.messages).decode(),
         case.tools,
@@ -111,7 +117,7 @@ def case_key(case: Case) -> str:
     if case.tool_choice not in (None, "auto", "none"):  # it decides who is set aside
         tree.append(case.tool_choice)
     # Part by part: a null inside one tree makes `dumps` go the slow way.
-    told = b",".join(b"null" if part is None else dumps(part) for part in tree)
+    told = b",".join([b"null" if part is None else b"[]" if part == () else dumps(part) for part in tree])
     return hashlib.sha256(b"[%b]" % told).hexdigest()
 
 
@@ -156,8 +162,9 @@ async def rule(
     verdict = await _shrunk(verdict, looked.contenders, bench, authors)
     chosen, fallback = _choose(verdict, looked.contenders, authors, plan, stage)
     wanted = [*(member for member, _ in plan.stages[stage].seats()), *plan.shadow]
-    judged = {authors[candidate.id] for candidate in case.candidates}
-    reused = any(call.transport == TRANSPORT for call in calls)  # a repetition is no new evidence
+    panel = tuple([candidate.id for candidate in case.candidates])
+    judged = {authors[one] for one in panel}
+    reused = TRANSPORT in [call.transport for call in calls]  # a repetition is no new evidence
     ruling = Ruling(
         id=VerdictId(str(uuid7())),
         stage=stage,
@@ -169,9 +176,9 @@ async def rule(
         total_s=clock() - begin,
         fallback=fallback,
         set_aside=looked.set_aside,
-        complete=len(case.candidates) >= len(wanted) and judged.issuperset(wanted),
+        complete=len(panel) >= len(wanted) and judged.issuperset(wanted),
         case_key=case_key(case),
-        panel=tuple(candidate.id for candidate in case.candidates),
+        panel=panel,
         usable=fallback is None and len(judged) > 1 and looked.good >= plan.stages[stage].min_panel and not reused,
     )
     tracing.judged(ruling)

@@ -53,7 +53,7 @@ class Bracket(Generic[T]):
 
 def draw(seed: int, *texts: str) -> str:
     """A hash that looks random, depends on ``seed`` and texts only, and so is the same wherever it is drawn again."""
-    return hashlib.sha256(listed((str(seed), *map(quoted, texts))).encode()).hexdigest()
+    return hashlib.sha256(listed([str(seed), *map(quoted, texts)]).encode()).hexdigest()
 
 
 def coin(seed: int, one: str, other: str) -> bool:

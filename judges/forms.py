@@ -13,9 +13,10 @@ class Form:
     """
 
     def __init__(self, asked: Case | Prompt) -> None:
-        functions = [tool.get("function") for tool in asked.tools]
-        named = [one for one in functions if isinstance(one, Mapping)]
-        self._tools = {str(one.get("name")): one.get("parameters") for one in named}
+        self._tools: dict[str, object] = {}
+        for tool in asked.tools:
+            if isinstance(function := tool.get("function"), Mapping):
+                self._tools[str(function.get("name"))] = function.get("parameters")
         self._wanted = asked.response_format
         self._must = _demanded(asked.tool_choice)
         self._checkers: dict[str, Checker | None] = {}

@@ -60,7 +60,10 @@ def screen(case: Case) -> Screened:
 
 def _screened(case: Case, form: Form) -> Screened:
     states = {candidate.id: _state(candidate, form) for candidate in case.candidates}
-    best: State = min(states.values(), key=BEST_FIRST.index, default="complete")
+    occurring = set(states.values())
+    best: State = min(occurring, key=BEST_FIRST.index, default="complete")
+    if len(occurring) <= 1:  # as nearly always
+        return Screened(contenders=only(case, list(states)), best=best, set_aside={})
     kept = [one for one, how in states.items() if how == best]
     return Screened(
         contenders=only(case, kept),

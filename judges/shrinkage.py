@@ -167,10 +167,10 @@ def _weighed(
     accuracy: float,
 ) -> Verdict:
     best = max(quality.values())
-    winners = _in_order(case, (one for one, worth in quality.items() if worth >= best - _SAME))
+    winners = _in_order(case, [one for one, worth in quality.items() if worth >= best - _SAME])
     same = set(winners) == set(verdict.winners)
-    known = listed(listed((quoted(one), repr(prior))) for one, prior in sorted(priors.items()))
-    recipe = listed((str(_VERSION), repr(accuracy), known)).encode()
+    known = listed([f"[{quoted(one)}, {prior!r}]" for one, prior in sorted(priors.items())])
+    recipe = f"[{_VERSION}, {accuracy!r}, {known}]".encode()
     version = hashlib.sha256(recipe).hexdigest()[:12]
     told = verdict.reason if same else f"{_why(winners, verdict.winners, priors)}; {verdict.reason}"
     return replace(
@@ -184,7 +184,7 @@ def _weighed(
         exchanges=(),
         ballots=(verdict, _ballot(case, priors)),
         flags=(*verdict.flags, SHRUNK) if same else (*verdict.flags, SHRUNK, OVERRULED),
-        weights="+".join(one for one in (verdict.weights, version) if one),
+        weights=f"{verdict.weights}+{version}" if verdict.weights else version,
         reason=told,
     )
 
@@ -201,7 +201,7 @@ def _why(now: Sequence[CandidateId], before: Sequence[CandidateId], priors: Mapp
 def _ballot(case: Case, priors: Mapping[CandidateId, float]) -> Verdict:
     """The priors as a ballot, so that what influenced a verdict is shown and stored with it."""
     best = max(priors.values())
-    winners = _in_order(case, (one for one, prior in priors.items() if prior == best))
+    winners = _in_order(case, [one for one, prior in priors.items() if prior == best])
     return Verdict(
         judge=_MEANS,
         outcome="decided" if len(winners) == 1 else "tie",
@@ -214,7 +214,7 @@ def _ballot(case: Case, priors: Mapping[CandidateId, float]) -> Verdict:
 
 def _in_order(case: Case, ids: Iterable[CandidateId]) -> tuple[CandidateId, ...]:
     named = set(ids)
-    return tuple(one.id for one in case.candidates if one.id in named)
+    return tuple([one.id for one in case.candidates if one.id in named])
 
 
 def _log_odds(share: float) -> float:

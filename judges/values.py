@@ -27,7 +27,7 @@ def value_of(said: Completion) -> str | None:
     if said.tool_calls:
         return f"calls {json.dumps(sorted(map(_call, said.tool_calls)))}"
     text = said.text.strip()
-    found = canonical(text) if text.startswith(("{", "[")) else None
+    found = canonical(text) if text[:1] in ("{", "[") else None
     return None if found is None else f"json {found}"
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, Literal, TypeVar
 
 from pydantic import Field, PositiveFloat, PositiveInt
@@ -11,16 +12,19 @@ from judges.deadline import Deadline
 from judges.errors import ModelError
 from judges.judge import Judge
 from judges.llm._prompts import PromptFile
-from judges.quick import quick, replace
+from judges.quick import maker, quick, replace
 from judges.registry import ModelName
 from judges.types import CandidateId, Completion, Exchange, Message, Model, Prompt, ResponseFormat, patient
 from judges.usage import NOTHING
 
 R = TypeVar("R")
 T = TypeVar("T")
+_exchange = maker(Exchange)
 Problem = Literal["failed", "too_long", "unreadable"]
 Parser = Callable[[Completion], tuple[R, str] | None]
 """Makes of a reply what it says and by which rule it was read, or None."""
+Blank = Callable[..., Exchange]
+"""Makes the record of one attempt; it knows already what is asked."""
 
 LEAST_ROOM = 128  # tokens; no reason and label fit into less
 BYTES_PER_TOKEN = 3  # fewer than any common tokenizer needs for prose, so a page is rather refused than cut
@@ -69,15 +73,15 @@ class AskingJudge(Judge):
     ) -> Asked[R]:
         """Ask ``model``, or ``of``, about ``page``. Whatever it does is recorded; only cancellation escapes."""
         name = of or self.model
-        blank = Exchange(prompt=prompt.reference, model=name, shown=shown, text="")
+        blank: Blank = partial(_exchange, prompt=prompt.reference, model=name, shown=shown)
         model = models.get(name)
         if model is None:
-            return _gave_up(replace(blank, usage=NOTHING), "failed", f"there is no model {name!r} to ask")
+            return _gave_up(partial(blank, usage=NOTHING), "failed", f"there is no model {name!r} to ask")
         messages = prompt.messages(page)
         room = _room(messages, model.context_tokens)
         if room is not None and room < LEAST_ROOM:
             told = f"the page does not fit into the {model.context_tokens} tokens of {name!r}"
-            return _gave_up(replace(blank, usage=NOTHING), "too_long", told)
+            return _gave_up(partial(blank, usage=NOTHING), "too_long", told)
 
         def prompt_of(attempt: int) -> Prompt:
             wanted = self.max_output_tokens * (self.retry_factor if attempt > 1 else 1)
@@ -90,27 +94,26 @@ class AskingJudge(Judge):
                 options=self.options,
             )
 
-        first = await self._attempt(model, prompt_of(1), blank, parse)
+        first = await self._attempt(name, model, prompt_of(1), blank, parse)
         # More room helps an empty or a cut reply; a complete one that says nothing would say nothing again.
         if first.said is not None or not _wants_room(first.exchanges[0]):
             return first
-        second = await self._attempt(model, prompt_of(2), replace(blank, attempt=2), parse)
+        second = await self._attempt(name, model, prompt_of(2), partial(blank, attempt=2), parse)
         return replace(second, exchanges=first.exchanges + second.exchanges)
 
-    async def _attempt(self, model: Model, prompt: Prompt, blank: Exchange, parse: Parser[R]) -> Asked[R]:
+    async def _attempt(self, name: str, model: Model, prompt: Prompt, blank: Blank, parse: Parser[R]) -> Asked[R]:
         until = None if patient(model) else asyncio.get_running_loop().time() + self.timeout_s
         try:
             with Deadline(until):
                 reply = await model.complete(prompt)
         except TimeoutError:
-            return _gave_up(blank, "failed", f"{blank.model!r} did not answer within {self.timeout_s:g} s")
+            return _gave_up(blank, "failed", f"{name!r} did not answer within {self.timeout_s:g} s")
         except ModelError as error:
-            return _gave_up(blank, "failed", f"{blank.model!r} failed: {error}")
+            return _gave_up(blank, "failed", f"{name!r} failed: {error}")
         cut = reply.finish_reason == "length" or reply.partial
         read = None if cut else parse(reply)
         told = _unusable(reply, cut=cut) if read is None else None
-        exchange = replace(
-            blank,
+        exchange = blank(
             text=reply.text,
             finish_reason=reply.finish_reason,
             logprobs=reply.logprobs,
@@ -132,8 +135,8 @@ async def together(asking: Sequence[Coroutine[object, object, T]]) -> list[T]:
     return [task.result() for task in tasks]
 
 
-def _gave_up(blank: Exchange, problem: Problem, told: str) -> Asked[R]:
-    return Asked(said=None, problem=problem, exchanges=(replace(blank, error=told),), reason=told)
+def _gave_up(blank: Blank, problem: Problem, told: str) -> Asked[R]:
+    return Asked(said=None, problem=problem, exchanges=(blank(text="", error=told),), reason=told)
 
 
 def _wants_room(exchange: Exchange) -> bool:

@@ -43,14 +43,17 @@ class Field:
 
     def shared(self, case: Case, scores: Mapping[CandidateId, float]) -> Mapping[CandidateId, float]:
         """``scores`` of entrants, with their twins, in the order of the case."""
-        every = {same: score for one, score in scores.items() for same in (one, *self.twins.get(one, ()))}
+        every = scores
+        if self.twins:
+            every = {same: score for one, score in scores.items() for same in (one, *self.twins.get(one, ()))}
         return {one.id: every[one.id] for one in case.candidates if one.id in every}
 
     def outcome(self, case: Case, best: Iterable[Candidate]) -> tuple[Outcome, tuple[CandidateId, ...]]:
         """The finding where ``best`` of the entrants were best: with their twins, in the order of the case."""
         named = {one.id for one in best}
-        named |= {twin for one in named for twin in self.twins.get(one, ())}
-        winners = tuple(one.id for one in case.candidates if one.id in named)
+        if self.twins:
+            named |= {twin for one in named for twin in self.twins.get(one, ())}
+        winners = tuple([one.id for one in case.candidates if one.id in named])
         return ("abstained" if not winners else "decided" if len(winners) == 1 else "tie"), winners
 
     def unasked(self, judge: str, case: Case) -> Verdict:
@@ -68,7 +71,7 @@ def field_of(case: Case) -> Field:
         said.setdefault(what_it_says(one.completion), []).append(one)
     drawn = sorted(said.values(), key=lambda same: draw(case.seed, "bracket", written(same[0].completion)))
     return Field(
-        entrants=tuple(same[0] for same in drawn),
+        entrants=tuple([same[0] for same in drawn]),
         twins={same[0].id: tuple(one.id for one in same[1:]) for same in drawn if len(same) > 1},
     )
 

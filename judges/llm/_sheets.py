@@ -37,7 +37,7 @@ class Sheet:
 
     def heard(self) -> bool:
         """Whether a page has a verdict."""
-        return any(asked.said is not None for asked in self.asked)
+        return any([asked.said is not None for asked in self.asked])
 
     def scores(self) -> Mapping[CandidateId, float]:
         """Borda: the share of the others that each beats, half of a share for an equal, as a mean over the pages.
@@ -67,7 +67,7 @@ class Sheet:
     def winners(self, most: int, scores: Mapping[CandidateId, float]) -> tuple[Candidate, ...]:
         """The ``most`` best of the group by its ``scores``, and whoever equals the last of them."""
         least = sorted(scores.values(), reverse=True)[:most][-1]
-        return tuple(one for one in self.group if scores[one.id] >= least - _SAME)
+        return tuple([one for one in self.group if scores[one.id] >= least - _SAME])
 
     def marks(self) -> list[Marks]:
         """Page by page, whether each candidate is acceptable; empty for a page that was read and does not say."""
@@ -78,8 +78,9 @@ class Sheet:
 def rotations(group: Sequence[Candidate], most: int) -> tuple[tuple[CandidateId, ...], ...]:
     """``group`` in up to ``most`` orders, evenly turned, so that each candidate stands in a different place in each."""
     count = min(most, len(group))
-    turns = (turn * len(group) // count for turn in range(count))
-    return tuple(tuple(one.id for one in (*group[turn:], *group[:turn])) for turn in turns)
+    ids = tuple([one.id for one in group])
+    turns = [turn * len(ids) // count for turn in range(count)]
+    return tuple([ids[turn:] + ids[:turn] for turn in turns])
 
 
 def pack(

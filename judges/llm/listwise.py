@@ -156,7 +156,7 @@ class Listwise(ReferringJudge):
         if not winners and problems == {"failed"}:
             outcome = "failed"
         asked = [one for sheet in screened.sheets for one in sheet.asked]
-        exchanges = briefed.exchanges + tuple(exchange for one in asked for exchange in one.exchanges)
+        exchanges = briefed.exchanges + tuple([exchange for one in asked for exchange in one.exchanges])
         said = [page for sheet in screened.sheets for page in sheet.marks()]
         raised = {
             "null_comparison": bool(problems - {None}),
@@ -170,10 +170,10 @@ class Listwise(ReferringJudge):
             winners=winners,
             scores=entered.shared(case, scores),
             exchanges=exchanges,
-            flags=(*briefed.flags, *(flag for flag, up in raised.items() if up), *suspicious),
+            flags=(*briefed.flags, *[flag for flag, up in raised.items() if up], *suspicious),
             all_bad=bool(winners) and all(said) and all_bad(entered.entrants, said),
             reason=self._reason(screened),
-            usage=total(exchange.usage for exchange in exchanges),
+            usage=total([exchange.usage for exchange in exchanges]),
         )
 
     def _found(self, screened: _Screening) -> tuple[tuple[Candidate, ...], dict[CandidateId, float]]:

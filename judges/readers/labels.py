@@ -7,7 +7,7 @@ final; labels that contradict each other without one being final are no verdict.
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar
+from typing import Generic, Literal, NamedTuple, TypeVar
 
 Side = Literal["first", "second", "tie"]
 
@@ -52,8 +52,7 @@ _FINAL = re.compile(rf"\bfinal(?:ly)?\W{{0,4}}{_VERDICT}", re.IGNORECASE)
 _MARKS = " \t*_`#>:.-–—"  # what may stand around a label that is alone on its line
 
 
-@dataclass(frozen=True, slots=True)
-class Found(Generic[L]):
+class Found(NamedTuple, Generic[L]):
     """One bracketed verdict in a reply: what it says, where it stands, and where the one before it ended."""
 
     label: L
@@ -94,7 +93,7 @@ def settle(text: str, found: Sequence[Found[L]], side: Callable[[L], object]) ->
     if not found:
         return None
     last = found[-1]
-    if len({side(one.label) for one in found}) == 1:
+    if len(found) == 1 or len({side(one.label) for one in found}) == 1:
         return last.label, "only"
     finals = [one for one in found if _is_final(text, one.match, one.past)]
     if not finals:

@@ -54,7 +54,7 @@ def _marked(inner: str) -> frozenset[str] | None:
 
 def _tiers(said: str, names: Sequence[str]) -> Tiers | None:
     tiers = [tier.split("=") for tier in said.split(">")]
-    return tuple(map(frozenset, tiers)) if sorted(name for tier in tiers for name in tier) == sorted(names) else None
+    return tuple(map(frozenset, tiers)) if sorted([one for tier in tiers for one in tier]) == sorted(names) else None
 
 
 def _resembles(said: str, names: Sequence[str]) -> bool:
