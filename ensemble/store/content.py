@@ -144,7 +144,8 @@ def options_json(prompt: Prompt) -> bytes:
         "top_logprobs": prompt.top_logprobs,
         "options": prompt.options,
     }
-    return dumps({name: value for name, value in tree.items() if value or value not in _UNSET})
+    told = {name: value for name, value in tree.items() if value or value not in _UNSET}
+    return dumps(told) if told else b"{}"
 
 
 def prompt_of(messages: str, options: str) -> Prompt:

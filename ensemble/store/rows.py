@@ -2,11 +2,15 @@
 
 Names of members, judges and models are strings of classes of their own. They are rows' as plain ones: for any other
 class `sqlite3` looks for an adapter first, at the price of two exceptions.
+
+``x and bind(x)`` is ``bind_optional(x)`` without the call: most of these are None or empty.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
+from math import isfinite
+from operator import attrgetter
 
 from ensemble.store.content import (
     bind,
@@ -18,7 +22,7 @@ from ensemble.store.content import (
     real,
     stamp,
 )
-from ensemble.types import Call, Late, Plan, Record, Request, RequestId, Ruling, Stage
+from ensemble.types import Call, Late, Plan, Record, RequestId, Ruling, Stage
 from judges.types import CandidateId, Exchange, Prompt, Usage, Verdict
 
 Value = str | int | float | None
@@ -64,6 +68,7 @@ OVERTURNED = "the full panel's verdict names another winner"
 """Why a person is to look at an answer that was served before that verdict."""
 _ARRAYS = (tuple, list)
 _RULES = tuple(rule.name for rule in fields(Stage))
+_rules_of = attrgetter(*_RULES)
 
 
 @dataclass(slots=True)
@@ -127,6 +132,7 @@ def _request(record: Record, arrived: str) -> Row:
     request = record.request
     messages, options = messages_json(request.prompt.messages), options_json(request.prompt)
     member = record.authors.get(record.chosen) if record.chosen is not None else None
+    domain = request.tags.get("domain", request.metadata.get("domain", request.domain))
     return (
         request.id,
         arrived,
@@ -134,35 +140,31 @@ def _request(record: Record, arrived: str) -> Row:
         bind(request.model),
         bind(request.dialect),
         1 if request.stream else 0,
-        bind_optional(request.conversation),
-        bind_optional(request.key_id),
-        bind_optional(request.tenant),
-        bind_optional(request.data_class),
-        bind_optional(request.user),
-        bind_optional(request.idempotency_key),
+        request.conversation and bind(request.conversation),
+        request.key_id and bind(request.key_id),
+        request.tenant and bind(request.tenant),
+        request.data_class and bind(request.data_class),
+        request.user and bind(request.user),
+        request.idempotency_key and bind(request.idempotency_key),
         _json(request.tags),
         _json(request.metadata),
-        bind_optional(_domain(request)),
+        domain and bind(domain),
         hashlib.sha256(messages + b"\n" + options).hexdigest(),
         messages.decode(),
         options.decode(),
         record.chosen,
-        _plain(member),
+        None if member is None else str(member),
         record.fallback,
         float(record.answered_s),
         record.error,
-        bind(record.error_detail),
+        record.error_detail and bind(record.error_detail),
         record.config,
         request.source,
-        bind_optional(request.reference),
-        request.domain_by if request.domain is not None and _domain(request) == request.domain else None,
+        request.reference and bind(request.reference),
+        request.domain_by if request.domain is not None and domain == request.domain else None,
         "kept",
         _json(record.ranking),
     )
-
-
-def _domain(request: Request) -> str | None:
-    return request.tags.get("domain", request.metadata.get("domain", request.domain))
 
 
 def prompt_hash(prompt: Prompt) -> str:
@@ -186,7 +188,7 @@ def _plan(request: RequestId, plan: Plan) -> Row:
 
 def _stage(stage: Stage) -> dict[str, object]:
     """The rules of a stage that are set: None is the lack of a rule."""
-    return {name: rule for name in _RULES if (rule := getattr(stage, name)) is not None}
+    return {name: rule for name, rule in zip(_RULES, _rules_of(stage), strict=True) if rule is not None}
 
 
 def _calls(
@@ -214,12 +216,13 @@ def _calls(
 
 def _call(call: Call, *, held: bool) -> Row:
     said, usage = call.completion, call.usage
+    dropped = said.dropped if said else call.unsupported
     return (
         call.request,
         call.id,
         call.member,
         call.purpose,
-        _plain(call.seat),
+        None if call.seat is None else str(call.seat),
         call.candidate,
         call.stage,
         call.sample,
@@ -229,14 +232,14 @@ def _call(call: Call, *, held: bool) -> Row:
         call.total_s,
         said.first_token_s if said else None,
         call.failure,
-        bind(call.detail),
+        call.detail and bind(call.detail),
         said.finish_reason if said else None,
         None if held or said is None else bind(said.text),
         call.http_status,
-        bind_optional(call.provider_request_id),
-        bind_optional(said.model) if said else None,
-        bind_optional(said.system_fingerprint) if said else None,
-        _json(said.dropped if said else call.unsupported),
+        call.provider_request_id and bind(call.provider_request_id),
+        said.model and bind(said.model) if said else None,
+        said.system_fingerprint and bind(said.system_fingerprint) if said else None,
+        _json(dropped) if dropped else "[]",
         call.transport,
         call.member_digest,
         call.price,
@@ -250,9 +253,9 @@ def _call(call: Call, *, held: bool) -> Row:
         usage.provider_nano_usd,
         1 if call.after_answer else 0,
         call.key,
-        bind_optional(call.run),
+        call.run and bind(call.run),
         call.batch,
-        None if held or said is None else logprobs_json(said.logprobs),
+        None if held or said is None or said.logprobs is None else logprobs_json(said.logprobs),
     )
 
 
@@ -271,9 +274,9 @@ def _candidate(call: Call, member: str) -> Row:
         bind(said.text),
         _json(said.tool_calls) if said.tool_calls else None,
         said.finish_reason,
-        logprobs_json(said.logprobs),
+        None if said.logprobs is None else logprobs_json(said.logprobs),
         _json(said.reasoning) if said.reasoning else None,
-        bind_optional(said.stop_sequence),
+        said.stop_sequence and bind(said.stop_sequence),
     )
 
 
@@ -296,22 +299,22 @@ class _Asked:
 
 
 def _ruling(rows: Rows, ruling: Ruling, asked: _Asked) -> None:
-    started = stamp(ruling.started_at)
-    for id_, parent, verdict in _with_ballots(ruling.id, None, ruling.verdict):
-        rows.tables["verdicts"].append(_verdict(rows.request, ruling, started, id_, parent, verdict))
-        aside = ruling.set_aside if parent is None else {}
-        rows.tables["scores"] += _scores(id_, verdict, aside)
-        rows.tables["preferences"] += [
-            (id_, n, *p.shown, p.outcome, real(p.strength, "preferences.strength"), p.exchange)
-            for n, p in enumerate(verdict.preferences)
-        ]
-        rows.tables["exchanges"] += [_exchange(id_, n, e, asked) for n, e in enumerate(verdict.exchanges)]
+    _found(rows, ruling, asked, stamp(ruling.started_at), ruling.id, None, ruling.verdict)
 
 
-def _with_ballots(id_: str, parent: str | None, verdict: Verdict) -> Iterator[tuple[str, str | None, Verdict]]:
-    yield id_, parent, verdict
+def _found(
+    rows: Rows, ruling: Ruling, asked: _Asked, started: str, id_: str, parent: str | None, verdict: Verdict
+) -> None:
+    tables = rows.tables
+    tables["verdicts"].append(_verdict(rows.request, ruling, started, id_, parent, verdict))
+    tables["scores"] += _scores(id_, verdict, ruling.set_aside if parent is None else {})
+    tables["preferences"] += [
+        (id_, n, *p.shown, p.outcome, real(p.strength, "preferences.strength"), p.exchange)
+        for n, p in enumerate(verdict.preferences)
+    ]
+    tables["exchanges"] += [_exchange(id_, n, e, asked) for n, e in enumerate(verdict.exchanges)]
     for index, ballot in enumerate(verdict.ballots):
-        yield from _with_ballots(f"{id_}/{index}", id_, ballot)
+        _found(rows, ruling, asked, started, f"{id_}/{index}", id_, ballot)
 
 
 def _verdict(request: RequestId, ruling: Ruling, started: str, id_: str, parent: str | None, verdict: Verdict) -> Row:
@@ -327,7 +330,7 @@ def _verdict(request: RequestId, ruling: Ruling, started: str, id_: str, parent:
         verdict.outcome,
         _json(verdict.winners),
         ruling.chosen if own else None,
-        real(verdict.confidence, "verdicts.confidence"),
+        None if verdict.confidence is None else real(verdict.confidence, "verdicts.confidence"),
         ruling.fallback if own else None,
         1 if own and ruling.complete else 0,
         1 if own and ruling.overturned else 0,
@@ -348,16 +351,22 @@ def _verdict(request: RequestId, ruling: Ruling, started: str, id_: str, parent:
     )
 
 
-def _scores(id_: str, verdict: Verdict, set_aside: Mapping[CandidateId, str]) -> Iterator[Row]:
+def _scores(id_: str, verdict: Verdict, set_aside: Mapping[CandidateId, str]) -> list[Row]:
+    winners, scores = verdict.winners, verdict.scores
     compared = [candidate for preference in verdict.preferences for candidate in preference.shown]
-    for candidate in dict.fromkeys((*verdict.winners, *verdict.scores, *set_aside, *compared)):
-        yield (
+    if not all(map(isfinite, scores.values())):
+        for score in scores.values():
+            real(score, "scores.score")
+    return [
+        (
             id_,
-            candidate,
-            real(verdict.scores.get(candidate), "scores.score"),
-            1 if candidate in verdict.winners else 0,
-            bind_optional(set_aside.get(candidate)),
+            one,
+            scores.get(one),
+            1 if one in winners else 0,
+            bind_optional(set_aside.get(one)) if set_aside else None,
         )
+        for one in dict.fromkeys((*winners, *scores, *set_aside, *compared))
+    ]
 
 
 def _exchange(id_: str, position: int, exchange: Exchange, asked: _Asked) -> Row:
@@ -370,18 +379,14 @@ def _exchange(id_: str, position: int, exchange: Exchange, asked: _Asked) -> Row
         _json(exchange.shown),
         bind(exchange.text),
         exchange.finish_reason,
-        logprobs_json(exchange.logprobs),
-        bind_optional(exchange.parsed),
-        bind_optional(exchange.error),
+        None if exchange.logprobs is None else logprobs_json(exchange.logprobs),
+        exchange.parsed and bind(exchange.parsed),
+        exchange.error and bind(exchange.error),
         exchange.attempt,
         exchange.usage.input_tokens,
         exchange.usage.output_tokens,
         exchange.usage.nano_usd,
     )
-
-
-def _plain(name: str | None) -> str | None:
-    return None if name is None else str(name)
 
 
 def _json(tree: object) -> str:
