@@ -1,6 +1,6 @@
 """How far the candidates of a case differ: signs of it, and one index in [0, 1] that cases can be ranked by.
 
-The weights below were set by hand and never fitted, so that the index may be tested on whatever labels there are.
+The weight below was set by hand and never fitted, so that the index may be tested on whatever labels there are.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,14 +11,17 @@ from rapidfuzz.distance import Indel
 
 from judges.agreement.bias import both_orders
 from judges.heuristics._answers import answer_of
+from judges.quick import quick
 from judges.types import CandidateId, Completion, Preference
 from judges.values import value_of
 
 CUT = 4000
 """Characters of a text that are compared: longer ones differ early enough."""
-_WEIGHTS = {"differ": 2.0, "margin": 1.0, "flips": 1.0, "conflicts": 1.0}
+_DIFFER = 2.0
+"""What answers that differ count, where each other sign counts 1."""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disagreement:
     """Signs of disagreement, each in [0, 1]; None where nothing can be told.
@@ -45,18 +48,13 @@ class Disagreement:
         """All of it in one number; None for fewer than two candidates."""
         if self.similarity is None:
             return None
-        differ = self.spread if self.spread is not None else 1 - self.similarity
-        known = {
-            name: value
-            for name, value in (
-                ("differ", differ),
-                ("margin", self.margin),
-                ("flips", self.flips),
-                ("conflicts", self.conflicts),
-            )
-            if value is not None
-        }
-        return sum(_WEIGHTS[name] * value for name, value in known.items()) / sum(map(_WEIGHTS.__getitem__, known))
+        total = _DIFFER * (self.spread if self.spread is not None else 1 - self.similarity)
+        weights = _DIFFER
+        for sign in (self.margin, self.flips, self.conflicts):
+            if sign is not None:
+                total += sign
+                weights += 1.0
+        return total / weights
 
 
 def told_by(said: Completion, question: str = "") -> str | None:
@@ -82,12 +80,12 @@ def disagreement(
     texts = [(value_of(one) or one.text)[:CUT] for one in said.values()]
     told = {id_: told_by(one, question) for id_, one in said.items()} if told is None else told
     answers = [answer for id_ in said if (answer := told[id_]) is not None]
-    orders = list(both_orders(preferences))
+    orders = list(both_orders(preferences)) if preferences else []
     return Disagreement(
-        spread=_mean([float(one != other) for one, other in combinations(answers, 2)]),
+        spread=_mean([one != other for one, other in combinations(answers, 2)]),
         similarity=_mean([Indel.normalized_similarity(one, other) for one, other in combinations(texts, 2)]),
         margin=_margin(winners, scores or {}),
-        flips=_mean([float(one.isdisjoint(other)) for one, other in orders]),
+        flips=_mean([one.isdisjoint(other) for one, other in orders]),
         conflicts=2 * min(set_aside, len(said) - set_aside) / len(said) if 0 < set_aside <= len(said) else None,
     )
 
@@ -99,7 +97,7 @@ def _margin(winners: Sequence[CandidateId], scores: Mapping[CandidateId, float])
     others = [score for one, score in scores.items() if one not in winners]
     if not others:
         return 0.0
-    return min(1.0, max(0.0, min(scores[one] for one in winners) - max(others)))
+    return min(1.0, max(0.0, min([scores[one] for one in winners]) - max(others)))
 
 
 def _mean(values: Sequence[float]) -> float | None:

@@ -132,6 +132,11 @@ def messages_of(text: str) -> tuple[Message, ...]:
     return tuple(_turn(turn) for turn in turns)
 
 
+def texts_of(text: str) -> list[str]:
+    """The text of each turn of what ``messages_json`` wrote, as ``Message.text`` tells it, without the rest of it."""
+    return [_text(turn["content"]) for turn in cast("list[dict[str, Any]]", small_loads(text))]
+
+
 def options_json(prompt: Prompt) -> bytes:
     """Everything of a prompt but its messages, as JSON; what is not set is left out."""
     tree: dict[str, object] = {
@@ -260,6 +265,12 @@ def _turn(tree: dict[str, object]) -> Message:
     calls = fields.get("tool_calls")
     fields["tool_calls"] = tuple(ToolCall(**call) for call in calls) if isinstance(calls, list) else ()
     return Message(**fields)  # type: ignore[arg-type]
+
+
+def _text(content: str | list[dict[str, Any]]) -> str:
+    if isinstance(content, str):
+        return content
+    return "\n".join(part["text"] for part in content if part["type"] == "text")
 
 
 _PARTS: dict[str, type[Part]] = {"text": TextPart, "image": ImagePart, "file": FilePart, "opaque": OpaquePart}

@@ -9,41 +9,27 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
+from math import isclose
 from operator import itemgetter
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
+from ensemble.store.audit.labelled import CALLS, CANDIDATES, SCORES, Label, Part, labels_of, plain_label
 from ensemble.store.audit.sums import SUMS
-from ensemble.store.content import dumps, messages_of, small_loads, tool_calls_of, unbind
+from ensemble.store.content import dumps, small_loads, texts_of, tool_calls_of, unbind
 from ensemble.store.database import Database
 from ensemble.store.texts import KEPT
 from judges.disagreement import Disagreement, disagreement, told_by
 from judges.types import CandidateId, Completion, Preference
 
-Row = Mapping[str, Any]
-Part = list[Any]
 _CASES = """
 SELECT r.id, r.arrived_at, r.model, coalesce(r.domain, '') AS domain, r.source, r.member, r.messages, r.content,
     r.answered_s, v.id AS verdict, v.panel, v.stage, v.phase, v.judge, v.flags, v.all_bad, v.own_family,
-    (SELECT count(*) FROM scores s WHERE s.verdict_id = v.id AND s.set_aside IS NOT NULL) AS set_aside,
-    f.id AS finding, f.winners,
-    l.kind, l.confidence, l.overturned, l.complete, l.best, l.scores, l.nano_usd, l.total_s
+    f.id AS finding, f.winners, l.kind, l.confidence, l.overturned, l.complete
 FROM labels l JOIN requests r ON r.id = l.request_id JOIN verdicts v ON v.id = l.verdict_id
     JOIN verdicts f ON f.id = l.finding
 WHERE l.request_id IN (SELECT value FROM json_each(:ids))
 """
-# What these cases are made of: each row begins with whose it is.
-_CANDIDATES = """
-SELECT request_id, id, member, text, tool_calls, finish_reason, stage, after_answer FROM candidates
-WHERE request_id IN (SELECT value FROM json_each(:ids))
-"""
-_CALLS = """
-SELECT request_id, purpose, attempt, after_answer, nano_usd FROM calls
-WHERE request_id IN (SELECT value FROM json_each(:ids))
-"""
-_SCORES = """
-SELECT verdict_id, candidate_id, score FROM scores
-WHERE verdict_id IN (SELECT value FROM json_each(:verdicts))
-"""
+# What these cases are made of, beside what their labels are made of: each row begins with whose it is.
 _PREFERENCES = """
 SELECT verdict_id, position, shown_first, shown_second, outcome, strength, exchange FROM preferences
 WHERE verdict_id IN (SELECT value FROM json_each(:verdicts))
@@ -54,21 +40,65 @@ SELECT r.id, (SELECT count(*) FROM verdicts v WHERE v.request_id = r.id) AS verd
     (SELECT count(*) FROM calls k WHERE k.request_id = r.id) AS calls, r.domain
 FROM requests r WHERE r.id IN (SELECT value FROM json_each(:ids))
 """
-COLUMNS = (
-    "request_id", "arrived_at", "day", "router", "domain", "judge", "source", "candidates", "members", "winners",
-    "served", "disagreement", "spread", "similarity", "margin", "flips", "conflicts", "confidence", "flags",
-    "overturned", "fallback", "all_bad", "own_family", "complete", "cheapest_best", "nano_usd", "panel_nano_usd",
-    "judge_nano_usd", "straggler_nano_usd", "retry_nano_usd", "answered_s",
-)  # fmt: skip
+_KNOWN = "SELECT request_id FROM audit_cases WHERE request_id IN (SELECT value FROM json_each(:ids))"
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "audit_cases": (
+        "request_id", "arrived_at", "day", "router", "domain", "judge", "source", "candidates", "members", "winners",
+        "served", "disagreement", "spread", "similarity", "margin", "flips", "conflicts", "confidence", "flags",
+        "overturned", "fallback", "all_bad", "own_family", "complete", "cheapest_best", "answered_s", "nano_usd",
+        "panel_nano_usd", "judge_nano_usd", "straggler_nano_usd", "retry_nano_usd",
+    ),
+    "audit_members": ("request_id", "member", "won", "score", "nano_usd", "total_s"),
+    "audit_pairs": ("request_id", "disagreement", "a", "b", "outcome", "agree"),
+}  # fmt: skip
+_INSERTS: Mapping[str, str] = {
+    table: f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"  # noqa: S608 - own names
+    for table, names in COLUMNS.items()
+}
+_SECOND = itemgetter(1)
+_ALIKE = 1e-14
+"""Scores that differ by a smaller share of themselves are equal: they are means, of parts in any order."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """The rows of one request: of ``audit_cases``, and, without its id, of ``audit_members`` and ``audit_pairs``."""
+class _Case(NamedTuple):
+    """A row of ``_CASES``."""
 
-    case: Mapping[str, object]
-    members: Sequence[tuple[str, float | None, float | None, int | None, float | None]]
-    pairs: Sequence[tuple[str, str, str, int]]
+    id: str
+    arrived_at: str
+    model: str
+    domain: str
+    source: str
+    member: str | None
+    messages: str
+    content: str
+    answered_s: float
+    verdict: str
+    panel: str | None
+    stage: int
+    phase: str
+    judge: str | None
+    flags: str
+    all_bad: int
+    own_family: int
+    finding: str
+    winners: str
+    kind: str
+    confidence: float | None
+    overturned: int
+    complete: int
+
+
+_Told = tuple[str | None, str]
+"""What an answer comes to, and its text."""
+
+
+class Facts(NamedTuple):
+    """The rows of one request, as ``COLUMNS`` has them: of ``audit_cases``, ``audit_members`` and ``audit_pairs``."""
+
+    request: str
+    case: tuple[object, ...]
+    members: list[tuple[object, ...]]
+    pairs: list[tuple[object, ...]]
 
 
 class Seen(NamedTuple):
@@ -113,23 +143,34 @@ def missing(db: Database) -> int:
 def facts_of(db: Database, ids: Iterable[str]) -> list[Facts]:
     """The facts of the requests ``ids`` that are judged."""
     of_requests = {"ids": dumps(sorted(ids)).decode()}
-    cases = list(db.query(_CASES, of_requests))
-    of_verdicts = {"verdicts": dumps([row["finding"] for row in cases]).decode()}
-    candidates, calls = (_parts(db.execute(sql, of_requests)) for sql in (_CANDIDATES, _CALLS))
-    scores, preferences = (_parts(db.execute(sql, of_verdicts)) for sql in (_SCORES, _PREFERENCES))
+    cases = list(map(_Case._make, db.execute(_CASES, of_requests)))
+    verdicts = {one.verdict for one in cases} | {one.finding for one in cases}
+    of_verdicts = {"verdicts": dumps(sorted(verdicts)).decode()}
+    candidates, calls = (_parts(db.execute(sql, of_requests)) for sql in (CANDIDATES, CALLS))
+    scores, preferences = (_parts(db.execute(sql, of_verdicts)) for sql in (SCORES, _PREFERENCES))
+    labels = {one.id: plain_label(candidates[one.id], calls[one.id], scores[one.finding]) for one in cases}
+    labels |= labels_of(db, [id_ for id_, label in labels.items() if label is None])
     return [
-        _facts(row, candidates[row["id"]], calls[row["id"]], scores[row["finding"]], preferences[row["finding"]])
-        for row in cases
+        _facts(
+            one,
+            cast("Label", labels[one.id]),
+            candidates[one.id],
+            calls[one.id],
+            scores[one.finding],
+            preferences[one.finding],
+            len([True for score in scores[one.verdict] if score[4] is not None]),
+        )
+        for one in cases
     ]
 
 
-def _parts(rows: Iterable[Sequence[Any]]) -> Mapping[str, list[Part]]:
+def _parts(rows: Iterable[Part]) -> Mapping[str, list[Part]]:
     """Rows by whose they are, in an order of their own, so that sums of floats come out the same in every engine."""
     parts: dict[str, list[Part]] = defaultdict(list)
-    for whose, *part in rows:
-        parts[whose].append(part)
+    for row in rows:
+        parts[row[0]].append(row)
     for those in parts.values():
-        those.sort(key=itemgetter(0))
+        those.sort(key=_SECOND)
     return parts
 
 
@@ -141,7 +182,7 @@ def store_facts(db: Database, made: Made) -> int:
     now = _seen(db, made.seen)
     same = {id_ for id_ in made.done.values() if now.get(id_) == made.seen.get(id_)}
     done = {number: id_ for number, id_ in made.done.items() if id_ in same}
-    return replace_facts(db, [one for one in made.facts if one.case["request_id"] in same], done)
+    return replace_facts(db, [one for one in made.facts if one.request in same], done)
 
 
 def replace_facts(db: Database, found: Sequence[Facts], done: Mapping[int, str]) -> int:
@@ -150,20 +191,12 @@ def replace_facts(db: Database, found: Sequence[Facts], done: Mapping[int, str])
     Returns how many of these were there still.
     """
     ids = dumps(sorted(set(done.values()))).decode()
-    for sql in SUMS:
-        db.conn.execute(sql, {"ids": ids, "sign": -1})
-    for table in ("audit_pairs", "audit_members", "audit_cases"):
-        db.conn.execute(f"DELETE FROM {table} WHERE request_id IN (SELECT value FROM json_each(?))", [ids])  # noqa: S608
-    marks = ", ".join(f":{name}" for name in COLUMNS)
-    db.conn.executemany(f"INSERT INTO audit_cases ({', '.join(COLUMNS)}) VALUES ({marks})", [one.case for one in found])  # noqa: S608
-    db.conn.executemany(
-        "INSERT INTO audit_members (request_id, member, won, score, nano_usd, total_s) VALUES (?, ?, ?, ?, ?, ?)",
-        [(one.case["request_id"], *row) for one in found for row in one.members],
-    )
-    db.conn.executemany(
-        "INSERT INTO audit_pairs (request_id, disagreement, a, b, outcome, agree) VALUES (?, ?, ?, ?, ?, ?)",
-        [(one.case["request_id"], one.case["disagreement"], *row) for one in found for row in one.pairs],
-    )
+    known = [id_ for (id_,) in db.execute(_KNOWN, {"ids": ids})]
+    if known:
+        _take_out(db, dumps(known).decode())
+    db.conn.executemany(_INSERTS["audit_cases"], [one.case for one in found])
+    db.conn.executemany(_INSERTS["audit_members"], [row for one in found for row in one.members])
+    db.conn.executemany(_INSERTS["audit_pairs"], [row for one in found for row in one.pairs])
     for sql in SUMS:
         db.conn.execute(sql, {"ids": ids, "sign": 1})
     numbers = dumps(sorted(done)).decode()
@@ -171,134 +204,124 @@ def replace_facts(db: Database, found: Sequence[Facts], done: Mapping[int, str])
     return int(db.conn.execute(struck, [numbers]).rowcount)
 
 
+def _take_out(db: Database, ids: str) -> None:
+    """Take cases out of the sums, and their facts out of the tables."""
+    for sql in SUMS:
+        db.conn.execute(sql, {"ids": ids, "sign": -1})
+    for table in ("audit_pairs", "audit_members", "audit_cases"):
+        db.conn.execute(f"DELETE FROM {table} WHERE request_id IN (SELECT value FROM json_each(?))", [ids])  # noqa: S608
+
+
 def _facts(
-    row: Row, written: Sequence[Part], calls: Sequence[Part], scored: Sequence[Part], shown: Sequence[Part]
+    case: _Case,
+    label: Label,
+    written: Sequence[Part],
+    calls: Sequence[Part],
+    scored: Sequence[Part],
+    shown: Sequence[Part],
+    set_aside: int,
 ) -> Facts:
-    said = {CandidateId(one[0]): _completion(one) for one in written}
-    authors = {CandidateId(one[0]): one[1] for one in written}
-    question = _question(row["messages"]) if row["content"] in KEPT else ""
-    answers = {id_: told_by(one, question) for id_, one in said.items()}
-    signs = _signs(row, said, answers, scored, shown)
-    if row["content"] not in KEPT:  # texts that have gone say nothing
-        signs = replace(signs, spread=None, similarity=None)
-    best = set(cast("list[str]", small_loads(row["best"])))
-    scores = cast("dict[str, float]", small_loads(row["scores"]))
-    costs = cast("dict[str, int | None]", small_loads(row["nano_usd"]))
-    seconds = cast("dict[str, float]", small_loads(row["total_s"]))
-    members = sorted(set(authors.values()))
-    case = {
-        "request_id": row["id"],
-        "arrived_at": row["arrived_at"],
-        "day": row["arrived_at"][:10],
-        "router": row["model"],
-        "domain": row["domain"],
-        "judge": row["judge"],
-        "source": row["source"],
-        "candidates": len(said),
-        "members": dumps(members).decode(),
-        "winners": dumps(sorted(best)).decode(),
-        "served": row["member"],
-        "disagreement": signs.index,
-        **{name: getattr(signs, name) for name in ("spread", "similarity", "margin", "flips", "conflicts")},
-        "confidence": row["confidence"],
-        "flags": row["flags"],
-        "overturned": row["overturned"],
-        "fallback": int(row["kind"] == "fallback"),
-        "all_bad": row["all_bad"],
-        "own_family": row["own_family"],
-        "complete": row["complete"],
-        "cheapest_best": _cheapest_best(members, costs, best),
-        "answered_s": row["answered_s"],
-        **_money(calls),
-    }
-    judged = set[str]() if row["kind"] == "fallback" else _judged(row, written)
-    told = {member: _told(member, authors, said, answers) for member in members}
+    best, scores, costs, seconds = label
+    said = {CandidateId(part[1]): _completion(part) for part in written}
+    answers = _answers(case, said)
+    signs = _signs(case, said, answers, scored, shown, set_aside)
+    index = signs.index
+    told: dict[str, _Told] = {}  # by the first answer of each member
+    for part, (id_, one) in zip(written, said.items(), strict=True):
+        if part[2] not in told:
+            told[part[2]] = answers[id_], one.text.strip()
+    members = sorted(told)
+    judged = set[str]() if case.kind == "fallback" else _judged(case, written)
+    share = 1 / len(best) if best else 0.0
+    row = (
+        case.id, case.arrived_at, case.arrived_at[:10], case.model, case.domain, case.judge, case.source, len(said),
+        dumps(members).decode(), dumps(sorted(best)).decode(), case.member, index, signs.spread, signs.similarity,
+        signs.margin, signs.flips, signs.conflicts, case.confidence, case.flags, case.overturned,
+        1 if case.kind == "fallback" else 0, case.all_bad, case.own_family, case.complete,
+        _cheapest_best(members, costs, best), case.answered_s, *_money(calls),
+    )  # fmt: skip
     return Facts(
-        case=case,
-        members=[(one, _won(one, best, judged), scores.get(one), costs.get(one), seconds.get(one)) for one in members],
-        pairs=[(a, b, *_compared(a, b, best, judged, scores, told)) for a, b in combinations(members, 2)],
+        case.id,
+        row,
+        [
+            (
+                case.id,
+                one,
+                (share if one in best else 0.0) if one in judged else None,
+                scores.get(one),
+                costs.get(one),
+                seconds.get(one),
+            )
+            for one in members
+        ],
+        [(case.id, index, a, b, *_compared(a, b, best, judged, scores, told)) for a, b in combinations(members, 2)],
     )
 
 
-def _completion(one: Part) -> Completion:
-    _, _, text, tool_calls, finish_reason, *_ = one
+def _completion(part: Part) -> Completion:
+    text, tool_calls, finish_reason = part[3:6]
     return Completion(text=unbind(text), tool_calls=tool_calls_of(tool_calls), finish_reason=finish_reason)
 
 
-def _question(messages: str) -> str:
-    turns = messages_of(messages)
-    return turns[-1].text if turns else ""
+def _answers(case: _Case, said: Mapping[CandidateId, Completion]) -> dict[CandidateId, str | None]:
+    """What each answer comes to, by what was asked last."""
+    turns = texts_of(case.messages) if case.content in KEPT else []
+    question = turns[-1] if turns else ""
+    return {id_: told_by(one, question) for id_, one in said.items()}
 
 
 def _signs(
-    row: Row,
+    case: _Case,
     said: Mapping[CandidateId, Completion],
     answers: Mapping[CandidateId, str | None],
     scored: Sequence[Part],
     shown: Sequence[Part],
+    set_aside: int,
 ) -> Disagreement:
-    return disagreement(
+    signs = disagreement(
         said,
         told=answers,
-        winners=cast("list[CandidateId]", small_loads(row["winners"])),
-        scores={CandidateId(one): score for one, score in scored if score is not None},
+        winners=cast("list[CandidateId]", small_loads(case.winners)),
+        scores={CandidateId(one): score for _, one, score, _, _ in scored if score is not None},
         preferences=[
             Preference(shown=(one, other), outcome=outcome, strength=strength, exchange=exchange)
-            for _, one, other, outcome, strength, exchange in shown
+            for _, _, one, other, outcome, strength, exchange in shown
         ],
-        set_aside=row["set_aside"],
+        set_aside=set_aside,
     )
+    # Texts that have gone say nothing.
+    return signs if case.content in KEPT else replace(signs, spread=None, similarity=None)
 
 
-def _told(
-    member: str,
-    authors: Mapping[CandidateId, str],
-    said: Mapping[CandidateId, Completion],
-    answers: Mapping[CandidateId, str | None],
-) -> tuple[str | None, str]:
-    """What the first answer of a member comes to, and its text."""
-    first = next(id_ for id_, author in authors.items() if author == member)
-    return answers[first], said[first].text.strip()
-
-
-def _judged(row: Row, written: Sequence[Part]) -> set[str]:
+def _judged(case: _Case, written: Sequence[Part]) -> set[str]:
     """Members of the candidates that the verdict is about; nobody where that is a single one."""
-    panel = None if row["panel"] is None else set(cast("list[str]", small_loads(row["panel"])))
-    found = {
-        member
-        for id_, member, *_, stage, late in written
-        if (id_ in panel if panel is not None else stage == row["stage"] and (row["phase"] == "full" or not late))
-    }
+    if case.panel is not None:
+        panel = set(cast("list[str]", small_loads(case.panel)))
+        found = {part[2] for part in written if part[1] in panel}
+    else:
+        full = case.phase == "full"
+        found = {part[2] for part in written if part[6] == case.stage and (full or not part[7])}
     return found if len(found) > 1 else set()
 
 
-def _won(member: str, best: set[str], judged: set[str]) -> float | None:
-    if member not in judged:
-        return None
-    return 1 / len(best) if member in best else 0.0
-
-
 def _compared(
-    a: str,
-    b: str,
-    best: set[str],
-    judged: set[str],
-    scores: Mapping[str, float],
-    told: Mapping[str, tuple[str | None, str]],
+    a: str, b: str, best: set[str], judged: set[str], scores: Mapping[str, float], told: Mapping[str, _Told]
 ) -> tuple[str, int]:
     """Who is better, and whether they agree."""
     (one, text), (other, other_text) = told[a], told[b]
     same = one == other if one is not None and other is not None else text == other_text != ""
-    if not {a, b} <= judged:
+    if a not in judged or b not in judged:
         return "none", int(same)
-    if (a in best) != (b in best):
-        return ("a" if a in best else "b"), int(same)
     if a in best:
-        return "tie", 1
+        return ("tie", 1) if b in best else ("a", int(same))
+    if b in best:
+        return "b", int(same)
     if a not in scores or b not in scores:
         return "none", int(same)
-    ahead = scores[a] - scores[b]
-    return ("a" if ahead > 0 else "b" if ahead < 0 else "tie"), int(same)
+    one_score, other_score = scores[a], scores[b]
+    if isclose(one_score, other_score, rel_tol=_ALIKE):
+        return "tie", int(same)
+    return ("a" if one_score > other_score else "b"), int(same)
 
 
 def _cheapest_best(members: Sequence[str], costs: Mapping[str, int | None], best: set[str]) -> int | None:
@@ -309,19 +332,19 @@ def _cheapest_best(members: Sequence[str], costs: Mapping[str, int | None], best
     return int(any(known[one] == least for one in best if one in known))
 
 
-def _money(calls: Sequence[Part]) -> dict[str, int | None]:
-    """Cost of the whole and of its parts; None where one call of it is of unknown cost."""
-    parts: dict[str, list[int | None]] = {name: [] for name in ("panel", "judge", "straggler", "retry")}
-    for purpose, attempt, late, cost in calls:
+def _money(calls: Sequence[Part]) -> tuple[int | None, ...]:
+    """Cost of the whole, the panel, the judge, stragglers and retries; None where one call of it is of unknown cost."""
+    parts: tuple[list[int | None], ...] = ([], [], [], [], [])
+    whole, panel, judge, stragglers, retries = parts
+    for call in calls:
+        purpose, attempt, late, cost = call[1:5]
+        whole.append(cost)
         if purpose == "judge":
-            parts["judge"].append(cost)
+            judge.append(cost)
         elif purpose == "candidate":
-            parts["straggler" if late else "retry" if attempt > 1 else "panel"].append(cost)
-    return {"nano_usd": _sum([cost for *_, cost in calls])} | {
-        f"{name}_nano_usd": _sum(costs) for name, costs in parts.items()
-    }
+            (stragglers if late else retries if attempt > 1 else panel).append(cost)
+    return tuple(map(_sum, parts))
 
 
 def _sum(costs: Sequence[int | None]) -> int | None:
-    known = [cost for cost in costs if cost is not None]
-    return sum(known) if len(known) == len(costs) else None
+    return None if None in costs else sum(cast("Sequence[int]", costs))

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from ensemble.store.content import messages_of, unbind
+from ensemble.store.content import texts_of, unbind
 from judges.types import Message, TextPart
 
 Source = Literal["requests", "candidates"]
@@ -18,5 +18,7 @@ def text_of(message: Message) -> str:
 
 def searchable(source: Source, stored: str) -> str:
     """What is searched of a stored text: the turns of a conversation, or the answer as it came."""
-    text = unbind(stored) if source == "candidates" else "\n".join(map(text_of, messages_of(stored)))
-    return text.encode(errors="replace").decode().replace("\0", " ")
+    text = unbind(stored) if source == "candidates" else "\n".join(texts_of(stored))
+    if not text.isascii():
+        text = text.encode(errors="replace").decode()
+    return text.replace("\0", " ")

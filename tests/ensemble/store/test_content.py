@@ -17,6 +17,7 @@ from ensemble.store.content import (
     messages_of,
     options_json,
     stamp,
+    texts_of,
     unbind,
 )
 from judges.types import (
@@ -80,7 +81,9 @@ def test_any_tree_comes_back(tree: object) -> None:
 
 @given(st.lists(messages, max_size=4).map(tuple))
 def test_any_conversation_comes_back(conversation: tuple[Message, ...]) -> None:
-    assert messages_of(messages_json(conversation).decode()) == conversation
+    stored = messages_json(conversation).decode()
+    assert messages_of(stored) == conversation
+    assert texts_of(stored) == [message.text for message in conversation]
 
 
 @given(st.dictionaries(texts, st.integers(), max_size=5))

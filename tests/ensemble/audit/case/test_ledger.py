@@ -5,7 +5,7 @@ from dataclasses import replace
 from ensemble.audit.case.ledger import costs, ledger, part_of, waterfall
 from ensemble.audit.case.view import names_of
 from ensemble.store import Store
-from ensemble.store.audit.facts import facts_of
+from ensemble.store.audit.facts import COLUMNS, facts_of
 from judges.types import Usage
 from tests.ensemble.audit.case.conftest import Kept
 from tests.ensemble.store.builders import a_call, a_late, a_record, a_request
@@ -68,9 +68,10 @@ async def test_the_parts_are_those_that_the_overview_sums(kept: Kept, store: Sto
     beside = a_call(record.request.id, "beta", hedge=True, usage=Usage(nano_usd=7))
     tree = await kept(replace(record, calls=(first, again, beside, late, *others)))
     (facts,) = await store.read(lambda db: facts_of(db, [record.request.id]))
+    case = dict(zip(COLUMNS["audit_cases"], facts.case, strict=True))
     rows = {row["part"]: row["nano_usd"] for row in costs(tree).rows}
     parts = {"panel": "panel", "judge": "judge", "stragglers": "straggler", "retries": "retry"}
     assert {name: rows[part] for part, name in parts.items()} == {
-        name: facts.case[f"{name}_nano_usd"] for name in parts.values()
+        name: case[f"{name}_nano_usd"] for name in parts.values()
     }
-    assert rows["together"] == facts.case["nano_usd"]
+    assert rows["together"] == case["nano_usd"]

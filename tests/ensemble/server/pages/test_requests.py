@@ -20,7 +20,7 @@ from ensemble.server.shape import shaped
 from ensemble.simulator import reply
 from ensemble.simulator.talk import ToolUse
 from ensemble.store.anchors import anchors
-from ensemble.store.audit.facts import facts_of, replace_facts, stale
+from ensemble.store.audit.facts import COLUMNS, facts_of, replace_facts, stale
 from ensemble.store.audit.reviewed import said
 from ensemble.store.database import Database
 from ensemble.store.reading import open_log
@@ -107,7 +107,7 @@ async def test_the_signs_of_disagreement_stand_with_the_case_once_they_are_made(
         item.one("dt").text: item.one("dd").text
         for item in (await browser.get(address(record))).page.one("dl", class_="figures").all("div")
     }
-    assert told["Disagreement"].startswith(number(float(str(made.case["disagreement"]))))
+    assert told["Disagreement"].startswith(number(float(str(made.case[COLUMNS["audit_cases"].index("disagreement")]))))
     assert "texts alike" in told["Disagreement"]
 
 

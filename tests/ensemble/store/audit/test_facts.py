@@ -226,6 +226,15 @@ async def test_who_was_not_judged_neither_won_nor_lost(store: Store) -> None:
     assert case["straggler_nano_usd"] == 20_000
 
 
+async def test_scores_that_differ_by_rounding_alone_are_a_tie(store: Store) -> None:
+    await store.record(asked())
+    sql = "UPDATE scores SET score = ? WHERE candidate_id IN (SELECT id FROM candidates WHERE member = ?)"
+    for given in ((0.3, "beta"), (0.1 + 0.2, "gamma")):
+        await store.change(lambda db, given=given: db.conn.execute(sql, given))  # type: ignore[misc]
+    await derive(store)
+    assert await rows(store, "SELECT outcome FROM audit_pairs WHERE a = 'beta'") == [{"outcome": "tie"}]
+
+
 async def test_what_was_called_for_labels_alone_is_no_straggler(store: Store) -> None:
     record = asked()
     await store.record(record)
