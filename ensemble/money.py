@@ -4,8 +4,8 @@ import hashlib
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from functools import cached_property, lru_cache
-from typing import Annotated, NamedTuple
+from functools import cached_property
+from typing import Annotated, NamedTuple, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -48,10 +48,28 @@ class Price(BaseModel):
     batch_output: Usd | None = None
     valid_from: date = date.min
 
+    def __copy__(self) -> Self:
+        """Without what is worked out once, since ``model_copy`` gives the copy other fields."""
+        copied = super().__copy__()
+        for name in ("digest", "rates", "batch_rates"):
+            copied.__dict__.pop(name, None)
+        return copied
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 over the row, 64 hex digits; stored with every call that it priced."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+    @cached_property
+    def rates(self) -> tuple[int | None, ...]:
+        """Nano-USD per million tokens: fresh input, read from the cache, written to it, output."""
+        return _nano(self.input, self.cache_read, self.cache_write, self.output)
+
+    @cached_property
+    def batch_rates(self) -> tuple[int | None, ...]:
+        """As ``rates``, in a batch."""
+        held = self.batch_input if self.batch_input == 0 else None
+        return _nano(self.batch_input, held, held, self.batch_output)
 
     def cost(self, usage: Usage, *, batch: bool = False) -> int | None:
         """Nano-USD of one call, rounded half to even once; None where a price or a count that matters is unknown.
@@ -61,28 +79,19 @@ class Price(BaseModel):
         """
         cached, written = usage.cached_input_tokens or 0, usage.cache_write_tokens or 0
         fresh = None if usage.input_tokens is None else max(0, usage.input_tokens - cached - written)
-        held = self.batch_input if self.batch_input == 0 else None
-        rows = (
-            (fresh, self.batch_input if batch else self.input),
-            (cached, held if batch else self.cache_read),
-            (written, held if batch else self.cache_write),
-            (usage.output_tokens, self.batch_output if batch else self.output),
-        )
         total = 0
-        for tokens, usd in rows:
-            if tokens == 0:
-                continue
-            if tokens is not None and usd is not None:
-                total += tokens * _nano(usd)
-            elif usd != 0:
+        rates = self.batch_rates if batch else self.rates
+        for tokens, rate in zip((fresh, cached, written, usage.output_tokens), rates, strict=True):
+            if tokens and rate is not None:
+                total += tokens * rate
+            elif tokens != 0 and rate != 0:
                 return None
         return _half_even(total)
 
 
-@lru_cache(maxsize=1024)
-def _nano(usd: Decimal) -> int:
+def _nano(*prices: Decimal | None) -> tuple[int | None, ...]:
     """Nano-USD, exact since a price has at most 9 decimals."""
-    return int(usd * NANO)
+    return tuple(None if usd is None else int(usd * NANO) for usd in prices)
 
 
 def _half_even(per_million: int) -> int:

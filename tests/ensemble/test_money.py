@@ -56,9 +56,11 @@ def test_the_batch_price_is_another() -> None:
 def test_no_price_of_a_batch_is_taken_from_elsewhere() -> None:
     price = Price(input=Decimal(2), output=Decimal(4), cache_read=Decimal(1), batch_output=Decimal(2))
     assert price.cost(Usage(input_tokens=10, output_tokens=10), batch=True) is None
+    unpriced = price.digest
     priced = price.model_copy(update={"batch_input": Decimal(1)})
     assert priced.cost(Usage(input_tokens=10, cached_input_tokens=4, output_tokens=10), batch=True) is None
     assert priced.cost(Usage(input_tokens=10, cached_input_tokens=0, output_tokens=10), batch=True) == 30_000
+    assert priced.digest != unpriced
 
 
 @pytest.mark.parametrize("bad", ["-1", "0.0000000001", "nan"])
