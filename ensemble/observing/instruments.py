@@ -4,11 +4,11 @@ Labels are names of the configuration, words of our own vocabulary and failure k
 wrote. Names follow https://prometheus.io/docs/practices/naming/: base units, ``_total`` for counters.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from itertools import groupby
 from threading import Lock
-from typing import Any, TypeVar, cast
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import Metric
@@ -18,7 +18,6 @@ from ensemble.money import NANO
 from ensemble.types import Call, Late, Record, Ruling
 from judges.types import Preference, Verdict
 
-M = TypeVar("M", Counter, Histogram)
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 60, 120)
 COMMIT = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
 OVERHEAD = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)
@@ -29,7 +28,9 @@ class Instruments:
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
-        self._children: dict[tuple[object, ...], Any] = {}
+        self._ups: dict[tuple[Counter, tuple[str, ...]], int] = {}
+        self._told: dict[tuple[Counter, tuple[str, ...]], int] = {}
+        self._tallies: dict[tuple[Histogram, tuple[str, ...]], Tally] = {}
         self._lines, self._settling = dict[tuple[str, str], _Lines](), Lock()
         registry.register(_Settled(self))  # before all that it settles
         self.requests = Counter(
@@ -98,8 +99,8 @@ class Instruments:
             ["judge", "result"],
             registry=registry,
         )
-        self.commit = Histogram(
-            "ensemble_commit_seconds", "Writing one record durably.", buckets=COMMIT, registry=registry
+        self.commit = self._tally(
+            Histogram("ensemble_commit_seconds", "Writing one record durably.", buckets=COMMIT, registry=registry)
         )
         self.overloaded = Counter(
             "ensemble_overloaded", "Requests refused since max_requests were under way.", registry=registry
@@ -108,32 +109,42 @@ class Instruments:
             "ensemble_commit_failures", "Records that the log did not take.", registry=registry
         )
 
-    def _of(self, metric: M, *labels: str) -> M:
-        """``metric`` with ``labels``: as ``metric.labels``, which checks, converts and locks each time."""
-        key = (metric, *labels)
-        child = self._children.get(key)
-        if child is None:
-            child = self._children[key] = metric.labels(*labels)
-        return cast("M", child)
+    def _up(self, counter: Counter, *labels: str) -> None:
+        """Count one more of ``counter`` with ``labels``, which learns of it when somebody wants to know."""
+        self._ups[counter, labels] = self._ups.get((counter, labels), 0) + 1
+
+    def _tally(self, histogram: Histogram, *labels: str) -> "Tally":
+        """Where ``histogram`` with ``labels`` learns from when somebody wants to know."""
+        tally = self._tallies.get((histogram, labels))
+        if tally is None:
+            child = histogram.labels(*labels) if labels else histogram
+            tally = self._tallies[histogram, labels] = Tally(child)
+        return tally
 
     def settle(self) -> None:
-        """Hand over what has been counted of calls. In any thread; reading ``registry`` does it."""
+        """Hand over what has been counted. In any thread; reading ``registry`` does it."""
         with self._settling:
             for lines in list(self._lines.values()):
                 lines.settle()
+            for tally in list(self._tallies.values()):
+                tally.settle()
+            for key, total in list(self._ups.items()):
+                counter, labels = key
+                counter.labels(*labels).inc(total - self._told.get(key, 0))
+                self._told[key] = total
 
     def recorded(self, record: Record) -> None:
         """Count one request and all that belongs to it."""
         request = record.request
         router = request.model
-        self._of(self.requests, router, request.dialect, record.status).inc()
+        self._up(self.requests, router, request.dialect, record.status)
         if record.error is not None:
-            self._of(self.errors, router, record.error).inc()
+            self._up(self.errors, router, record.error)
         if record.status == "answered":
-            self._of(self.latency, router).observe(record.answered_s)
-            self._of(self.overhead, router).observe(_overhead_s(record))
+            self._tally(self.latency, router).observe(record.answered_s)
+            self._tally(self.overhead, router).observe(_overhead_s(record))
         if record.fallback is not None:
-            self._of(self.fallbacks, router, record.fallback).inc()
+            self._up(self.fallbacks, router, record.fallback)
         self._count(record.calls, record.rulings, router)
 
     def came_late(self, late: Late) -> None:
@@ -144,9 +155,9 @@ class Instruments:
         for call in calls:
             self._call(call)
         for ruling in rulings:
-            self._of(self.verdicts, ruling.judge, ruling.phase, ruling.verdict.outcome).inc()
+            self._up(self.verdicts, ruling.judge, ruling.phase, ruling.verdict.outcome)
             if ruling.overturned:
-                self._of(self.overturned, router).inc()
+                self._up(self.overturned, router)
             self._pages(ruling)
 
     def _call(self, call: Call) -> None:
@@ -157,7 +168,7 @@ class Instruments:
         if call.failure is None and call.transport != "cache":
             lines.ok += 1
         else:
-            self._of(self.calls, *who, call.failure or "cached").inc()
+            self._up(self.calls, *who, call.failure or "cached")
         if call.total_s is not None and call.attempt:
             lines.latency.observe(call.total_s)
         if usage.input_tokens:
@@ -173,11 +184,11 @@ class Instruments:
     def _pages(self, ruling: Ruling) -> None:
         pages = list(_shown(ruling.verdict))
         for page in pages:
-            self._of(self.pages, ruling.judge, "none" if page.outcome == "none" else "given").inc()
+            self._up(self.pages, ruling.judge, "none" if page.outcome == "none" else "given")
         for _, same in groupby(sorted(pages, key=_pair), key=_pair):
             result = _flipped(list(same))
             if result is not None:
-                self._of(self.pairs, ruling.judge, result).inc()
+                self._up(self.pairs, ruling.judge, result)
 
 
 class _Settled(Collector):
@@ -205,8 +216,8 @@ class _Lines:
         self.priced = False
 
     @cached_property
-    def latency(self) -> Histogram:
-        return self._all.call_latency.labels(*self._who)
+    def latency(self) -> "Tally":
+        return self._all._tally(self._all.call_latency, *self._who)
 
     def settle(self) -> None:
         """Hand over what has come since the last time. Not in two threads at once."""
@@ -225,6 +236,31 @@ class _Lines:
     def _tell(self, counter: Counter, total: int, unit: int = 1) -> None:
         counter.inc((total - self._told.get(counter, 0)) / unit)
         self._told[counter] = total
+
+
+class Tally:
+    """What one histogram is to observe, in plain numbers as in ``_Lines``: its own way takes two locks a figure."""
+
+    def __init__(self, histogram: Histogram) -> None:
+        self._histogram = histogram
+        self._bounds = histogram._upper_bounds
+        self._counts, self._told = [0] * len(self._bounds), [0] * len(self._bounds)
+        self._sum = self._told_sum = 0.0
+
+    def observe(self, amount: float) -> None:
+        """As ``Histogram.observe``. On the event loop alone."""
+        self._counts[bisect_left(self._bounds, amount)] += 1
+        self._sum += amount
+
+    def settle(self) -> None:
+        """Hand over what has come since the last time. Not in two threads at once."""
+        for at, count in enumerate(self._counts):
+            if count != self._told[at]:
+                self._histogram._buckets[at].inc(count - self._told[at])
+                self._told[at] = count
+        total = self._sum
+        self._histogram._sum.inc(total - self._told_sum)
+        self._told_sum = total
 
 
 def _pair(page: Preference) -> tuple[str, ...]:
