@@ -7,7 +7,6 @@ wrote. Names follow https://prometheus.io/docs/practices/naming/: base units, ``
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from itertools import groupby
 from threading import Lock
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -16,7 +15,7 @@ from prometheus_client.registry import Collector
 
 from ensemble.money import NANO
 from ensemble.types import Call, Late, Record, Ruling
-from judges.types import Preference, Verdict
+from judges.types import CandidateId, Preference, Verdict
 
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 60, 120)
 COMMIT = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
@@ -182,12 +181,12 @@ class Instruments:
             lines.priced = True
 
     def _pages(self, ruling: Ruling) -> None:
-        pages = list(_shown(ruling.verdict))
-        for page in pages:
+        pairs: dict[frozenset[CandidateId], list[Preference]] = {}
+        for page in _shown(ruling.verdict):
             self._up(self.pages, ruling.judge, "none" if page.outcome == "none" else "given")
-        for _, same in groupby(sorted(pages, key=_pair), key=_pair):
-            result = _flipped(list(same))
-            if result is not None:
+            pairs.setdefault(frozenset(page.shown), []).append(page)
+        for same in pairs.values():
+            if len(same) > 1 and (result := _flipped(same)) is not None:
                 self._up(self.pairs, ruling.judge, result)
 
 
@@ -263,13 +262,11 @@ class Tally:
         self._told_sum = total
 
 
-def _pair(page: Preference) -> tuple[str, ...]:
-    return tuple(sorted(page.shown))
-
-
 def _shown(verdict: Verdict) -> Iterator[Preference]:
     """The pages behind ``verdict``, of seats within seats too: one that was shrunk has its jury a floor below."""
-    yield from (page for page in verdict.preferences if page.exchange is not None)
+    for page in verdict.preferences:
+        if page.exchange is not None:
+            yield page
     for ballot in verdict.ballots:
         yield from _shown(ballot)
 
