@@ -43,6 +43,12 @@ _far: _Far | None = None
 """Of the loop that was the last to ask. Loops that take turns have several each, which only share less."""
 
 
+def _far_of(loop: asyncio.AbstractEventLoop) -> _Far:
+    global _far
+    _far = _Far(loop)
+    return _far
+
+
 class Deadline:
     """A block that ends with ``TimeoutError`` at ``when``, on the event loop's clock; None for never.
 
@@ -78,8 +84,15 @@ class Deadline:
             self._leave()
             self.arm()
         elif self._far is None:
-            self._leave()
-            self._wait(loop)
+            if self._timer is not None:
+                self._leave()
+            far = _far
+            if far is None or far.loop is not loop:
+                far = _far_of(loop)
+            far.blocks[self] = None
+            self._far = far
+            if not far.watched:
+                far.watch()
 
     def ends_by(self, when: float) -> bool:
         """Whether the block's end is not later than ``when``."""
@@ -90,16 +103,6 @@ class Deadline:
         self._far = None
         # A time that has come is not told before the next turn of the loop: who has a result by then may give it.
         self._timer = self._task.get_loop().call_at(self._when, self._end)
-
-    def _wait(self, loop: asyncio.AbstractEventLoop) -> None:
-        global _far
-        far = _far
-        if far is None or far.loop is not loop:
-            _far = far = _Far(loop)
-        far.blocks[self] = None
-        self._far = far
-        if not far.watched:
-            far.watch()
 
     def _leave(self) -> None:
         if self._far is not None:
