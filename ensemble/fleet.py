@@ -285,7 +285,11 @@ class Member:
         ``limit`` is set to the time that the whole task has where there is a wait, and then to that of one call.
         """
         reserved = task.reserved()
-        async with self.limiter.slot(reserved, lambda: limit.move(task.until)) as slot:
+        slot = self.limiter.at_once(reserved)
+        if slot is None:
+            limit.move(task.until)
+            slot = await self.limiter.turn(reserved)
+        with slot:
             sent.append(True)
             limit.move(min(task.until, _clock() + self.settings.timeout_s))
             try:

@@ -11,8 +11,7 @@ process goes by its own part of each limit while that cannot be asked.
 import asyncio
 import math
 from collections import deque
-from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, Self
 
 from asyncio_throttle.throttler import Throttler
 
@@ -58,7 +57,7 @@ class Together(Protocol):
 
 
 class Slot:
-    """The right to make one call; tell it how the call went."""
+    """The right to make one call, which ends with the block that this is the context of; tell it how the call went."""
 
     __slots__ = ("_limiter", "_number", "_spent", "_ticket")
 
@@ -67,6 +66,12 @@ class Slot:
         self._number = number
         self._spent = spent
         self._ticket = ticket
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._limiter._leave()
 
     def settle(self, tokens_used: int) -> None:
         """Replace the estimate of tokens by what the provider counted."""
@@ -142,18 +147,18 @@ class Limiter:
         """Most calls at once for now; infinite where nothing limits them."""
         return self._allowed
 
-    def _free(self, tokens: int) -> bool:
-        """Whether a call that needs about ``tokens`` tokens would start at once."""
-        if self._waiting or self._throttle is not None or self._together is not None:
-            return False
-        return self._obstacle(tokens) <= 0
+    def at_once(self, tokens: int) -> Slot | None:
+        """Start a call that needs about ``tokens`` tokens, or None where it has to wait: without a queue of one."""
+        if self._waiting or self._throttle is not None or self._together is not None or self._obstacle(tokens) > 0:
+            return None
+        return self._start(tokens)
 
-    def slot(self, tokens: int, waits: Callable[[], None] = lambda: None) -> "_Place":
-        """Wait for the turn of a call that needs about ``tokens`` tokens; the call ends with the block.
+    async def turn(self, tokens: int) -> Slot:
+        """Wait for the turn of a call that needs about ``tokens`` tokens.
 
-        A waiter that is cancelled leaves the queue and takes nothing with it. ``waits`` is told where there is a wait.
+        A waiter that is cancelled leaves the queue and takes nothing with it.
         """
-        return _Place(self, tokens, waits)
+        return self.at_once(tokens) or await self._enter(tokens)
 
     async def _enter(self, tokens: int) -> Slot:
         self._waiting += 1
@@ -172,13 +177,14 @@ class Limiter:
         spent = self._tokens.spend(_now(), tokens) if self._tokens is not None else None
         self._in_flight += 1
         self._started += 1
-        if self._allowed < math.inf and self._in_flight >= math.floor(self._allowed):
+        if self._in_flight + 1 > self._allowed:
             self._full_at = self._started
         return Slot(self, self._started, spent, ticket)
 
     def _leave(self) -> None:
         self._in_flight -= 1
-        self._changed.set()
+        if self._waiting:
+            self._changed.set()
         if self._together is not None:
             self._together.left(self._in_flight, self._waiting)
 
@@ -219,10 +225,11 @@ class Limiter:
 
     def _obstacle(self, tokens: int) -> float:
         """Seconds until it is worth looking again: 0 to start now, infinite where only a call's end can help."""
-        alone, now = self._alone, _now()
-        most = min(self._allowed, self._own_most) if alone else self._allowed
-        if self._in_flight >= max(1, math.floor(most) if most < math.inf else math.inf):
+        alone = self._together is None or self._together.alone
+        most = self._own_most if alone and self._own_most < self._allowed else self._allowed
+        if self._in_flight and self._in_flight + 1 > most:
             return math.inf
+        now = _now()
         if self._paused_until > now:
             return self._paused_until - now
         if not alone:
@@ -258,25 +265,6 @@ class Limiter:
         if self._allowed < self._most and self._full_at >= number:
             self._allowed = min(self._most, self._allowed + 1 / self._allowed)
             self._changed.set()
-
-
-class _Place:
-    """The block of one call; a class of its own, since a generator costs several times as much per call."""
-
-    __slots__ = ("_limiter", "_tokens", "_waits")
-
-    def __init__(self, limiter: Limiter, tokens: int, waits: Callable[[], None]) -> None:
-        self._limiter, self._tokens, self._waits = limiter, tokens, waits
-
-    async def __aenter__(self) -> Slot:
-        limiter, tokens = self._limiter, self._tokens
-        if limiter._free(tokens):  # as nearly always: without a queue of one
-            return limiter._start(tokens)
-        self._waits()
-        return await limiter._enter(tokens)
-
-    async def __aexit__(self, *error: object) -> None:
-        self._limiter._leave()
 
 
 class _Spent:

@@ -41,7 +41,13 @@ def bare(limit: int, period_s: float) -> Gate:
 def ours(limit: int, period_s: float) -> Gate:
     """The limiter of the product."""
     limiter = Limiter(requests_per_minute=limit, tokens_per_minute=None, max_in_flight=None, period_s=period_s)
-    return lambda: limiter.slot(1)
+
+    @asynccontextmanager
+    async def gate() -> AsyncIterator[None]:
+        with await limiter.turn(1):
+            yield
+
+    return gate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -73,7 +73,7 @@ class Calls:
         self.tasks.append(self.group.create_task(self._run(number, tokens)))
 
     async def _run(self, number: int, tokens: int) -> None:
-        async with self.limiter.slot(tokens) as slot:
+        with await self.limiter.turn(tokens) as slot:
             self.started.append((number, asyncio.get_running_loop().time()))
             self.slots[number] = slot
             await self._ends[number].wait()
@@ -145,9 +145,9 @@ async def test_a_cancelled_waiter_leaves_nothing_behind() -> None:
 async def test_a_call_that_fails_gives_its_place_back() -> None:
     limiter = a_limiter(in_flight=1)
     with pytest.raises(ZeroDivisionError):
-        async with limiter.slot(1):
+        with await limiter.turn(1):
             raise ZeroDivisionError
-    async with limiter.slot(1):
+    with await limiter.turn(1):
         assert limiter.in_flight == 1
 
 
@@ -178,7 +178,7 @@ def test_tokens_of_the_last_minute_stay_below_the_limit() -> None:
         granted: list[tuple[float, int]] = []
         for number in range(200):
             tokens = 50 + number * 37 % 300
-            async with limiter.slot(tokens):
+            with await limiter.turn(tokens):
                 granted.append((clock(), tokens))
         for moment, _ in granted:
             assert sum(tokens for at, tokens in granted if moment <= at < moment + 60) <= 1000
@@ -192,14 +192,14 @@ def test_a_settled_count_replaces_the_estimate() -> None:
     async def story() -> None:
         limiter = a_limiter(tokens=1000)
         clock = asyncio.get_running_loop().time
-        async with limiter.slot(1000) as slot:
+        with await limiter.turn(1000) as slot:
             slot.settle(100)
-        async with limiter.slot(900):
+        with await limiter.turn(900):
             assert clock() == 0
-        async with limiter.slot(1) as slot:
+        with await limiter.turn(1) as slot:
             assert 60 <= clock() < 62
             slot.settle(1500)
-        async with limiter.slot(1):
+        with await limiter.turn(1):
             assert clock() > 120
 
     in_fake_time(story)
@@ -226,11 +226,11 @@ def test_a_call_larger_than_the_limit_waits_for_an_empty_minute() -> None:
     async def story() -> None:
         limiter = a_limiter(tokens=1000)
         clock = asyncio.get_running_loop().time
-        async with limiter.slot(10):
+        with await limiter.turn(10):
             pass
-        async with limiter.slot(5000):
+        with await limiter.turn(5000):
             assert 60 <= clock() < 62
-        async with limiter.slot(1):
+        with await limiter.turn(1):
             assert 120 <= clock() < 124
 
     in_fake_time(story)
@@ -239,13 +239,13 @@ def test_a_call_larger_than_the_limit_waits_for_an_empty_minute() -> None:
 def test_settling_after_the_minute_changes_nothing() -> None:
     async def story() -> None:
         limiter = a_limiter(tokens=1000)
-        async with limiter.slot(1000) as old:
+        with await limiter.turn(1000) as old:
             await asyncio.sleep(100)
-        async with limiter.slot(1000) as new:
+        with await limiter.turn(1000) as new:
             old.settle(0)
             new.settle(0)
             old.settle(5000)
-        async with limiter.slot(1000):
+        with await limiter.turn(1000):
             assert asyncio.get_running_loop().time() == 100
 
     in_fake_time(story)
@@ -259,7 +259,7 @@ async def test_requests_of_any_minute_stay_below_the_limit() -> None:
     async with asyncio.TaskGroup() as group:
 
         async def call() -> None:
-            async with limiter.slot(1):
+            with await limiter.turn(1):
                 started.append(clock())
 
         for _ in range(600):
@@ -275,7 +275,7 @@ async def test_a_fan_out_starts_at_once() -> None:
     clock = asyncio.get_running_loop().time
     begin = clock()
     for _ in range(10):
-        async with limiter.slot(1):
+        with await limiter.turn(1):
             pass
     assert clock() - begin < 0.05
 
@@ -284,7 +284,7 @@ async def test_ten_thousand_waiters_cost_next_to_nothing() -> None:
     """The bound of the issue is 2 % of a core; what is left above it is the noise of a busy machine."""
     limiter = a_limiter(requests=10)
     for _ in range(10):
-        async with limiter.slot(1):
+        with await limiter.turn(1):
             pass
     async with asyncio.TaskGroup() as group:
         calls = Calls(limiter, group)
@@ -332,7 +332,7 @@ async def test_success_brings_the_calls_in_flight_back() -> None:
         calls.slots[0].overloaded()
         calls.end()
     assert limiter.allowed_in_flight == 2
-    async with limiter.slot(1) as alone:
+    with await limiter.turn(1) as alone:
         alone.succeeded()
     assert limiter.allowed_in_flight == 2, "a house that is not full proves nothing"
     for _ in range(20):
@@ -378,7 +378,7 @@ async def test_a_pause_holds_the_one_who_already_waits_for_the_request_rate() ->
     limiter = a_limiter(requests=10, period_s=0.05)
     clock = asyncio.get_running_loop().time
     for _ in range(10):
-        async with limiter.slot(1):
+        with await limiter.turn(1):
             pass
     async with asyncio.TaskGroup() as group:
         calls = Calls(limiter, group)

@@ -91,10 +91,11 @@ async def test_each_worker_keeps_to_its_share_of_a_providers_limits() -> None:
             links.append((await connect({"a": provider}))["a"])
     assert [link.limiter.allowed_in_flight for link in links] == [2, 1]
     for link in links:
-        async with link.limiter.slot(1):
+        with await link.limiter.turn(1):
             pass
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.1), link.limiter.slot(1):
+            async with asyncio.timeout(0.1):
+                await link.limiter.turn(1)
                 pytest.fail("both requests of a minute were granted to one of two")
     await close(links)
 

@@ -56,7 +56,7 @@ def most_in(grants: Grants, period: float, *, tokens: bool = False) -> int:
 
 async def all_of(limiter: Limiter, count: int, *, tokens: int = 1, used: int | None = None) -> None:
     async def one() -> None:
-        async with limiter.slot(tokens) as slot:
+        with await limiter.turn(tokens) as slot:
             await asyncio.sleep(0)
             slot.settle(tokens if used is None else used)
 
@@ -113,7 +113,7 @@ async def test_calls_in_flight_count_together_and_a_greedy_replica_lets_others_i
 
     async def one(limiter: Limiter, name: str) -> None:
         nonlocal flying, most
-        async with limiter.slot(1):
+        with await limiter.turn(1):
             order.append(name)
             flying += 1
             most = max(most, flying)
@@ -164,7 +164,7 @@ async def test_calls_of_a_replica_that_died_stop_counting(prefix: str, monkeypat
         async with replicas(prefix, 1) as (dying,):
             begun = time()
             # The block is never left, as where the process is killed.
-            await a_limiter(dying, max_in_flight=1).slot(1).__aenter__()
+            await a_limiter(dying, max_in_flight=1).turn(1)
         await asyncio.wait_for(all_of(a_limiter(living, max_in_flight=1), 1), PATIENCE_S)
         assert time() - begun >= 0.4
 
@@ -173,7 +173,7 @@ async def test_calls_of_a_replica_at_work_go_on_counting(prefix: str, monkeypatc
     monkeypatch.setattr(gate, "LEASE_S", 0.8)
     monkeypatch.setattr("ensemble.shared.link.BEAT_S", 0.1)
     async with replicas(prefix, 2) as (one, other):
-        async with a_limiter(one, max_in_flight=1).slot(1):
+        with await a_limiter(one, max_in_flight=1).turn(1):
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(all_of(a_limiter(other, max_in_flight=1), 1), 1.2)
         await asyncio.wait_for(all_of(a_limiter(other, max_in_flight=1), 1), PATIENCE_S)
@@ -182,7 +182,7 @@ async def test_calls_of_a_replica_at_work_go_on_counting(prefix: str, monkeypatc
 async def test_a_cancelled_waiter_leaves_nothing_behind(prefix: str) -> None:
     async with replicas(prefix, 2) as (one, other):
         first, second = a_limiter(one, max_in_flight=1), a_limiter(other, max_in_flight=1)
-        async with first.slot(1):
+        with await first.turn(1):
             waiters = f"{other.key('provider', 'sim')}:waiting"
             waiting = asyncio.get_running_loop().create_task(all_of(second, 1))
             while not await other.ask(lambda redis: redis.hlen(waiters)):  # noqa: ASYNC110 - nobody tells of it

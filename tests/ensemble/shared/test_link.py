@@ -101,7 +101,7 @@ async def test_each_goes_by_its_part_and_together_they_stay_within_the_limit(pre
         started = list[float]()
 
         async def one(limiter: Limiter) -> None:
-            async with limiter.slot(1):
+            with await limiter.turn(1):
                 started.append(time())
 
         async with asyncio.TaskGroup() as group:
@@ -115,17 +115,16 @@ async def test_each_goes_by_its_part_and_together_they_stay_within_the_limit(pre
 async def test_tokens_and_calls_in_flight_are_divided_too(prefix: str) -> None:
     async with replicas(prefix, 1, url=NOWHERE, replicas=4) as (shared,):
         limiter = a_limiter(shared, tokens_per_minute=400, max_in_flight=9)
-        held = [limiter.slot(1) for _ in range(3)]
-        for one in held[:2]:
-            await one.__aenter__()
-        third = asyncio.get_running_loop().create_task(held[2].__aenter__())
+        first, second = await limiter.turn(1), await limiter.turn(1)
+        waiting = asyncio.get_running_loop().create_task(limiter.turn(1))
         await asyncio.sleep(0.1)
         assert limiter.in_flight == 2
-        await held[0].__aexit__()
-        await third
+        with first:
+            pass
+        third = await waiting
         begun = time()
-        for one in held[1:]:
-            await one.__aexit__()
+        with second, third:
+            pass
         await all_of(limiter, 2, tokens=60)
         assert time() - begun > 0.7, "two calls of 60 tokens do not fit into a quarter of 400"
 
