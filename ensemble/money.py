@@ -79,8 +79,11 @@ class Price(BaseModel):
         """
         cached, written = usage.cached_input_tokens or 0, usage.cache_write_tokens or 0
         fresh = None if usage.input_tokens is None else max(0, usage.input_tokens - cached - written)
-        total = 0
         rates = self.batch_rates if batch else self.rates
+        into, _, _, out = rates
+        if fresh and usage.output_tokens and into is not None and out is not None and not cached and not written:
+            return _half_even(fresh * into + usage.output_tokens * out)  # as nearly always
+        total = 0
         for tokens, rate in zip((fresh, cached, written, usage.output_tokens), rates, strict=True):
             if tokens and rate is not None:
                 total += tokens * rate
