@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from uuid_utils import uuid4
@@ -23,13 +23,20 @@ def told_apart(calls: tuple[ToolCall, ...]) -> tuple[ToolCall, ...]:
     return tuple(apart)
 
 
-def portable(messages: tuple[Message, ...], fits: re.Pattern[str]) -> Iterator[Message]:
+def portable(messages: tuple[Message, ...], fits: re.Pattern[str]) -> Iterable[Message]:
     """``messages`` with ids that match ``fits``, none used for two calls; calls and their results stay together.
 
     Members of different formats take turns in one conversation, and each makes ids of its own: too long for the next,
     with signs that it refuses, or counted from 0 in every turn. A new id depends on the old one and its place alone, so
     a conversation that goes on begins with the same bytes and stays in the provider's cache.
     """
+    for message in messages:
+        if message.tool_calls or message.tool_call_id is not None:
+            return _portable(messages, fits)
+    return messages
+
+
+def _portable(messages: tuple[Message, ...], fits: re.Pattern[str]) -> Iterator[Message]:
     used: set[str] = set()
     waiting: dict[str, deque[str]] = {}
     for message in messages:

@@ -122,8 +122,7 @@ def _completions(reply: Mapping[str, object]) -> list[Completion]:
         found = []
         for choice in choices:
             gathered = Gathered()
-            for _ in gathered.add_whole({**reply, "choices": [choice]}):
-                pass
+            gathered.take_whole({**reply, "choices": [choice]})
             said = gathered.completion()
             encodable("response.choices", said.text)
             # Of several choices only their sum is known.

@@ -76,6 +76,11 @@ class Gathered:
         """A block of text or a tool call has come."""
         return any(block.kind in ("text", "tool_use") for block in self._blocks.values())
 
+    def take_whole(self, document: object) -> None:
+        """Take a whole reply. Raises WrongShape."""
+        for _ in self.add_whole(document):
+            pass
+
     def add_whole(self, document: object) -> Iterator[Delta]:
         """Take a whole reply and tell its pieces. Raises WrongShape."""
         message = table(document, "the reply")

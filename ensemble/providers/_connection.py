@@ -38,8 +38,12 @@ class Gathering(Protocol):
         """The stream has said that it is over."""
         ...
 
+    def take_whole(self, document: object) -> None:
+        """Take a whole reply. Raises WrongShape."""
+        ...
+
     def add_whole(self, document: object) -> Iterator[Delta]:
-        """Take a whole reply and tell its pieces. Raises WrongShape."""
+        """As ``take_whole``, and tell its pieces."""
         ...
 
     def add_event(self, document: object) -> Iterator[Delta]:
@@ -94,8 +98,7 @@ class HttpConnection:
         gathered = self._format.gathering()
         try:
             async with self._wire.exchange(self._format.path, body) as reply:
-                for _ in _whole(await reply.document(), reply, gathered):
-                    pass
+                _take(await reply.document(), reply, gathered)
                 return _answer(gathered, reply, left_out)
         except Filtered as filtered:
             return refusal(filtered, left_out)
@@ -155,8 +158,7 @@ def completion_in(document: object, format: Format, headers: Mapping[str, str], 
     reply = Reply(headers, secrets, 0, _nothing)
     gathered = format.gathering()
     try:
-        for _ in _whole(document, reply, gathered):
-            pass
+        _take(document, reply, gathered)
         return _answer(gathered, reply, ())
     except Filtered as filtered:
         return refusal(filtered, ())
@@ -184,6 +186,13 @@ async def _deltas(reply: Reply, gathered: Gathering) -> AsyncGenerator[Delta, No
                 return
     if gathered.finish is None:
         raise reply.bad("the stream ended in the middle of the answer", failure="cut_stream")
+
+
+def _take(document: object, reply: Reply, gathered: Gathering) -> None:
+    try:
+        gathered.take_whole(_checked(document, reply, streaming=False))
+    except WrongShape as error:
+        raise reply.bad(str(error)) from error
 
 
 def _whole(document: object, reply: Reply, gathered: Gathering) -> Iterator[Delta]:

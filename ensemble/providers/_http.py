@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, NoReturn, Protocol
 
 from ensemble.errors import CallFailed
@@ -194,7 +195,7 @@ class Wire:
 
     def exchange(self, path: str, body: bytes) -> "Exchange":
         """Send ``body`` to ``path`` and give the reply."""
-        return Exchange(self, lambda: self.post(path, body))
+        return Exchange(self, partial(self.post, path, body))
 
 
 class Exchange:

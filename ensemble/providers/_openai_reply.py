@@ -4,7 +4,7 @@ What an answer consists of must have its shape; what merely comes with it (usage
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Decimal
 
@@ -35,6 +35,8 @@ FINISH: Mapping[str, FinishReason] = {
 """Finish reasons in lower case, those of lookalikes included; any other is ``other``."""
 
 
+_BESIDE_TEXT = frozenset({"refusal", "reasoning_content", "reasoning", DETAILS, "tool_calls", "function_call"})
+"""What of a message ``add_message`` reads beside its content."""
 _UNKNOWN = Usage()
 _delta, _completion, _usage = maker(Delta), maker(Completion), maker(Usage)
 
@@ -73,16 +75,33 @@ class Gathered:
         """A choice has ended, or has said something."""
         return self.finish is not None or bool(self._text or self._refusal or self._calls)
 
+    def take_whole(self, document: object) -> None:
+        """Take a whole reply. Raises WrongShape."""
+        for message in self._messages(document):
+            if (said := _plain(message)) is not None:
+                self._text.append(said)
+            else:
+                for _ in self.add_message(message):
+                    pass
+
     def add_whole(self, document: object) -> Iterator[Delta]:
-        """Take a whole reply and tell its pieces. Raises WrongShape."""
+        """As ``take_whole``, and tell its pieces."""
+        for message in self._messages(document):
+            yield from self.add_message(message)
+
+    def _messages(self, document: object) -> Sequence[Mapping[str, object]]:
+        """The one message of a reply, if there is one; what stands around it is taken."""
         reply = table(document, "the reply")
         self.add_head(reply)
-        for choice in array(reply.get("choices"), "choices")[:1]:
-            choice = table(choice, "a choice")
-            yield from self.add_message(table(choice.get("message"), "the message"))
-            self.finish = text(choice.get("finish_reason"), "finish_reason")
-            if choice.get("logprobs"):
-                self.logprobs = logprobs_of(choice["logprobs"])
+        choices = array(reply.get("choices"), "choices")
+        if not choices:
+            return ()
+        choice = table(choices[0], "a choice")
+        message = table(choice.get("message"), "the message")
+        self.finish = text(choice.get("finish_reason"), "finish_reason")
+        if choice.get("logprobs"):
+            self.logprobs = logprobs_of(choice["logprobs"])
+        return (message,)
 
     def add_event(self, document: object) -> Iterator[Delta]:
         """Take one chunk of a stream and tell what is new in it. Raises WrongShape."""
@@ -133,7 +152,7 @@ class Gathered:
         self, *, partial: bool = False, request_id: str | None = None, dropped: tuple[str, ...] = ()
     ) -> Completion:
         """As ``Gathering.completion``."""
-        calls = tuple(ToolCall(id=call.id, name=call.name, arguments="".join(call.arguments)) for call in self._calls)
+        calls = tuple([ToolCall(id=call.id, name=call.name, arguments="".join(call.arguments)) for call in self._calls])
         finish = FINISH.get((self.finish or "").lower(), "other")
         if self._refusal:
             finish = "refusal"
@@ -174,6 +193,15 @@ class Gathered:
             return (OpaquePart(origin="", data={"type": DETAILS, "details": self._details}),)
         thoughts = "".join(self._thoughts)
         return (OpaquePart(origin="", data={"type": THOUGHT, "text": thoughts}),) if thoughts else ()
+
+
+def _plain(message: Mapping[str, object]) -> str | None:
+    """The text of a message that says nothing but it, as most do."""
+    for name, value in message.items():
+        if value is not None and name in _BESIDE_TEXT:
+            return None
+    said = message.get("content")
+    return said if said and isinstance(said, str) else None
 
 
 def usage_of(wire: Mapping[str, object]) -> Usage:

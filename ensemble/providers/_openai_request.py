@@ -67,7 +67,7 @@ def body_of(model: str, prompt: Prompt, manner: Manner, *, stream: bool) -> tupl
         body["stream"] = True
         if "stream_options" not in refused:
             body["stream_options"] = {"include_usage": True}
-    return body, tuple(dict.fromkeys(left_out))
+    return body, tuple(dict.fromkeys(left_out)) if left_out else ()
 
 
 def _stated(prompt: Prompt, manner: Manner) -> dict[str, object]:
@@ -94,11 +94,16 @@ def _stated(prompt: Prompt, manner: Manner) -> dict[str, object]:
 
 def _foreign(prompt: Prompt) -> list[str]:
     """Names of what only Anthropic's format can say."""
-    names = list(mapping(prompt.options.get(ANTHROPIC)))
-    names += [f"tools.{name}" for tool in prompt.tools for name in mapping(tool.get(ANTHROPIC))]
-    if any([message.cache_control for message in prompt.messages]):
+    names = list(mapping(prompt.options.get(ANTHROPIC))) if prompt.options else []
+    if prompt.tools:
+        names += [f"tools.{name}" for tool in prompt.tools for name in mapping(tool.get(ANTHROPIC))]
+    cached = failed = False
+    for message in prompt.messages:
+        cached = cached or bool(message.cache_control)
+        failed = failed or message.failed
+    if cached:
         names.append("cache_control")
-    if any([message.failed for message in prompt.messages]):
+    if failed:
         names.append("is_error")
     return names
 
@@ -136,9 +141,10 @@ def _message(message: Message, manner: Manner) -> dict[str, object]:
             for call in message.tool_calls
         ]
         wire["content"] = wire["content"] or None
-    for part in content if isinstance(content, tuple) else ():
-        if isinstance(part, OpaquePart):
-            wire |= _thoughts(part, within_tools=bool(message.tool_calls))
+    if isinstance(content, tuple):
+        for part in content:
+            if isinstance(part, OpaquePart):
+                wire |= _thoughts(part, within_tools=bool(message.tool_calls))
     return wire
 
 

@@ -45,9 +45,9 @@ def known(value: object) -> str | None:
 
 def count(value: object) -> int | None:
     """A number of tokens, None in place of anything else."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return value if type(value) is int and 0 <= value <= MOST else None  # a bool is an int, and no number
+    if type(value) is int:  # a bool is an int, and no number
+        return value if 0 <= value <= MOST else None
+    return count(int(value)) if isinstance(value, float) and value.is_integer() else None
 
 
 def _kind(value: object) -> str:

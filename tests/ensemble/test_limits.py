@@ -144,9 +144,8 @@ async def test_a_cancelled_waiter_leaves_nothing_behind() -> None:
 
 async def test_a_call_that_fails_gives_its_place_back() -> None:
     limiter = a_limiter(in_flight=1)
-    with pytest.raises(ZeroDivisionError):
-        with await limiter.turn(1):
-            raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError), await limiter.turn(1):
+        raise ZeroDivisionError
     with await limiter.turn(1):
         assert limiter.in_flight == 1
 

@@ -81,6 +81,14 @@ def read(gathered: Gathering, take: Callable[[Any], Iterator[object]], documents
         in_order(gathered.completion(partial=partial))
 
 
+def in_silence(gathered: Gathering) -> Callable[[Any], Iterator[object]]:
+    def take(document: Any) -> Iterator[object]:
+        gathered.take_whole(document)
+        return iter(())
+
+    return take
+
+
 def in_order(said: Completion) -> None:
     assert isinstance(said.text, str)
     counts = (said.usage.input_tokens, said.usage.output_tokens, said.usage.provider_nano_usd)
@@ -96,7 +104,20 @@ def test_whole_replies(wire: str, data: st.DataObject) -> None:
     whole = OPENAI_WHOLE if wire == "openai" else ANTHROPIC_WHOLE
     way = data.draw(st.sampled_from(list(places(whole))))
     gathered = _openai_reply.Gathered() if wire == "openai" else _anthropic_reply.Gathered()
-    read(gathered, gathered.add_whole, [replaced(whole, way, data.draw(JSON))])
+    document = replaced(whole, way, data.draw(JSON))
+    read(gathered, gathered.add_whole, [document])
+    untold = _openai_reply.Gathered() if wire == "openai" else _anthropic_reply.Gathered()
+    read(untold, in_silence(untold), [document])
+    assert untold.completion() == gathered.completion()
+
+
+@given(st.dictionaries(st.sampled_from(["content", "role", "refusal", "reasoning", "tool_calls", "x"]), JSON))
+def test_a_reply_is_taken_as_it_is_told(message: dict[str, Any]) -> None:
+    told, untold = _openai_reply.Gathered(), _openai_reply.Gathered()
+    document = {"choices": [{"message": message, "finish_reason": "stop"}]}
+    read(told, told.add_whole, [document])
+    read(untold, in_silence(untold), [document])
+    assert untold == told
 
 
 @pytest.mark.parametrize("wire", ["openai", "anthropic"])

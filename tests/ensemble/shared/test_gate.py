@@ -173,9 +173,8 @@ async def test_calls_of_a_replica_at_work_go_on_counting(prefix: str, monkeypatc
     monkeypatch.setattr(gate, "LEASE_S", 0.8)
     monkeypatch.setattr("ensemble.shared.link.BEAT_S", 0.1)
     async with replicas(prefix, 2) as (one, other):
-        with await a_limiter(one, max_in_flight=1).turn(1):
-            with pytest.raises(TimeoutError):
-                await asyncio.wait_for(all_of(a_limiter(other, max_in_flight=1), 1), 1.2)
+        with await a_limiter(one, max_in_flight=1).turn(1), pytest.raises(TimeoutError):
+            await asyncio.wait_for(all_of(a_limiter(other, max_in_flight=1), 1), 1.2)
         await asyncio.wait_for(all_of(a_limiter(other, max_in_flight=1), 1), PATIENCE_S)
 
 
