@@ -239,11 +239,8 @@ class Member:
         entry = self.circuit.enter()
         try:
             if entry is None:
-                raise CallFailed(
-                    f"{self.name} failed too often; it is tried again in {self.circuit.wait_s():.0f} s",
-                    failure="skipped",
-                    sent=False,
-                )
+                told = f"{self.name} failed too often; it is tried again in {self.circuit.wait_s():.0f} s"
+                raise CallFailed(told, failure="skipped", sent=False)
             with Deadline(None) as limit:
                 if allowance is not None:
                     limit.move(task.until)

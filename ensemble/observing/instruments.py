@@ -17,6 +17,7 @@ from ensemble.money import NANO
 from ensemble.types import Call, Late, Record, Ruling
 from judges.types import CandidateId, Preference, Verdict
 
+_Counts = dict[tuple[Counter, tuple[str, ...]], int]
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 60, 120)
 COMMIT = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
 OVERHEAD = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)
@@ -27,8 +28,7 @@ class Instruments:
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
-        self._ups: dict[tuple[Counter, tuple[str, ...]], int] = {}
-        self._told: dict[tuple[Counter, tuple[str, ...]], int] = {}
+        self._ups, self._told = _Counts(), _Counts()
         self._tallies: dict[tuple[Histogram, tuple[str, ...]], Tally] = {}
         self._lines, self._settling = dict[tuple[str, str], _Lines](), Lock()
         registry.register(_Settled(self))  # before all that it settles
@@ -98,9 +98,8 @@ class Instruments:
             ["judge", "result"],
             registry=registry,
         )
-        self.commit = self._tally(
-            Histogram("ensemble_commit_seconds", "Writing one record durably.", buckets=COMMIT, registry=registry)
-        )
+        commit = Histogram("ensemble_commit_seconds", "Writing one record durably.", buckets=COMMIT, registry=registry)
+        self.commit = self._tally(commit)
         self.overloaded = Counter(
             "ensemble_overloaded", "Requests refused since max_requests were under way.", registry=registry
         )
