@@ -92,7 +92,7 @@ def disagreement(
 
 def _margin(winners: Sequence[CandidateId], scores: Mapping[CandidateId, float]) -> float | None:
     """The lead of the winners; 0 where all win."""
-    if len(scores) < 2 or not winners or any(one not in scores for one in winners):
+    if len(scores) < 2 or not winners or not scores.keys() >= set(winners):
         return None
     others = [score for one, score in scores.items() if one not in winners]
     if not others:

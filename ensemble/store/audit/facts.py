@@ -101,12 +101,8 @@ class Facts(NamedTuple):
     pairs: list[tuple[object, ...]]
 
 
-class Seen(NamedTuple):
-    """What the facts of a request are made of, as far as it may still change."""
-
-    verdicts: int
-    calls: int
-    domain: str | None
+Seen = tuple[str, int, int, str | None]
+"""What the facts of a request are made of, as far as it may still change: a row of ``_SEEN``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +128,7 @@ def make(db: Database, most: int, skip: int = 0) -> Made:
 
 
 def _seen(db: Database, ids: Iterable[str]) -> dict[str, Seen]:
-    return {id_: Seen(*rest) for id_, *rest in db.execute(_SEEN, {"ids": dumps(sorted(ids)).decode()})}
+    return {row[0]: row for row in db.execute(_SEEN, {"ids": dumps(sorted(ids)).decode()})}
 
 
 def missing(db: Database) -> int:
@@ -141,7 +137,11 @@ def missing(db: Database) -> int:
 
 
 def facts_of(db: Database, ids: Iterable[str]) -> list[Facts]:
-    """The facts of the requests ``ids`` that are judged."""
+    """The facts of the requests ``ids`` that are judged.
+
+    What they are made of is put in an order of its own where floats are summed up, so that the same comes out of every
+    engine.
+    """
     of_requests = {"ids": dumps(sorted(ids)).decode()}
     cases = list(map(_Case._make, db.execute(_CASES, of_requests)))
     verdicts = {one.verdict for one in cases} | {one.finding for one in cases}
@@ -154,10 +154,10 @@ def facts_of(db: Database, ids: Iterable[str]) -> list[Facts]:
         _facts(
             one,
             cast("Label", labels[one.id]),
-            candidates[one.id],
+            sorted(candidates[one.id], key=_SECOND),
             calls[one.id],
             scores[one.finding],
-            preferences[one.finding],
+            sorted(preferences[one.finding], key=_SECOND),
             len([True for score in scores[one.verdict] if score[4] is not None]),
         )
         for one in cases
@@ -165,12 +165,10 @@ def facts_of(db: Database, ids: Iterable[str]) -> list[Facts]:
 
 
 def _parts(rows: Iterable[Part]) -> Mapping[str, list[Part]]:
-    """Rows by whose they are, in an order of their own, so that sums of floats come out the same in every engine."""
+    """Rows by whose they are."""
     parts: dict[str, list[Part]] = defaultdict(list)
     for row in rows:
         parts[row[0]].append(row)
-    for those in parts.values():
-        those.sort(key=_SECOND)
     return parts
 
 
@@ -325,19 +323,18 @@ def _compared(
 
 
 def _cheapest_best(members: Sequence[str], costs: Mapping[str, int | None], best: set[str]) -> int | None:
-    known = {one: cost for one in members if (cost := costs.get(one)) is not None}
+    known = [cost for one in members if (cost := costs.get(one)) is not None]
     if not best or not known or len(known) < len(members):
         return None
-    least = min(known.values())
-    return int(any(known[one] == least for one in best if one in known))
+    least = min(known)
+    return 1 if any([costs.get(one) == least for one in best]) else 0
 
 
 def _money(calls: Sequence[Part]) -> tuple[int | None, ...]:
     """Cost of the whole, the panel, the judge, stragglers and retries; None where one call of it is of unknown cost."""
     parts: tuple[list[int | None], ...] = ([], [], [], [], [])
     whole, panel, judge, stragglers, retries = parts
-    for call in calls:
-        purpose, attempt, late, cost = call[1:5]
+    for _, purpose, attempt, late, cost, _, _, _, _ in calls:
         whole.append(cost)
         if purpose == "judge":
             judge.append(cost)
