@@ -8,7 +8,7 @@ from uuid_utils import uuid7
 from ensemble.errors import CallFailed
 from ensemble.money import Price
 from ensemble.types import Call, CallId, Failure, Purpose, RequestId
-from judges.quick import maker, quick, replace
+from judges.quick import changer, maker, quick
 from judges.types import CandidateId, Completion, Usage
 
 UNBILLED: frozenset[Failure] = frozenset(
@@ -33,7 +33,7 @@ def unbilled(error: CallFailed) -> bool:
     return not error.sent or (error.failure in UNBILLED and error.http_status != 200)
 
 
-_call = maker(Call)
+_call, _priced, _using = maker(Call), changer(Usage, "nano_usd"), changer(Completion, "usage")
 _NOTHING = Completion(text="", finish_reason="other")
 
 
@@ -82,7 +82,7 @@ def line(
     if cost is None and error is not None and unbilled(error):
         cost = 0
     if usage.nano_usd != cost:
-        usage = replace(usage, nano_usd=cost)
+        usage = _priced(usage, cost)
     return _call(
         id=CallId(str(uuid7())),
         request=request,
@@ -95,7 +95,7 @@ def line(
         seat=aim.seat,
         sample=aim.sample,
         stage=aim.stage,
-        completion=said if said is None or said.usage is usage else replace(said, usage=usage),
+        completion=said if said is None or said.usage is usage else _using(said, usage),
         failure=error.failure if error else None,
         usage=usage,
         member_digest=digest,

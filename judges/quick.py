@@ -96,3 +96,28 @@ def maker(cls: Callable[P, T]) -> Callable[P, T]:
     For where many are made. A class that is called collects its keywords in a dictionary and takes them out again.
     """
     return _MADE[cls]
+
+
+def changer(cls: type[T], name: str) -> Callable[[T, Any], T]:
+    """What makes an object of the quick class ``cls`` anew with another ``name``, in half of the time of ``replace``.
+
+    For where it is done with every call: no keywords are collected, and nothing is asked of the fields that stay.
+    """
+    made = _MADE[cls]
+    fields = [one.name for one in dataclasses.fields(cls)]  # type: ignore[arg-type]  # a dataclass, as in `quick`
+    if name not in fields:
+        raise TypeError(f"{cls.__name__} has no field {name!r}")
+    code = (
+        "def _changed(one, value):",
+        "if one.__class__ is not _cls:",
+        f"    return _replace(one, {name}=value)",
+        "new = _new(_unfrozen)",
+        *(f"new.{field} = {'value' if field == name else f'one.{field}'}" for field in fields),
+        "new.__class__ = _cls",
+        *(["new.__post_init__()"] if hasattr(cls, "__post_init__") else []),
+        "return new",
+    )
+    held = {**made.__globals__, "_replace": dataclasses.replace}
+    exec("\n    ".join(code), held)  # nosec B102 # noqa: S102 - as in `quick`
+    changed: Callable[[T, Any], T] = held["_changed"]
+    return changed

@@ -5,7 +5,7 @@ from typing import Generic, TypeVar
 
 import pytest
 
-from judges.quick import maker, quick, replace
+from judges.quick import changer, maker, quick, replace
 
 T = TypeVar("T")
 
@@ -125,3 +125,19 @@ def test_a_maker_takes_fields_that_are_needed_behind_others() -> None:
 class Late:
     first: str = "a"
     last: str
+
+
+@pytest.mark.parametrize("one", [Thing(name="a", about={"b": "c"}), Larger(name="a", size=5)])
+def test_a_changer_makes_what_replacing_makes(one: Thing) -> None:
+    changed = changer(Thing, "size")(one, 7)
+    assert changed == dataclasses.replace(one, size=7)
+    assert type(changed) is type(one)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        changed.size = 8  # type: ignore[misc]
+
+
+def test_a_changer_checks_as_the_class_does() -> None:
+    with pytest.raises(ValueError, match="is empty"):
+        changer(Thing, "name")(Thing(name="a"), "")
+    with pytest.raises(TypeError, match="colour"):
+        changer(Thing, "colour")
