@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,18 +111,19 @@ async def fan_out(
     until = request.deadline if until is None else until
     loop = asyncio.get_running_loop()
     begin = loop.time()
-    asked = ((seat, _ask(request, stage, fleet, seat, index, purpose, seen, sender(seat))) for seat in seats)
-    tasks = {loop.create_task(call): seat for seat, call in asked}
+    tasks: dict[asyncio.Task[Call], Seat] = {}
+    for seat in seats:
+        tasks[loop.create_task(_ask(request, stage, fleet, seat, index, purpose, seen, sender(seat)))] = seat
     bell = _Bell(tasks)
     finished: dict[asyncio.Task[Call], Call] = {}
-    form, whole = Form(request.prompt), 0
+    form, whole, good = Form(request.prompt), 0, False
     reserve = stage.judge_reserve_s if stage.judge_reserve_s is not None else (until - begin) / 5
     quorum_at: float | None = None
     content = False
     try:
         pending = set(tasks)
         while pending and not content:
-            limit = until - (reserve if stage.judge and _good(finished) else 0.0)
+            limit = until - (reserve if stage.judge and good else 0.0)
             if quorum_at is not None:
                 limit = min(limit, quorum_at + stage.grace_s)
             if limit <= loop.time():
@@ -132,15 +132,16 @@ async def fan_out(
             ended = {task for task in pending if task.done()}
             pending -= ended
             for task in ended:
-                finished[task] = task.result()
-                done(finished[task])
+                finished[task] = call = task.result()
+                good = good or call.good
+                done(call)
             if quorum_at is None and stage.quorum is not None:
                 whole += sum([await _whole(finished[task], form) for task in ended])
                 if whole >= stage.quorum:
                     quorum_at = loop.time()
             if ended and pending and enough is not None:
                 content = enough(tuple(finished[task] for task in tasks if task in finished), len(pending))
-        if pending and not _good(finished) and until >= request.deadline:
+        if pending and not good and until >= request.deadline:
             # They end by timers of their own, at the same moment; what became of each is to be told.
             for task in (await asyncio.wait(pending, timeout=ENDING_S))[0]:
                 pending.discard(task)
@@ -168,8 +169,11 @@ class _Bell:
         """Return when a task has ended since the last time, or when ``until`` has come on the loop's clock."""
         if not self._rung:
             self._waiter = waiter = self._loop.create_future()
-            with suppress(TimeoutError), Deadline(until):
-                await waiter
+            try:
+                with Deadline(until):
+                    await waiter
+            except TimeoutError:
+                pass
         self._rung = False
 
     def _ring(self, _: asyncio.Task[Any]) -> None:
@@ -248,7 +252,3 @@ async def _whole(call: Call, form: Form) -> bool:
     if said is None or not call.good or not form.concerns(said):
         return call.good
     return await asyncio.to_thread(form.holds, said)
-
-
-def _good(finished: dict[asyncio.Task[Call], Call]) -> int:
-    return sum(call.good for call in finished.values())

@@ -72,7 +72,10 @@ def needs(prompt: Prompt) -> set[Capability]:
 
 def without_foreign_state(messages: tuple[Message, ...], owner: str) -> tuple[tuple[Message, ...], bool]:
     """``messages`` without provider state of others than ``owner``, and whether there was any; else they themselves."""
-    if all([isinstance(message.content, str) for message in messages]):
+    for message in messages:
+        if not isinstance(message.content, str):
+            break
+    else:
         return messages, False
     kept, removed = [], False
     for message in messages:

@@ -31,7 +31,8 @@ log = logging.getLogger(__name__)
 
 __all__ = ["Fleet", "Member", "MemberModel", "MemberSettings", "ProviderName", "Seen", "Send", "digest_of", "permitted"]
 
-_PROBE = Prompt(messages=(Message(role="user", content="?"),))
+_PROBE = Prompt(messages=(Message(role="user", content="?"),), top_logprobs=0)
+_NO_TEXT = Completion(text="", finish_reason="stop")
 
 
 class Member:
@@ -87,8 +88,7 @@ class Member:
         can = self.settings.capabilities
         if prompt.top_logprobs is not None or (can is not None and "logprobs" not in can):
             return prompt
-        asking = replace(_PROBE, top_logprobs=0)
-        return prompt if not_taken(self.connection, asking, self.name) else replace(prompt, top_logprobs=0)
+        return prompt if not_taken(self.connection, _PROBE, self.name) else replace(prompt, top_logprobs=0)
 
     def permits(self, data_class: str | None) -> bool:
         """Whether what is of ``data_class`` may go to the provider: it names the class, or nothing states one."""
@@ -188,10 +188,7 @@ class Member:
                 raise CallFailed(told, failure="rejected", sent=False)
             said = await self.connection.embed(model, [message.text for message in prompt.messages], prompt.options)
             found.append(said.vectors)
-            id_ = said.provider_request_id
-            return Completion(
-                text="", finish_reason="stop", usage=said.usage, model=said.model, provider_request_id=id_
-            )
+            return replace(_NO_TEXT, usage=said.usage, model=said.model, provider_request_id=said.provider_request_id)
 
         turns = tuple(Message(role="user", content=text) for text in texts)
         prompt = Prompt(messages=turns, max_output_tokens=0)  # so that a budget knows that nothing is written
@@ -367,8 +364,11 @@ class MemberModel:
         call = await self._member.call(self._request, prompt, self._aim, seen=seen, until=self._until)
         if call.failure is not None or call.completion is None:
             raise ModelError(f"{call.failure}: {call.detail}")
-        said, spent = call.completion, total(one.usage.nano_usd for one in attempts).exact
-        return said if len(attempts) < 2 else replace(said, usage=replace(said.usage, nano_usd=spent))
+        said = call.completion
+        if len(attempts) < 2:
+            return said
+        spent = total(one.usage.nano_usd for one in attempts).exact
+        return replace(said, usage=replace(said.usage, nano_usd=spent))
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """One vector per text; every attempt is a line of the request's ledger. ``texts`` holds no empty text.

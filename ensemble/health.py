@@ -51,10 +51,13 @@ class Circuit:
 
     def enter(self) -> "Entry | None":
         """Ask to make a call; None while open. The first call after the wait is the probe."""
+        if self._opened_at is None:  # as nearly always
+            self._probing = False
+            return _CALL
         if self.wait_s() > 0:
             return None
-        self._probing = self._opened_at is not None
-        return _PROBE if self._probing else _CALL
+        self._probing = True
+        return _PROBE
 
     def leave(self, entry: "Entry", failure: Failure | None) -> None:
         """Tell how the call that was let in with ``entry`` ended."""
