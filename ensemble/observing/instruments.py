@@ -282,8 +282,10 @@ def _overhead_s(record: Record) -> float:
     calls = sorted([((call.started_at - begin).total_seconds(), call.total_s or 0.0) for call in record.calls])
     busy = until = 0.0
     for started, lasted in calls:
-        ended = min(end, started + lasted)
+        ended = started + lasted
+        if ended > end:
+            ended = end
         if ended > until:
-            busy += ended - max(until, started)
+            busy += ended - (started if started > until else until)
             until = ended
     return max(0.0, end - busy)
