@@ -12,8 +12,8 @@ import html
 import re
 import unicodedata
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from typing import Self
 
 from judges.suspicion._filter import Likely
 from judges.suspicion._patterns import CONSTANT, PATTERNS
@@ -89,21 +89,44 @@ def marks(case: Case) -> tuple[str, ...]:
     return tuple(f"suspicious:{one.id}" for one in case.candidates if suspicions(one.completion.text))
 
 
-@contextmanager
-def marking(case: Case) -> Iterator[asyncio.Task[tuple[str, ...]]]:
-    """The marks of ``case``, found while the block waits for a model, which has no use for them."""
-    task = asyncio.get_running_loop().create_task(_marked(case))
-    try:
-        yield task
-    finally:
-        task.cancel()
+class marking:
+    """The marks of ``case``, found while the block waits for a model, which has no use for them: await what it gives.
 
+    In a thread, unless the event loop does not feel it: then without a task.
+    """
 
-async def _marked(case: Case) -> tuple[str, ...]:
-    """``marks`` for an event loop, which does not feel it."""
-    texts = [one.completion.text for one in case.candidates]
-    at_once = sum(map(len, texts)) <= _AT_ONCE and all(map(_LIKELY.is_ready, texts))
-    return marks(case) if at_once else await asyncio.to_thread(marks, case)
+    __slots__ = ("_case", "_found", "_handle", "_task")
+
+    def __init__(self, case: Case) -> None:
+        self._case = case
+        self._found: tuple[str, ...] | None = None
+        self._handle: asyncio.Handle | None = None
+        self._task: asyncio.Task[tuple[str, ...]] | None = None
+
+    def __enter__(self) -> Self:
+        loop, texts = asyncio.get_running_loop(), [one.completion.text for one in self._case.candidates]
+        if sum(map(len, texts)) <= _AT_ONCE and all(map(_LIKELY.is_ready, texts)):
+            self._handle = loop.call_soon(self._look)
+        else:
+            self._task = loop.create_task(asyncio.to_thread(marks, self._case))
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        if self._task is not None:
+            self._task.cancel()
+        elif self._handle is not None:
+            self._handle.cancel()
+
+    def __await__(self) -> Generator[object, None, tuple[str, ...]]:
+        if self._task is not None:
+            return (yield from self._task.__await__())
+        if self._found is None:  # the model has answered without a turn of the loop
+            self._look()
+        return self._found or ()
+
+    def _look(self) -> None:
+        if self._found is None:
+            self._found = marks(self._case)
 
 
 def _kinds(text: str) -> set[str]:
