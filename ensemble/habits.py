@@ -78,7 +78,9 @@ class Sittings:
 
     def add(self, judge: str, candidates: int, nano_usd: int | None, seconds: float) -> None:
         """Count a verdict in; a cost that is unknown teaches nothing."""
-        held = self._known.setdefault(judge, {}).setdefault(candidates, _Sittings())
+        sizes = self._known.setdefault(judge, {})
+        if (held := sizes.get(candidates)) is None:
+            held = sizes[candidates] = _Sittings()
         held.nano_usd.add(nano_usd)
         held.seconds.add(seconds)
 

@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from ensemble.types import RequestId, Ruling
+from judges.quick import quick
 from judges.shrinkage import ACCURACY, plain
 from judges.types import CandidateId
 
@@ -35,6 +36,7 @@ class JudgingSettings(BaseModel):
     recuse: Literal["auto", "off"] = "auto"
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One usable label: by which judge (its digest), and the quality of each member that was judged, in [0, 1]."""
@@ -50,7 +52,7 @@ def mean_quality(judged: Sequence[tuple[str, float | None, bool]]) -> Mapping[st
 
     That is the score where all were scored, else 1 for a winner and 0 for the others.
     """
-    scored = all(score is not None for _, score, _ in judged)
+    scored = all([score is not None for _, score, _ in judged])
     worth: dict[str, list[float]] = {}
     for member, score, won in judged:
         worth.setdefault(member, []).append(min(1.0, max(0.0, score)) if scored and score is not None else float(won))

@@ -69,12 +69,17 @@ class Limits:
         return ".".join(["metadata", *names[: 2 - len(names)]])
 
 
+_NO_LIMITS = Limits()
+
+
 def limits_of(metadata: Mapping[str, str]) -> Limits:
     """The limits among a request's metadata.
 
     Raises:
         InvalidRequest: a value is none; ``param`` names it.
     """
+    if COST not in metadata and LATENCY not in metadata:
+        return _NO_LIMITS
     cost = _read(_USD, metadata, COST, 'US dollars with at most 9 decimals, such as "0.002"')
     time = _read(_MS, metadata, LATENCY, 'milliseconds, above 0, such as "1500"')
     return Limits(nano_usd=None if cost is None else int(cost * NANO), seconds=None if time is None else time / 1000)

@@ -32,7 +32,7 @@ from ensemble.means import Means, finding_of
 from ensemble.money import add
 from ensemble.narrowing import Limits, limits_of, narrow
 from ensemble.router import Context, MemberName, Router
-from ensemble.ruling import Bench, Models, answers_of, by_trust, candidates_of, case_of, first_in_order, rule
+from ensemble.ruling import Bench, Models, answers_of, by_trust, case_of, first_in_order, rule
 from ensemble.run import Choice, Run
 from ensemble.shortfall import beyond_budget, nobody_answered, spare
 from ensemble.sticking import kept_to
@@ -320,9 +320,10 @@ class Pipeline:
         watch = self.watches.get(run.request.model)
         own = plan if watch is None else replace(plan, shadow=())  # the watch asks and judges the shadow itself
         afterwards = Afterwards(self.fleet, self.judges, self.store, run, own, self.means)
-        late = run.late if self.stragglers.room and afterwards.may_linger() else {}
-        stubborn = await cancelled_by(set(run.late) - set(late), run.request.deadline)
-        late = {task: seat for task, seat in run.late.items() if task in late or task in stubborn}
+        late = run.late if run.late and self.stragglers.room and afterwards.may_linger() else {}
+        if len(late) < len(run.late):
+            stubborn = await cancelled_by(set(run.late), run.request.deadline)
+            late = {task: seat for task, seat in run.late.items() if task in stubborn}
         answered = tuple(call for call in run.calls if call.candidate and call.failure is None)
         completion = next(c.completion for c in answered if c.candidate == choice.candidate.id and c.completion)
         run.plan = plan = warned(plan, run.request.n, len(choice.ranking))
@@ -338,7 +339,6 @@ class Pipeline:
             request=run.request,
             plan=plan,
             calls=record.calls,
-            candidates=candidates_of(answered),
             authors={call.candidate: call.member for call in answered if call.candidate},
             chosen=choice.candidate,
             member=choice.member,

@@ -12,6 +12,7 @@ from ensemble.money import Usd
 from ensemble.provider import Vectors
 from ensemble.trust import Trust
 from ensemble.types import Plan, Request
+from judges.quick import quick
 from judges.registry import ModelName, Name, Plugin, Registry
 from judges.types import Model
 
@@ -50,6 +51,7 @@ class Embedder(Protocol):
         ...
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """What a router may use. ``models`` holds every member as a model that is limited, metered and logged.

@@ -267,7 +267,6 @@ class Answer:
     request: Request
     plan: Plan
     calls: tuple[Call, ...]
-    candidates: tuple[Candidate, ...]
     authors: Mapping[CandidateId, str]
     chosen: Candidate
     member: str
@@ -277,6 +276,12 @@ class Answer:
     late: tuple[str, ...] = ()
     unjudged: bool = False
     ranking: tuple[CandidateId, ...] = ()
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """One per call that brought an answer, as a judge sees it."""
+        made = {call.candidate: call.completion for call in self.calls if call.failure is None}
+        return tuple([Candidate(id=one, completion=said) for one, said in made.items() if one and said])
 
     @property
     def choices(self) -> tuple[Completion, ...]:

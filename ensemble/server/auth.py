@@ -33,6 +33,8 @@ RULES: tuple[tuple[str, str, str], ...] = (
 """Method, beginning of the path, scope that it needs; the first that fits holds, and nothing else is for anybody but
 ``admin``."""
 
+_NO_SECRET = hash_of("")
+
 
 class Gate:
     """What lets a request in: the operator's key, which may do everything, or a key of the log."""
@@ -48,7 +50,8 @@ class Gate:
             StoreUnavailable: nobody can know whose key it is.
             aiohttp.web.HTTPForbidden: there is no key, and the request is for another name than one of loopback.
         """
-        return await self.holder(hash_of(secret_of(request)), request.host)
+        secret = secret_of(request)
+        return await self.holder(hash_of(secret) if secret else _NO_SECRET, request.host)
 
     async def holder(self, hash_: str, host: str) -> Caller:
         """Who has the secret with this ``hash_of``, where the request is for ``host``; raises as ``caller`` does."""
@@ -130,8 +133,9 @@ def is_page(path: str) -> bool:
 
 def scope_of(method: str, path: str) -> str:
     """The scope that a request needs."""
+    wanted = "GET" if method == "HEAD" else method
     for rule, start, scope in RULES:
-        if path.startswith(start) and rule in ("*", "GET" if method == "HEAD" else method):
+        if rule in ("*", wanted) and path.startswith(start):
             return scope
     return "admin"
 

@@ -54,7 +54,6 @@ def recall(db: Database, asked: Request, id_: RequestId) -> Answer | None:
         ),
         plan=_plan(tree["plan"]),
         calls=calls,
-        candidates=tuple(Candidate(id=i, completion=one) for i, one in said.items() if i and one),
         authors={call.candidate: call.member for call in answered if call.candidate},
         chosen=next(Candidate(id=chosen, completion=one) for i, one in said.items() if i == chosen and one),
         member=tree["member"],

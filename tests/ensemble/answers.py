@@ -48,18 +48,14 @@ def an_answer(completion: Completion | None = None, *, judged: bool = True, **ch
         a_call("other", a_completion("Because.")),
         a_call("critic", a_completion("A", usage=Usage(nano_usd=500)), purpose="judge", candidate=None, seat="house"),
     )
-    candidates = tuple(
-        Candidate(id=c.candidate, completion=c.completion) for c in calls if c.candidate and c.completion
-    )
     prompt = changes.pop("prompt", a_prompt())
     rulings = (a_ruling(),) if judged else ()
     given: dict[str, Any] = {
         "request": Request(id=RequestId("r1"), model="panel", prompt=prompt, arrived_at=ARRIVED, deadline=1e9),
         "plan": Plan(router="d" * 64, stages=(Stage(members=("good", "other", "slow"), judge="house"),)),
         "calls": calls,
-        "candidates": candidates,
         "authors": {c.candidate: c.member for c in calls if c.candidate},
-        "chosen": candidates[0],
+        "chosen": Candidate(id=CandidateId("c-good"), completion=best),
         "member": "good",
         "completion": best,
         "rulings": rulings,
