@@ -232,6 +232,8 @@ class ChatRequest(Wire):
             for name in ("tool_choice", "parallel_tool_calls"):
                 if getattr(self, name) is not None:
                     raise wrong(name, "it needs tools")
+        if self.tool_choice is None:
+            return self
         if not self._chosen() <= {tool.function.name for tool in self.tools or ()}:
             raise wrong("tool_choice", "it names a function that is not among tools")
         return self
@@ -258,6 +260,8 @@ class ChatRequest(Wire):
     def options(self) -> dict[str, object]:
         """Sampling and service options that were given, by their wire names."""
         given = self.model_fields_set
+        if given.isdisjoint(PASSED_ON):
+            return {}
         return {name: value for name in PASSED_ON if name in given and (value := getattr(self, name)) is not None}
 
 

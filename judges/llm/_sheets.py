@@ -51,6 +51,8 @@ class Sheet:
         ]
         if not heard:
             return {}
+        if len(heard) == 1:
+            return {one.id: heard[0][one.id] for one in self.group}
         # fsum rounds once, so the order of the pages cannot tip a tie.
         return {one.id: math.fsum([shares[one.id] for shares in heard]) / len(heard) for one in self.group}
 
@@ -79,6 +81,8 @@ def rotations(group: Sequence[Candidate], most: int) -> tuple[tuple[CandidateId,
     """``group`` in up to ``most`` orders, evenly turned, so that each candidate stands in a different place in each."""
     count = min(most, len(group))
     ids = tuple([one.id for one in group])
+    if count == 1:
+        return (ids,)
     turns = [turn * len(ids) // count for turn in range(count)]
     return tuple([ids[turn:] + ids[:turn] for turn in turns])
 
