@@ -18,23 +18,9 @@ VerdictId = NewType("VerdictId", str)
 """A UUIDv7 of one stored verdict."""
 
 Failure = Literal[
-    "timeout",
-    "rate_limited",
-    "overloaded",
-    "unreachable",
-    "unauthorized",
-    "rejected",
-    "bad_reply",
-    "cut_stream",
-    "oversized",
-    "empty",
-    "too_long",
-    "skipped",
-    "not_permitted",
-    "over_budget",
-    "unbounded",
-    "cancelled",
-]
+    "timeout", "rate_limited", "overloaded", "unreachable", "unauthorized", "rejected", "bad_reply", "cut_stream",
+    "oversized", "empty", "too_long", "skipped", "not_permitted", "over_budget", "unbounded", "cancelled",
+]  # fmt: skip
 Source = Literal["served", "label", "import"]
 Phase = Literal["served", "full", "rejudged"]
 Purpose = Literal["candidate", "shadow", "judge", "router"]
