@@ -229,6 +229,8 @@ class Limiter:
         most = self._own_most if alone and self._own_most < self._allowed else self._allowed
         if self._in_flight and self._in_flight + 1 > most:
             return math.inf
+        if not self._paused_until and self._tokens is None and self._together is None:
+            return 0.0  # nothing depends on the time, as nearly always
         now = _now()
         if self._paused_until > now:
             return self._paused_until - now

@@ -152,7 +152,9 @@ class Gathered:
         self, *, partial: bool = False, request_id: str | None = None, dropped: tuple[str, ...] = ()
     ) -> Completion:
         """As ``Gathering.completion``."""
-        calls = tuple([ToolCall(id=call.id, name=call.name, arguments="".join(call.arguments)) for call in self._calls])
+        calls: tuple[ToolCall, ...] = ()
+        if self._calls:
+            calls = tuple(ToolCall(id=one.id, name=one.name, arguments="".join(one.arguments)) for one in self._calls)
         finish = FINISH.get((self.finish or "").lower(), "other")
         if self._refusal:
             finish = "refusal"
@@ -189,10 +191,11 @@ class Gathered:
         return _delta(kind="tool_call", text=arguments, index=at, id=id or None, name=name or None)
 
     def _reasoning(self) -> tuple[OpaquePart, ...]:
+        if not self._details and not self._thoughts:
+            return ()
         if self._details:
             return (OpaquePart(origin="", data={"type": DETAILS, "details": self._details}),)
-        thoughts = "".join(self._thoughts)
-        return (OpaquePart(origin="", data={"type": THOUGHT, "text": thoughts}),) if thoughts else ()
+        return (OpaquePart(origin="", data={"type": THOUGHT, "text": "".join(self._thoughts)}),)
 
 
 def _plain(message: Mapping[str, object]) -> str | None:
