@@ -17,7 +17,6 @@ from ensemble.money import NANO
 from ensemble.types import Call, Late, Record, Ruling
 from judges.types import CandidateId, Preference, Verdict
 
-_Counts = dict[tuple[Counter, tuple[str, ...]], int]
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 60, 120)
 COMMIT = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
 OVERHEAD = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)
@@ -28,7 +27,7 @@ class Instruments:
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
-        self._ups, self._told = _Counts(), _Counts()
+        self._counters: dict[tuple[Counter, tuple[str, ...]], Counter] = {}
         self._tallies: dict[tuple[Histogram, tuple[str, ...]], Tally] = {}
         self._lines, self._settling = dict[tuple[str, str], _Lines](), Lock()
         registry.register(_Settled(self))  # before all that it settles
@@ -108,8 +107,11 @@ class Instruments:
         )
 
     def _up(self, counter: Counter, *labels: str) -> None:
-        """Count one more of ``counter`` with ``labels``, which learns of it when somebody wants to know."""
-        self._ups[counter, labels] = self._ups.get((counter, labels), 0) + 1
+        """Count one more of ``counter`` with ``labels``, whose own way to them checks, converts and locks each time."""
+        child = self._counters.get((counter, labels))
+        if child is None:
+            child = self._counters[counter, labels] = counter.labels(*labels)
+        child.inc()
 
     def _tally(self, histogram: Histogram, *labels: str) -> "Tally":
         """Where ``histogram`` with ``labels`` learns from when somebody wants to know."""
@@ -120,16 +122,12 @@ class Instruments:
         return tally
 
     def settle(self) -> None:
-        """Hand over what has been counted. In any thread; reading ``registry`` does it."""
+        """Hand over what has been counted of calls and seconds. In any thread; reading ``registry`` does it."""
         with self._settling:
             for lines in list(self._lines.values()):
                 lines.settle()
             for tally in list(self._tallies.values()):
                 tally.settle()
-            for key, total in list(self._ups.items()):
-                counter, labels = key
-                counter.labels(*labels).inc(total - self._told.get(key, 0))
-                self._told[key] = total
 
     def recorded(self, record: Record) -> None:
         """Count one request and all that belongs to it."""
