@@ -30,7 +30,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--rounds", type=int, default=3, help="paired rounds (default: %(default)s)")
     parser.add_argument(
-        "--quick", action="store_true", help="the direct transport alone, with 64 clients and no delay: half a minute"
+        "--quick", action="store_true", help="the direct transport alone, with 64 clients and no delay: some 90 s"
     )
     parser.add_argument(
         "--steps", action="store_true", help="instead: what --quick compares, in instructions, by valgrind"

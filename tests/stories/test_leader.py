@@ -27,6 +27,8 @@ SPOKEN = "Blue light scatters most, and so the sky looks blue wherever you turn 
 LONGER = SPOKEN + "That is what is called Rayleigh scattering."
 SLOWLY = 1e-6
 """Seconds between two bytes of a leader that is heard while it speaks."""
+SOON_S = 3
+"""A deadline by which a leader has begun, and who says the same thirty times over has not ended, on any machine."""
 
 
 Led = Callable[..., Awaitable[Served]]
@@ -147,8 +149,8 @@ async def test_openais_responses_hear_the_leader_too(led: Led, ending: Any) -> N
 
 
 async def test_a_response_that_breaks_off_is_an_error_in_the_order_of_events(led: Led) -> None:
-    served = await led(alpha=fault("trickle", text=SPOKEN * 9, amount=SLOWLY), beta=reply(LONGER))
-    body: Any = {"model": "panel", "input": "Why?", "stream": True, "ensemble": {"deadline_s": 1}}
+    served = await led(alpha=fault("trickle", text=SPOKEN * 30, amount=SLOWLY), beta=reply(LONGER))
+    body: Any = {"model": "panel", "input": "Why?", "stream": True, "ensemble": {"deadline_s": SOON_S}}
     async with served.http.post(f"{served.url}/responses", json=body) as got:
         sent = (await got.read()).decode()
     events = [json.loads(line.removeprefix("data: ")) for line in sent.split("\n") if line.startswith("data: ")]
@@ -168,18 +170,18 @@ async def test_tool_calls_of_a_leader_come_whole(led: Led, text: str) -> None:
 
 
 async def test_a_leader_that_breaks_off_is_an_error_in_the_stream(led: Led) -> None:
-    served = await led(alpha=fault("trickle", text=SPOKEN * 9, amount=SLOWLY), beta=reply(LONGER))
+    served = await led(alpha=fault("trickle", text=SPOKEN * 30, amount=SLOWLY), beta=reply(LONGER))
     heard: list[str] = []
 
     async def listen() -> None:
         async with served.client() as client:
-            soon = {"ensemble": {"deadline_s": 1}}
+            soon = {"ensemble": {"deadline_s": SOON_S}}
             async for chunk in await client.chat.completions.create(**ASKED, stream=True, extra_body=soon):
                 heard.append(chunk.choices[0].delta.content or "")
 
     with pytest.raises(openai.APIError, match="alpha broke off"):
         await listen()
-    assert (SPOKEN * 9).startswith("".join(heard))
+    assert (SPOKEN * 30).startswith("".join(heard))
     assert "".join(heard)
     (stored,) = await served.service.store.read(lambda db: db.execute("SELECT status, error FROM requests").fetchall())
     assert stored == ("failed", "stream_broken")
