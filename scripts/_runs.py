@@ -60,16 +60,23 @@ class Question:
 
 
 def read_questions(path: Path, limit: int | None = None) -> list[Question]:
-    """The first ``limit`` questions of a recording in the format of ``alpaca_fleet``."""
+    """The first ``limit`` questions of a recording in the format of ``alpaca_fleet``.
+
+    Raises:
+        RunFailed: it is in another one.
+    """
     questions: list[Question] = []
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         for line in lines:
             if len(questions) == limit:
                 break
             row = json.loads(line)
-            outputs = {name: said["output"] for name, said in row["models"].items()}
-            preferences = {name: said["preference"] for name, said in row["models"].items()}
-            questions.append(Question(prompt=row["prompt"], outputs=outputs, preferences=preferences))
+            try:
+                outputs = {name: said["output"] for name, said in row["models"].items()}
+                preferences = {name: said["preference"] for name, said in row["models"].items()}
+                questions.append(Question(prompt=row["prompt"], outputs=outputs, preferences=preferences))
+            except KeyError as missing:
+                raise RunFailed(f"{path} is no recording as alpaca_fleet.jsonl.gz: a line lacks {missing}") from missing
     return questions
 
 

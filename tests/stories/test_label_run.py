@@ -1,6 +1,7 @@
 """``scripts/label_run``: labelling keeps its promises through kills and caps, and the script would notice if not."""
 
 import asyncio
+import gzip
 import json
 import shutil
 import sqlite3
@@ -8,10 +9,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from scripts import _labels, _runs
 from scripts._runs import Question
-from scripts.label_run import Options, Report, run
+from scripts.label_run import Options, Report, command, run
 
 MODELS = ("amber", "birch", "cedar", "dune")
 PRICES = {"input": 0.1234567, "output": 4.0000005}
@@ -63,3 +65,11 @@ def test_a_log_that_differs_is_noticed(done: tuple[Report, Path], tmp_path: Path
         db.execute(sql)
         db.commit()
     assert table in _labels.differing(logs / "undisturbed.db", copy)
+
+
+def test_a_recording_in_another_format_is_a_sentence(tmp_path: Path) -> None:
+    with gzip.open(path := tmp_path / "other.jsonl.gz", "wt", encoding="utf-8") as lines:
+        lines.write('{"prompt": "Why?", "answer": "So."}\n')
+    told = CliRunner().invoke(command, ["--data", str(path)])
+    assert told.exit_code == 1
+    assert told.stderr == f"Error: {path} is no recording as alpaca_fleet.jsonl.gz: a line lacks 'models'\n"
