@@ -7,10 +7,10 @@ from typing import Literal, Protocol
 from ensemble.events import Began, Grew
 from ensemble.fanout import FanOut, cancel
 from ensemble.leading import Lead, trusted
-from ensemble.ruling import answers_of, overturning
+from ensemble.ruling import overturning
 from ensemble.run import Choice, Run
 from ensemble.shortfall import nobody_answered
-from ensemble.types import Call, Plan, Ruling, Stage
+from ensemble.types import Call, Plan, Ruling, Stage, answers_of
 
 VERDICT_S = 60.0
 """Most seconds that the verdict may take after the last of the panel."""

@@ -32,14 +32,14 @@ from ensemble.means import Means, finding_of
 from ensemble.money import add
 from ensemble.narrowing import Limits, limits_of, narrow
 from ensemble.router import Context, MemberName, Router
-from ensemble.ruling import Bench, Models, answers_of, by_trust, case_of, first_in_order, rule
+from ensemble.ruling import Bench, Models, by_trust, case_of, first_in_order, rule
 from ensemble.run import Choice, Run
 from ensemble.shortfall import beyond_budget, nobody_answered, spare
 from ensemble.sticking import kept_to
 from ensemble.store import Store
 from ensemble.timing import in_time, stage_end
 from ensemble.trusting import escalated, trusted, warn
-from ensemble.types import Answer, Call, Plan, Record, Request, Ruling, Stage, Status
+from ensemble.types import Answer, Call, Plan, Record, Request, Ruling, Stage, Status, answers_of
 from judges.deadline import Deadline
 from judges.judge import Judge
 from judges.screen import screened

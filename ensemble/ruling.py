@@ -18,13 +18,13 @@ from ensemble.means import Means
 from ensemble.reuse import TRANSPORT
 from ensemble.store.content import dumps, messages_json
 from ensemble.store.rows import prompt_hash
-from ensemble.types import Call, Fallback, Plan, Purpose, Request, Ruling, VerdictId
+from ensemble.types import Call, Fallback, Plan, Purpose, Request, Ruling, VerdictId, answers_of
 from judges.deadline import Deadline
 from judges.judge import Judge
 from judges.quick import maker, quick, replace
 from judges.screen import screened
 from judges.shrinkage import shrunk
-from judges.types import Candidate, CandidateId, Case, Completion, Message, Model, OpaquePart, Prompt, Verdict
+from judges.types import Candidate, CandidateId, Case, Message, Model, OpaquePart, Prompt, Verdict
 from judges.usage import total
 
 log = logging.getLogger(__name__)
@@ -56,15 +56,6 @@ class Models(Mapping[str, Model]):
 
     def __len__(self) -> int:
         return len(self._fleet)
-
-
-def answers_of(calls: Iterable[Call]) -> dict[CandidateId, Completion]:
-    """The answer of each call that brought one, partial ones of failed calls left out."""
-    return {
-        call.candidate: call.completion
-        for call in calls
-        if call.failure is None and call.completion is not None and call.candidate is not None
-    }
 
 
 def candidates_of(calls: Iterable[Call]) -> tuple[Candidate, ...]:

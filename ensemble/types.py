@@ -1,6 +1,6 @@
 """The data of one request, from arrival to stored row. Units as in ``judges.types``."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, NewType
@@ -239,6 +239,15 @@ class Ruling:
     panel: tuple[CandidateId, ...] = ()
 
 
+def answers_of(calls: Iterable[Call]) -> dict[CandidateId, Completion]:
+    """The answer of each call that brought one, partial ones of failed calls left out."""
+    return {
+        call.candidate: call.completion
+        for call in calls
+        if call.failure is None and call.completion is not None and call.candidate is not None
+    }
+
+
 @quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
@@ -266,8 +275,7 @@ class Answer:
     @property
     def candidates(self) -> tuple[Candidate, ...]:
         """One per call that brought an answer, as a judge sees it."""
-        made = {call.candidate: call.completion for call in self.calls if call.failure is None}
-        return tuple([Candidate(id=one, completion=said) for one, said in made.items() if one and said])
+        return tuple([Candidate(id=one, completion=said) for one, said in answers_of(self.calls).items()])
 
     @property
     def choices(self) -> tuple[Completion, ...]:

@@ -1,5 +1,6 @@
 """The benchmark of the server keeps no wrong books and leaves nothing running."""
 
+import asyncio
 import json
 import os
 import shutil
@@ -12,15 +13,20 @@ from pathlib import Path
 import pytest
 
 from ensemble.config import load
+from ensemble.store import open_store
 from ensemble.store.address import Where, address_of
 from ensemble.store.audit.facts import missing
 from ensemble.store.keeping.connect import reading
 from ensemble.store.keeping.search import behind, search
+from ensemble.upkeep import derive, index
 from scripts.bench._audit_log import make
 from scripts.bench._audit_postgres import plans
+from scripts.bench._later import Later
+from scripts.bench._processes import cpu_s
 from scripts.bench._steps import callgrind, instructions
-from scripts.bench._systems import TRANSPORTS, configuration, floor, service
+from scripts.bench._systems import TRANSPORTS, System, configuration, floor, service
 from scripts.bench._upstream import FANS, Upstream, candidate, ranking, stream, upstream
+from tests.ensemble.store.builders import a_record
 from tests.patience import PATIENCE_S
 from tests.services import postgres_schema
 
@@ -136,3 +142,27 @@ def whole(where: Where) -> None:
         for table, cases in (("audit_daily", 60), ("audit_daily_members", 180), ("audit_daily_pairs", 180)):
             found = db.execute(f"SELECT sum(cases), count(DISTINCT day) FROM {table}").fetchone()  # noqa: S608 - own
             assert found == (cases, 3)
+
+
+async def test_what_a_request_costs_later_is_waited_for_and_counted_once(tmp_path: Path) -> None:
+    path = tmp_path / "some.db"
+    store = await open_store(path)
+    await store.record(a_record())
+    busy = "import time\nwhile time.process_time() < 0.5: pass\nprint(flush=True)\ntime.sleep(600)"
+    with subprocess.Popen([sys.executable, "-c", busy], stdout=subprocess.PIPE) as process:  # noqa: ASYNC220
+        try:
+            system = System(name="busy", url="", process=process, log=path)
+            later = Later(system)
+            assert process.stdout is not None
+            process.stdout.readline()
+            used = cpu_s(process.pid)
+            later.counted(0.2)
+            assert system.behind() > 0
+            counting = asyncio.get_running_loop().run_in_executor(None, later.ms)
+            await derive(store)
+            assert not counting.done(), "its texts are not in the search indexes yet"
+            await index(store)
+            assert await counting == pytest.approx((used - 0.2) * 1000, abs=60)
+        finally:
+            process.kill()
+    await store.close()

@@ -8,7 +8,7 @@ from scripts.bench._systems import System
 PATIENCE_S = 120.0
 """A round of upkeep begins every half a minute, and takes a quarter of a millisecond or so for each request."""
 _LOOK_S = 0.2
-"""Of requests under way one has ended within it: several hops of 50 ms have begun before."""
+"""Of the requests under way at least one ends within it: each takes two hops of at most 50 ms."""
 
 
 class Later:
