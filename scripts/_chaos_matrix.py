@@ -46,7 +46,8 @@ class Fault:
 class Cell:
     """One fault in one place: what the client got (``told`` is an error's code), and how the ledger names the fault.
 
-    ``breaches`` are sentences, empty for none.
+    ``failures`` are those of the spoilt alone: whether the others were done or are cancelled when a leader breaks
+    depends on the machine. ``breaches`` are sentences, empty for none.
     """
 
     fault: str
@@ -124,7 +125,8 @@ async def _play(stage: Stage, one: Fault, place: Place, tasks: int) -> Cell:
         *_counted(one, arrived, record),
         *await _left(stage, tasks),
     ]
-    failures = sorted({str(call["failure"]) for call in record.get("calls", ()) if call["failure"] is not None})
+    named = (call["failure"] for call in record.get("calls", ()) if call["member"] in spoilt)
+    failures = sorted({str(failure) for failure in named if failure is not None})
     return Cell(
         fault=one.name,
         place=place,
