@@ -9,7 +9,7 @@ from uuid_utils import uuid4
 
 from ensemble.errors import StoreError
 from ensemble.events import LateDone
-from ensemble.fanout import Seat, cancel, fan_out
+from ensemble.fanout import Seat, cancel, cancelled_by, fan_out
 from ensemble.fleet import Fleet
 from ensemble.means import Means, finding_of
 from ensemble.money import total
@@ -48,8 +48,22 @@ class Afterwards:
         spent = total(call.usage.nano_usd for call in self.run.calls).nano_usd
         return self.stage.straggler_s > 0 and (cap is None or spent < cap)
 
-    async def finish(self, answer: Answer, late: Mapping[asyncio.Task[Call], Seat]) -> None:
+    async def lingering(self, *, room: bool) -> dict[asyncio.Task[Call], Seat]:
+        """The calls that go on beyond the answer: all of them if there is ``room``, else those that will not end."""
+        late = self.run.late
+        if not late or (room and self.may_linger()):
+            return late
+        stubborn = await cancelled_by(set(late), self.run.request.deadline)
+        return {task: seat for task, seat in late.items() if task in stubborn}
+
+    async def part(self) -> None:
+        """End what is at work for an answer that nobody waits for any more, and record what it was."""
+        await cancel(self.run.at_work)
+        await self._commit(self.run.authors, None)
+
+    async def finish(self, answer: Answer) -> None:
         """Wait for the stragglers, ask the shadow members, let the judge see all of them, and record it."""
+        late = self.run.late
         authors = {seat.candidate: seat.member for seat in late.values()}
         try:
             came = [*await self._stragglers(set(late)), *await self._shadow(authors)]

@@ -202,12 +202,20 @@ async def cancelled_by(tasks: "set[asyncio.Task[Call]]", deadline: float) -> "se
 
 
 async def cancel(tasks: Collection[asyncio.Task[Any]]) -> None:
-    """Cancel ``tasks`` and wait until each has ended; again each second, since a library can lose a cancellation."""
-    waiting = set(tasks)
+    """Cancel ``tasks`` and wait until each has ended; again each second, since a library can lose a cancellation.
+
+    Cancelled itself meanwhile, it waits on, as ``asyncio.TaskGroup`` does, so that no task loses its owner.
+    """
+    waiting, cancelled = set(tasks), None
     while waiting:
         for task in waiting:
             task.cancel()
-        _, waiting = await asyncio.wait(waiting, timeout=1)
+        try:
+            _, waiting = await asyncio.wait(waiting, timeout=1)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
 
 
 async def _ask(

@@ -23,7 +23,7 @@ from ensemble.errors import (
 )
 from ensemble.estimates import Estimates, Need
 from ensemble.events import Finished, Judged, Listener, ended, nobody, started
-from ensemble.fanout import FanOut, Seat, Stragglers, cancel, cancelled_by, fan_out, seated
+from ensemble.fanout import FanOut, Seat, Stragglers, cancel, fan_out, seated
 from ensemble.fleet import Fleet, Send, permitted
 from ensemble.habits import Sittings
 from ensemble.leading import behind_a_leader, may_lead
@@ -32,7 +32,7 @@ from ensemble.means import Means, finding_of
 from ensemble.money import add
 from ensemble.narrowing import Limits, limits_of, narrow
 from ensemble.router import Context, MemberName, Router
-from ensemble.ruling import Bench, Models, by_trust, case_of, first_in_order, rule
+from ensemble.ruling import Bench, Models, by_trust, case_of, first_in_order, rule, settled
 from ensemble.run import Choice, Run
 from ensemble.shortfall import beyond_budget, nobody_answered, spare
 from ensemble.sticking import kept_to
@@ -123,17 +123,25 @@ class Pipeline:
                 further = router.trust is not None and router.trust.escalate_to is not None
                 first = self._stages(run, plan, further=further)
                 choice = await trusted(run, first, self.routers, self._escalate)
+            # A watch asks and judges the shadow itself.
+            own = run.plan if run.request.model not in self.watches else replace(run.plan, shadow=())
+            afterwards = Afterwards(self.fleet, self.judges, self.store, run, own, self.means)
+            run.late = await afterwards.lingering(room=self.stragglers.room)
         except EnsembleError as error:
-            await cancel(set(run.late))
-            await self._commit(run, self._record(run, "failed", error=error))
+            await self._fail(run, error)
             raise
         except asyncio.CancelledError:
             # The calls have been cancelled by now; what they were is written behind the back of a client who is gone.
-            self.stragglers.own(self._bury(run), to_the_end=True)
+            self.stragglers.own(self._bury(run, "cancelled"), to_the_end=True)
+            raise
+        except Exception as error:
+            # Of us, or of anybody's plugin: whoever called this tells of it, and the log of what it has cost.
+            bug = EnsembleError(f"{type(error).__name__} was raised")
+            self.stragglers.own(self._bury(run, "failed", bug), to_the_end=True)
             raise
         if told := beyond_budget(run):
             warn(run, told)
-        return await self._serve(run, run.plan, choice)
+        return await self._serve(run, run.plan, choice, afterwards)
 
     async def _plan(self, router: Router, run: Run) -> Plan:
         limits = limits_of(run.request.metadata)  # before the router, whose own calls may cost something
@@ -250,7 +258,7 @@ class Pipeline:
         def enough(calls: Sequence[Call], outstanding: int) -> bool:
             if judge is None or sum(call.good for call in calls) < run.request.n:
                 return False
-            return judge.settled(case_of(run.request, calls, self.fleet), outstanding)
+            return settled(judge, case_of(run.request, calls, self.fleet), outstanding)
 
         def done(call: Call) -> None:
             run.listener(ended(call=call))
@@ -316,22 +324,19 @@ class Pipeline:
         score = plain(run.rulings[-1].verdict).scores.get(choice.candidate.id)
         return score is not None and score >= stage.accept_score
 
-    async def _serve(self, run: Run, plan: Plan, choice: Choice) -> Answer:
-        watch = self.watches.get(run.request.model)
-        own = plan if watch is None else replace(plan, shadow=())  # the watch asks and judges the shadow itself
-        afterwards = Afterwards(self.fleet, self.judges, self.store, run, own, self.means)
-        late = run.late if run.late and self.stragglers.room and afterwards.may_linger() else {}
-        if len(late) < len(run.late):
-            stubborn = await cancelled_by(set(run.late), run.request.deadline)
-            late = {task: seat for task, seat in run.late.items() if task in stubborn}
+    async def _serve(self, run: Run, plan: Plan, choice: Choice, afterwards: Afterwards) -> Answer:
         answered = tuple(call for call in run.calls if call.candidate and call.failure is None)
         completion = next(c.completion for c in answered if c.candidate == choice.candidate.id and c.completion)
         run.plan = plan = warned(plan, run.request.n, len(choice.ranking))
         record = self._record(run, "answered", choice=choice)
         try:
             await self._commit(run, record)
-        except (StoreUnavailable, asyncio.CancelledError):
-            await cancel([*late, *([run.behind] if run.behind else ())])
+        except StoreUnavailable:
+            await cancel(run.at_work)
+            raise
+        except asyncio.CancelledError:
+            # The log has the record, or will: it lacks the calls that are still at work.
+            self.stragglers.own(afterwards.part(), to_the_end=True)
             raise
         for ruling in record.rulings:
             self.means.learn(finding_of(run.request.id, ruling, record.authors))
@@ -345,47 +350,41 @@ class Pipeline:
             completion=completion,
             rulings=record.rulings,
             fallback=choice.fallback,
-            late=tuple(seat.member for seat in late.values()),
+            late=tuple(seat.member for seat in run.late.values()),
             unjudged=run.behind is not None and plan.stages[0].judge is not None,
             ranking=record.ranking,
         )
         if run.behind is not None:
             self.stragglers.own(afterwards.follow(answer, run.behind))
-        if late or own.shadow:
-            self.stragglers.own(afterwards.finish(answer, late))
+        if run.late or afterwards.plan.shadow:
+            self.stragglers.own(afterwards.finish(answer))
+        watch = self.watches.get(run.request.model)
         if watch is not None and plan.shadow and self.stragglers.room:
             self.stragglers.own(watch.after(answer))
         run.listener(Finished(answer=answer))
         return answer
 
-    async def _bury(self, run: Run) -> None:
-        await cancel(set(run.late))
+    async def _fail(self, run: Run, error: EnsembleError) -> None:
         try:
-            await self._commit(run, self._record(run, "cancelled"))
+            await cancel(run.at_work)
+        except asyncio.CancelledError:
+            self.stragglers.own(self._bury(run, "failed", error), to_the_end=True)
+            raise
+        await self._commit(run, self._record(run, "failed", error=error))
+
+    async def _bury(self, run: Run, status: Status, error: EnsembleError | None = None) -> None:
+        """End what is at work for a request that nobody waits for any more, and record what it was."""
+        await cancel(run.at_work)
+        try:
+            await self._commit(run, self._record(run, status, error=error))
         except StoreUnavailable:
-            log.exception("request %s: the record of a cancelled request was lost", run.request.id)
+            log.exception("request %s: the record of a %s request was lost", run.request.id, status)
 
     def _record(
         self, run: Run, status: Status, *, choice: Choice | None = None, error: EnsembleError | None = None
     ) -> Record:
-        return Record(
-            request=run.request,
-            status=status,
-            plan=run.plan,
-            calls=() if status == "streaming" else run.unrecorded(),
-            authors=dict(run.authors),
-            rulings=tuple(run.rulings),
-            chosen=choice.candidate.id if choice else None,
-            fallback=choice.fallback if choice else None,
-            answered_s=asyncio.get_running_loop().time() - run.begin,
-            config=self.config,
-            error=error.code if error else None,
-            error_detail=str(error) if error else "",
-            keep=self.routers[run.request.model].store_content,
-            begun=run.begun,
-            ranking=choice.ranking[: run.request.n] if choice and run.request.n > 1 else (),
-            review=run.review,
-        )
+        keep = self.routers[run.request.model].store_content
+        return run.record(status, config=self.config, keep=keep, choice=choice, error=error)
 
     async def _commit(self, run: Run, record: Record) -> None:
         until = max(run.request.deadline, asyncio.get_running_loop().time() + COMMIT_S)

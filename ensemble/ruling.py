@@ -226,6 +226,15 @@ async def _shrunk(verdict: Verdict, case: Case, bench: Bench, authors: Mapping[C
     return await shrunk(verdict, replace(case, priors=priors), accuracy=means.settings.judge_accuracy)
 
 
+def settled(judge: Judge, case: Case, outstanding: int) -> bool:
+    """Whether ``outstanding`` further candidates could not change what ``judge`` finds; a bug of it ends no wait."""
+    try:
+        return judge.settled(case, outstanding)
+    except Exception:
+        log.exception("judge %s raised when asked whether more candidates could matter", judge.use)
+        return False
+
+
 async def verdict_of(judge: Judge, case: Case, models: Mapping[str, Model], until: float) -> Verdict:
     """What ``judge`` finds on ``case`` until ``until`` (the event loop's clock); its failures are verdicts too."""
     try:

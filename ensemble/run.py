@@ -2,11 +2,13 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import Any
 
+from ensemble.errors import EnsembleError
 from ensemble.events import Listener
 from ensemble.fanout import Seat
 from ensemble.leading import Lead
-from ensemble.types import Call, Fallback, Plan, Request, Ruling
+from ensemble.types import Call, Fallback, Plan, Record, Request, Ruling, Status
 from judges.types import Candidate, CandidateId
 
 
@@ -39,11 +41,39 @@ class Run:
         if self.lead is not None:
             self.lead.told(call)
 
+    @property
+    def at_work(self) -> set[asyncio.Task[Any]]:
+        """What is still under way for it, or has just ended."""
+        return {*self.late, *((self.behind,) if self.behind is not None else ())}
+
     def unrecorded(self) -> tuple[Call, ...]:
         """Lines of the ledger that have not been handed to the store yet; they are counted as handed over now."""
         fresh = tuple(self.calls[self.recorded :])
         self.recorded = len(self.calls)
         return fresh
+
+    def record(
+        self, status: Status, *, config: str, keep: bool, choice: "Choice | None", error: EnsembleError | None
+    ) -> Record:
+        """All of it that the log does not have yet; ``config`` is the configuration's digest."""
+        return Record(
+            request=self.request,
+            status=status,
+            plan=self.plan,
+            calls=() if status == "streaming" else self.unrecorded(),
+            authors=dict(self.authors),
+            rulings=tuple(self.rulings),
+            chosen=choice.candidate.id if choice else None,
+            fallback=choice.fallback if choice else None,
+            answered_s=asyncio.get_running_loop().time() - self.begin,
+            config=config,
+            error=error.code if error else None,
+            error_detail=str(error) if error else "",
+            keep=keep,
+            begun=self.begun,
+            ranking=choice.ranking[: self.request.n] if choice and self.request.n > 1 else (),
+            review=self.review,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ import pytest
 
 from ensemble.errors import DeadlineExceeded, NoCandidate, StoreUnavailable, UnknownModel
 from ensemble.events import Done, Event, Finished, Judged, Started
-from ensemble.router import MemberName
-from ensemble.types import Answer, Plan, Stage
+from ensemble.router import Context, MemberName
+from ensemble.types import Answer, Plan, Request, Stage
 from judges.calibration import Calibration, Fitted
 from judges.types import Case, Message, Model, OpaquePart, Prompt, TextPart, Verdict
 from tests.ensemble.doubles import a_fleet, a_member, a_request, failed, said
@@ -274,5 +274,43 @@ def test_a_judge_sees_no_provider_state() -> None:
         pipeline, _ = a_pipeline(trio(a="x", b="y"), panel("a", "b"), Nosy())
         await pipeline.answer(a_request(prompt=prompt))
         assert seen[0].messages[0].content == (parts[0],)
+
+    run_virtual(main())
+
+
+def test_a_bug_in_a_router_that_is_escalated_to_does_not_hide_what_was_paid() -> None:
+    class Exploding(Planned):
+        use = "exploding"
+
+        async def plan(self, request: Request, context: Context) -> Plan:
+            raise ZeroDivisionError
+
+    async def main() -> None:
+        trust = {"min_score": 0.95, "on_low": "escalate", "escalate_to": "stronger"}
+        fleet, wires = a_fleet(a=a_member("a", "x"), b=a_member("b", delay_s=50))
+        pipeline, kept = a_pipeline(fleet, panel("a", "b", quorum=1, straggler_s=90, trust=trust))
+        pipeline.routers["stronger"] = Exploding()  # type: ignore[index]  # a dict, in tests
+        with pytest.raises(ZeroDivisionError):
+            await pipeline.answer(a_request())
+        await settle(pipeline)
+        (record,) = kept.records
+        assert (record.status, record.error) == ("failed", "internal_error")
+        assert [(c.member, c.failure) for c in record.calls] == [("a", None), ("b", "cancelled")]
+        assert wires["b"].cancelled == 1
+
+    run_virtual(main())
+
+
+def test_a_judge_that_cannot_tell_whether_it_has_seen_enough_sees_all() -> None:
+    class Confused(Picky):
+        use = "confused"
+
+        def settled(self, case: Case, outstanding: int) -> bool:
+            raise ZeroDivisionError
+
+    async def main() -> None:
+        fleet, _ = a_fleet(**{name: a_member(name, "x" + "!" * n, delay_s=n) for n, name in enumerate("abc", 1)})
+        pipeline, _ = a_pipeline(fleet, panel("a", "b", "c"), Confused())
+        assert (await pipeline.answer(a_request())).member == "c"
 
     run_virtual(main())
