@@ -1,5 +1,6 @@
 """One call of a member while it is being made, attempt by attempt."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -40,3 +41,9 @@ class Task:
     def reserved(self) -> int:
         """Tokens that an attempt may take: those of the prompt, and of the longest answer where that is limited."""
         return self.tokens() + (self.prompt.max_output_tokens or 0)
+
+
+def is_cancellation(raised: BaseException) -> bool:
+    """Whether ``raised`` says that somebody cancels this task: a library may let one of its own cancellations out."""
+    task = asyncio.current_task()
+    return isinstance(raised, asyncio.CancelledError) and (task is None or task.cancelling() > 0)

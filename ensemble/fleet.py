@@ -7,7 +7,7 @@ from collections.abc import Coroutine, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
-from ensemble.attempts import Seen, Send, Task, Tried
+from ensemble.attempts import Seen, Send, Task, Tried, is_cancellation
 from ensemble.callids import told_apart
 from ensemble.errors import CallFailed
 from ensemble.fitness import Unfit, estimate_tokens, is_text, needs, not_taken, without_foreign_state
@@ -250,10 +250,10 @@ class Member:
             told = f"{'no answer' if sent else 'no free place at the provider'} within {waited:.3g} s"
             retryable = bool(sent) and clock() < task.until
             error = CallFailed(told, failure="timeout", retryable=retryable, sent=bool(sent))
-        except asyncio.CancelledError:
-            error = CallFailed("cancelled", failure="cancelled", sent=bool(sent))
-            raise
-        except Exception as raised:
+        except (asyncio.CancelledError, Exception) as raised:
+            if is_cancellation(raised):
+                error = CallFailed("cancelled", failure="cancelled", sent=bool(sent))
+                raise
             # A provider may be anybody's plugin. Its bug costs this call, never the request.
             log.exception("provider of %s raised", self.name)
             error = CallFailed(f"the provider raised {type(raised).__name__}", failure="bad_reply", sent=bool(sent))

@@ -284,3 +284,20 @@ def test_a_bug_in_a_provider_costs_the_call_and_not_the_request() -> None:
         assert (call.failure, call.detail) == ("bad_reply", "the provider raised Broken")
 
     run_virtual(main())
+
+
+def test_what_a_library_cancels_of_its_own_accord_costs_the_call_and_not_the_request() -> None:
+    async def main() -> None:
+        member, wire = a_member("m")
+
+        async def complete(model: str, prompt: Prompt) -> Any:
+            asyncio.get_running_loop().call_later(1, (lost := asyncio.get_running_loop().create_future()).cancel)
+            return await lost
+
+        wire.complete = complete  # type: ignore[method-assign]
+        seen, request = ledger(), a_request()
+        last = await member.call(request, request.prompt, CANDIDATE, seen=seen.append)
+        assert seen == [last]
+        assert (last.failure, last.detail) == ("bad_reply", "the provider raised CancelledError")
+
+    run_virtual(main())
