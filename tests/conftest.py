@@ -1,6 +1,7 @@
 """Fixtures that every test may use; a package's own stand in the conftest.py of its folder."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
     ``--basetemp`` and ``PYTEST_DEBUG_TEMPROOT`` go before. Programs of tests are started from there, too.
     """
+    # A shell that runs the tests in the background has them ignore Ctrl-C, and so would the programs that they start.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         room = os.statvfs(MEMORY)
     except OSError:

@@ -202,10 +202,14 @@ async def test_the_circuit_of_one_member_opens_probes_and_closes(opened: Opened)
         simulator = served.simulator
         simulator.always("alpha", status(503))
         assert [await ask(served), await ask(served)] == [502, 502]
-        code, said, _ = await served.post(a_question(model="alpha"))
-        (skipped,) = said["error"]["candidates"]
-        assert (code, skipped["failure"], len(of(served, "alpha"))) == (502, "skipped", 2)
-        assert "failed too often" in skipped["detail"]
+        while True:  # on a slow machine a probe may be due already
+            tried = len(of(served, "alpha"))
+            code, said, _ = await served.post(a_question(model="alpha"))
+            (told,) = said["error"]["candidates"]
+            if told["failure"] == "skipped":
+                break
+        assert (code, len(of(served, "alpha"))) == (502, tried)
+        assert "failed too often" in told["detail"]
         assert await ask(served, "beta") == 200, "the same provider, another member"
 
         async def until_calls(number: int) -> None:
@@ -213,7 +217,7 @@ async def test_the_circuit_of_one_member_opens_probes_and_closes(opened: Opened)
                 await ask(served)
 
         await until_calls(4)
-        _, second, probe, again = of(served, "alpha")
+        _, second, probe, again, *_ = of(served, "alpha")
         assert probe.started - ended(second) >= 0.1
         assert again.started - ended(probe) >= 0.2, "a probe that fails doubles the wait"
 
