@@ -154,24 +154,24 @@ class Member:
 
     async def _asked(self, task: Task) -> Call:
         """Attempts until one succeeds or the last has failed."""
-        clock, until = asyncio.get_running_loop().time, task.until
-        begin = clock()
+        begin = _clock()
         while True:
             try:
                 call, error = await self._try(task)
             except asyncio.CancelledError:
-                self._learn(task, Usage(), clock() - begin)  # it takes at least so long
+                self._learn(task, Usage(), _clock() - begin)  # it takes at least so long
                 raise
             if error is None or call.failure == "timeout":
-                self._learn(task, call.usage, clock() - begin)
+                self._learn(task, call.usage, _clock() - begin)
             if error is None or not error.retryable or task.attempts >= self.settings.max_attempts:
                 return call
-            # Full jitter (Brooker, "Exponential Backoff and Jitter", 2015); a stated Retry-After is the floor.
-            jitter = random.uniform(0, min(8.0, 0.25 * 2**task.attempts))  # noqa: S311 - no secret
-            wait = (error.retry_after_s or 0.0) + jitter
-            if clock() + wait >= until:
+            # Full jitter (Brooker, "Exponential Backoff and Jitter", 2015), no secret; a Retry-After is the floor.
+            wait = (error.retry_after_s or 0.0) + random.uniform(0, min(8.0, 0.25 * 2**task.attempts))  # noqa: S311
+            if _clock() + wait >= task.until or wait < self.circuit.wait_s():
                 return call
             await asyncio.sleep(wait)
+            if self.circuit.wait_s() > 0:  # others have opened it: this failure says more than that nobody is asked
+                return call
 
     async def embed(
         self, request: Request, texts: Sequence[str], aim: Aim, *, seen: Seen, until: float | None = None

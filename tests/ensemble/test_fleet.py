@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from ensemble.errors import CallFailed
 from ensemble.ledger import Aim
 from ensemble.types import Call
 from judges.errors import ModelError
@@ -268,6 +269,26 @@ def test_a_member_that_only_fails_is_left_alone_and_tried_again() -> None:
         assert len(wire.prompts) == 3
         await asyncio.sleep(30)
         assert [(await once()).failure for _ in range(2)] == [None, None]
+
+    run_virtual(main())
+
+
+def test_what_opened_the_circuit_is_told_and_not_waited_on() -> None:
+    async def main() -> None:
+        down = CallFailed("boom", failure="overloaded", retryable=True, http_status=503)
+        member, wire = a_member("m", *[down] * 9, max_attempts=3, circuit_failures=2, circuit_open_s=30)
+        seen = ledger()
+
+        async def once() -> Call:
+            request = a_request()
+            return await member.call(request, request.prompt, CANDIDATE, seen=seen.append)
+
+        begin = asyncio.get_running_loop().time()
+        opener, beside = await asyncio.gather(once(), once())
+        assert asyncio.get_running_loop().time() - begin <= 0.5, "one jitter at most, and none once it is open"
+        assert {opener.failure, beside.failure} == {"overloaded"}
+        assert [call.failure for call in seen] == ["overloaded", "overloaded"], "no line of what was never tried"
+        assert len(wire.prompts) == 2
 
     run_virtual(main())
 
