@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import json
 import pkgutil
+import re
 import sys
 from abc import ABC
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,6 +20,8 @@ from pydantic import ValidationError as PydanticError
 from pydantic_core import CoreSchema, ErrorDetails, core_schema
 
 from judges.errors import InvalidOptions, UnknownPlugin
+
+_COUNTED = re.compile(r"^\w+ should have (at (?:least|most) \d+ items?) after validation, not")
 
 
 class Name(str):
@@ -340,7 +343,13 @@ def explain(detail: ErrorDetails, cls: type[BaseModel]) -> str:
         near = difflib.get_close_matches(str(detail["loc"][-1]), fields, n=1, cutoff=0.5)
         hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(fields)}"
         return f"unknown key{hint if fields else ''}"
-    return detail["msg"][:1].lower() + detail["msg"][1:]
+    return worded(detail["msg"])
+
+
+def worded(told: str) -> str:
+    """``told``, a message of pydantic, within a sentence and without Python's names for what holds several things."""
+    told = _COUNTED.sub(r"There should be \1, not", told)
+    return told[:1].lower() + told[1:]
 
 
 def _fields_at(cls: type[BaseModel], place: Sequence[str | int]) -> set[str]:

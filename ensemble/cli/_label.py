@@ -141,7 +141,8 @@ def _rows(prompts: Prompts) -> Iterator[Row | Reject]:
 def _tell(outcome: Outcome, options: Options, given: Given, settings: Settings, rejects: Path) -> int:
     if twice := outcome.tally.displaced:
         had = "the id of another row with another prompt, which is labelled and in the data set no more"
-        click.echo(f"{counted(twice, 'row')} had {had}; give each prompt an id of its own.", err=True)
+        mend = "give each prompt an id of its own, and each file a --name of its own"
+        click.echo(f"{counted(twice, 'row')} had {had}; {mend}.", err=True)
     if given.as_json:
         tree = outcome.tally.plain() | {
             "run": options.run,

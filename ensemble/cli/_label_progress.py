@@ -161,6 +161,8 @@ def foretold(found: Mapping[str, Any], run: str) -> None:
         ("output by", rests or "no call"),
     ]
     rows += [("not done", f"{count:,}: {why}") for why, count in found["problems"].items()]
+    if found["rejection"]:
+        rows.append(("rejects", f"the first: {brief(found['rejection'], MOST_REASON)}"))
     console = screen()
     put(console, ("plan of ", "bold"), run)
     columns(console, rows, {})

@@ -20,6 +20,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from ensemble.errors import InvalidRequest
+from judges.registry import worded
 from judges.schemas import flaw
 
 MOST_INTEGER = 2**63 - 1
@@ -162,6 +163,4 @@ def first_finding(error: ValidationError, known: Collection[str]) -> InvalidRequ
             f"unknown parameter: {param}" + (f"; did you mean {near[0]}?" if near else ""), param=param
         )
     message = found["msg"].removeprefix("Value error, ")
-    return InvalidRequest(
-        f"{param}: {message[:1].lower()}{message[1:]}" if param else f"the body: {message}", param=param or None
-    )
+    return InvalidRequest(f"{param}: {worded(message)}" if param else f"the body: {message}", param=param or None)

@@ -16,7 +16,7 @@ from ensemble.labelling.entry import NO_PLAN, Desk
 from ensemble.labelling.filling import Job
 from ensemble.labelling.panel import seats_of
 from ensemble.labelling.rehearsal import Page, rehearse
-from ensemble.labelling.rows import Row
+from ensemble.labelling.rows import Reject, Row
 from ensemble.labelling.runner import CHUNK, Options, Source
 from ensemble.labelling.tally import Tally
 from ensemble.pipeline import Pipeline
@@ -33,7 +33,7 @@ class Forecast:
     """What was found out.
 
     Attributes:
-        rows: rows read, rejects included; ``rejected`` those that cannot be used.
+        rows: rows read, rejects included; ``rejected`` those that cannot be used, ``rejection`` why the first cannot.
         prompts: different prompts among them; ``stored`` those that lack nothing but perhaps a verdict.
         calls: calls to make, by member; ``judge_calls`` those of judges at most, where no reply is cut off.
         expected_nano_usd: what that costs if members go on as in the log; None where a price is unknown.
@@ -44,6 +44,7 @@ class Forecast:
 
     rows: int = 0
     rejected: int = 0
+    rejection: str | None = None
     prompts: int = 0
     stored: int = 0
     calls: Counter[str] = field(default_factory=Counter)
@@ -65,6 +66,7 @@ class Forecast:
         return {
             "rows": round(self.rows * by),
             "rejected": round(self.rejected * by),
+            "rejection": self.rejection,
             "prompts": round(self.prompts * by),
             "stored": round(self.stored * by),
             "calls": {name: round(count * by) for name, count in self.calls.items()},
@@ -110,6 +112,9 @@ class Forecaster:
             rows = [row for row in chunk if isinstance(row, Row)]
             self.forecast.rows += len(chunk)
             self.forecast.rejected += len(chunk) - len(rows)
+            if self.forecast.rejection is None and len(rows) < len(chunk):
+                first = next(row for row in chunk if isinstance(row, Reject))
+                self.forecast.rejection = f"line {first.position}: {first.reason}"
             await self._take(rows)
         return self.forecast
 

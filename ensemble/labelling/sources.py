@@ -1,8 +1,10 @@
 """Where prompts come from: JSON lines, CSV, Parquet or a data-set folder, read one row at a time."""
 
+import codecs
 import csv
 import gzip
 import io
+import re
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -29,6 +31,9 @@ MOST_LINE = 64_000_000
 """Bytes of one line; a longer one is a reject, so that a file without line ends does not fill the memory."""
 BATCH = 256
 """Rows of a columnar file that are held at once."""
+_HEAD = 65_536
+_ARRAY = re.compile(rb"\s*\[\s*(\{|$)")
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 class BadSource(InvalidRequest):
@@ -61,7 +66,8 @@ def rows_of_file(path: Path, kind: Format | None = None) -> Generator[Raw, None,
             yield from _arrow(path)
         else:
             with _opened(path) as file:
-                yield from _csv(file, path) if kind == "csv" else lines(file)
+                head = _head(file, path, kind)
+                yield from _csv(file, path, head) if kind == "csv" else lines(file)
     except (OSError, EOFError) as error:
         raise BadSource(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
@@ -98,13 +104,31 @@ def _opened(path: Path) -> BinaryIO:
     return path.open("rb")
 
 
-def _csv(file: BinaryIO, path: Path) -> Iterator[Raw]:
+def _head(file: BinaryIO, path: Path, kind: Format) -> bytes:
+    """The first line of ``file``, as far as its buffer holds it, without moving on.
+
+    Raises:
+        BadSource: not a row of it could be read, and it is plain what would do.
+    """
+    head = bytes(cast("io.BufferedReader", file).peek(_HEAD))
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise BadSource(f"{path}: it is UTF-16, not UTF-8; iconv -f UTF-16 -t UTF-8 {path.name} makes it so")
+    if kind == "jsonl" and _ARRAY.match(head.removeprefix(codecs.BOM_UTF8)):
+        raise BadSource(f"{path}: it is one array, not a row on each line; jq -c '.[]' {path.name} makes it so")
+    return head.partition(b"\n")[0]
+
+
+def _csv(file: BinaryIO, path: Path, head: bytes) -> Iterator[Raw]:
     csv.field_size_limit(MOST_LINE)
-    tabs = any(suffix.lower() == ".tsv" for suffix in path.suffixes)
+    between = "\t" if any(suffix.lower() == ".tsv" for suffix in path.suffixes) else ","
+    if b"," not in head and b";" in head:  # as spreadsheets write it where the comma is in numbers
+        between = ";"
     with io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="") as text:
-        reader = csv.reader(text, dialect="excel-tab" if tabs else "excel")
+        reader = csv.reader(text, delimiter=between)
         try:
             names = next(reader, [])
+            if not _is_text(names):
+                raise BadSource(f"{path}: the names of its columns are not UTF-8, so its rows will not be either")
             if len(set(names)) < len(names):
                 raise BadSource(f"{path}: two columns have the same name")
             line = reader.line_num + 1
@@ -119,8 +143,16 @@ def _csv(file: BinaryIO, path: Path) -> Iterator[Raw]:
 def _cells(line: int, names: list[str], cells: list[str]) -> Raw:
     if len(cells) != len(names):
         told = f"there are {len(cells)} cells for {len(names)} columns"
-        return Reject(position=line, reason=told, text=",".join(cells)[:MOST_KEPT].encode("utf-8", "replace").decode())
-    return line, dict(zip(names, cells, strict=True))
+    elif not _is_text(cells):
+        told = "the row is not UTF-8"
+    else:
+        return line, dict(zip(names, cells, strict=True))
+    return Reject(position=line, reason=told, text=",".join(cells)[:MOST_KEPT].encode("utf-8", "replace").decode())
+
+
+def _is_text(cells: list[str]) -> bool:
+    """Whether ``cells`` were UTF-8: what is not was read as half a surrogate pair."""
+    return all(cell.isascii() or _HALF.search(cell) is None for cell in cells)
 
 
 def _parquet(path: Path) -> Iterator[Raw]:
@@ -130,7 +162,7 @@ def _parquet(path: Path) -> Iterator[Raw]:
         position = 0
         for group in range(file.num_row_groups):
             for batch in file.iter_batches(batch_size=BATCH, row_groups=[group]):
-                yield from enumerate(batch.to_pylist(), position + 1)
+                yield from _of_batch(batch, position + 1)
                 position += batch.num_rows
     except arrow.ArrowInvalid as error:
         raise BadSource(f"{path}: is no Parquet file: {str(error).splitlines()[0]}") from error
@@ -144,10 +176,24 @@ def _arrow(path: Path) -> Iterator[Raw]:
             for batch in stream:
                 for at in range(0, batch.num_rows, BATCH):
                     part = batch.slice(at, BATCH)
-                    yield from enumerate(part.to_pylist(), position + 1)
+                    yield from _of_batch(part, position + 1)
                     position += part.num_rows
     except arrow.ArrowInvalid as error:
         raise BadSource(f"{path}: is no Arrow stream: {str(error).splitlines()[0]}") from error
+
+
+def _of_batch(batch: Any, first: int) -> Iterator[Raw]:
+    """The rows of ``batch``; Arrow does not look whether a text is UTF-8 before it is read."""
+    try:
+        rows = batch.to_pylist()
+    except UnicodeDecodeError:
+        if batch.num_rows == 1:
+            yield Reject(position=first, reason="the row is not UTF-8")
+            return
+        for at in range(batch.num_rows):
+            yield from _of_batch(batch.slice(at, 1), first + at)
+    else:
+        yield from enumerate(rows, first)
 
 
 def _pyarrow(path: Path) -> Any:

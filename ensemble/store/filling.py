@@ -113,7 +113,7 @@ def stored(db: Database, where: str, after: RequestId | None, most: int) -> list
 def enter(db: Database, rows: Sequence[DatasetRow]) -> int:
     """Remember which row is which request; a row that is known is written anew.
 
-    Returns how many of ``rows`` took the id of another row with another prompt, which is in the data set no more.
+    Returns how many ids rows took from other rows with another prompt, which are in the data set no more.
     """
     displaced = 0
     for dataset in {row.dataset for row in rows}:
@@ -122,11 +122,14 @@ def enter(db: Database, rows: Sequence[DatasetRow]) -> int:
         sql = f"SELECT row_id, request_id, position FROM dataset_rows WHERE dataset = ? AND row_id IN ({marks})"  # noqa: S608
         found = db.execute(sql, [bind(dataset), *(bind(row.row_id) for row in those)])
         known = {id_: (request, position) for id_, request, position in found}
+        taken = set[str]()
         for row in those:
             request, position = known.get(row.row_id, (row.request, row.position))
             # A prompt that was edited where it stands is the same row.
-            displaced += request != row.request and position != row.position
+            if request != row.request and position != row.position:
+                taken.add(row.row_id)  # once, though each run over the same file takes it to and fro
             known[row.row_id] = row.request, row.position
+        displaced += len(taken)
     db.conn.executemany(
         "INSERT INTO dataset_rows (dataset, row_id, request_id, position, metadata) VALUES (?, ?, ?, ?, ?) "
         "ON CONFLICT (dataset, row_id) DO UPDATE SET request_id = excluded.request_id, position = excluded.position, "

@@ -161,7 +161,7 @@ MISTAKES = {
     ),
     "an empty panel": (
         changed('["small", "large"]', "[]"),
-        "ensemble.toml: [routers.best] members: tuple should have at least 1 item after validation, not 0",
+        "ensemble.toml: [routers.best] members: there should be at least 1 item, not 0",
     ),
     "a member twice": (
         changed('["small", "large"]', '["small", "small"]'),

@@ -58,6 +58,7 @@ async def test_a_dry_run_calls_nobody(config: Path, run: Run, prompts: Path, sim
         told = await run("label", "prompts.jsonl", "--router", "best", option)
         assert told.exit_code == 0, told.output
         assert "6 of small, 6 of large" in told.stdout
+        assert "the first: line 7: the line is not JSON" in told.stdout
     assert len(simulator.served) == 0
 
 
@@ -196,6 +197,8 @@ async def test_an_id_on_two_rows_is_told(config: Path, run: Run) -> None:
     told = await run("label", "rows.jsonl", "--router", "best", "--json")
     assert (told.exit_code, json.loads(told.stdout)["displaced"]) == (0, 1)
     assert "1 row had the id of another row with another prompt" in told.stderr
+    told = await run("label", "rows.jsonl", "--router", "best", "--json")
+    assert json.loads(told.stdout)["displaced"] == 1, "one id, though it goes to and fro"
     rows[:2] = [("a2", "One?"), ("a", "Two!")]  # mended, and edited in its place
     write()
     told = await run("label", "rows.jsonl", "--router", "best", "--json")

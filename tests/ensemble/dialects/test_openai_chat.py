@@ -137,7 +137,7 @@ def test_values_that_ask_for_nothing_special_are_taken() -> None:
     [
         ({"model": ...}, "model", "required"),
         ({"model": ""}, "model", "at least 1"),
-        ({"messages": []}, "messages", "at least 1"),
+        ({"messages": []}, "messages", "messages: there should be at least 1 item, not 0"),
         ({"messages": [{"role": "robot", "content": "x"}]}, "messages[0]", "role must be one of system, developer"),
         ({"messages": [USER, {"role": "user", "content": 5}]}, "messages[1].content", "string or an array"),
         (

@@ -75,6 +75,15 @@ def test_parquet_by_row_groups(tmp_path: Path) -> None:
         ("p.arrow", b"no", "is no Arrow stream"),
         ("p.jsonl.gz", b"no", "cannot be read"),
         ("p.csv", b"a,a\n1,2\n", "two columns have the same name"),
+        ("p.csv", "prompt\n\u00e9\n".encode("utf-16"), "it is UTF-16, not UTF-8; iconv -f UTF-16 -t UTF-8 p.csv"),
+        ("p.jsonl", '{"prompt": "a"}'.encode("utf-16"), "it is UTF-16"),
+        ("p.csv", "prompt,caf\u00e9\n1,2\n".encode("latin-1"), "the names of its columns are not UTF-8"),
+        (
+            "p.json",
+            b'[\n {\n  "prompt": "a"\n }\n]',
+            r"it is one array, not a row on each line; jq -c '\.\[\]' p\.json",
+        ),
+        ("p.json", b'\xef\xbb\xbf [{"prompt": "a"}]', "it is one array"),
     ],
 )
 def test_a_file_that_is_not_what_it_says(tmp_path: Path, name: str, data: bytes, told: str) -> None:
@@ -82,3 +91,27 @@ def test_a_file_that_is_not_what_it_says(tmp_path: Path, name: str, data: bytes,
     path.write_bytes(data)
     with pytest.raises(BadSource, match=told):
         list(rows_of_file(path))
+
+
+def test_semicolons_between_cells_as_spreadsheets_write_them(tmp_path: Path) -> None:
+    path = tmp_path / "p.csv"
+    path.write_text('id;prompt\n1;"Is 1,5; or 2, more?"\n')
+    assert list(rows_of_file(path)) == [(2, {"id": "1", "prompt": "Is 1,5; or 2, more?"})]
+    path.write_text('id,"a;b"\n1,2;3\n')
+    assert list(rows_of_file(path)) == [(2, {"id": "1", "a;b": "2;3"})]
+
+
+def test_a_row_in_another_encoding_is_a_reject_that_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "p.csv"
+    path.write_bytes(b"id,prompt\n1,caf\xe9\n2,plain\n")
+    assert list(rows_of_file(path)) == [
+        Reject(position=2, reason="the row is not UTF-8", text="1,caf?"),
+        (3, {"id": "2", "prompt": "plain"}),
+    ]
+    ends, data = b"".join(n.to_bytes(4, "little") for n in (0, 2, 4)), b"\xff\xfeok"
+    column = pa.Array.from_buffers(pa.string(), 2, [None, pa.py_buffer(ends), pa.py_buffer(data)])
+    pq.write_table(pa.table({"prompt": column}), tmp_path / "p.parquet")
+    assert list(rows_of_file(tmp_path / "p.parquet")) == [
+        Reject(position=1, reason="the row is not UTF-8"),
+        (2, {"prompt": "ok"}),
+    ]
