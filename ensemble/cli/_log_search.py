@@ -14,6 +14,7 @@ from ensemble.store.keeping.search import behind, catch_up, search
 from ensemble.store.keeping.searchable import SOURCES, Source
 
 _BATCH = 2000
+_BEFORE = 16
 
 
 @click.command(epilog="Example: ensemble log search sky")
@@ -38,8 +39,15 @@ def command(query: str, *, config: Path, db: Address | None, number: int, where:
     if not found:
         click.echo("Nothing found.", err=True)
         return
-    rows = [(hit["id"], hit["model"], hit["member"] or "(prompt)", hit["snippet"]) for hit in found]
+    rows = [(hit["id"], hit["model"], hit["member"] or "(prompt)", _around(str(hit["snippet"]))) for hit in found]
     put_table(("id", "model", "by", "text"), rows)
+
+
+def _around(snippet: str) -> str:
+    """``snippet`` from a little before the first word that was found: a cell of a table ends early."""
+    text = " ".join(snippet.split())
+    start = max(0, text.find("[") - _BEFORE)
+    return f"...{text[start:]}" if start else text
 
 
 def _update(path: Address) -> None:

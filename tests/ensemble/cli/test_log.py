@@ -60,6 +60,16 @@ async def test_the_example_of_each(name: str, log: str, config: Path, run: Run) 
     assert told.exit_code == 0, told.output
 
 
+async def test_the_place_that_was_found_is_seen_in_the_cell_of_a_table(config: Path, run: Run) -> None:
+    before, behind = (" ".join(f"{side}{n:03}" for n in range(12)) for side in ("before", "behind"))
+    store = await open_store(config.with_name("ensemble.db"))
+    await store.record(a_record(request=a_request(f"{before} needle {behind}")))
+    await store.close()
+    told = await run("log", "search", "needle")
+    assert "before011 [needle] behind000" in told.stdout
+    assert "[before000] before001" in (await run("log", "search", "before000")).stdout
+
+
 async def test_the_newest_requests(log: str, run: Run) -> None:
     told = await run("log", "tail", "--json")
     (found,) = json.loads(told.stdout)["requests"]
