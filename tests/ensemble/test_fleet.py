@@ -284,9 +284,10 @@ def test_what_opened_the_circuit_is_told_and_not_waited_on() -> None:
             return await member.call(request, request.prompt, CANDIDATE, seen=seen.append)
 
         begin = asyncio.get_running_loop().time()
-        opener, beside = await asyncio.gather(once(), once())
+        async with asyncio.TaskGroup() as group:
+            both = [group.create_task(once()) for _ in range(2)]
         assert asyncio.get_running_loop().time() - begin <= 0.5, "one jitter at most, and none once it is open"
-        assert {opener.failure, beside.failure} == {"overloaded"}
+        assert [call.result().failure for call in both] == ["overloaded", "overloaded"]
         assert [call.failure for call in seen] == ["overloaded", "overloaded"], "no line of what was never tried"
         assert len(wire.prompts) == 2
 
