@@ -38,9 +38,14 @@ class Afterwards:
     means: Means
 
     @property
+    def index(self) -> int:
+        """Where in the plan the stage stands whose candidates were judged last. Another stage may be equal to it."""
+        return self.run.rulings[-1].stage if self.run.rulings else len(self.plan.stages) - 1
+
+    @property
     def stage(self) -> Stage:
-        """The stage whose candidates were judged last."""
-        return self.plan.stages[self.run.rulings[-1].stage if self.run.rulings else -1]
+        """That stage."""
+        return self.plan.stages[self.index]
 
     def may_linger(self) -> bool:
         """Whether calls may go on beyond the answer: there is time for it, and the cost cap is not reached."""
@@ -99,10 +104,9 @@ class Afterwards:
         seats = [Seat(member=name, sample=0, candidate=CandidateId(str(uuid4()))) for name in self.plan.shadow]
         authors |= {seat.candidate: seat.member for seat in seats}
         request = replace(self.run.request, deadline=asyncio.get_running_loop().time() + PATIENCE_S)
-        index = self.plan.stages.index(self.stage)
         stage = Stage(members=self.plan.shadow, strict_params=self.stage.strict_params)
         fanned = await fan_out(
-            request, stage, self.fleet, seats, index=index, seen=self.run.calls.append, purpose="shadow"
+            request, stage, self.fleet, seats, index=self.index, seen=self.run.calls.append, purpose="shadow"
         )
         await cancel(set(fanned.late))
         return fanned.done

@@ -147,7 +147,7 @@ class Member:
             return await self._asked(task)
         aim = replace(aim, key=key_of(self.digest, self.origin, ready))
         keyed = replace(task, aim=aim)
-        call = await once(request.kept, request, self.name, self.digest, aim, lambda: self._asked(keyed))
+        call = await once(request.kept, request, self.name, self.digest, aim, lambda: self._asked(keyed), until)
         if call.transport == TRANSPORT:
             seen(call)
         return call

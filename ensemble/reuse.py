@@ -16,7 +16,8 @@ from uuid_utils import uuid7
 from ensemble.answers import Kept
 from ensemble.ledger import Aim
 from ensemble.types import Call, CallId, Request
-from judges.types import Completion, Prompt
+from judges.deadline import Deadline
+from judges.types import Completion, Prompt, Usage
 
 TRANSPORT = "cache"
 """What the ledger says of how such an answer came."""
@@ -35,19 +36,30 @@ async def once(
     digest: str,
     aim: Aim,
     make: Callable[[], Awaitable[Call]],
+    until: float,
 ) -> Call:
-    """The line of a stored answer or of one that is on its way, else what ``make`` brings, under the key of ``aim``."""
+    """The line of a stored answer or of one that is on its way, else what ``make`` brings, under the key of ``aim``.
+
+    What is on its way for somebody who has more time is waited for until ``until`` (the event loop's clock).
+    """
     place = (kept.owner, str(aim.key), aim.sample)
     if (flying := kept.flying.calls.get(place)) is not None:
-        said = await asyncio.shield(flying)
+        begin = asyncio.get_running_loop().time()
+        try:
+            with Deadline(until):
+                said = await asyncio.shield(flying)
+        except TimeoutError:
+            waited = asyncio.get_running_loop().time() - begin
+            told = f"the equal call that was under way had no answer within {waited:.3g} s"
+            return replace(_line(request, member, digest, aim, told), failure="timeout", total_s=waited)
         # Without an answer each asks for itself: in single file the last would wait for the failures of all before.
-        return await make() if said is None else _line(request, member, digest, aim, said)
+        return await make() if said is None else _taken(request, member, digest, aim, said)
     kept.flying.calls[place] = asyncio.get_running_loop().create_future()
     said = None
     try:
         said = await kept.find(str(aim.key), aim.sample)
         if said is not None:
-            return _line(request, member, digest, aim, said)
+            return _taken(request, member, digest, aim, said)
         call = await make()
         said = call.completion if whole(call) else None
         return call
@@ -63,9 +75,18 @@ def whole(call: Call) -> bool:
     )
 
 
-def _line(request: Request, member: str, digest: str, aim: Aim, said: Completion) -> Call:
-    """A line of the ledger for which nothing was sent: it cost nothing, and its tokens were counted before."""
+def _taken(request: Request, member: str, digest: str, aim: Aim, said: Completion) -> Call:
+    """The line of an answer that is taken again; its tokens were counted before."""
     free = replace(said.usage, nano_usd=0, provider_nano_usd=None)
+    return replace(
+        _line(request, member, digest, aim, "an answer that was given before"),
+        completion=replace(said, usage=free, provider_request_id=None, first_token_s=None),
+        usage=replace(free, input_tokens=None, output_tokens=None, cached_input_tokens=None, reasoning_tokens=None),
+    )
+
+
+def _line(request: Request, member: str, digest: str, aim: Aim, told: str) -> Call:
+    """A line of the ledger for which nothing was sent: it cost nothing."""
     return Call(
         id=CallId(str(uuid7())),
         request=request.id,
@@ -78,10 +99,9 @@ def _line(request: Request, member: str, digest: str, aim: Aim, said: Completion
         seat=aim.seat,
         sample=aim.sample,
         stage=aim.stage,
-        completion=replace(said, usage=free, provider_request_id=None, first_token_s=None),
-        usage=replace(free, input_tokens=None, output_tokens=None, cached_input_tokens=None, reasoning_tokens=None),
+        usage=Usage(nano_usd=0),
         member_digest=digest,
         transport=TRANSPORT,
-        detail="an answer that was given before",
+        detail=told,
         key=aim.key,
     )

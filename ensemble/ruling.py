@@ -155,7 +155,8 @@ async def rule(
     wanted = [*(member for member, _ in plan.stages[stage].seats()), *plan.shadow]
     panel = tuple([candidate.id for candidate in case.candidates])
     judged = {authors[one] for one in panel}
-    reused = TRANSPORT in [call.transport for call in calls]  # a repetition is no new evidence
+    # A repetition is no new evidence.
+    reused = TRANSPORT in [call.transport for call in calls if call.failure is None]
     ruling = Ruling(
         id=VerdictId(str(uuid7())),
         stage=stage,

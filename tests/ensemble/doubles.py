@@ -8,6 +8,7 @@ from typing import Any
 
 from uuid_utils import uuid7
 
+from ensemble.answers import Flying, Owner
 from ensemble.errors import CallFailed
 from ensemble.fleet import Fleet, Member, MemberSettings
 from ensemble.limits import Limiter
@@ -81,6 +82,17 @@ def a_request(text: str = "Why is the sky blue?", *, seconds: float = 60.0, **ch
         deadline=asyncio.get_running_loop().time() + seconds,
         **changes,
     )
+
+
+@dataclass
+class NothingKept:
+    """Looks for answers that were given before, and finds none."""
+
+    flying: Flying
+    owner: Owner = (None, None, False)
+
+    async def find(self, key: str, sample: int) -> None:
+        await asyncio.sleep(0.01)
 
 
 def ledger() -> list[Call]:

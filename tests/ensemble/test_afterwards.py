@@ -57,6 +57,21 @@ def test_no_straggler_goes_on_beyond_the_cost_cap(cap: str, goes_on: bool) -> No
     run_virtual(main())
 
 
+def test_a_shadow_is_judged_with_the_stage_that_was_judged_last_though_another_is_equal() -> None:
+    async def main() -> None:
+        stage = Stage(members=("a", "b"), judge="picky", accept_score=0.9)
+        plan = Plan(router="r", stages=(stage, stage), shadow=("c",))
+        pipeline, kept = a_pipeline(trio(a="x", b="x!", c="x!!"), Planned(made=plan))
+        answer = await pipeline.answer(a_request())
+        await settle(pipeline)
+        (late,) = kept.lates
+        assert late.ruling is not None
+        assert (late.ruling.stage, late.ruling.overturned) == (1, True)
+        assert set(late.ruling.panel) == {*late.authors, *answer.rulings[1].panel}
+
+    run_virtual(main())
+
+
 def test_shadow_members_are_asked_after_the_answer_and_judged_with_the_panel() -> None:
     async def main() -> None:
         stage = Stage(members=("a",), judge="picky")

@@ -16,7 +16,7 @@ from ensemble.provider import Delta
 from ensemble.router import Router
 from ensemble.types import Late, Plan, Record, Stage
 from judges.types import Completion, Prompt
-from tests.ensemble.doubles import a_request, failed, said
+from tests.ensemble.doubles import NothingKept, a_request, failed, said
 from tests.ensemble.engine import Kept, Picky, Planned, a_pipeline, panel, settle
 from tests.virtual import VirtualLoop
 
@@ -99,17 +99,6 @@ class Purse:
 
     def end(self) -> None:
         """Nothing is given back."""
-
-
-@dataclass
-class NothingKept:
-    """Looks for answers that were given before, and finds none."""
-
-    flying: Flying
-    owner = (None, None, False)
-
-    async def find(self, key: str, sample: int) -> None:
-        await asyncio.sleep(0.01)
 
 
 @dataclass
