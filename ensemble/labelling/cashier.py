@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -9,6 +10,7 @@ from functools import partial
 from uuid_utils import uuid7
 
 from ensemble.bounds import most_nano_usd
+from ensemble.errors import StoreError
 from ensemble.labelling.asking import Asker, Question
 from ensemble.labelling.tally import Tally
 from ensemble.labelling.till import LogTill, Till
@@ -106,6 +108,11 @@ class Cashier:
             granted = False
             try:
                 granted = await self._till.reserve(id_, whole, cap)
+            except asyncio.CancelledError:
+                granted = True  # or will be: it is given back, since nothing was asked
+                with suppress(StoreError):
+                    await self._record(question, [], id_, each)
+                raise
             finally:
                 self._open -= not granted
             if granted:

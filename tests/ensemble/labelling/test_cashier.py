@@ -1,13 +1,20 @@
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ensemble.errors import ConfigError
+from ensemble.fleet import Seen
+from ensemble.labelling.asking import Online, Question
+from ensemble.labelling.cashier import Cashier
 from ensemble.labelling.checks import check
 from ensemble.labelling.runner import Options
+from ensemble.labelling.tally import Tally
+from ensemble.ledger import Aim
+from ensemble.types import Call
 from judges.types import Usage
-from tests.ensemble.doubles import failed, said
+from tests.ensemble.doubles import a_request, failed, said
 from tests.ensemble.labelling.workshop import MEMBERS, Workshop, a_workshop, prompts
 
 COST = 2 * (10 * 1000 + 5 * 2000)  # nano-USD of one prompt: two calls of 10 tokens in and 5 out at 1 and 2 USD
@@ -131,3 +138,32 @@ async def test_stopping_lets_calls_end_and_cancelling_writes_them_down(tmp_path:
             task.cancel()
         runner.stop("over")
         assert shop.select("SELECT failure, count(*) FROM calls GROUP BY 1") == [("cancelled", 4)]
+
+
+class Waiting(Online):
+    """Sends nothing for ever."""
+
+    async def ask(self, question: Question, seen: Seen) -> Call:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3, 100])
+async def test_whenever_a_question_is_cancelled_no_money_stays_set_aside_for_nothing(
+    tmp_path: Path, turns: int
+) -> None:
+    async with a_workshop(tmp_path) as shop:
+        store, cap = shop.pipeline.store, 100 * COST
+        await shop.label(prompts(1))
+        ((id_,),) = shop.select("SELECT id FROM requests")
+        request, member = replace(a_request(), id=id_), shop.pipeline.fleet["small"]
+        question = Question(request=request, member=member, prompt=request.prompt, aim=Aim(purpose="judge", run="test"))
+        cashier = Cashier(store, Waiting(), "test", Tally(), cap)
+        asking = asyncio.get_running_loop().create_task(cashier.ask(question))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        asking.cancel()
+        await asyncio.wait([asking])
+        assert asking.cancelled()
+        assert await cashier.spent() == COST
+        assert set_aside(shop) == 0
