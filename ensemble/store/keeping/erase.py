@@ -181,6 +181,12 @@ def _prompts(db: Database, ids: Sequence[str]) -> Iterator[str]:
 
 def _identities(db: Database, ids: Sequence[str]) -> None:
     """What only an erasure takes: a short prompt can be guessed from its hash, and an end user is a person."""
+    # The claim of an idempotency key holds a hash of the whole body.
+    db.conn.executemany(
+        "DELETE FROM idempotency WHERE (owner, key) IN (SELECT coalesce(key_id, ''), idempotency_key FROM requests "
+        "WHERE id = ?)",
+        [(id_,) for id_ in ids],
+    )
     db.conn.executemany(
         "UPDATE requests SET end_user = NULL, prompt_hash = '', idempotency_key = NULL WHERE id = ?",
         [(id_,) for id_ in ids],

@@ -6,6 +6,7 @@ import threading
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from ensemble.store.address import address_of
 from ensemble.store.database import is_sqlite
 from ensemble.store.feedback import Remark, Statement, add
 from ensemble.store.filling import DatasetRow, enter
+from ensemble.store.idempotency import Claim, claim
 from ensemble.store.keeping.checks import checks, files_of
 from ensemble.store.keeping.connect import reading, writing
 from ensemble.store.keeping.erase import Scope, erase, prune
@@ -116,6 +118,19 @@ async def test_no_byte_is_left_and_numbers_stay(log: Path, store: Store, scope: 
     again = await open_store(log)
     assert [label.usable for label in again.labels()] == [False, True]
     await again.close()
+
+
+async def test_the_hash_of_the_body_that_an_idempotency_key_stands_for_goes_too(store: Store, path: Path) -> None:
+    claims = [Claim(owner="key-7", key=key, body_hash="5e" * 32) for key in ("first", "second")]
+    for one in claims:
+        lease = NOON + timedelta(seconds=15)
+        found = await store.change(partial(claim, wanted=one, now=NOON, lease_until=lease, since=NOON))
+        assert found.state == "mine"
+        asked = a_request("yes or no?", key_id="key-7", idempotency_key=one.key, conversation=one.key)
+        await store.record(a_record(request=asked))
+    with writing(path) as db:
+        assert erase(db, path, Scope(conversation="first")).requests == 1
+        assert db.execute("SELECT key FROM idempotency").fetchall() == [("second",)]
 
 
 async def test_what_comes_late_to_an_erased_request_comes_without_texts(log: Path, store: Store) -> None:
