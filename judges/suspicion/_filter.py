@@ -4,6 +4,7 @@ Nearly all patterns need a word that ordinary answers lack, and ``re`` tries eac
 looks for all such words at once (Cox, "Regular Expression Matching with a Trigram Index", 2012, has the analysis that
 finds them), and tries the patterns whose words are there in time that grows with the text alone. It is given wider
 patterns, without what looks around, so it may let one through that does not match, and never keeps one back that does.
+Patterns that need no such word it would try one by one on every text; a single automaton tries those.
 """
 
 import re
@@ -31,12 +32,12 @@ class Likely:
         self._patterns = patterns
 
     @cached_property
-    def _plain(self) -> Any:
-        return _filter([wider(pattern.pattern) for pattern in self._patterns])
+    def _plain(self) -> "_Sieve":
+        return _Sieve([wider(pattern.pattern) for pattern in self._patterns])
 
     @cached_property
-    def _beyond(self) -> Any:
-        return _filter([wider(pattern.pattern, beyond_ascii=True) for pattern in self._patterns])
+    def _beyond(self) -> "_Sieve":
+        return _Sieve([wider(pattern.pattern, beyond_ascii=True) for pattern in self._patterns])
 
     def is_ready(self, text: str) -> bool:
         """Whether what looks at ``text`` has been made, which takes some 20 ms once."""
@@ -45,8 +46,7 @@ class Likely:
     def among(self, text: str) -> Sequence[int]:
         """Places of the patterns that may match ``text``, in order."""
         if text.isascii():
-            found: Sequence[int] = self._plain.Match(text.lower().encode().translate(_BLANKS), False) or ()
-            return found
+            return self._plain.among(text.lower().encode().translate(_BLANKS))
         for odd, small in _FOLDED.items():
             if odd in text:
                 text = text.replace(odd, small)
@@ -55,20 +55,43 @@ class Likely:
             raw = lowered.encode()
         except UnicodeEncodeError:  # which UTF-8 cannot say, and no pattern asks for
             raw = _SURROGATE.sub("\ufffd", lowered).encode()
-        found = self._beyond.Match(raw.translate(_BLANKS), False) or ()
-        return found
+        return self._beyond.among(raw.translate(_BLANKS))
 
 
-def _filter(patterns: Sequence[str]) -> Any:
-    import re2
+class _Sieve:
+    """Those of ``patterns``, by place, that match a text of small letters: in a filter, or without a word in a set."""
 
-    found = re2.Filter()
-    for pattern in patterns:
+    def __init__(self, patterns: Sequence[str]) -> None:
+        import re2
+
         options = re2.Options()
         options.log_errors = False
         options.case_sensitive = False  # it is shown small letters alone
         options.max_mem = _MOST_MEMORY
-        found.Add(f"(?m){pattern}", options)
+        places = range(len(patterns))
+        # Only a filter can tell which patterns need a word: all others may match a text that has none.
+        self._bare: Sequence[int] = _filter(patterns, places, options).Match(b"", True) or ()
+        self._worded = [place for place in places if place not in self._bare]
+        self._filter = _filter(patterns, self._worded, options)
+        self._set = re2.Set.SearchSet(options)
+        for place in self._bare:
+            self._set.Add(f"(?m){patterns[place]}")
+        self._set.Compile()
+
+    def among(self, text: bytes) -> Sequence[int]:
+        """Places of the patterns that match ``text``, in order."""
+        worded, bare = self._filter.Match(text), self._set.Match(text)
+        if not worded and not bare:
+            return ()
+        return sorted([*(self._worded[at] for at in worded or ()), *(self._bare[at] for at in bare or ())])
+
+
+def _filter(patterns: Sequence[str], places: Sequence[int], options: Any) -> Any:
+    import re2
+
+    found = re2.Filter()
+    for place in places:
+        found.Add(f"(?m){patterns[place]}", options)
     found.Compile()
     return found
 

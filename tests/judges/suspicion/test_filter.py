@@ -62,6 +62,12 @@ def test_nor_for_its_words_alone() -> None:
     assert not LIKELY.among(f"{said} \u00a7 \u2019")
 
 
+def test_nothing_is_tried_by_itself_that_needs_no_word() -> None:
+    for sieve in (LIKELY._plain, LIKELY._beyond):
+        assert sieve._bare
+        assert not sieve._filter.Match(b"", True)
+
+
 def test_what_looks_at_a_text_is_made_once_for_ascii_and_once_beyond() -> None:
     fresh = Likely(EVERY)
     for text, other in (("a", "ä"), ("ä", "a")):

@@ -76,7 +76,7 @@ TOKENS = st.text("aF09 ,:+/=_é\n.", max_size=60) | st.text("aF0 ,:", min_size=8
 @example("6967,6e6f:72 65")
 def test_tokens_are_found_wherever_they_stand(text: str) -> None:
     assert suspicion._BASE64.findall(text) == BASE64.findall(text)
-    assert suspicion._HEX.findall(text) == HEX.findall(text)
+    assert suspicion._hexadecimal(text) == HEX.findall(text)[:200]
 
 
 @given(st.lists(st.tuples(st.sampled_from(("69", "c3", "a9", "0a", "FF")), st.sampled_from(("", " ", ",", ":")))))
