@@ -36,7 +36,7 @@ def command(
     spills = spills_of(config, path)
     if not yes:
         with reading(path) as log:
-            count = len(matching(log, scope))
+            count = len(matching(log, scope, erasing=True))
         more = " and those among the spilled ones" if any(spill.pending for spill in spills) else ""
         click.confirm(f"Erase the texts of {counted(count, 'request')}{more} in {path} for good?", abort=True, err=True)
     with writing(path) as log:

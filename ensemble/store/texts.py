@@ -7,6 +7,8 @@ from ensemble.store.rows import COLUMNS, Row, Rows, Value
 
 KEPT = ("kept", "redacted")
 """Values of ``requests.content`` under which there are texts."""
+TEXTS = "{0} IN ('kept', 'redacted')"
+"""As a condition on that column."""
 
 BLANKS: Mapping[str, Mapping[str, Value]] = {
     "requests": {"messages": "[]", "options": "{}", "metadata": "{}", "reference": None, "error_detail": ""},
@@ -38,6 +40,16 @@ OF_REQUEST: Mapping[str, str] = {
 """Which rows of each table belong to one request."""
 
 
+_OF_CONVERSATION = f"""
+UPDATE feedback SET text = NULL WHERE request_id IS NULL AND text IS NOT NULL
+    AND conversation = (SELECT r.conversation FROM requests r WHERE r.id = ?)
+    AND NOT EXISTS (
+        SELECT 1 FROM requests o WHERE o.conversation = feedback.conversation
+            AND {TEXTS.format("o.content")}
+    )
+"""  # noqa: S608 - own names
+
+
 def strip(rows: Rows, content: str = "off") -> None:
     """Take the texts and the end user out of rows that are not written yet."""
     for table, blanks in BLANKS_BEFORE.items():
@@ -63,6 +75,8 @@ def blank(db: Database, ids: Iterable[str], content: str) -> None:
         )
         db.conn.executemany(f"UPDATE {table} SET {sets} WHERE {OF_REQUEST[table]}", each)  # noqa: S608 - own names
     db.conn.executemany("UPDATE requests SET content = ? WHERE id = ?", [(content, id_) for (id_,) in each])
+    # What was said of a conversation as a whole goes with the last texts of it.
+    db.conn.executemany(_OF_CONVERSATION, each)
 
 
 def _sql(value: Value) -> str:

@@ -20,7 +20,7 @@ from ensemble.store.keeping.search import forget, optimize
 from ensemble.store.keeping.searchable import text_of
 from ensemble.store.keeping.spilled import beside, copies_with_texts, take_in
 from ensemble.store.spill import Spill
-from ensemble.store.texts import KEPT, OF_REQUEST, blank
+from ensemble.store.texts import KEPT, OF_REQUEST, TEXTS, blank
 
 BATCH = 200
 """Requests per transaction: a service beside this waits no longer than for one of them."""
@@ -66,13 +66,21 @@ class Erased:
     ids: tuple[str, ...] = ()
 
 
-def matching(db: Database, scope: Scope, *, contents: Sequence[str] = KEPT) -> list[str]:
+_LEFT = (
+    "(content <> 'erased' OR EXISTS (SELECT 1 FROM feedback f WHERE f.request_id = requests.id AND f.text IS NOT NULL))"
+)
+
+
+def matching(db: Database, scope: Scope, *, erasing: bool = False) -> list[str]:
     """Ids of the requests that ``scope`` means and whose texts are there.
+
+    With ``erasing`` those too of which only an erasure takes what is left: the hash and the end user where texts have
+    expired or were never kept, and what people have said since the texts were erased.
 
     Raises:
         StoreError: nothing is given, or ``where`` is no condition that the engine understands.
     """
-    parts, given = [f"content IN ({', '.join('?' * len(contents))})"], list[str](contents)
+    parts, given = [_LEFT if erasing else TEXTS.format("content")], list[str]()
     if scope.ids:
         parts.append(f"id IN ({', '.join('?' * len(scope.ids))})")
         given += scope.ids
@@ -104,15 +112,15 @@ def erase(
     """
     overwrite_what_goes(db)
     spills = [beside(where)] if spills is None else spills
-    matching(db, scope)  # what is meant must be clear before anything changes
+    matching(db, scope, erasing=True)  # what is meant must be clear before anything changes
     spilled = sum(take_in(db, spill).written for spill in spills)
-    ids = matching(db, scope)
+    ids = matching(db, scope, erasing=True)
     texts = set(scope.ids) | {one for one in (scope.conversation,) if one}
     for start in range(0, len(ids), BATCH):
         batch = ids[start : start + BATCH]
         with transaction(db):
             texts.update(_prompts(db, batch))
-            forget(db, batch)
+            forget(db, _searched(db, batch))
             blank(db, batch, "erased")
             _identities(db, batch)
     if scope.conversation:
@@ -177,6 +185,12 @@ def _prompts(db: Database, ids: Sequence[str]) -> Iterator[str]:
             for message in messages_of(messages):
                 if message.role == "user" and len(text := text_of(message).strip()) >= 8:
                     yield text
+
+
+def _searched(db: Database, ids: Sequence[str]) -> list[str]:
+    """Those of ``ids`` whose texts are there: what was taken out of an index must not be taken out once more."""
+    sql = f"SELECT 1 FROM requests WHERE id = ? AND {TEXTS.format('content')}"  # noqa: S608 - own names
+    return [id_ for id_ in ids if db.execute(sql, [id_]).fetchone()]
 
 
 def _identities(db: Database, ids: Sequence[str]) -> None:

@@ -21,7 +21,7 @@ from ensemble.store.filling import DatasetRow, enter
 from ensemble.store.idempotency import Claim, claim
 from ensemble.store.keeping.checks import checks, files_of
 from ensemble.store.keeping.connect import reading, writing
-from ensemble.store.keeping.erase import Scope, erase, prune
+from ensemble.store.keeping.erase import Scope, erase, matching, prune
 from ensemble.store.keeping.search import search
 from ensemble.store.keeping.secrets import secret_places
 from ensemble.store.keeping.spilled import beside
@@ -34,6 +34,7 @@ from tests.ensemble.store.builders import NOON, a_call, a_late, a_record, a_requ
 
 pytestmark = pytest.mark.both
 
+LATER = NOON + timedelta(hours=1)
 SECRET = "plantedtext"
 """One word, so that search indexes hold it whole; it stands in every place that can hold a text."""
 
@@ -118,6 +119,49 @@ async def test_no_byte_is_left_and_numbers_stay(log: Path, store: Store, scope: 
     again = await open_store(log)
     assert [label.usable for label in again.labels()] == [False, True]
     await again.close()
+
+
+async def test_what_expiry_leaves_and_what_is_said_later_can_be_erased(log: Path, store: Store) -> None:
+    """A short prompt can be guessed from its hash, an end user is a person, and a correction quotes."""
+    scope = Scope(key="key-7")
+    with writing(log) as db:
+        assert prune(db, NOON + timedelta(days=1)) == 2
+        (id_,) = matching(db, scope, erasing=True)
+        assert erase(db, log, scope).ids == (id_,)
+        row = db.execute("SELECT content, end_user, prompt_hash FROM requests WHERE id = ?", [id_]).fetchone()
+        assert row == ("erased", None, "")
+        assert matching(db, scope, erasing=True) == []
+    await note(store, id_)
+    with writing(log) as db:
+        assert erase(db, log, scope).ids == (id_,)
+        assert db.execute("SELECT count(*) FROM feedback WHERE text IS NOT NULL").fetchone() == (0,)
+        assert [one for one in checks(db, log) if one.check != "rights"] == []
+
+
+@pytest.mark.parametrize("scope", [Scope(key="key-7"), Scope(conversation="chat-7"), None])
+async def test_what_is_said_of_a_conversation_goes_with_its_last_texts(
+    log: Path, store: Store, scope: Scope | None
+) -> None:
+    await store.record(
+        a_record(request=a_request("and then?", conversation="chat-7", key_id="key-8", arrived_at=LATER))
+    )
+    remark = Remark(kind="tag", name="odd", text=f"they speak of {SECRET}")
+    statement = Statement(remarks=(remark,), given_by="ann", source="api", conversation="chat-7")
+    await store.change(lambda db: add(db, statement))
+    with writing(log) as db:
+        if scope is None:
+            prune(db, LATER)
+        else:
+            erase(db, log, scope)
+        told = db.execute("SELECT text FROM feedback WHERE kind = 'tag'").fetchall()
+        assert told == ([(None,)] if scope and scope.conversation else [(remark.text,)])
+        if scope is None:
+            prune(db, LATER + timedelta(seconds=1))
+        else:
+            erase(db, log, Scope(key="key-8"))
+        assert db.execute("SELECT text FROM feedback WHERE kind = 'tag'").fetchall() == [(None,)]
+    if scope is not None:
+        assert places(log) == []
 
 
 async def test_the_hash_of_the_body_that_an_idempotency_key_stands_for_goes_too(store: Store, path: Path) -> None:
