@@ -70,7 +70,7 @@ async def led(engine: Engine, run: Run, plan: Plan, leader: str | None) -> Choic
 
 async def _panel(engine: Engine, run: Run, plan: Plan) -> Ruling | None:
     (stage,) = plan.stages
-    fanned = await engine.ask(run, stage, 0, tuple(stage.seats()), run.request.deadline)
+    fanned = await engine.ask(run, stage, 0, stage.seats(), run.request.deadline)
     await cancel(set(fanned.late))
     run.panel = fanned.done
     if stage.judge is None or not answers_of(fanned.done):

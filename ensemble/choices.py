@@ -21,7 +21,7 @@ def widened(plan: Plan, n: int) -> Plan:
 
 
 def _widened(stage: Stage, n: int) -> Stage:
-    missing = n - len(tuple(stage.seats()))
+    missing = n - len(stage.seats())
     samples = Counter({member: stage.samples.get(member, 1) for member in stage.members})
     samples.update(member for member, _ in islice(_in_turn(stage.members, stage), max(0, missing)))
     return replace(
@@ -37,7 +37,7 @@ def check_room(plan: Plan, n: int) -> None:
     Raises:
         InvalidRequest: one has fewer.
     """
-    least = min((len(tuple(stage.seats())) for stage in plan.stages), default=n)
+    least = min([len(stage.seats()) for stage in plan.stages], default=n)
     if least < n:
         raise InvalidRequest(f"n: the limits in metadata leave room for {least} of {n} answers", param="n")
 

@@ -116,7 +116,7 @@ async def fan_out(
         tasks[loop.create_task(_ask(request, stage, fleet, seat, index, purpose, seen, sender(seat)))] = seat
     bell = _Bell(tasks)
     finished: dict[asyncio.Task[Call], Call] = {}
-    form, whole, good = Form(request.prompt), 0, False
+    form, whole, good = Form(request.prompt) if stage.quorum is not None else None, 0, False
     reserve = stage.judge_reserve_s if stage.judge_reserve_s is not None else (until - begin) / 5
     quorum_at: float | None = None
     content = False
@@ -135,7 +135,7 @@ async def fan_out(
                 finished[task] = call = task.result()
                 good = good or call.good
                 done(call)
-            if quorum_at is None and stage.quorum is not None:
+            if quorum_at is None and stage.quorum is not None and form is not None:
                 whole += sum([await _whole(finished[task], form) for task in ended])
                 if whole >= stage.quorum:
                     quorum_at = loop.time()
@@ -149,10 +149,10 @@ async def fan_out(
                 done(finished[task])
         late = {task: tasks[task] for task in pending}
         tasks = {task: seat for task, seat in tasks.items() if task in finished}
-        return FanOut(tuple(finished[task] for task in tasks), late)
-    finally:
-        # On the way out by an exception `tasks` still holds the unfinished ones; on the good way they are `late`.
+        return FanOut(tuple([finished[task] for task in tasks]), late)
+    except BaseException:
         await cancel({task for task in tasks if not task.done()})
+        raise
 
 
 class _Bell:

@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from ensemble.types import RequestId, Ruling
-from judges.quick import quick
+from judges.quick import maker, quick
 from judges.shrinkage import ACCURACY, plain
 from judges.types import CandidateId
 
@@ -47,6 +47,9 @@ class Finding:
     quality: Mapping[str, float]
 
 
+_finding = maker(Finding)
+
+
 def mean_quality(judged: Sequence[tuple[str, float | None, bool]]) -> Mapping[str, float]:
     """Quality per member, from (member, score, whether it won) of each candidate, samples averaged.
 
@@ -74,7 +77,7 @@ def finding_of(request: RequestId, ruling: Ruling, authors: Mapping[CandidateId,
     """What ``ruling`` teaches; None where it is not usable."""
     quality = quality_of(ruling, authors)
     judge = plain(ruling.verdict).judge
-    return Finding(request=request, stage=ruling.stage, judge=judge, quality=quality) if quality else None
+    return _finding(request=request, stage=ruling.stage, judge=judge, quality=quality) if quality else None
 
 
 @dataclass(slots=True)

@@ -157,7 +157,7 @@ def _cut(stage: Stage, left: Limits, estimates: Estimates) -> Stage | None:
 def _only(stage: Stage, members: tuple[str, ...]) -> Stage:
     samples = {name: number for name, number in stage.samples.items() if name in members}
     fewer = replace(stage, members=members, samples=samples)
-    seats = len(tuple(fewer.seats()))
+    seats = len(fewer.seats())
     return replace(
         fewer,
         judge=stage.judge if seats > 1 or stage.accept_score > 0 else None,

@@ -234,7 +234,7 @@ class Pipeline:
         run.begun = True
 
     async def _fan_out(self, run: Run, stage: Stage, index: int, until: float) -> FanOut:
-        fanned = await self.ask(run, stage, index, tuple(stage.seats()), until)
+        fanned = await self.ask(run, stage, index, stage.seats(), until)
         more = further(stage, fanned, run.request.n)
         if not more:
             return fanned
@@ -299,7 +299,9 @@ class Pipeline:
             aside, verdict = ruling.set_aside, ruling.verdict
         if chosen is None or chosen not in answers:
             return None
-        ranking = ranked(chosen, by_trust(answers, run.authors, plan, index), aside, verdict)
+        ranking: tuple[CandidateId, ...] = (chosen,)
+        if run.request.n > 1:
+            ranking = ranked(chosen, by_trust(answers, run.authors, plan, index), aside, verdict)
         candidate = Candidate(id=chosen, completion=answers[chosen])
         return Choice(candidate, run.authors[chosen], fallback, ranking)
 

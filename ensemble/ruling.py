@@ -28,7 +28,7 @@ from judges.types import Candidate, CandidateId, Case, Message, Model, OpaquePar
 from judges.usage import total
 
 log = logging.getLogger(__name__)
-_candidate, _case = maker(Candidate), maker(Case)
+_candidate, _case, _ruling = maker(Candidate), maker(Case), maker(Ruling)
 
 
 @quick
@@ -152,12 +152,12 @@ async def rule(
     verdict = marked(await _verdict(bench, looked.contenders, consulted, until), case, bench.fleet, asked)
     verdict = await _shrunk(verdict, looked.contenders, bench, authors)
     chosen, fallback = _choose(verdict, looked.contenders, authors, plan, stage)
-    wanted = [*(member for member, _ in plan.stages[stage].seats()), *plan.shadow]
+    wanted = [*[member for member, _ in plan.stages[stage].seats()], *plan.shadow]
     panel = tuple([candidate.id for candidate in case.candidates])
     judged = {authors[one] for one in panel}
     # A repetition is no new evidence.
     reused = TRANSPORT in [call.transport for call in calls if call.failure is None]
-    ruling = Ruling(
+    ruling = _ruling(
         id=VerdictId(str(uuid7())),
         stage=stage,
         judge=bench.name,

@@ -9,7 +9,10 @@ from ensemble.events import Listener
 from ensemble.fanout import Seat
 from ensemble.leading import Lead
 from ensemble.types import Call, Fallback, Plan, Record, Request, Ruling, Status
+from judges.quick import maker
 from judges.types import Candidate, CandidateId
+
+_record = maker(Record)
 
 
 @dataclass(slots=True)
@@ -56,7 +59,7 @@ class Run:
         self, status: Status, *, config: str, keep: bool, choice: "Choice | None", error: EnsembleError | None
     ) -> Record:
         """All of it that the log does not have yet; ``config`` is the configuration's digest."""
-        return Record(
+        return _record(
             request=self.request,
             status=status,
             plan=self.plan,
@@ -78,7 +81,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What a stage came to; ``ranking`` holds all of its candidates, the best first."""
+    """What a stage came to; ``ranking`` holds its candidates, the best first, all of them where several are served."""
 
     candidate: Candidate
     member: str

@@ -1,6 +1,6 @@
 """The data of one request, from arrival to stored row. Units as in ``judges.types``."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, NewType
@@ -103,11 +103,9 @@ class Stage:
     strict_params: bool = False
     logprobs: bool = False
 
-    def seats(self) -> Iterator[tuple[str, int]]:
+    def seats(self) -> tuple[tuple[str, int], ...]:
         """Every (member, sample number from 0) that the stage calls, most trusted first."""
-        for member in self.members:
-            for sample in range(self.samples.get(member, 1)):
-                yield member, sample
+        return tuple([(member, sample) for member in self.members for sample in range(self.samples.get(member, 1))])
 
 
 @quick

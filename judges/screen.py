@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from judges.forms import Form
-from judges.quick import quick, replace
+from judges.quick import maker, quick, replace
 from judges.types import Candidate, CandidateId, Case
 
 State = Literal["complete", "malformed", "truncated", "refused", "other", "empty"]
@@ -30,6 +30,9 @@ class Screened:
     def good(self) -> int:
         """How many candidates are complete and of the demanded form."""
         return len(self.contenders.candidates) if self.best == "complete" else 0
+
+
+_set_apart = maker(Screened)
 
 
 def state(candidate: Candidate) -> State:
@@ -63,7 +66,7 @@ def _screened(case: Case, form: Form) -> Screened:
     occurring = set(states.values())
     best: State = min(occurring, key=BEST_FIRST.index, default="complete")
     if len(occurring) <= 1:  # as nearly always
-        return Screened(contenders=only(case, list(states)), best=best, set_aside={})
+        return _set_apart(contenders=only(case, list(states)), best=best, set_aside={})
     kept = [one for one, how in states.items() if how == best]
     return Screened(
         contenders=only(case, kept),

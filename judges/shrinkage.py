@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 
 from judges.aggregate._around import strengths_around
-from judges.quick import replace
+from judges.quick import maker, replace
 from judges.types import CandidateId, Case, Verdict
 from judges.usage import NOTHING
 from judges.values import what_it_says
@@ -27,6 +27,7 @@ OVERRULED = "shrunk_overruled"
 _VERSION = 1
 _LEAST, _SAME = 0.001, 1e-9
 _MEANS = "logged means"
+_verdict = maker(Verdict)
 
 Pair = tuple[CandidateId, CandidateId]
 
@@ -202,7 +203,7 @@ def _ballot(case: Case, priors: Mapping[CandidateId, float]) -> Verdict:
     """The priors as a ballot, so that what influenced a verdict is shown and stored with it."""
     best = max(priors.values())
     winners = _in_order(case, [one for one, prior in priors.items() if prior == best])
-    return Verdict(
+    return _verdict(
         judge=_MEANS,
         outcome="decided" if len(winners) == 1 else "tie",
         winners=winners,

@@ -67,7 +67,7 @@ class Again:
         )
         if models.stopped is not None:
             raise models.stopped
-        whole = held.plan is not None and len(calls) >= len([*whole_panel(held.plan).stages[0].seats()])
+        whole = held.plan is not None and len(calls) >= len(whole_panel(held.plan).stages[0].seats())
         ruling = replace(ruling, stage=stage, phase="rejudged", complete=whole)
         late = Late(request=held.request, calls=(), authors={}, ruling=ruling, asked=tuple(models.lines))
         await self._pipeline.store.record_late(late)

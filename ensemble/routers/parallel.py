@@ -1,6 +1,7 @@
 """Ask a panel at once and let a judge choose."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import ClassVar, Self
 
 from pydantic import Field, PositiveInt, model_validator
@@ -57,6 +58,11 @@ class Parallel(Router):
 
     async def plan(self, request: Request, context: Context) -> Plan:
         """A plan of one stage with the whole panel."""
+        return self._whole
+
+    @cached_property
+    def _whole(self) -> Plan:
+        """The plan, which is the same for every request."""
         cap = self.straggler_usd
         stage = Stage(
             members=self.members,

@@ -19,7 +19,7 @@ from judges.usage import NOTHING
 
 R = TypeVar("R")
 T = TypeVar("T")
-_exchange = maker(Exchange)
+_exchange, _prompt = maker(Exchange), maker(Prompt)
 Problem = Literal["failed", "too_long", "unreadable"]
 Parser = Callable[[Completion], tuple[R, str] | None]
 """Makes of a reply what it says and by which rule it was read, or None."""
@@ -86,7 +86,7 @@ class AskingJudge(Judge):
         def prompt_of(attempt: int) -> Prompt:
             wanted = self.max_output_tokens * (self.retry_factor if attempt > 1 else 1)
             limit = wanted if room is None else min(wanted, room)
-            return Prompt(
+            return _prompt(
                 messages=messages,
                 max_output_tokens=limit,
                 response_format=form,

@@ -9,7 +9,7 @@ from typing import Literal
 from judges.aggregate._strengths import bradley_terry
 from judges.brackets import Match, Side, draw, knockout, round_robin
 from judges.llm._render import LABELS, written
-from judges.quick import quick
+from judges.quick import maker, quick
 from judges.types import Candidate, CandidateId, Case, Outcome, Preference, Verdict
 from judges.usage import NOTHING
 from judges.values import what_it_says
@@ -64,13 +64,16 @@ class Field:
         return Verdict(judge=judge, outcome=outcome, winners=winners, preferences=self.ties, reason=told, usage=NOTHING)
 
 
+_field = maker(Field)
+
+
 def field_of(case: Case) -> Field:
     """The candidates of ``case`` as they enter a tournament."""
     said: dict[str, list[Candidate]] = {}
     for one in sorted(case.candidates, key=lambda one: (written(one.completion), one.id)):
         said.setdefault(what_it_says(one.completion), []).append(one)
     drawn = sorted(said.values(), key=lambda same: draw(case.seed, "bracket", written(same[0].completion)))
-    return Field(
+    return _field(
         entrants=tuple([same[0] for same in drawn]),
         twins={same[0].id: tuple(one.id for one in same[1:]) for same in drawn if len(same) > 1},
     )

@@ -10,7 +10,7 @@ from typing import Literal
 from judges.llm._asking import Asked, AskingJudge
 from judges.llm._prompts import PromptFile, load
 from judges.llm._render import render
-from judges.quick import quick, replace
+from judges.quick import maker, quick, replace
 from judges.types import Case, Completion, Exchange, Model
 
 OWN_ANSWER, OWN_REFERENCE = "own_answer", "own_reference"
@@ -25,6 +25,9 @@ class Briefed:
     own: bool = False
     exchanges: tuple[Exchange, ...] = ()
     flags: tuple[str, ...] = ()
+
+
+_brief = maker(Briefed)
 
 
 @dataclass(slots=True)
@@ -62,7 +65,7 @@ class ReferringJudge(AskingJudge):
         if self.reference == "none":
             return Briefed(case=replace(case, reference=None))
         if self.reference == "given" or case.reference is not None:
-            return Briefed(case=case)
+            return _brief(case=case)
         page, written = render(case, ()), _WRITTEN.get()
         if written is None:
             return _briefed(case, await self.ask(models, load(OWN_ANSWER), page, (), _whole))

@@ -13,10 +13,13 @@ from judges.llm._field import all_bad, field_of
 from judges.llm._referring import Briefed, ReferringJudge
 from judges.llm._render import LABELS, render
 from judges.llm._sheets import Ranked, Sheet, evenly, pack, rotations, standing
+from judges.quick import maker
 from judges.readers.ranking import read_acceptable, read_ranking
 from judges.suspicion import marking
 from judges.types import Candidate, CandidateId, Case, Completion, Model, Verdict
 from judges.usage import total
+
+_ranked, _sheet, _verdict = maker(Ranked), maker(Sheet), maker(Verdict)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -116,7 +119,7 @@ class Listwise(ReferringJudge):
             if read is None:
                 return None
             acceptable = read_acceptable(reply.text, names) if self.absolute else None
-            return Ranked(tiers=read[0], acceptable=acceptable), read[1]
+            return _ranked(tiers=read[0], acceptable=acceptable), read[1]
 
         orders = rotations(group, self.rotations)
         asked = await together(
@@ -125,7 +128,7 @@ class Listwise(ReferringJudge):
                 for shown in orders
             ]
         )
-        return Sheet(group=group, shown=orders, asked=tuple(asked))
+        return _sheet(group=group, shown=orders, asked=tuple(asked))
 
     async def _sizes(
         self, briefed: Briefed, entrants: tuple[Candidate, ...], context: int | None
@@ -157,21 +160,21 @@ class Listwise(ReferringJudge):
             outcome = "failed"
         asked = [one for sheet in screened.sheets for one in sheet.asked]
         exchanges = briefed.exchanges + tuple([exchange for one in asked for exchange in one.exchanges])
-        said = [page for sheet in screened.sheets for page in sheet.marks()]
+        said = [page for sheet in screened.sheets for page in sheet.marks()] if self.absolute else []
         raised = {
             "null_comparison": bool(problems - {None}),
             "too_long": screened.too_long or "too_long" in problems,
             "by_lot": screened.by_lot,
             "unmarked": self.absolute and not all(said),
         }
-        return Verdict(
+        return _verdict(
             judge=self.digest,
             outcome=outcome,
             winners=winners,
             scores=entered.shared(case, scores),
             exchanges=exchanges,
             flags=(*briefed.flags, *[flag for flag, up in raised.items() if up], *suspicious),
-            all_bad=bool(winners) and all(said) and all_bad(entered.entrants, said),
+            all_bad=bool(winners and said) and all(said) and all_bad(entered.entrants, said),
             reason=self._reason(screened),
             usage=total([exchange.usage for exchange in exchanges]),
         )
