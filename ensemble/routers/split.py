@@ -66,7 +66,8 @@ class Split(Router):
         )
 
     def _dealt(self, request: Request, shares: Mapping[str, float]) -> str:
-        key = f"{self.seed}\0{request.conversation or request.id}".encode()
+        # The arms are part of it, since a split that is an arm of another one must not draw along with that.
+        key = f"{self.seed}\0{','.join(sorted(self.arms))}\0{request.conversation or request.id}".encode()
         point = int.from_bytes(hashlib.sha256(key).digest()[:8]) / 2**64
         for name, share in shares.items():
             point -= share

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -71,7 +72,9 @@ class Watch:
     def shadowed(self, plan: Plan, request: Request) -> Plan:
         """``plan`` with the rest of the panel as its shadow where ``request`` is drawn, and with propensities.
 
-        While nothing can be drawn, since the judge drifts or the money of the day is spent, it stays as it is.
+        While nothing can be drawn, since the judge drifts or the money of the day is spent, it stays as it is. Else the
+        propensities are chances of a label: of the panel's members given this plan, whoever drew it, since the panel is
+        judged whatever the plan is; of others, for whom it takes both, by that draw and the shadow's.
         """
         if self._standing.state != "watched":
             return plan
@@ -81,18 +84,10 @@ class Watch:
         drawn = _drawn(self._options.seed, request) < self._options.share
         if drawn and not self._purse.open:
             self.skipped += 1
-        if not rest or not self._purse.open:
+        if not self._purse.open or not (rest or plan.propensities):
             return plan
-        # Who answers alone is judged only in a drawn shadow, so that is the chance of its label; who stands on a panel
-        # with a judge is judged anyway.
-        panels = (stage.members for stage in plan.stages if stage.judge and len(stage.members) > 1)
-        certain = {member for panel in panels for member in panel}
-        chances = {
-            member: plan.propensities.get(member, 1.0) if member in certain else self._options.share
-            for member in (*panel, *first)
-        }
-        shadow = rest if drawn else plan.shadow
-        return replace(plan, shadow=shadow, propensities={**plan.propensities, **chances})
+        chances = _chances(plan, panel, self._options.share)
+        return replace(plan, shadow=rest if drawn and rest else plan.shadow, propensities=chances)
 
     async def after(self, answer: Answer) -> None:
         """Label one drawn request, and decide what follows from it. Bounds its time and handles its failures."""
@@ -188,6 +183,24 @@ class Watch:
         await self.refresh()
 
 
+def _chances(plan: Plan, panel: Sequence[str], share: float) -> dict[str, float]:
+    """The probability of each member's label: certain on a first stage with a judge, else that of a drawn shadow.
+
+    Whether a later stage is asked hangs on the answers, so of its panel nothing is known: its members have none.
+    """
+    judged = [set(stage.members) if stage.judge and len(stage.members) > 1 else set() for stage in plan.stages]
+    certain, perhaps = judged[0], set[str]().union(*judged[1:]) - judged[0]
+    named = dict.fromkeys((*panel, *plan.stages[0].members, *plan.propensities))
+    return {
+        member: (1.0 if member in panel else plan.propensities.get(member, 1.0)) * (1.0 if member in certain else share)
+        for member in named
+        if member not in perhaps
+    }
+
+
 def _drawn(seed: int, request: Request) -> float:
-    """A number in [0, 1) that no client can choose, since the id of the request is made here."""
-    return float(int.from_bytes(hashlib.sha256(f"{seed}\0{request.id}".encode()).digest()[:8]) / 2**64)
+    """A number in [0, 1) that no client can choose, since the id of the request is made here.
+
+    It is of the shadow alone: a router that draws by the id, such as `split`, must not draw along with it.
+    """
+    return float(int.from_bytes(hashlib.sha256(f"shadow\0{seed}\0{request.id}".encode()).digest()[:8]) / 2**64)

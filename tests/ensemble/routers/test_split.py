@@ -1,5 +1,6 @@
 """Split over real HTTP: shares, conversations that stay, propensities in the log."""
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -79,3 +80,15 @@ class Behind(Router):
 def test_weights_that_do_not_fit_are_refused(weights: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="weights"):
         Split(arms={"a": Single(member="alpha")}, weights=weights)  # type: ignore[arg-type]
+
+
+async def test_a_split_within_a_split_keeps_its_shares() -> None:
+    context = Context(fleet=a_fleet(**{name: a_member(name) for name in ("alpha", "beta", "gamma")})[0], models={})
+    inner = Split(arms={"a": Single(member="alpha"), "b": Single(member="beta")}, weights={"a": 1, "b": 1})  # type: ignore[arg-type]
+    outer = Split(arms={"inner": inner, "other": Single(member="gamma")}, weights={"inner": 1, "other": 1})  # type: ignore[arg-type]
+    plans = [await outer.plan(a_request(), context) for _ in range(2000)]
+    taken = Counter(plan.stages[0].members[0] for plan in plans)
+    assert all(plan.propensities == {"alpha": 0.25, "beta": 0.25, "gamma": 0.5} for plan in plans)
+    assert {name: taken[name] / 2000 for name in taken} == pytest.approx(
+        {"alpha": 0.25, "beta": 0.25, "gamma": 0.5}, abs=0.05
+    )

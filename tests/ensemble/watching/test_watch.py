@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from pathlib import Path
@@ -11,11 +12,17 @@ import pytest
 
 from ensemble.config import load
 from ensemble.errors import ConfigError
+from ensemble.router import Context, Shadow
+from ensemble.routers.single import Single
+from ensemble.routers.split import Split
 from ensemble.simulator.script import reply, status
 from ensemble.store.anchors import Check, note_check
 from ensemble.store.filling import found
 from ensemble.store.watched import Seen, Watched, note
-from ensemble.types import RequestId
+from ensemble.types import Plan, RequestId, Stage
+from ensemble.watching.watch import Watch
+from tests.ensemble.doubles import a_fleet, a_member, a_request
+from tests.ensemble.engine import Planned, a_pipeline, panel
 from tests.served import PARTS, SERVER, Served, a_question, serving
 
 GOOD, BAD = "A long and thorough answer to the question. " * 3, "Short."
@@ -295,3 +302,35 @@ def test_the_watch_is_no_part_of_what_the_router_is(tmp_path: Path) -> None:
         file.write_text(PARTS.format(base_url="http://127.0.0.1:1/v1") + table, encoding="utf-8")
         digests.add(load(file).routers["routed"].digest)
     assert len(digests) == 1
+
+
+async def test_a_label_has_the_propensity_with_which_it_comes() -> None:
+    """Weighted by one over it, labels come to one a request for each member, whatever arm a request was dealt to."""
+    fleet, _ = a_fleet(**{name: a_member(name) for name in "abcd"})
+    arms = {"pair": panel("a", "b"), "one": Single(member="c"), "new": Single(member="d")}  # type: ignore[arg-type]
+    shadow = Shadow(share=0.2, panel=("a", "b", "c"), judge="picky")  # type: ignore[arg-type]
+    router = Split(arms=arms, weights={"pair": 3, "one": 5, "new": 2}, shadow=shadow)
+    pipeline, _ = a_pipeline(fleet, router)
+    watch, context, weights = Watch("panel", shadow, pipeline), Context(fleet=fleet, models={}), Counter[str]()
+    drawn = Counter[str]()
+    for _ in range(10_000):
+        request = a_request()
+        plan = watch.shadowed(await router.plan(request, context), request)
+        arm = plan.reason.split()[1]
+        drawn[arm] += bool(plan.shadow)
+        labelled = {"a", "b"} if arm == "pair" else set()
+        labelled |= {*plan.shadow, *plan.stages[0].members} if plan.shadow else set()
+        weights.update({member: 1 / plan.propensities[member] for member in labelled})
+    assert {member: weights[member] / 10_000 for member in "abcd"} == pytest.approx(
+        dict.fromkeys("abcd", 1.0), abs=0.25
+    )
+    assert {arm: drawn[arm] / 2000 for arm in arms} == pytest.approx({"pair": 0.3, "one": 0.5, "new": 0.2}, abs=0.1)
+
+
+async def test_of_a_panel_that_is_asked_only_on_a_weak_answer_no_propensity_is_known() -> None:
+    fleet, _ = a_fleet(**{name: a_member(name) for name in "abc"})
+    shadow = Shadow(share=0.2, panel=("a", "b", "c"), judge="picky")  # type: ignore[arg-type]
+    pipeline, _ = a_pipeline(fleet, Planned(shadow=shadow))
+    stages = (Stage(members=("a",), judge="picky", accept_score=0.8), Stage(members=("b", "c"), judge="picky"))
+    plan = Watch("panel", shadow, pipeline).shadowed(Plan(router="r", stages=stages), a_request())
+    assert plan.propensities == {"a": 0.2}
