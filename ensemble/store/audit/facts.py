@@ -14,19 +14,20 @@ from operator import itemgetter
 from typing import NamedTuple, cast
 
 from ensemble.store.audit.labelled import CALLS, CANDIDATES, SCORES, Label, Part, labels_of, plain_label
-from ensemble.store.audit.sums import SUMS
+from ensemble.store.audit.sums import COLUMNS, Facts, count
 from ensemble.store.content import dumps, small_loads, texts_of, tool_calls_of, unbind
 from ensemble.store.database import Database
 from ensemble.store.texts import KEPT
 from judges.disagreement import Disagreement, disagreement, told_by
+from judges.quick import maker
 from judges.types import CandidateId, Completion, Preference
 
 _CASES = """
 SELECT r.id, r.arrived_at, r.model, coalesce(r.domain, '') AS domain, r.source, r.member, r.messages, r.content,
-    r.answered_s, v.id AS verdict, v.panel, v.stage, v.phase, v.judge, v.flags, v.all_bad, v.own_family,
-    f.id AS finding, f.winners, l.kind, l.confidence, l.overturned, l.complete
+    r.answered_s, v.panel, v.stage, v.phase, v.judge, v.flags, v.all_bad, v.own_family,
+    l.finding, l.kind, l.confidence, l.overturned, l.complete,
+    (SELECT count(*) FROM scores s WHERE s.verdict_id = v.id AND s.set_aside IS NOT NULL) AS set_aside
 FROM labels l JOIN requests r ON r.id = l.request_id JOIN verdicts v ON v.id = l.verdict_id
-    JOIN verdicts f ON f.id = l.finding
 WHERE l.request_id IN (SELECT value FROM json_each(:ids))
 """
 # What these cases are made of, beside what their labels are made of: each row begins with whose it is.
@@ -41,21 +42,12 @@ SELECT r.id, (SELECT count(*) FROM verdicts v WHERE v.request_id = r.id) AS verd
 FROM requests r WHERE r.id IN (SELECT value FROM json_each(:ids))
 """
 _KNOWN = "SELECT request_id FROM audit_cases WHERE request_id IN (SELECT value FROM json_each(:ids))"
-COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "audit_cases": (
-        "request_id", "arrived_at", "day", "router", "domain", "judge", "source", "candidates", "members", "winners",
-        "served", "disagreement", "spread", "similarity", "margin", "flips", "conflicts", "confidence", "flags",
-        "overturned", "fallback", "all_bad", "own_family", "complete", "cheapest_best", "answered_s", "nano_usd",
-        "panel_nano_usd", "judge_nano_usd", "straggler_nano_usd", "retry_nano_usd",
-    ),
-    "audit_members": ("request_id", "member", "won", "score", "nano_usd", "total_s"),
-    "audit_pairs": ("request_id", "disagreement", "a", "b", "outcome", "agree"),
-}  # fmt: skip
 _INSERTS: Mapping[str, str] = {
     table: f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"  # noqa: S608 - own names
     for table, names in COLUMNS.items()
 }
 _SECOND = itemgetter(1)
+_said = maker(Completion)
 _ALIKE = 1e-14
 """Scores that differ by a smaller share of themselves are equal: they are means, of parts in any order."""
 
@@ -72,7 +64,6 @@ class _Case(NamedTuple):
     messages: str
     content: str
     answered_s: float
-    verdict: str
     panel: str | None
     stage: int
     phase: str
@@ -81,24 +72,15 @@ class _Case(NamedTuple):
     all_bad: int
     own_family: int
     finding: str
-    winners: str
     kind: str
     confidence: float | None
     overturned: int
     complete: int
+    set_aside: int
 
 
 _Told = tuple[str | None, str]
 """What an answer comes to, and its text."""
-
-
-class Facts(NamedTuple):
-    """The rows of one request, as ``COLUMNS`` has them: of ``audit_cases``, ``audit_members`` and ``audit_pairs``."""
-
-    request: str
-    case: tuple[object, ...]
-    members: list[tuple[object, ...]]
-    pairs: list[tuple[object, ...]]
 
 
 Seen = tuple[str, int, int, str | None]
@@ -144,8 +126,7 @@ def facts_of(db: Database, ids: Iterable[str]) -> list[Facts]:
     """
     of_requests = {"ids": dumps(sorted(ids)).decode()}
     cases = list(map(_Case._make, db.execute(_CASES, of_requests)))
-    verdicts = {one.verdict for one in cases} | {one.finding for one in cases}
-    of_verdicts = {"verdicts": dumps(sorted(verdicts)).decode()}
+    of_verdicts = {"verdicts": dumps(sorted(one.finding for one in cases)).decode()}
     candidates, calls = (_parts(db.execute(sql, of_requests)) for sql in (CANDIDATES, CALLS))
     scores, preferences = (_parts(db.execute(sql, of_verdicts)) for sql in (SCORES, _PREFERENCES))
     labels = {one.id: plain_label(candidates[one.id], calls[one.id], scores[one.finding]) for one in cases}
@@ -158,7 +139,6 @@ def facts_of(db: Database, ids: Iterable[str]) -> list[Facts]:
             calls[one.id],
             scores[one.finding],
             sorted(preferences[one.finding], key=_SECOND),
-            len([True for score in scores[one.verdict] if score[4] is not None]),
         )
         for one in cases
     ]
@@ -195,8 +175,7 @@ def replace_facts(db: Database, found: Sequence[Facts], done: Mapping[int, str])
     db.conn.executemany(_INSERTS["audit_cases"], [one.case for one in found])
     db.conn.executemany(_INSERTS["audit_members"], [row for one in found for row in one.members])
     db.conn.executemany(_INSERTS["audit_pairs"], [row for one in found for row in one.pairs])
-    for sql in SUMS:
-        db.conn.execute(sql, {"ids": ids, "sign": 1})
+    count(db, found)
     numbers = dumps(sorted(done)).decode()
     struck = "DELETE FROM audit_stale WHERE seq IN (SELECT CAST(value AS BIGINT) FROM json_each(?))"
     return int(db.conn.execute(struck, [numbers]).rowcount)
@@ -204,10 +183,15 @@ def replace_facts(db: Database, found: Sequence[Facts], done: Mapping[int, str])
 
 def _take_out(db: Database, ids: str) -> None:
     """Take cases out of the sums, and their facts out of the tables."""
-    for sql in SUMS:
-        db.conn.execute(sql, {"ids": ids, "sign": -1})
+    of = "WHERE request_id IN (SELECT value FROM json_each(?))"
+    cases, members, pairs = (
+        db.execute(f"SELECT {', '.join(names)} FROM {table} {of}", [ids]).fetchall()  # noqa: S608 - own names
+        for table, names in COLUMNS.items()
+    )
+    of_members, of_pairs = _parts(members), _parts(pairs)
+    count(db, [Facts(one[0], one, of_members[one[0]], of_pairs[one[0]]) for one in cases], -1)
     for table in ("audit_pairs", "audit_members", "audit_cases"):
-        db.conn.execute(f"DELETE FROM {table} WHERE request_id IN (SELECT value FROM json_each(?))", [ids])  # noqa: S608
+        db.conn.execute(f"DELETE FROM {table} {of}", [ids])  # noqa: S608 - own names
 
 
 def _facts(
@@ -217,12 +201,11 @@ def _facts(
     calls: Sequence[Part],
     scored: Sequence[Part],
     shown: Sequence[Part],
-    set_aside: int,
 ) -> Facts:
     best, scores, costs, seconds = label
     said = {CandidateId(part[1]): _completion(part) for part in written}
     answers = _answers(case, said)
-    signs = _signs(case, said, answers, scored, shown, set_aside)
+    signs = _signs(case, said, answers, scored, shown)
     index = signs.index
     told: dict[str, _Told] = {}  # by the first answer of each member
     for part, (id_, one) in zip(written, said.items(), strict=True):
@@ -258,7 +241,7 @@ def _facts(
 
 def _completion(part: Part) -> Completion:
     text, tool_calls, finish_reason = part[3:6]
-    return Completion(text=unbind(text), tool_calls=tool_calls_of(tool_calls), finish_reason=finish_reason)
+    return _said(text=unbind(text), tool_calls=tool_calls_of(tool_calls), finish_reason=finish_reason)
 
 
 def _answers(case: _Case, said: Mapping[CandidateId, Completion]) -> dict[CandidateId, str | None]:
@@ -274,18 +257,17 @@ def _signs(
     answers: Mapping[CandidateId, str | None],
     scored: Sequence[Part],
     shown: Sequence[Part],
-    set_aside: int,
 ) -> Disagreement:
     signs = disagreement(
         said,
         told=answers,
-        winners=cast("list[CandidateId]", small_loads(case.winners)),
-        scores={CandidateId(one): score for _, one, score, _, _ in scored if score is not None},
+        winners=[one for _, one, _, winner in scored if winner],
+        scores={CandidateId(one): score for _, one, score, _ in scored if score is not None},
         preferences=[
             Preference(shown=(one, other), outcome=outcome, strength=strength, exchange=exchange)
             for _, _, one, other, outcome, strength, exchange in shown
         ],
-        set_aside=set_aside,
+        set_aside=case.set_aside,
     )
     # Texts that have gone say nothing.
     return signs if case.content in KEPT else replace(signs, spread=None, similarity=None)

@@ -16,7 +16,7 @@ SELECT request_id, purpose, attempt, after_answer, nano_usd, member, candidate_i
 WHERE request_id IN (SELECT value FROM json_each(:ids))
 """
 SCORES = """
-SELECT verdict_id, candidate_id, score, winner, set_aside FROM scores
+SELECT verdict_id, candidate_id, score, winner FROM scores
 WHERE verdict_id IN (SELECT value FROM json_each(:verdicts))
 """
 _LABELS = """
@@ -66,7 +66,7 @@ def plain_label(written: Sequence[Part], calls: Sequence[Part], scored: Sequence
             return None
     best: set[str] = set()
     scores: dict[str, float] = {}
-    for _, candidate, score, winner, _ in scored:
+    for _, candidate, score, winner in scored:
         if candidate in authors:
             member = authors[candidate]
             if winner:

@@ -5,7 +5,8 @@ from dataclasses import replace
 from ensemble.audit.case.ledger import costs, ledger, part_of, waterfall
 from ensemble.audit.case.view import names_of
 from ensemble.store import Store
-from ensemble.store.audit.facts import COLUMNS, facts_of
+from ensemble.store.audit.facts import facts_of
+from ensemble.store.audit.sums import COLUMNS
 from judges.types import Usage
 from tests.ensemble.audit.case.conftest import Kept
 from tests.ensemble.store.builders import a_call, a_late, a_record, a_request

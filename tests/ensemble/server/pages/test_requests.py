@@ -20,8 +20,9 @@ from ensemble.server.shape import shaped
 from ensemble.simulator import reply
 from ensemble.simulator.talk import ToolUse
 from ensemble.store.anchors import anchors
-from ensemble.store.audit.facts import COLUMNS, facts_of, replace_facts, stale
+from ensemble.store.audit.facts import facts_of, replace_facts, stale
 from ensemble.store.audit.reviewed import said
+from ensemble.store.audit.sums import COLUMNS
 from ensemble.store.database import Database
 from ensemble.store.reading import open_log
 from ensemble.store.review_seats import provide

@@ -24,16 +24,33 @@ pytestmark = pytest.mark.both
 SAID = {"alpha": "The answer is 408.", "beta": "The answer is 408.", "gamma": "The answer is 12."}
 
 
-def asked(members: tuple[str, ...] = ("alpha", "beta", "gamma"), *, best: int = 0, **changes: Any) -> Record:
-    """A request that members answered as ``SAID`` tells; their costs rise with their places."""
+def asked(
+    members: tuple[str, ...] = ("alpha", "beta", "gamma"),
+    *,
+    best: int = 0,
+    tied: bool = False,
+    unpriced: bool = False,
+    **changes: Any,
+) -> Record:
+    """A request that members answered as ``SAID`` tells; their costs rise with their places.
+
+    All are best where they are ``tied``; nobody knows what the first cost where it is ``unpriced``.
+    """
     request = changes.pop("request", None) or a_request("What is 17 x 24?")
+    costs = [None if unpriced and not at else 1000 * (at + 1) for at in range(len(members))]
     calls = tuple(
-        a_call(request.id, name, completion=said(SAID[name], usage=Usage(nano_usd=1000 * (at + 1))))
-        for at, name in enumerate(members)
+        a_call(request.id, name, completion=said(SAID[name], usage=Usage(nano_usd=cost)))
+        for name, cost in zip(members, costs, strict=True)
     )
     ids = [call.candidate for call in calls if call.candidate]
     verdict = changes.pop("verdict", {})
-    known = {"winners": (ids[best],), "scores": {one: 0.9 if at == best else 0.4 for at, one in enumerate(ids)}}
+    winners = tuple(ids) if tied else (ids[best],)
+    outcome = "tie" if tied else "decided"
+    known = {
+        "outcome": outcome,
+        "winners": winners,
+        "scores": {one: 0.9 if at == best else 0.4 for at, one in enumerate(ids)},
+    }
     return a_record(
         members,
         request=request,
@@ -91,20 +108,43 @@ async def test_what_comes_late_takes_the_place_of_what_was_known(store: Store) -
     assert wins == {"alpha": 0, "beta": 0, "gamma": 0, "slow": 1}
 
 
+COSTS = ("panel", "judge", "straggler", "retry")
 STRAIGHT = {
     "audit_daily": (
         "day, router, domain",
-        "count(*) AS cases, sum(c.overturned) AS overturned, sum(c.panel_nano_usd) AS panel_nano_usd",
+        {
+            "cases": "1",
+            "ties": "json_array_length(c.winners) > 1",
+            **{name: f"c.{name}" for name in ("all_bad", "fallback", "overturned", "cheapest_best")},
+            "cheapest_known": "c.cheapest_best IS NOT NULL",
+            **{f"{name}_nano_usd": f"c.{name}_nano_usd" for name in COSTS},
+            **{f"{name}_unknown": f"c.{name}_nano_usd IS NULL" for name in COSTS},
+            "disagreement": "c.disagreement",
+            "ranked": "c.disagreement IS NOT NULL",
+        },
         "audit_cases c",
     ),
     "audit_daily_members": (
         "day, router, domain, member",
-        "count(*) AS cases, sum(m.won) AS won, sum(m.nano_usd) AS nano_usd, sum(m.member = c.served) AS served",
-        "audit_cases c JOIN audit_members m USING (request_id)",
+        {
+            "cases": "1",
+            "won": "m.won",
+            "sole_wins": "m.won = 1",
+            "score": "m.score",
+            "scored": "m.score IS NOT NULL",
+            "nano_usd": "m.nano_usd",
+            "unpriced": "m.nano_usd IS NULL",
+            "served": "m.member = c.served",
+        },
+        "audit_cases c JOIN audit_members m USING (request_id) WHERE m.won IS NOT NULL",
     ),
     "audit_daily_pairs": (
         "day, router, domain, a, b",
-        "count(*) AS cases, sum(p.agree) AS agree, sum(p.outcome = 'a') AS a_wins, sum(p.outcome = 'tie') AS ties",
+        {
+            "cases": "1",
+            "agree": "p.agree",
+            **{name: f"p.outcome = '{one}'" for name, one in (("a_wins", "a"), ("b_wins", "b"), ("ties", "tie"))},
+        },
         "audit_cases c JOIN audit_pairs p USING (request_id)",
     ),
 }
@@ -114,7 +154,7 @@ async def test_sums_are_the_sums_of_the_facts_whatever_happens(store: Store) -> 
     records = []
     for at in range(12):
         request = a_request("What is 17 x 24?", model="ab"[at % 2], arrived_at=NOON + timedelta(days=at % 4))
-        records.append(asked(best=at % 3, request=request))
+        records.append(asked(best=at % 3, request=request, tied=at % 5 == 1, unpriced=at % 5 == 2))
         await store.record(records[at])
         if at % 3 == 0:
             await derive(store)
@@ -125,16 +165,20 @@ async def test_sums_are_the_sums_of_the_facts_whatever_happens(store: Store) -> 
     for record in records:  # to make them once more changes nothing
         done = {0: record.request.id}
         await store.change(lambda db, done=done: replace_facts(db, facts_of(db, done.values()), done))  # type: ignore[misc]
-    assert await sums(store) == before
+    assert await sums(store) == [[pytest.approx(row) for row in part] for part in before]
 
 
 async def sums(store: Store) -> list[Any]:
     """What the tables of sums hold, which is checked against the facts."""
     found: list[Any] = []
     for table, (keys, figures, source) in STRAIGHT.items():
-        names = ", ".join((keys, *(figure.rpartition(" AS ")[2] for figure in figures.split(", "))))
-        kept = await rows(store, f"SELECT {names} FROM {table} WHERE cases > 0 ORDER BY {keys}")  # noqa: S608
-        assert kept == await rows(store, f"SELECT {keys}, {figures} FROM {source} GROUP BY {keys} ORDER BY {keys}")  # noqa: S608
+        kept = await rows(
+            store,
+            f"SELECT {keys}, {', '.join(figures)} FROM {table} WHERE cases > 0 ORDER BY {keys}",  # noqa: S608
+        )
+        straight = ", ".join(f"coalesce(sum({figure}), 0) AS {name}" for name, figure in figures.items())
+        of = await rows(store, f"SELECT {keys}, {straight} FROM {source} GROUP BY {keys} ORDER BY {keys}")  # noqa: S608
+        assert kept == [pytest.approx(row) for row in of]
         found.append(kept)
     return found
 
