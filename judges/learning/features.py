@@ -8,6 +8,9 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 
+from judges.learning.working import WIDTH as WORKING
+from judges.learning.working import measure_working
+
 LONGEST = 12_000
 """Characters of a text that are read: the first and the last half of them, since tasks stand at either end."""
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
@@ -15,10 +18,6 @@ _WORD = re.compile(r"[A-Za-z']+")
 _SENTENCE = re.compile(r"[.!?](?:\s|$)")
 _OPTION = re.compile(r"\n\s*\(?[A-J][.)]\s*(.*)")
 _SIGNS = re.compile(r"[\\{}^_=+*/<>|~]")
-_EQUATION = re.compile(
-    r"(?<![\d.)])(\d+(?:\.\d+)?(?: ?[-+*/x×÷] ?\$?\d+(?:\.\d+)?){1,6}) ?= ?\$?(\d+(?:\.\d+)?)(?![\d.]|\s*[-+*/x×÷])"
-)
-_TERM = re.compile(r"([-+*/x×÷]?) ?\$?(\d+(?:\.\d+)?)")
 _RESULT = re.compile(r"=\s*\$?\s*(\d[\d,]*\.?\d*)")
 _MARKED = re.compile(r"####\s*\$?(\d[\d,.]*)")
 _DOUBT = re.compile(r"however|since|but |mistake|wait")
@@ -53,7 +52,7 @@ _WORDS = (
 _COUNTED = tuple(re.compile(rf"(?<![a-z])(?:{words})") for words in _WORDS)
 WIDTH = 27 + len(_WORDS)
 """Figures per text."""
-PAIR = 2 * WIDTH + 31
+PAIR = 2 * WIDTH + 28 + WORKING
 """Figures per question with its answer."""
 
 
@@ -110,18 +109,16 @@ def measure_pair(question: str, answer: str, asked_for: Sequence[float] | None =
     ``asked_for`` are the figures of the question, where they are known already.
     """
     asked, said = _values(_NUMBER.findall(clipped(question))), _values(_NUMBER.findall(clipped(answer)))
-    equations = [_wrong(*parts) for parts in _EQUATION.findall(clipped(answer).replace(",", ""))]
     return [
         *(asked_for or measure(question)),
         *measure(answer),
-        *_fit(question, clipped(answer), asked, said, equations),
+        *_fit(question, clipped(answer), asked, said),
+        *measure_working(clipped(question), clipped(answer)),
     ]
 
 
-def _fit(
-    question: str, answer: str, asked: Sequence[float], said: Sequence[float], equations: Sequence[bool]
-) -> list[float]:
-    """How the answer fits the question: what it ends in, which numbers it uses, whether its sums are right."""
+def _fit(question: str, answer: str, asked: Sequence[float], said: Sequence[float]) -> list[float]:
+    """How the answer fits the question: what it ends in, and which numbers it uses."""
     low, known = answer.lower(), set(asked)
     results = _values(_RESULT.findall(answer))
     marked = _MARKED.search(answer)
@@ -135,9 +132,6 @@ def _fit(
         float(len(known - set(said))),
         math.log1p(len(new)),
         len(new) / max(1, len(said)),
-        math.sqrt(len(equations)),
-        float(sum(equations)),
-        float(bool(equations) and not any(equations)),
         float(end in known),
         float(bool(results) and end == results[-1]),
         float(said.count(end)),
@@ -172,18 +166,3 @@ def _values(numbers: Iterable[str]) -> Sequence[float]:
         if len(plain) <= 15 and plain.count(".") <= 1:
             found.append(min(1e12, float(plain)))
     return found
-
-
-def _wrong(left: str, result: str) -> bool:
-    """Whether ``left``, a sum of plain numbers by the usual precedence, is not ``result`` as it is written."""
-    total, term = 0.0, 0.0
-    for sign, number in _TERM.findall(left):
-        value = min(1e12, float(number[:15]))
-        if sign in ("*", "x", "×"):
-            term *= value
-        elif sign in ("/", "÷"):
-            term = term / value if value else math.inf
-        else:
-            total, term = total + term, -value if sign == "-" else value
-    true = total + term
-    return math.isfinite(true) and abs(true - float(result[:15])) > max(0.01 * abs(true), 0.006)

@@ -40,3 +40,30 @@ def test_members_outside_the_cascade_steady_what_the_dear_one_would_gain(tmp_pat
     alone, beside = said
     assert alone["unlucky"] == pytest.approx(alone["hard"], abs=0.02)
     assert beside["easy"] + 0.05 < beside["unlucky"] < beside["hard"] - 0.05
+
+
+def test_an_answer_whose_sums_go_wrong_midway_is_passed_on(tmp_path: Path) -> None:
+    # Right and wrong answers differ in nothing but whether a chain of sums holds.
+    def asked(row: int) -> tuple[int, int, int, int]:
+        return 3 + row % 7, 4 + row % 11, 2 + row % 5, (0, 2, 0, -2)[row % 4]
+
+    def question(row: int) -> str:
+        boxes, pens, more, _ = asked(row)
+        return f"Ann has {boxes} boxes of {pens} pens and {more} pens more. How many pens has she?"
+
+    def answer(row: int) -> str:
+        boxes, pens, more, slip = asked(row)
+        found = boxes * pens + slip
+        return f"She has {boxes} * {pens} + {more} = {found} + {more} = {found + more} pens."
+
+    rows = range(200)
+    table = replace(
+        a_table([(float(row % 2 == 0), 1.0) for row in rows], members=("small", "large")),
+        texts=tuple(map(question, rows)),
+        outputs=tuple((answer(row), "so") for row in rows),
+    )
+    train(table, Order(out=tmp_path / "reader", kind="scorer", members=("small", "large")))
+    unseen = range(1_001, 1_101)
+    scores = read(tmp_path / "reader")[0].predict(sample(list(map(question, unseen)), list(map(answer, unseen))))[:, 0]
+    right = np.array([row % 2 == 0 for row in unseen])
+    assert scores[right].min() > scores[~right].max() + 0.1
