@@ -60,6 +60,10 @@ class Member:
         self.digest = digest_of(settings)
         """SHA-256 over what decides the answers: provider, model id, options, system text, output limit."""
         self._priced: tuple[date, Price | None] = (date.min, None)
+        # What every call looks at: taken from a pydantic model, an attribute takes ten times as long as elsewhere.
+        self._model, self._timeout_s, self._strict = settings.model, settings.timeout_s, settings.strict_params
+        self._system, self._most, self._options = settings.system, settings.max_output_tokens, settings.options
+        self._can, self.context_tokens = settings.capabilities, settings.context_tokens
 
     def price(self, moment: datetime) -> Price | None:
         """The price in force at ``moment`` (UTC), or None where it is unknown."""
@@ -71,22 +75,20 @@ class Member:
 
     def prepare(self, prompt: Prompt, purpose: Purpose) -> tuple[Prompt, tuple[str, ...]]:
         """``prompt`` as this member gets it, and what had to be left out of it."""
-        settings = self.settings
         messages, removed = without_foreign_state(prompt.messages, self.name)
-        if settings.system and purpose in ("candidate", "shadow"):
-            messages = (Message(role="system", content=settings.system), *messages)
-        most, own = prompt.max_output_tokens, settings.max_output_tokens
+        if self._system and purpose in ("candidate", "shadow"):
+            messages = (Message(role="system", content=self._system), *messages)
+        most, own = prompt.max_output_tokens, self._most
         if own is not None:
             most = own if most is None else min(most, own)
-        if messages is not prompt.messages or most != prompt.max_output_tokens or settings.options:
-            options = {**settings.options, **prompt.options}
+        if messages is not prompt.messages or most != prompt.max_output_tokens or self._options:
+            options = {**self._options, **prompt.options}
             prompt = replace(prompt, messages=messages, max_output_tokens=most, options=options)
         return prompt, ("provider_state",) if removed else ()
 
     def with_logprobs(self, prompt: Prompt) -> Prompt:
         """``prompt`` asking for the logprobs of the answer too, where this member gives them: nobody is told if not."""
-        can = self.settings.capabilities
-        if prompt.top_logprobs is not None or (can is not None and "logprobs" not in can):
+        if prompt.top_logprobs is not None or (self._can is not None and "logprobs" not in self._can):
             return prompt
         return prompt if not_taken(self.connection, _PROBE, self.name) else replace(prompt, top_logprobs=0)
 
@@ -98,21 +100,18 @@ class Member:
         """Why nothing of ``request`` may be sent to this member, whatever for, or None."""
         if self.permits(request.data_class):
             return None
-        told = (
-            f"data of class {request.data_class!r} may not go to {self.settings.provider}, the provider of {self.name}"
-        )
-        return Unfit("not_permitted", told)
+        where = f"{self.settings.provider}, the provider of {self.name}"
+        return Unfit("not_permitted", f"data of class {request.data_class!r} may not go to {where}")
 
     def refusal(self, prompt: Prompt, *, strict: bool = False) -> Unfit | None:
         """Why ``prompt`` is not worth sending to this member, or None. Nothing is paid for finding out.
 
         With ``strict``, a parameter that would not be sent is a reason.
         """
-        can = self.settings.capabilities
-        missing = [] if can is None else sorted(needs(prompt) - can)
+        missing = [] if self._can is None else sorted(needs(prompt) - self._can)
         if missing:
             return Unfit("skipped", f"{self.name} cannot do {', '.join(missing)}, which the request needs")
-        room = self.settings.context_tokens
+        room = self.context_tokens
         if room is not None and (least := estimate_tokens(prompt) + (prompt.max_output_tokens or 0)) > room:
             return Unfit("too_long", f"the request needs about {least} tokens, {self.name} has room for {room}")
         return not_taken(self.connection, prompt, self.name) if strict else None
@@ -135,7 +134,7 @@ class Member:
         until = request.deadline if until is None else until
         send = send or self.connection.complete
         ready, removed = self.prepare(prompt, aim.purpose)
-        strict = (aim.strict or self.settings.strict_params) and aim.purpose in ("candidate", "shadow")
+        strict = (aim.strict or self._strict) and aim.purpose in ("candidate", "shadow")
         if unfit := self.barred(request) or self.refusal(ready, strict=strict):
             failed = CallFailed(unfit.told, failure=unfit.failure, sent=False)
             call = self._line(Task(request, ready, removed, aim, seen, until, send), 0, _now(), 0.0, error=failed)
@@ -285,9 +284,9 @@ class Member:
             slot = await self.limiter.turn(reserved)
         with slot:
             sent.append(True)
-            limit.move(min(task.until, _clock() + self.settings.timeout_s))
+            limit.move(min(task.until, _clock() + self._timeout_s))
             try:
-                completion = await task.send(self.settings.model, task.prompt)
+                completion = await task.send(self._model, task.prompt)
             except CallFailed as failed:
                 if failed.http_status in (429, 529):
                     slot.overloaded()
@@ -347,7 +346,7 @@ class MemberModel:
     @property
     def context_tokens(self) -> int | None:
         """As configured for the member."""
-        return self._member.settings.context_tokens
+        return self._member.context_tokens
 
     async def complete(self, prompt: Prompt) -> Completion:
         """Answer ``prompt``; every attempt is a line of the request's ledger, and its cost is part of the usage's.

@@ -75,7 +75,8 @@ def case_of(request: Request, calls: Sequence[Call], fleet: Fleet) -> Case:
     seed = int.from_bytes(hashlib.sha256(drawn_from.encode()).digest()[:6])
     authors = {c.candidate: fleet[c.member].settings for c in calls if c.candidate is not None and c.member in fleet}
     candidates = sorted(candidates_of(calls), key=lambda c: hashlib.sha256(f"{seed}:{c.id}".encode()).digest())
-    groups, comparable = dict[CandidateId, str](), list[CandidateId]()
+    groups: dict[CandidateId, str] = {}
+    comparable: list[CandidateId] = []
     for one in candidates:
         if (author := authors.get(one.id)) is not None:
             if author.family:
@@ -140,7 +141,7 @@ async def rule(
     case = case_of(request, calls, bench.fleet)
     looked = await screened(case)
     authors = {call.candidate: call.member for call in calls if call.candidate is not None}
-    asked = set[str]()
+    asked: set[str] = set()
 
     def heard(call: Call) -> None:
         if call.failure is None:

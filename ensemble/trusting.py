@@ -81,7 +81,7 @@ async def trusted(run: Run, first: Awaitable[Choice], routers: Mapping[str, Rout
             raise
         choice = await escalate(run, trust.escalate_to)
         trust = _next(trust, routers)
-    low = dict[Minimum, str]()
+    low: dict[Minimum, str] = {}
     while trust is not None and (low := await below(trust, run, choice)):
         way, told = trust.way(low), "; ".join(low.values())
         if way == "refuse":

@@ -108,7 +108,8 @@ class Reply:
         """
         if not self.is_json:
             raise self.bad(f"the reply is {self.kind}, not JSON")
-        pieces, size = list[bytes](), 0
+        pieces: list[bytes] = []
+        size = 0
         while piece := await self._more():
             pieces.append(piece)
             size += len(piece)

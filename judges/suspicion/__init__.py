@@ -27,7 +27,7 @@ from judges.types import Case
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{8}(?<![\w+/=].{8})[A-Za-z0-9+/]*+={0,2}+(?![\w+/=])")
 # In a text whose hexadecimal digits all read 0: `re` skips much faster to two given characters than to two of a set.
 _HEX = re.compile(r"00(?<!\w..)[ ,:]?(?:00[ ,:]?){4,399}(?!\w)")
-_HEX_AS_0 = str.maketrans(dict.fromkeys(string.hexdigits, "0"))
+_HEX_AS_0 = bytes.maketrans(string.hexdigits.encode(), b"0" * len(string.hexdigits))
 # What tells such a token from a word: a capital inside of it, or a sign that is no letter.
 _NO_WORD = re.compile(r"[A-Z0-9+/=](?:(?<![A-Z])|(?<=[A-Za-z0-9+/].))")
 _MOST_TOKENS = 200  # of each kind that are looked at; more are data
@@ -202,7 +202,7 @@ def _messages(text: str) -> Sequence[str]:
         tokens = _BASE64.findall(text)[:_MOST_TOKENS]
     else:
         # Between blanks without such a sign there are only words, and to pass over those takes a fifth of the time.
-        tokens, end = list[str](), 0
+        tokens, end = [], 0
         while found := _NO_WORD.search(text, end):
             start, end = text.rfind(" ", 0, found.start()) + 1, text.find(" ", found.start())
             end = len(text) if end < 0 else end
@@ -212,8 +212,9 @@ def _messages(text: str) -> Sequence[str]:
 
 def _hexadecimal(text: str) -> list[str]:
     """The tokens of ``text`` that may say something in hexadecimal pairs."""
-    found = islice(_HEX.finditer(text.translate(_HEX_AS_0)), _MOST_TOKENS)
-    return [text[one.start() : one.end()] for one in found]
+    # As bytes, since a str is translated character by character.
+    zeroed = text.encode(errors="surrogatepass").translate(_HEX_AS_0).decode(errors="surrogatepass")
+    return [text[one.start() : one.end()] for one in islice(_HEX.finditer(zeroed), _MOST_TOKENS)]
 
 
 def _from_base64(token: str) -> str | None:
