@@ -31,20 +31,22 @@ CREATE INDEX edges_conversation ON edges (conversation, hash);
 """
 # A prompt that nobody asked for texts of (content off, erased, expired) cannot be learned from.
 _TEXTS = "r.content IN ('kept', 'redacted')"
+# An erasure leaves no hash: such a request is a prompt of its own, not one that all erased ones share.
+_HASH = "coalesce(nullif(r.prompt_hash, ''), r.id)"
 _LABELLED = f"""
-SELECT r.id, r.prompt_hash, {_TEXTS}, f.confidence,
+SELECT r.id, {_HASH}, {_TEXTS}, f.confidence,
     v.id IS NOT NULL AND v.usable = 1 AND v.fallback IS NULL AND v.outcome IN ('decided', 'tie'),
     v.id IS NOT NULL, {HEARD}
 FROM requests r LEFT JOIN verdicts v ON v.id = {FINDING} LEFT JOIN verdicts f ON f.id = {PLAIN}
 WHERE {WHERE} ORDER BY r.id
 """  # noqa: S608 - own constants
 _JUDGED = f"""
-SELECT r.id, r.prompt_hash, {_TEXTS}, max(w.confidence),
+SELECT r.id, {_HASH}, {_TEXTS}, max(w.confidence),
     max(CASE WHEN w.usable = 1 AND w.fallback IS NULL THEN 1 ELSE 0 END), 1, 0
 FROM requests r JOIN verdicts w ON w.request_id = r.id AND w.parent IS NULL AND {OF_JUDGE}
 WHERE {WHERE} GROUP BY r.id ORDER BY r.id
 """  # noqa: S608 - own constants
-_ALL = f"SELECT r.id, r.prompt_hash, 1, NULL, 1, 1, 0 FROM requests r WHERE {WHERE} ORDER BY r.id"  # noqa: S608
+_ALL = f"SELECT r.id, {_HASH}, 1, NULL, 1, 1, 0 FROM requests r WHERE {WHERE} ORDER BY r.id"  # noqa: S608
 QUESTIONS: Mapping[str, str] = {"labels": _LABELLED, "verdicts": _JUDGED, "all": _ALL}
 """By what a format is made of: labels, verdicts, or all requests."""
 
@@ -130,7 +132,7 @@ class Picking:
         put = self._scratch.execute
         self._scratch.executemany(
             "INSERT OR IGNORE INTO edges VALUES (?, ?)",
-            db.execute("SELECT prompt_hash, conversation FROM requests WHERE conversation IS NOT NULL"),
+            db.execute(f"SELECT {_HASH}, conversation FROM requests r WHERE conversation IS NOT NULL"),  # noqa: S608
         )
         put("INSERT INTO hashes SELECT DISTINCT hash, hash FROM edges")
         put("INSERT INTO conversations SELECT conversation, min(hash) FROM edges GROUP BY conversation")

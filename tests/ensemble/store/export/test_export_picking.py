@@ -10,6 +10,8 @@ from ensemble.errors import StoreError
 from ensemble.store.address import address_of
 from ensemble.store.export import Filters, export_folder, splits_of
 from ensemble.store.export.picking import drawn
+from ensemble.store.keeping.connect import writing
+from ensemble.store.keeping.erase import Scope, erase
 from tests.ensemble.store.builders import NOON, a_late, a_record, a_request
 from tests.ensemble.store.export.conftest import Fill, exported, rows, spec
 
@@ -86,3 +88,26 @@ async def test_a_named_judges_later_finding_is_taken_only_when_asked_for(fill: F
     log = await fill(record, late=[later])
     assert [row["winner"] for row in exported(log, "routing")] == ["small"]
     assert [row["winner"] for row in exported(log, "routing", filters=Filters(judge="newer"))] == ["slow"]
+
+
+async def test_an_erasure_ties_no_others_together(fill: Fill) -> None:
+    """Erased requests have no hash of a prompt; those are no prompt that conversations share."""
+    records = [
+        a_record(request=a_request(f"{word} {n}?", conversation=f"talk {n}")) for n in range(24) for word in ("A", "B")
+    ]
+    log = await fill(*records)
+
+    def splits() -> dict[str, str]:
+        out = address_of(log).local.parent / f"out-{len(list(address_of(log).local.parent.iterdir()))}"
+        export_folder(log, spec("calls", filters=Filters(splits=HALF, dedupe=True)), out)
+        return {row["request_id"]: split for split in HALF for row in rows(out, split)}
+
+    before = splits()
+    gone = tuple(one.request.id for one in records[::2])
+    with writing(log) as db:
+        erase(db, log, Scope(ids=gone))
+    after = splits()
+    assert set(after) == set(before)
+    assert {after[one] for one in gone} == {"train", "test"}
+    # What is left of a conversation stays together.
+    assert all(after[a.request.id] == after[b.request.id] for a, b in zip(records[::2], records[1::2], strict=True))
