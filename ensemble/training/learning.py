@@ -30,7 +30,8 @@ def learning_curve(seen: Table, held: Held, manifest: Mapping[str, Any]) -> tupl
     rows, asked = held.table.only(members), sample(held.table.texts)
     points = []
     for share in SHARES:
-        part = seen.take([row for row, group in enumerate(seen.groups) if unit(group, seed) < share])
+        # Not the hash by which a part was held back: of what has the lowest hashes, nothing is among ``seen``.
+        part = seen.take([row for row, group in enumerate(seen.groups) if unit(f"share:{group}", seed) < share])
         if len(part) < LEAST:
             continue
         predicted = fit(part, members, kind=cast("Kind", kind), seed=seed).model.predict(asked)

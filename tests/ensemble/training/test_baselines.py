@@ -3,6 +3,7 @@ import pytest
 
 from ensemble.training.accuracy import accuracy
 from ensemble.training.baselines import baselines, length_quality, lengths
+from ensemble.training.splits import by_group
 from tests.ensemble.training.examples import a_hold
 from tests.ensemble.training.tables import a_table
 
@@ -22,6 +23,13 @@ def test_length_learns_what_the_others_tell() -> None:
     table = a_hold(400).table
     predicted, long = length_quality(table), lengths(table) > 100
     assert predicted[long, 0].mean() == pytest.approx(table.quality[long, 0].mean(), abs=0.05)
+    assert predicted[~long, 0].mean() > predicted[long, 0].mean() + 0.4
+
+
+def test_length_learns_on_what_a_router_was_not_trained_on() -> None:
+    whole = a_hold(1500).table
+    table = whole.take(by_group(whole)[1])  # what ``train`` holds back, by the same seed
+    predicted, long = length_quality(table), lengths(table) > 100
     assert predicted[~long, 0].mean() > predicted[long, 0].mean() + 0.4
 
 

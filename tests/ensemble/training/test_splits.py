@@ -18,6 +18,14 @@ def test_every_row_is_tested_once() -> None:
     assert (np.sum([test for _, test in folds(table, 5)], axis=0) == 1).all()
 
 
+@pytest.mark.parametrize("part", [0, 1], ids=["what is left to learn from", "what is held back"])
+def test_folds_are_even_on_either_side_of_a_split_by_group(part: int) -> None:
+    table = a_table(np.ones((3000, 2)), groups=tuple(f"g{row}" for row in range(3000)))
+    side = table.take(by_group(table, 0.3)[part])
+    sizes = [test.mean() for _, test in folds(side, 3)]
+    assert max(sizes) - min(sizes) < 0.1, sizes
+
+
 def test_a_group_stays_on_its_side_however_the_log_grows() -> None:
     table = a_random_table(200)
     _, whole = by_group(table)
