@@ -4,11 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
 from ensemble.router import ROUTERS, Context, JudgeName, MemberName
+from ensemble.routers._artifact import hash_of
 from ensemble.routers._policy import Pinned, Point, cheapest_at
 from ensemble.types import Plan, Request, Stage
 from judges.errors import InvalidOptions
@@ -57,6 +58,8 @@ class Cascade(Pinned):
             of every tier but the last.
     """
 
+    outside: ClassVar[frozenset[str]] = Pinned.outside | {"path"}
+
     tiers: tuple[Tier, ...] = Field(min_length=2)
     judge: JudgeName | None = None
     path: Path | None = None
@@ -75,6 +78,10 @@ class Cascade(Pinned):
         if self.path is None and (self.max_cost is not None or self.lambda_per_usd is not None):
             raise ValueError("path: name the scorer folder, whose training measured what a threshold costs")
         return self
+
+    def ingredients(self) -> Mapping[str, str]:
+        """The scorer, of which the thresholds are: another one is another router."""
+        return {"scorer": hash_of(self.path)} if self.path else {}
 
     def scored(self) -> Iterator[tuple[str, JudgeName | None]]:
         """The tiers that go by the threshold of ``path``."""

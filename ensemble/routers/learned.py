@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -41,6 +42,8 @@ class LearnedRouter(Pinned):
         lambda_per_s: quality given up per second saved.
         retries: members asked in turn when the chosen one brings no answer.
     """
+
+    outside: ClassVar[frozenset[str]] = Pinned.outside | {"path"}  # where the model lies says nothing of it
 
     path: Path
     lambda_per_s: float = Field(0.0, ge=0)

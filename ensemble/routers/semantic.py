@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -101,6 +101,8 @@ class Semantic(Pinned):
         lambda_per_s: quality given up per second saved.
         retries: members asked in turn when the chosen one brings no answer; needs ``path``.
     """
+
+    outside: ClassVar[frozenset[str]] = Pinned.outside | {"path", "model2vec"}  # what lies there is an ingredient
 
     domains: Mapping[str, Domain] = Field(default_factory=dict)
     default: Annotated[tuple[MemberName, ...], BeforeValidator(_one)] = ()

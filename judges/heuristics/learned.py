@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 
 from judges.errors import InvalidOptions
 from judges.heuristics._evidence import evidence
@@ -33,6 +34,8 @@ class LearnedScore(Judge):
     its logprobs, and how many of the others say the same where it was trained on several members; it asks no model,
     and takes a few milliseconds. Made for the steps of a cascade.
     """
+
+    outside: ClassVar[frozenset[str]] = Judge.outside | {"path"}  # where the model lies says nothing of it
 
     path: Path
     """The scorer folder, relative to the configuration file."""

@@ -118,7 +118,8 @@ def read_manifest(path: Path) -> dict[str, Any]:
     try:
         manifest = json.loads((path / "manifest.json").read_bytes())
     except (OSError, ValueError) as error:
-        raise InvalidOptions(f"{path} holds no readable manifest.json ({error}); `ensemble train` writes one") from None
+        told = getattr(error, "strerror", None) or error
+        raise InvalidOptions(f"{path} holds no readable manifest.json ({told}); `ensemble train` writes one") from None
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise InvalidOptions(f"{path} was written in another format; train it again: {retrain(manifest)}")
     return manifest

@@ -15,10 +15,13 @@ def a_router(folder: Path, **options: object) -> Router:
     return ROUTERS.build({"use": "learned", "path": str(folder), **options})
 
 
+def a_manifest(folder: Path, **manifest: object) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / "manifest.json").write_text(json.dumps({"format": FORMAT, **manifest}))
+
+
 def a_canary(folder: Path, **manifest: object) -> None:
-    canary = folder.with_name(f"{folder.name}.canary")
-    canary.mkdir(exist_ok=True)
-    (canary / "manifest.json").write_text(json.dumps({"format": FORMAT, **manifest}))
+    a_manifest(folder.with_name(f"{folder.name}.canary"), **manifest)
 
 
 def test_folders_are_found_beside_the_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,8 +56,58 @@ model2vec = "~/vectors"
     assert settings.providers["p"].model_dump()["query"] == {"path": "v1"}
 
 
+def test_what_was_learned_is_part_of_a_digest_and_where_it_lies_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service that is started by another path of its configuration begins no watch anew, and keeps calibrations."""
+    file = Path("ensemble.toml")
+    text = """
+[providers.p]
+use = "openai"
+base_url = "http://127.0.0.1:1/v1"
+[members]
+m = { provider = "p", model = "m" }
+n = { provider = "p", model = "n" }
+[judges.house]
+use = "learned"
+path = "reader"
+[routers.cheap]
+use = "learned"
+path = "router"
+[routers.topics]
+use = "semantic"
+path = "topics"
+model2vec = "vectors"
+[routers.steps]
+use = "cascade"
+path = "reader"
+judge = "house"
+tiers = [{ members = ["m"] }, { members = ["n"] }]
+"""
+    folders = {"house": "reader", "cheap": "router", "topics": "topics", "steps": "reader"}
+
+    def digests(where: Path) -> dict[str, str]:
+        settings = load(where)
+        return {name: part.digest for name, part in {**settings.judges, **settings.routers}.items()}
+
+    for place in ("here", "there"):
+        (tmp_path / place).mkdir()
+        monkeypatch.chdir(tmp_path / place)
+        file.write_text(text)
+        for folder in set(folders.values()):
+            a_manifest(Path(folder), model=folder)
+    first = digests(file)
+    assert digests(file.absolute()) == digests(tmp_path / "here" / file) == first
+    assert load(file.absolute()).digest == load(file).digest
+    for name, folder in folders.items():
+        a_manifest(Path(folder), model="another")
+        assert digests(file)[name] != first[name]
+
+
 def test_every_reader_of_a_folder_is_found_and_moved(tmp_path: Path) -> None:
     old, other, new = tmp_path / "old", tmp_path / "other", tmp_path / "new"
+    a_manifest(old, model="one")
+    a_manifest(new, model="another")
     arms = {"a": a_router(old, retries=1), "b": a_router(other), "c": {"use": "single", "member": "m"}}
     split = ROUTERS.build({"use": "split", "arms": arms, "weights": dict.fromkeys(arms, 1)})
     assert [folder for folder, _ in readers(split)] == [old, other]
