@@ -1,15 +1,43 @@
 """The routers of a configuration, measured on labels that were read before."""
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 from ensemble.audit.routers import Measured
-from ensemble.config import Settings
+from ensemble.config import Settings, load
+from ensemble.config.operations import StoreSettings
 from ensemble.errors import ConfigError, InvalidRequest
 from ensemble.evaluating import Task, measure
 from ensemble.router import ROUTERS, Router
 from ensemble.store.audit.drawn import Drawn
 from ensemble.training.held import Held
 from judges.registry import ModelName, obstacles
+
+CHANGED = (
+    "What the service was told is no more what stands in {name}, so its routers cannot be made anew: have it read that "
+    "file again."
+)
+
+
+def apart(settings: Settings) -> Callable[[Held, Drawn], Measured]:
+    """``measured`` for another process, which reads the configuration itself.
+
+    What serves cannot go there: a router remembers what it was asked, and a plugin's file is imported here alone.
+    """
+    return partial(_read_anew, settings.path, settings.digest, settings.store)
+
+
+def _read_anew(path: Path, digest: str, store: StoreSettings, held: Held, sample: Drawn) -> Measured:
+    try:
+        settings = load(path)
+    except ConfigError as error:
+        return Measured(drawn=sample, why=str(error))
+    if settings.digest != digest:
+        return Measured(drawn=sample, why=CHANGED.format(name=path.name))
+    return measured(held, sample, replace(settings, store=store))
 
 
 def measured(held: Held, sample: Drawn, settings: Settings) -> Measured:

@@ -36,10 +36,10 @@ def prepare(pages: web.Application) -> None:
         if settings is None:
             return await log.read(lambda db: without_routers(db, window))
         held, sample = await log.read(lambda db: labels(db, window))
-        from ensemble.server.pages._measuring import measured  # late: it takes numpy along
+        from ensemble.server.pages._measuring import apart  # late: it takes numpy along
 
         # In a thread it would take the interpreter from the event loop for a tenth of a second at a time.
-        return await to_process.run_sync(measured, held, sample, settings, cancellable=True)
+        return await to_process.run_sync(apart(settings), held, sample, cancellable=True)
 
     keep(pages, KEEPER, find)
 

@@ -18,7 +18,8 @@ from click.testing import CliRunner
 
 from ensemble.audit.routers import Measured
 from ensemble.cli import main
-from ensemble.config import Settings
+from ensemble.config.operations import StoreSettings
+from ensemble.errors import EnsembleError
 from ensemble.server.app import make_app
 from ensemble.server.auditing import make_auditing
 from ensemble.server.pages import _measuring
@@ -26,7 +27,7 @@ from ensemble.service import open_service
 from ensemble.store.audit.drawn import Drawn
 from ensemble.store.reading import open_log
 from ensemble.training.held import Held
-from tests.ensemble.audit.routed import make, ran
+from tests.ensemble.audit.routed import CONFIG, make, ran
 from tests.ensemble.server.pages.browser import Browser
 from tests.ensemble.server.pages.conftest import Browse
 from tests.ensemble.server.pages.test_disagreement import for_two
@@ -91,12 +92,46 @@ async def test_a_service_measures_its_routers(hostile: Path, monkeypatch: pytest
     assert [one for one in page.all("script") if "src" not in one.attrs] == []
 
 
-def told_by_whom(held: Held, sample: Drawn, settings: Settings) -> Measured:
+PLUGIN = """
+from judges.judge import JUDGES, Judge
+
+
+@JUDGES.register("whim")
+class Whim(Judge):
+    async def judge(self, case, models):
+        raise NotImplementedError
+"""
+
+
+async def test_what_a_router_remembers_and_a_plugin_of_a_file_do_not_keep_routers_from_being_measured(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "whim.py").write_text(PLUGIN)
+    config = tmp_path / "ensemble.toml"
+    config.write_text(CONFIG + '\n[judges.whim]\nuse = "./whim.py"\n')
+    monkeypatch.chdir(tmp_path)
+    async with (
+        open_service(config) as service,
+        TestServer(make_app(service)) as server,
+        aiohttp.ClientSession() as http,
+    ):
+        with pytest.raises(EnsembleError, match="no member brought an answer"):
+            await service.ask("Which is careful?", model="asks")
+        browser = Browser(http, str(server.make_url("/")).rstrip("/"))
+        told = rows((await browser.get("/ui/routers/measured.csv")).body)
+        assert {row["router"] for row in told} >= {"only", "cheap", "small"}
+        await asyncio.to_thread(config.write_text, CONFIG)
+        page = (await browser.get("/ui/routers?router=cheap")).page
+    assert "have it read that file again" in page.one("figure", id="table-measured").text
+
+
+def told_by_whom(path: Path, digest: str, store: StoreSettings, held: Held, sample: Drawn) -> Measured:
     return Measured(drawn=sample, why=f"by process {os.getpid()}")
 
 
 async def test_routers_are_measured_apart_from_the_event_loop(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_measuring, "measured", told_by_whom)
+    monkeypatch.setattr(_measuring, "_read_anew", told_by_whom)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.chdir(made)
     async with (
