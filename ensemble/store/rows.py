@@ -9,13 +9,14 @@ class `sqlite3` looks for an adapter first, at the price of two exceptions.
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from math import isfinite
 from operator import attrgetter
 
 from ensemble.store.content import (
     bind,
     bind_optional,
-    dumps,
+    json_text,
     logprobs_json,
     messages_json,
     options_json,
@@ -67,7 +68,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 OVERTURNED = "the full panel's verdict names another winner"
 """Why a person is to look at an answer that was served before that verdict."""
 _ARRAYS = (tuple, list)
-_RULES = tuple(rule.name for rule in fields(Stage))
+_RULES = tuple(rule.name for rule in fields(Stage) if rule.name != "samples")
 _rules_of = attrgetter(*_RULES)
 
 
@@ -176,7 +177,7 @@ def _plan(request: RequestId, plan: Plan) -> Row:
     return (
         request,
         plan.router,
-        _json([_stage(stage) for stage in plan.stages]),
+        f"[{','.join([_stage(tuple(stage.samples.items()), *_rules_of(stage)) for stage in plan.stages])}]",
         _json(plan.fallback),
         _json(plan.shadow),
         _json(plan.predicted),
@@ -186,9 +187,11 @@ def _plan(request: RequestId, plan: Plan) -> Row:
     )
 
 
-def _stage(stage: Stage) -> dict[str, object]:
-    """The rules of a stage that are set: None is the lack of a rule."""
-    return {name: rule for name, rule in zip(_RULES, _rules_of(stage), strict=True) if rule is not None}
+@lru_cache(maxsize=256, typed=True)
+def _stage(samples: tuple[tuple[str, int], ...], *rules: object) -> str:
+    """The rules of a stage that are set, as JSON: None is the lack of a rule. A router's stages are mostly the same."""
+    told = {name: rule for name, rule in zip(_RULES, rules, strict=True) if rule is not None}
+    return json_text({**told, "samples": dict(samples)})
 
 
 def _calls(
@@ -391,4 +394,4 @@ def _exchange(id_: str, position: int, exchange: Exchange, asked: _Asked) -> Row
 
 def _json(tree: object) -> str:
     # Most of these are empty; the type of a tuple is quicker to tell than that of a mapping.
-    return dumps(tree).decode() if tree else "[]" if isinstance(tree, _ARRAYS) else "{}"
+    return json_text(tree) if tree else "[]" if isinstance(tree, _ARRAYS) else "{}"

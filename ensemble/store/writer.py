@@ -309,7 +309,11 @@ def _put(db: Database, table: str, rows: Sequence[Row]) -> None:
 
     That is half of what a call has room for, and to bind a None costs more than to bind a text.
     """
-    nothing = [at for at, one in enumerate(zip(*rows, strict=True)) if one[0] is None and one.count(None) == len(rows)]
+    nothing = (
+        [at for at, one in enumerate(rows[0]) if one is None]
+        if len(rows) == 1
+        else [at for at, one in enumerate(zip(*rows, strict=True)) if one[0] is None and one.count(None) == len(rows)]
+    )
     told, one, pack = _inserting(table, tuple(nothing))
     left = list(map(told, rows))
     if packs := len(left) // PACK:

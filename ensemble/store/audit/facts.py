@@ -15,7 +15,7 @@ from typing import NamedTuple, cast
 
 from ensemble.store.audit.labelled import CALLS, CANDIDATES, SCORES, Label, Part, labels_of, plain_label
 from ensemble.store.audit.sums import COLUMNS, Facts, count
-from ensemble.store.content import dumps, small_loads, texts_of, tool_calls_of, unbind
+from ensemble.store.content import json_text, small_loads, texts_of, tool_calls_of, unbind
 from ensemble.store.database import Database
 from ensemble.store.texts import KEPT
 from judges.disagreement import Disagreement, disagreement, told_by
@@ -110,7 +110,7 @@ def make(db: Database, most: int, skip: int = 0) -> Made:
 
 
 def _seen(db: Database, ids: Iterable[str]) -> dict[str, Seen]:
-    return {row[0]: row for row in db.execute(_SEEN, {"ids": dumps(sorted(ids)).decode()})}
+    return {row[0]: row for row in db.execute(_SEEN, {"ids": json_text(sorted(ids))})}
 
 
 def missing(db: Database) -> int:
@@ -124,9 +124,9 @@ def facts_of(db: Database, ids: Iterable[str]) -> list[Facts]:
     What they are made of is put in an order of its own where floats are summed up, so that the same comes out of every
     engine.
     """
-    of_requests = {"ids": dumps(sorted(ids)).decode()}
+    of_requests = {"ids": json_text(sorted(ids))}
     cases = list(map(_Case._make, db.execute(_CASES, of_requests)))
-    of_verdicts = {"verdicts": dumps(sorted(one.finding for one in cases)).decode()}
+    of_verdicts = {"verdicts": json_text(sorted(one.finding for one in cases))}
     candidates, calls = (_parts(db.execute(sql, of_requests)) for sql in (CANDIDATES, CALLS))
     scores, preferences = (_parts(db.execute(sql, of_verdicts)) for sql in (SCORES, _PREFERENCES))
     labels = {one.id: plain_label(candidates[one.id], calls[one.id], scores[one.finding]) for one in cases}
@@ -168,15 +168,15 @@ def replace_facts(db: Database, found: Sequence[Facts], done: Mapping[int, str])
 
     Returns how many of these were there still.
     """
-    ids = dumps(sorted(set(done.values()))).decode()
+    ids = json_text(sorted(set(done.values())))
     known = [id_ for (id_,) in db.execute(_KNOWN, {"ids": ids})]
     if known:
-        _take_out(db, dumps(known).decode())
+        _take_out(db, json_text(known))
     db.conn.executemany(_INSERTS["audit_cases"], [one.case for one in found])
     db.conn.executemany(_INSERTS["audit_members"], [row for one in found for row in one.members])
     db.conn.executemany(_INSERTS["audit_pairs"], [row for one in found for row in one.pairs])
     count(db, found)
-    numbers = dumps(sorted(done)).decode()
+    numbers = json_text(sorted(done))
     struck = "DELETE FROM audit_stale WHERE seq IN (SELECT CAST(value AS BIGINT) FROM json_each(?))"
     return int(db.conn.execute(struck, [numbers]).rowcount)
 
@@ -216,7 +216,7 @@ def _facts(
     share = 1 / len(best) if best else 0.0
     row = (
         case.id, case.arrived_at, case.arrived_at[:10], case.model, case.domain, case.judge, case.source, len(said),
-        dumps(members).decode(), dumps(sorted(best)).decode(), case.member, index, signs.spread, signs.similarity,
+        json_text(members), json_text(sorted(best)), case.member, index, signs.spread, signs.similarity,
         signs.margin, signs.flips, signs.conflicts, case.confidence, case.flags, case.overturned,
         1 if case.kind == "fallback" else 0, case.all_bad, case.own_family, case.complete,
         _cheapest_best(members, costs, best), case.answered_s, *_money(calls),

@@ -321,6 +321,19 @@ async def test_the_circumstances_of_a_request_have_columns(store: Store) -> None
     )
 
 
+async def test_the_rules_of_a_stage_are_kept_as_they_were_given(store: Store) -> None:
+    stages = [
+        Stage(members=("small",), grace_s=grace, samples=samples)
+        for grace in (0, 0.0)
+        for samples in ({}, {"small": 2})
+    ]
+    record = a_record()
+    await store.record(replace(record, plan=a_plan(stages=(*stages, *stages))))
+    tree = await tree_of(store, record.request.id)
+    told = [(repr(stage["grace_s"]), stage["samples"]) for stage in tree["plan"]["stages"]]
+    assert told == 2 * [("0", {}), ("0", {"small": 2}), ("0.0", {}), ("0.0", {"small": 2})]
+
+
 async def test_tool_calls_and_set_aside_candidates_are_kept(store: Store) -> None:
     request = a_request()
     tool = ToolCall(id="t", name="search", arguments='{"q": ')
