@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 
 from ensemble.store import Store, open_store
 from ensemble.store.database import Database
+from ensemble.store.filling import held
 from ensemble.store.keeping.connect import writing
 from ensemble.types import RequestId
 from judges.types import Message, Prompt, Usage
@@ -101,6 +102,18 @@ async def test_what_is_asked_often_has_an_index(store: Store, db: Database, sql:
     assert not [step for step in outer if "(subquery" not in step], plan
     # Groups inside one request may be sorted; a whole table never is.
     assert plan.count("USE TEMP B-TREE FOR ORDER BY") <= ("labels" in sql) * 5, plan
+
+
+@pytest.mark.sqlite("about plans of SQLite")
+async def test_prompts_are_found_by_their_hash_and_not_by_reading_the_table(store: Store, db: Database) -> None:
+    """A labelling run asks this for every few hundred prompts of millions."""
+    asked: list[str] = []
+    db.conn.set_trace_callback(asked.append)
+    held(db, ["a", "b"])
+    db.conn.set_trace_callback(None)
+    plan = [row[3] for sql in asked for row in db.execute(f"EXPLAIN QUERY PLAN {sql}")]
+    assert plan
+    assert all("requests_prompt" in step for step in plan), plan
 
 
 @pytest.mark.sqlite("what datasette reads")
