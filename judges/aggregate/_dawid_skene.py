@@ -54,7 +54,8 @@ def estimate(
         exists: (items, classes), 1 where an item has that class; all have all where None.
         known: (items, classes), the true class with 1, or shares of several; all 0 where unknown.
         imagined: (judges, 2), right and wrong votes that each judge is taken to have cast before; one each where None.
-        tied: classes are exchangeable (candidates in a drawn order): one accuracy per judge, errors spread evenly.
+        tied: classes are exchangeable (candidates in a drawn order): one accuracy per judge, errors spread evenly over
+            the other classes that the item has.
         rounds: most rounds.
         still: largest change of the log-likelihood, per item, that counts as none.
 
@@ -74,13 +75,16 @@ def estimate(
         raise ValueError("exists, known: items x classes; imagined: judges x 2")
     extra = _spread(before, classes)
     fixed = truth.sum(axis=1) > 0
+    # Errors fall on the classes that an item has: where these are few, the same wrong vote is likelier.
+    sizes = np.maximum(2, there.sum(axis=1)) if tied else np.full(items, classes)
+    spared = np.log((classes - 1) / (sizes - 1))
     posterior = _clamp(_shares(votes.sum(axis=1) * there + 1e-9 * there), truth, fixed)
     last, done, converged = -np.inf, 0, False
     while True:
         confusion = np.einsum("ik,ijl->jkl", posterior, votes) + extra
         confusion = _tie(confusion) if tied else _shares(confusion)
         prior = np.full(classes, 1 / classes) if tied else _shares(posterior.sum(axis=0) + 1 / classes)
-        odds, likelihood = _expect(votes, confusion, prior, there)
+        odds, likelihood = _expect(votes, confusion, prior, there, spared)
         posterior = _clamp(odds, truth, fixed)
         done, converged, last = done + 1, bool(abs(likelihood - last) < still * items), likelihood
         if converged or done >= rounds:
@@ -95,11 +99,18 @@ def estimate(
     )
 
 
-def _expect(votes: Floats, confusion: Floats, prior: Floats, there: Floats) -> tuple[Floats, float]:
-    """The posterior of each item's class, and the log-likelihood of all votes."""
+def _expect(
+    votes: Floats, confusion: Floats, prior: Floats, there: Floats, spared: Floats
+) -> tuple[Floats, float]:
+    """The posterior of each item's class, and the log-likelihood of all votes.
+
+    ``spared`` (items,) is what a wrong vote is likelier by, in logarithms, than ``confusion`` has it for all classes.
+    """
     import numpy as np
 
     chances = np.einsum("ijl,jkl->ik", votes, np.log(confusion)) + np.log(prior)
+    wrong = votes.sum(axis=(1, 2))[:, None] - votes.sum(axis=1)
+    chances = chances + wrong * spared[:, None]
     chances = np.where(there > 0, chances, -np.inf)
     most = chances.max(axis=1, keepdims=True)
     odds = np.exp(chances - most)

@@ -68,6 +68,14 @@ def test_planted_skills_are_recovered_from_votes_alone(sizes: tuple[int, ...]) -
         assert found.accuracy[name] == pytest.approx(skill, abs=0.04), name
 
 
+def test_a_case_of_more_candidates_says_nothing_new_of_those_of_two() -> None:
+    """A wrong vote on one of two is as likely however many candidates another case has."""
+    pairs = history(600)
+    apart, together = fit(pairs, LABELLED), fit([*pairs, *history(1, seed=1, sizes=(8,))], LABELLED)
+    for name in SKILLS:
+        assert together.accuracy[name] == pytest.approx(apart.accuracy[name], abs=0.005), name
+
+
 def test_whole_confusion_matrices_are_recovered_where_classes_mean_something() -> None:
     """As in the paper: a judge who is lenient towards one class is seen as such."""
     rng = np.random.default_rng(5)
