@@ -67,6 +67,17 @@ class Logged:
         ratio: FloatArray = np.divide(self.target, self.propensity, out=np.zeros_like(self.target), where=observed)
         return ratio
 
+    @property
+    def stands_for(self) -> FloatArray:
+        """How many requests (n,) each row stands for: its labels over the number that was to be expected.
+
+        Its mean over all requests, those without a label included, is 1 whether one member of a request is labelled or
+        its whole panel is.
+        """
+        drawn = np.nan_to_num(self.propensity)
+        labels = (~np.isnan(self.quality) & (drawn > 0)).sum(axis=1)
+        return np.nan_to_num(divided(labels.astype(np.float64), drawn.sum(axis=1)))
+
 
 def snips(logged: Logged, *, draws: int = DRAWS, seed: int = 0) -> Estimate:
     """Self-normalized inverse propensity score (Swaminathan and Joachims 2015).
@@ -88,7 +99,8 @@ def doubly_robust(logged: Logged, predicted: FloatArray, *, draws: int = DRAWS, 
     """Predicted quality, corrected where the truth is known (Dudik, Langford and Li 2011).
 
     Right on average if either the propensities or the predictions are. ``predicted`` (n, m) must come from a model that
-    was not fitted on these rows.
+    was not fitted on these rows. Requests that a shadow's lot passed over have no label and are no rows, so each row
+    stands for as many requests as its propensities say; that is 1, as in the paper, where each of them has one label.
 
     Raises:
         NoOverlap: as in ``snips``.
@@ -98,12 +110,13 @@ def doubly_robust(logged: Logged, predicted: FloatArray, *, draws: int = DRAWS, 
     if predicted.shape != logged.target.shape or np.isnan(predicted[(logged.target > 0) | (weights > 0)]).any():
         raise ValueError(f"predicted: a number is needed for each of {logged.target.shape} that the router may take")
     guess = np.where((logged.target > 0) | (weights > 0), predicted, 0.0)
-    model = (logged.target * guess).sum(axis=1)
+    stands = logged.stands_for
+    model = stands * (logged.target * guess).sum(axis=1)
     correction = (weights * (np.nan_to_num(logged.quality) - guess)).sum(axis=1)
     value = model + correction
 
     def statistic(lines: FloatArray) -> FloatArray:
-        return divided(lines @ value, lines.sum(axis=1))
+        return divided(lines @ value, lines @ stands)
 
     return _estimate("doubly robust", logged, weights, statistic, draws, seed)
 

@@ -84,6 +84,25 @@ def test_a_log_of_everything_is_the_plain_mean() -> None:
     assert found.effective == pytest.approx(400)
 
 
+@pytest.mark.parametrize("certain", [0.0, 0.4], ids=["by lot", "some for certain"])
+def test_labels_that_a_shadow_drew_need_no_predictions_that_are_right(certain: float) -> None:
+    """Rows are what the lot of a shadow drew, with its whole panel; some plans had the panel judged in any case."""
+    world = World(20_000, 9)
+    chance = np.where(world.x < certain, 1.0, 0.1)
+    drawn = np.random.default_rng(90).random(20_000) < chance
+    logged = Logged(
+        target=world.target[drawn],
+        propensity=np.repeat(chance[drawn, None], 3, axis=1),
+        quality=world.truth[drawn],
+        groups=[str(row) for row in np.flatnonzero(drawn)],
+        members=MEMBERS,
+    )
+    found = doubly_robust(logged, np.full((drawn.sum(), 3), 0.5), draws=200)
+    assert found.value.point == pytest.approx(world.value, abs=0.02)
+    assert found.value.low <= world.value <= found.value.high
+    assert snips(logged, draws=2).value.point == pytest.approx(world.value, abs=0.02)
+
+
 def test_what_could_not_be_called_is_refused_by_name() -> None:
     world = World(400, 3)
     propensity = world.propensity.copy()
