@@ -65,12 +65,14 @@ def mean_quality(judged: Sequence[tuple[str, float | None, bool]]) -> Mapping[st
 def quality_of(ruling: Ruling, authors: Mapping[CandidateId, str]) -> Mapping[str, float]:
     """Quality per member by the plain finding of ``ruling``, as its label has it; empty where it is not usable.
 
-    Whoever is not among the winners was beaten, also who tied with somebody that lost later.
+    Whoever is not among the winners was beaten, also who tied with somebody that lost later. Who was set aside before
+    the judge is worth 0 beside scores: he lost to all of them, and makes no score of theirs a mere win.
     """
     found = plain(ruling.verdict)
     if not (ruling.usable and found.winners):
         return {}
-    return mean_quality([(authors[one], found.scores.get(one), one in found.winners) for one in ruling.panel])
+    scores = {**dict.fromkeys(ruling.set_aside, 0.0), **found.scores}
+    return mean_quality([(authors[one], scores.get(one), one in found.winners) for one in ruling.panel])
 
 
 def finding_of(request: RequestId, ruling: Ruling, authors: Mapping[CandidateId, str]) -> Finding | None:

@@ -1,7 +1,7 @@
 """Labels with what training and evaluation need beside them: prompt, answers, what people said, cost of judging."""
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 from ensemble.store.address import Where
@@ -37,6 +37,7 @@ _BALLOTS = """
 SELECT id, judge_digest, winners, nano_usd FROM verdicts WHERE parent = ? ORDER BY length(id), id
 """
 _FLAGS = "SELECT flags FROM verdicts WHERE id = ?"
+_ASIDE = "SELECT candidate_id FROM scores WHERE verdict_id = ? AND set_aside IS NOT NULL"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +63,7 @@ class Example:
     """One label and what it is about.
 
     Attributes:
+        label: who was set aside before a judge that scores has 0 in it.
         answers: of each member the first that was judged, else its first; ``stored``, what it was beside its text.
         digests: what each of them was when it gave it (``Member.digest``), where that is known.
         people: members that most people find best, none where they find all bad; None where nobody told.
@@ -158,7 +160,7 @@ def _example(db: Database, label: Label, told: Words | None, verdict: str) -> Ex
             digests.setdefault(name, digest)
     heard = opinion(told, authors) if told else None
     return Example(
-        label=label,
+        label=_lost(db, label, verdict, authors),
         prompt=prompt_of(messages, options),
         tags=cast("dict[str, str]", loads(tags)),
         metadata=cast("dict[str, str]", loads(metadata)),
@@ -171,6 +173,17 @@ def _example(db: Database, label: Label, told: Words | None, verdict: str) -> Ex
         judge_nano_usd=db.execute(_JUDGING, [label.request]).fetchone()[0],
         ballots=_ballots(db, verdict, authors),
     )
+
+
+def _lost(db: Database, label: Label, verdict: str, authors: Mapping[CandidateId, str]) -> Label:
+    """``label`` with 0 for members that have no score beside others, since they lost before the judge saw them.
+
+    Were they unknown instead, a member would be measured where its answers are whole, and seem better than it is.
+    """
+    if not label.scores:
+        return label
+    aside = [authors[one] for (one,) in db.execute(_ASIDE, [verdict]) if one in authors]
+    return replace(label, scores={**dict.fromkeys(aside, 0.0), **label.scores}) if aside else label
 
 
 def _ballots(db: Database, verdict: str, authors: Mapping[CandidateId, str]) -> tuple[Ballot, ...]:

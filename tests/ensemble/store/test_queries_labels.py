@@ -6,8 +6,10 @@ import pytest
 from ensemble.store import Store
 from ensemble.store.database import Database
 from ensemble.store.examples import examples_of
+from ensemble.store.findings import findings
 from ensemble.store.rejudging import standing
-from ensemble.types import Label, Record
+from ensemble.training.table import from_labels
+from ensemble.types import CallId, Label, Record, VerdictId
 from judges.types import Usage
 from tests.ensemble.store.builders import (
     a_call,
@@ -17,6 +19,7 @@ from tests.ensemble.store.builders import (
     a_request,
     a_ruling,
     a_verdict,
+    an_id,
     asked_anew,
     said,
     weighed,
@@ -179,6 +182,32 @@ async def test_a_refusal_is_a_candidate(store: Store) -> None:
         rulings=(a_ruling(a_verdict([call.candidate])),),
     )
     assert (await label_of(store, record)).best == frozenset({"small"})
+
+
+async def test_who_was_set_aside_is_worth_nothing_beside_scores(store: Store, db: Database) -> None:
+    """Else only whole answers of a member would count: a label would know nothing of a refusal."""
+    record = a_record()
+    *judged, aside = record.authors
+    (ruling,) = record.rulings
+    found = replace(ruling.verdict, scores={judged[0]: 1.0, judged[1]: 0.75}, preferences=(), exchanges=())
+    ruling = replace(ruling, verdict=found, set_aside={aside: "truncated"}, panel=tuple(record.authors))
+    for one in (replace(record, rulings=(ruling,)), weighed(replace(record, rulings=(ruling,)))):
+        here = replace(one, request=a_request())
+        fresh = replace(
+            here,
+            calls=tuple(
+                replace(call, request=here.request.id, id=CallId(an_id()))
+                for call in one.calls
+                if call.purpose == "candidate"
+            ),
+        )
+        fresh = replace(fresh, rulings=tuple(replace(each, id=VerdictId(an_id())) for each in one.rulings))
+        await store.record(fresh)
+        (example,) = examples_of(db, [here.request.id])
+        worth = {"small": 1.0, "medium": 0.75, "large": 0.0}
+        assert example.label.scores == worth
+        assert from_labels([example.label]).quality.tolist() == [[worth[name] for name in sorted(worth)]]
+        assert findings(db, 1)[0].quality == worth
 
 
 async def test_a_label_is_what_the_judge_found_whatever_was_served(store: Store, db: Database) -> None:

@@ -49,6 +49,13 @@ def test_with_scores_it_is_what_is_lacking_to_the_best() -> None:
     assert kept(a_ruling(C, scores={A: 0.5, B: 0.75, C: 1.0}), AUTHORS, "small") == 0.5
 
 
+def test_an_answer_that_was_set_aside_makes_no_other_worthless() -> None:
+    ruling = replace(a_ruling(C, scores={A: 0.75, C: 1.0}), set_aside={B: "truncated"})
+    assert kept(ruling, AUTHORS, "small") == 0.75
+    assert kept(ruling, AUTHORS, "balanced") == 0.0
+    assert kept(replace(a_ruling(A, C), set_aside={B: "truncated"}), AUTHORS, "small") == 1.0
+
+
 def test_a_member_that_the_router_does_not_know_is_no_measure() -> None:
     ruling = a_ruling(C, scores={A: 0.5, B: 0.75, C: 1.0})
     assert kept(ruling, AUTHORS, "small", known={"small", "balanced"}) == 0.75
