@@ -36,7 +36,7 @@ WHERE purpose IN ('candidate', 'shadow') AND failure IS NULL AND model IS NOT NU
 _BALLOTS = """
 SELECT id, judge_digest, winners, nano_usd FROM verdicts WHERE parent = ? ORDER BY length(id), id
 """
-_FLAGS = "SELECT flags FROM verdicts WHERE id = ?"
+_FOUND = "SELECT flags, panel FROM verdicts WHERE id = ?"
 _ASIDE = "SELECT candidate_id FROM scores WHERE verdict_id = ? AND set_aside IS NOT NULL"
 
 
@@ -63,6 +63,7 @@ class Example:
     """One label and what it is about.
 
     Attributes:
+        judged: members that the finding is on, those set aside before it too; None where that is unknown.
         label: who was set aside before a judge that scores has 0 in it.
         answers: of each member the first that was judged, else its first; ``stored``, what it was beside its text.
         digests: what each of them was when it gave it (``Member.digest``), where that is known.
@@ -84,6 +85,7 @@ class Example:
     judge_nano_usd: int | None = None
     ballots: tuple[Ballot, ...] = ()
     data_class: str | None = None
+    judged: frozenset[str] | None = None
 
     @property
     def messages(self) -> tuple[Message, ...]:
@@ -159,6 +161,7 @@ def _example(db: Database, label: Label, told: Words | None, verdict: str) -> Ex
         if digest is not None:
             digests.setdefault(name, digest)
     heard = opinion(told, authors) if told else None
+    flags, panel = db.execute(_FOUND, [verdict]).fetchone()
     return Example(
         label=_lost(db, label, verdict, authors),
         prompt=prompt_of(messages, options),
@@ -171,8 +174,13 @@ def _example(db: Database, label: Label, told: Words | None, verdict: str) -> Ex
         people=None if heard is None else frozenset(authors[one] for one in heard.best),
         data_class=None if data_class is None else unbind(data_class),
         judge_nano_usd=db.execute(_JUDGING, [label.request]).fetchone()[0],
-        ballots=_ballots(db, verdict, authors),
+        ballots=_ballots(db, verdict, frozenset(_ids(flags)), authors),
+        judged=frozenset(authors[one] for one in _ids(panel) if one in authors) if panel else None,
     )
+
+
+def _ids(told: str) -> list[CandidateId]:
+    return cast("list[CandidateId]", loads(told))
 
 
 def _lost(db: Database, label: Label, verdict: str, authors: Mapping[CandidateId, str]) -> Label:
@@ -186,12 +194,13 @@ def _lost(db: Database, label: Label, verdict: str, authors: Mapping[CandidateId
     return replace(label, scores={**dict.fromkeys(aside, 0.0), **label.scores}) if aside else label
 
 
-def _ballots(db: Database, verdict: str, authors: Mapping[CandidateId, str]) -> tuple[Ballot, ...]:
+def _ballots(
+    db: Database, verdict: str, flags: frozenset[str], authors: Mapping[CandidateId, str]
+) -> tuple[Ballot, ...]:
     """The seats of the jury that gave ``verdict``: of a shrunk one those of the plain finding, its first ballot.
 
     Stages that hand on to one another do not vote, so they are none.
     """
-    flags = frozenset(cast("list[str]", loads(db.execute(_FLAGS, [verdict]).fetchone()[0])))
     if any(flag.startswith(STAGE) for flag in flags):
         return ()
     rows = db.execute(_BALLOTS, [f"{verdict}/0" if SHRUNK in flags else verdict]).fetchall()

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ensemble.routers._features import utterance_of
 from ensemble.store.examples import Example
 from ensemble.training.table import BoolArray, FloatArray, Table, from_labels, hashed
+from ensemble.types import Label
 from judges.heuristics._evidence import NONE, evidence
 from judges.learning.model import EVIDENCE
 
@@ -86,7 +87,7 @@ def hold(
     model, or had other options.
     """
     kept = [one for one in examples if one.label.usable or one.label.kind == "all_bad"]
-    table = _as_now(from_labels((one.label for one in kept), members=members), kept, digests or {})
+    table = _as_now(from_labels(map(_as_found, kept), members=members), kept, digests or {})
     names, shape = table.members, (len(kept), len(table.members))
     drawn = [
         [one.label.propensities.get(name, 0.0) if one.label.propensities else np.nan for name in names] for one in kept
@@ -99,6 +100,18 @@ def hold(
         propensity=np.array(drawn, dtype=np.float64).reshape(shape),
         judge_nano_usd=np.array(judging, dtype=np.float64),
     )
+
+
+def _as_found(one: Example) -> Label:
+    """The label of ``one`` that knows nothing of members whom the finding is not on.
+
+    Of a cascade, an earlier stage's answer was paid for, and never compared with those that were judged later.
+    """
+    label = one.label
+    if label.scores or one.judged is None or not label.complete:
+        return label
+    best = frozenset[str]() if label.kind == "all_bad" else label.best
+    return replace(label, scores={name: float(name in best) for name in one.judged})
 
 
 def _as_now(table: Table, examples: Sequence[Example], digests: Mapping[str, str | None]) -> Table:

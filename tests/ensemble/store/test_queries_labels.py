@@ -1,6 +1,7 @@
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from ensemble.store import Store
@@ -8,8 +9,9 @@ from ensemble.store.database import Database
 from ensemble.store.examples import examples_of
 from ensemble.store.findings import findings
 from ensemble.store.rejudging import standing
+from ensemble.training.held import hold
 from ensemble.training.table import from_labels
-from ensemble.types import CallId, Label, Record, VerdictId
+from ensemble.types import CallId, Label, Record, Stage, VerdictId
 from judges.types import Usage
 from tests.ensemble.store.builders import (
     a_call,
@@ -153,6 +155,27 @@ async def test_of_a_cascade_the_last_stage_counts(store: Store) -> None:
     record = a_record()
     first, second = a_ruling(a_verdict([])), a_ruling(record.rulings[0].verdict, stage=1)
     assert (await label_of(store, replace(record, rulings=(first, second)))).best == frozenset({"small"})
+
+
+async def test_who_answered_an_earlier_stage_of_a_cascade_lost_to_nobody(store: Store, db: Database) -> None:
+    """It was passed on for its own score, and the judge of the later stage never saw it."""
+    request = a_request()
+    stages = (
+        Stage(members=("small",), judge="score", accept_score=0.8),
+        Stage(members=("medium", "large"), judge="house"),
+    )
+    small, medium, large = (
+        a_call(request.id, name, stage=int(name != "small")) for name in ("small", "medium", "large")
+    )
+    ids = [call.candidate for call in (small, medium, large) if call.candidate]
+    alone = a_ruling(a_verdict(ids[:1], scores={ids[0]: 0.5}), panel=tuple(ids[:1]), usable=False)
+    later = a_ruling(a_verdict(ids[1:2], ids[2:], scores={}, exchanges=()), stage=1, panel=tuple(ids[1:]))
+    record = a_record(request=request, plan=a_plan(stages=stages), calls=(small, medium, large), rulings=(alone, later))
+    await store.record(
+        replace(record, authors=dict(zip(ids, ("small", "medium", "large"), strict=True)), chosen=ids[1])
+    )
+    table = hold(examples_of(db, [request.id]), members=("small", "medium", "large")).table
+    assert np.nan_to_num(table.quality, nan=-1.0).tolist() == [[-1.0, 1.0, 0.0]]
 
 
 async def test_a_request_that_nobody_judged_has_no_label(store: Store) -> None:
