@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
@@ -11,6 +12,10 @@ from ensemble.training.table import BoolArray, FloatArray
 
 LEAST_EFFECTIVE = 30.0
 """Effective observations below which an estimate is refused: its interval would say little and cover too seldom."""
+
+
+UNLIKE, SURE = 1.5, 4.0
+"""Factor, and standard errors, by which labels of two members must differ from their propensities to be refused."""
 
 
 class NoOverlap(ValueError):
@@ -141,6 +146,7 @@ def _supported(logged: Logged) -> FloatArray:
             f"overlap: on {rows} of {len(logged.groups)} requests the router takes {told}, which had no chance to be "
             "called there, so the log says nothing of its answers; explore with every member first"
         )
+    _labelled_as_drawn(logged, np.flatnonzero(wanted.any(axis=0)).tolist())
     weights = logged.weights
     effective = _effective(weights)
     if effective < LEAST_EFFECTIVE:
@@ -149,6 +155,32 @@ def _supported(logged: Logged) -> FloatArray:
             "log more traffic, or explore more where this router differs from the one that served"
         )
     return weights
+
+
+def _labelled_as_drawn(logged: Logged, wanted: Sequence[int]) -> None:
+    """Refuse propensities that are not the chances of a label: by those, each member's labels stand for all requests.
+
+    A member that a split asks alone is called often, and labelled only where another arm has it judged beside others.
+
+    Raises:
+        NoOverlap
+    """
+    possible = logged.propensity > 0  # False where it is unknown
+    here: BoolArray = possible & ~np.isnan(logged.quality)
+    stands: FloatArray = np.divide(1.0, logged.propensity, out=np.zeros_like(logged.propensity), where=here)
+    for one, other in combinations(np.flatnonzero(possible.any(axis=0)).tolist(), 2):
+        if one not in wanted and other not in wanted:
+            continue
+        pair = stands[possible[:, one] & possible[:, other]][:, [one, other]]
+        less, more = sorted(pair.sum(axis=0).tolist())
+        error = float(np.sqrt(((pair[:, 0] - pair[:, 1]) ** 2).sum()))
+        if more > UNLIKE * less and more - less > SURE * error:
+            few, many = (one, other) if pair[:, 0].sum() < pair[:, 1].sum() else (other, one)
+            raise NoOverlap(
+                f"propensity: by theirs, the labels of {logged.members[many]} stand for {more:.0f} requests and those "
+                f"of {logged.members[few]} for {less:.0f} of the same, so {logged.members[few]} was called where its "
+                "answer was not judged; have a share judged with the whole panel (a shadow table)"
+            )
 
 
 def _estimate(

@@ -99,9 +99,7 @@ def estimate(
     )
 
 
-def _expect(
-    votes: Floats, confusion: Floats, prior: Floats, there: Floats, spared: Floats
-) -> tuple[Floats, float]:
+def _expect(votes: Floats, confusion: Floats, prior: Floats, there: Floats, spared: Floats) -> tuple[Floats, float]:
     """The posterior of each item's class, and the log-likelihood of all votes.
 
     ``spared`` (items,) is what a wrong vote is likelier by, in logarithms, than ``confusion`` has it for all classes.

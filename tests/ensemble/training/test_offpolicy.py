@@ -103,6 +103,29 @@ def test_labels_that_a_shadow_drew_need_no_predictions_that_are_right(certain: f
     assert snips(logged, draws=2).value.point == pytest.approx(world.value, abs=0.02)
 
 
+def test_a_member_that_is_mostly_asked_without_a_judge_is_refused() -> None:
+    """A split of ``large`` alone and, on a tenth, the panel: only there are labels, whatever was called elsewhere."""
+    world = World(4000, 10)
+    drawn = np.random.default_rng(100).random(4000) < 0.1
+    split = Logged(
+        target=world.target[drawn],
+        propensity=np.tile([0.1, 0.1, 1.0], (drawn.sum(), 1)),
+        quality=world.truth[drawn],
+        groups=[str(row) for row in np.flatnonzero(drawn)],
+        members=MEMBERS,
+    )
+    for estimate in (snips, lambda logged: doubly_robust(logged, logged.quality)):
+        with pytest.raises(NoOverlap, match="large was called where its answer was not judged"):
+            estimate(split)
+
+
+def test_labels_that_are_missing_here_and_there_are_no_reason_to_refuse() -> None:
+    world = World(4000, 11)
+    failed = np.random.default_rng(110).random(world.quality.shape) < [0.0, 0.0, 0.2]
+    found = snips(world.logged(quality=np.where(failed, np.nan, world.quality)))
+    assert found.value.point == pytest.approx(world.value, abs=0.06)
+
+
 def test_what_could_not_be_called_is_refused_by_name() -> None:
     world = World(400, 3)
     propensity = world.propensity.copy()
