@@ -1,5 +1,6 @@
 """What the options of ``ensemble export`` come to."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +16,8 @@ from ensemble.store.address import Address, Where
 from ensemble.store.export import Bias, Kind
 from ensemble.store.judged import judged
 
+_NAMED = re.compile(r"\.(txt|json|tsv|gz|zst|md|xlsx?|db|arrow|ndjson)")
+"""What looks like the name of a file of another format."""
 SUFFIXES: Mapping[str, Kind] = {".jsonl": "jsonl", ".csv": "csv", ".parquet": "parquet"}
 
 
@@ -25,7 +28,7 @@ def settings_of(config: Path, db: Address | None) -> Settings | None:
         return None if db else load(config)
     draft = read(config)
     if any(problem.place.split(".")[0] in ("providers", "members") for problem in draft.problems):
-        return load(config)
+        return load(config, secrets=False)
     return draft.settings
 
 
@@ -74,6 +77,8 @@ def kind_of(out: Path | None, given: str | None) -> tuple[Kind, bool]:
             if suffix not in (None, kind):
                 raise click.UsageError(f"--as {kind}, but {out} ends as {suffix}; make them agree")
             return kind, out is not None and suffix is None
+    if out is not None and suffix is None and _NAMED.fullmatch(out.suffix.lower()) and not out.is_dir():
+        raise click.UsageError(f"{out}: a file ends in {', '.join(SUFFIXES)}; say --as for a folder of that name")
     return suffix or "jsonl", out is not None and suffix is None
 
 

@@ -50,7 +50,7 @@ def command(
     """
     if (labels is None) != from_log:
         raise click.UsageError("give either --labels FILE or --from-log")
-    settings = load(config)
+    settings = load(config, secrets=not from_log)
     wanted = {name: unlearned(judge, out) for name, judge in chosen(settings, judges).items()}
     seats = Seats.of(wanted)
     made: dict[str, object] = {"software": _software(), "date": datetime.now(UTC).isoformat(timespec="seconds")}

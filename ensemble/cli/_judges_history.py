@@ -35,7 +35,7 @@ def command(config: Path, *, db: Address | None, judges: tuple[str, ...], since:
     A line holds names of candidates, the winners by digest of the judge or seat, and what people found best where they
     said so; no text. Nothing is called. A jury need not vote by `dawid_skene` yet: its seats keep their digests.
     """
-    settings = load(config)
+    settings = load(config, secrets=False)
     wanted = chosen(settings, judges)
     moment = since.replace(tzinfo=UTC) if since and since.tzinfo is None else since
     seats = Seats.of(wanted)

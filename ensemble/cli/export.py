@@ -12,6 +12,7 @@ from ensemble.cli._export import biases_of, kind_of, moment, redactor_of, settin
 from ensemble.cli._safe import safe
 from ensemble.errors import StoreError
 from ensemble.plurals import counted
+from ensemble.store.address import address_of
 from ensemble.store.export import (
     FORMATS,
     KINDS,
@@ -23,6 +24,8 @@ from ensemble.store.export import (
     export_stream,
     splits_of,
 )
+from ensemble.store.export.names import unheard_of
+from ensemble.store.keeping.connect import reading
 
 LABELS_ONLY = ("judge", "min_confidence", "usable_only", "dedupe", "split")
 PAIRED = {"preferences": "best", "pairwise": "all"}
@@ -100,6 +103,10 @@ def command(**given: Any) -> None:
     else:
         tree = export_file(log, spec, out, force=given["force"])
     _tell(tree, out)
+    if not tree["rows"]:
+        with reading(address_of(log)) as db:
+            for told in unheard_of(db, spec.filters):
+                click.echo(safe(told), err=True)
 
 
 def _check(given: dict[str, Any]) -> None:

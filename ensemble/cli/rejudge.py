@@ -53,7 +53,7 @@ def command(
     if freeze is not None:
         if judge or anchors:
             raise click.UsageError("--freeze judges nothing, so it takes neither --judge nor --anchors")
-        frozen = asyncio.run(_freeze(load(config), freeze, where))
+        frozen = asyncio.run(_freeze(load(config, secrets=False), freeze, where))
         _tell_frozen(frozen, freeze, as_json=as_json)
         return
     if judge is None:

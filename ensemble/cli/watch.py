@@ -27,7 +27,7 @@ def command(config: Path, *, promote: str | None, as_json: bool) -> None:
     --promote ends a demotion or judge_drift: labels and anchors are gathered anew. A running service takes it up within
     seconds.
     """
-    settings = load(config)
+    settings = load(config, secrets=False)
     about = {
         name: Watched(router=name, digest=router.digest, judge=settings.judges[router.shadow.judge].digest)
         for name, router in settings.routers.items()

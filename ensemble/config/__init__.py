@@ -11,15 +11,15 @@ from ensemble.errors import ConfigError
 __all__ = ["Draft", "Problem", "ServerSettings", "Settings", "StoreSettings", "load", "read", "unloadable"]
 
 
-def load(path: Path) -> Settings:
-    """Read and check ``path``; plugins that it names are imported.
+def load(path: Path, *, secrets: bool = True) -> Settings:
+    """Read and check ``path``; plugins that it names are imported. Without ``secrets``, keys need not be there.
 
     Raises:
         ConfigError: it cannot be used; the message has one line for each thing to mend.
     """
     draft = read(path)
-    if draft.problems:
-        raise ConfigError("\n".join(problem.line for problem in draft.problems))
+    if problems := [problem for problem in draft.problems if secrets or not problem.secret]:
+        raise ConfigError("\n".join(problem.line for problem in problems))
     return draft.settings
 
 

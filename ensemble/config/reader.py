@@ -80,7 +80,7 @@ class Reader:
         self._check_routers(settings, tables)
         for name, provider in providers.items():
             for key, wrong in missing(provider):
-                self._add(("providers", name), key, wrong)
+                self._add(("providers", name), key, wrong, secret=True)
         declared = {
             table: {name: _use(part) for name, part in tables[table].items()}
             for table in ("providers", "members", "judges", "routers")
@@ -88,13 +88,14 @@ class Reader:
         }
         return Draft(settings=settings, declared=declared, problems=tuple(self.problems))
 
-    def _add(self, table: tuple[str, ...], key: str, wrong: str) -> None:
+    def _add(self, table: tuple[str, ...], key: str, wrong: str, *, secret: bool = False) -> None:
         place = ".".join(map(toml_key, table))
         # A rule over several keys names the first of them itself, so it comes without one.
-        self._tell(f"{self.path}: [{place}] {key}: {wrong}" if key else f"{self.path}: [{place}] {wrong}", place)
+        told = f"{self.path}: [{place}] {key}: {wrong}" if key else f"{self.path}: [{place}] {wrong}"
+        self._tell(told, place, secret=secret)
 
-    def _tell(self, text: str, place: str = "") -> None:
-        self.problems.append(Problem(place=place, line=line(text)))
+    def _tell(self, text: str, place: str = "", *, secret: bool = False) -> None:
+        self.problems.append(Problem(place=place, line=line(text), secret=secret))
 
     def _tables(self) -> dict[str, Any]:
         try:
@@ -191,7 +192,7 @@ class Reader:
         if settings.url is not None and not wrong and (told := settings.wrong_secret()):
             wrong.append(("secret_file" if settings.secret_file else "secret_env", told))
         for key, sentence in wrong:
-            self._add(("webhooks",), key, sentence)
+            self._add(("webhooks",), key, sentence, secret=True)
         return settings
 
     def _operations(self, tables: Mapping[str, Any]) -> Operations:

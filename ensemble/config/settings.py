@@ -46,10 +46,14 @@ class Settings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One thing to mend: ``line`` tells all of it, ``place`` is the table that it is in, such as ``members.fast``."""
+    """One thing to mend: ``line`` tells all of it, ``place`` is the table that it is in, such as ``members.fast``.
+
+    With ``secret`` the part is whole but for a key or another secret, which whoever calls nobody can do without.
+    """
 
     place: str
     line: str
+    secret: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,6 +48,10 @@ def forbid_training(config: Path) -> None:
     config.write_text(other + text[:large] + text[large:].replace('provider = "simulated"', 'provider = "closed"', 1))
 
 
+def want_a_key(config: Path) -> None:
+    config.write_text(config.read_text().replace('use = "openai"', 'use = "openai"\napi_key_env = "NOT_HERE"', 1))
+
+
 def remove(config: Path) -> None:
     config.unlink()
 
@@ -104,3 +108,39 @@ async def test_what_makes_no_sense_is_refused_in_a_sentence(args: list[str], wor
     told = await run("export", *args)
     assert told.exit_code == 2
     assert word in " ".join(told.stderr.split())
+
+
+async def test_a_name_that_the_log_does_not_have_is_told_where_nothing_came(log: Path, run: Run) -> None:
+    told = await run("export", "--format", "routing", "--judge", "hause", "--dataset", "sums", "--router", "bset")
+    assert (told.exit_code, told.stdout) == (0, "")
+    assert "The log knows no judge 'hause', but house.\n" in told.stderr
+    assert "The log knows no router 'bset', but best.\n" in told.stderr
+    assert "dataset" not in told.stderr
+    found = await run("export", "--format", "routing", "--judge", "house")
+    assert "The log knows no" not in found.stderr
+
+
+async def test_a_file_of_another_format_is_no_folder(log: Path, run: Run) -> None:
+    told = await run("export", "--format", "routing", "--out", "labels.txt", "--license", "mit")
+    assert told.exit_code == 2
+    assert "labels.txt: a file ends in .jsonl, .csv, .parquet; say --as for a folder of that name" in told.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("export", "--format", "routing"),
+        ("watch",),
+        ("judges", "history", "--out", "history.jsonl"),
+        ("judges", "calibrate", "--from-log", "--out", "calibration.json"),
+        ("rejudge", "--freeze", "gold"),
+    ],
+)
+async def test_who_calls_nobody_needs_no_key_of_a_provider(
+    log: Path, config: Path, run: Run, command: tuple[str, ...]
+) -> None:
+    want_a_key(config)
+    told = await run(*command)
+    assert "NOT_HERE" not in told.stderr
+    asking = await run("label", "sums.jsonl", "--router", "best")
+    assert (asking.exit_code, "NOT_HERE is not set" in asking.stderr) == (1, True)
