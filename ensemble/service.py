@@ -32,6 +32,7 @@ from ensemble.observing.instruments import Instruments
 from ensemble.observing.observed import ObservedStore
 from ensemble.observing.telemetry import Telemetry, exporting
 from ensemble.pipeline import Pipeline
+from ensemble.plurals import counted
 from ensemble.recalling import recalled
 from ensemble.reloading import TRIED, Standing, successor, try_out, unchangeable
 from ensemble.router import Router
@@ -310,8 +311,11 @@ class Service:
         loop = asyncio.get_running_loop()
         end = loop.time() + patience_s
         if self._answers and patience_s > 0:
+            log.info("stopping: %s under way may take up to %g s", counted(len(self._answers), "request"), patience_s)
             await asyncio.wait(set(self._answers), timeout=patience_s)
         rest = set(self._answers)
+        if rest:
+            log.warning("stopping: %s not done in time, and cancelled", counted(len(rest), "request"))
         for task in rest:
             task.cancel()
         if rest:

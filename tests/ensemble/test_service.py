@@ -44,7 +44,10 @@ async def test_more_than_it_is_made_for_is_refused(tmp_path: Path) -> None:
         assert "\nensemble_overloaded_total 1.0\n" in samples
 
 
-async def test_what_does_not_end_in_time_at_shutdown_is_told_and_logged(tmp_path: Path) -> None:
+async def test_what_does_not_end_in_time_at_shutdown_is_told_and_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "ensemble.service")
     async with serving(tmp_path, SINGLE_FILE) as served:
         served.simulator.script("alpha", [stall(30)])
         request = served.service.request(a_prompt())
@@ -53,6 +56,12 @@ async def test_what_does_not_end_in_time_at_shutdown_is_told_and_logged(tmp_path
             await served.simulator.until(n_requests=1)
             await served.service.drain(0.05)
         assert "shutting down" in asked.result()
+        # Who stops it at a terminal must see what is waited for.
+        told = [line for line in caplog.messages if line.startswith("stopping")]
+        assert told == [
+            "stopping: 1 request under way may take up to 0.05 s",
+            "stopping: 1 request not done in time, and cancelled",
+        ]
         with pytest.raises(Overloaded, match="shutting down"):
             await served.service.ask("more")
         with pytest.raises(Overloaded):
