@@ -76,7 +76,8 @@ class Carrier:
         self._tally.at_work[batch.id] = "handed over"
         taken = await self._submit(batch, connection, lines)
         if isinstance(taken, CallFailed):
-            await self._store.change(partial(log_of.discard, id_=batch.id))
+            # Who asked may ask again, in the next wave, and gives back what is left in the end.
+            await self._store.change(partial(log_of.discard, id_=batch.id, money=False))
             self._tally.at_work.pop(batch.id, None)
             for item in batch.items:
                 self._deliver(batch, "", item, taken)
@@ -92,7 +93,7 @@ class Carrier:
             if self._closed.is_set():
                 return
             if found is None:
-                await self._store.change(partial(log_of.discard, id_=batch.id))
+                await self._store.change(partial(log_of.discard, id_=batch.id, money=True))
                 self._tally.at_work.pop(batch.id, None)
                 return
             taken = found

@@ -100,11 +100,12 @@ def ended(db: Database, id_: str, states: Iterable[tuple[str, str]]) -> None:
     )
 
 
-def discard(db: Database, id_: str) -> None:
-    """Forget a batch that never left, and the money set aside for it."""
-    db.conn.execute(
-        "DELETE FROM reservations WHERE id IN (SELECT reservation FROM batch_items WHERE batch_id = ?)", [id_]
-    )
+def discard(db: Database, id_: str, *, money: bool) -> None:
+    """Forget a batch that never left, and the ``money`` set aside for it, where nobody asks its questions again."""
+    if money:
+        db.conn.execute(
+            "DELETE FROM reservations WHERE id IN (SELECT reservation FROM batch_items WHERE batch_id = ?)", [id_]
+        )
     db.conn.execute("DELETE FROM batch_items WHERE batch_id = ?", [id_])
     db.conn.execute("DELETE FROM batches WHERE id = ?", [id_])
 

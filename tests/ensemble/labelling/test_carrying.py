@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,17 @@ import pytest
 
 from ensemble.batch import BatchLimits, BatchResult, BatchState, Found, unanswered
 from ensemble.errors import CallFailed
+from ensemble.labelling.asking import Question
 from ensemble.labelling.carrying import Carrier, Pace
-from ensemble.labelling.cashier import Stopped
+from ensemble.labelling.cashier import Cashier, Stopped
 from ensemble.labelling.tally import Tally
+from ensemble.labelling.waves import Waves
+from ensemble.ledger import Aim
 from ensemble.store import Store, open_store
 from ensemble.store.batches import OpenBatch, open_batches
 from judges.types import Prompt
-from tests.ensemble.doubles import failed
+from tests.ensemble.doubles import a_request, failed
+from tests.ensemble.labelling.workshop import Workshop, a_workshop, prompts
 
 FAST = Pace(quiet_s=0.01, poll_s=0.001, most_poll_s=0.002, tries=3)
 
@@ -135,3 +139,39 @@ async def test_a_closed_run_waits_for_nothing(store: Store) -> None:
     desk = Desk([None, CUT])
     (left,) = await carried(store, desk, closed=True)
     assert (left.provider_id, desk.asked) == ("theirs-b1", 2)
+
+
+@dataclass
+class Watched(Desk):
+    """Notes at each hand-over how much money is set aside."""
+
+    transport: str = "sdk"
+    aside: list[int] = field(default_factory=list)
+    shop: Workshop | None = None
+
+    async def submit_batch(self, name: str, items: Sequence[bytes]) -> str:
+        assert self.shop is not None
+        self.aside.append(self.shop.select("SELECT coalesce(sum(nano_usd), 0) FROM reservations")[0][0])
+        return await super().submit_batch(name, items)
+
+
+async def test_what_goes_into_the_next_wave_after_a_hand_over_that_failed_stays_under_the_cap(tmp_path: Path) -> None:
+    price = {"input": 1, "output": 2, "batch_input": 1, "batch_output": 2}
+    async with a_workshop(tmp_path, price=price, max_attempts=2) as shop:
+        desk = Watched([failed("rate_limited", retryable=True, sent=False)] * FAST.tries, keeps=False, shop=shop)
+        store, member = shop.pipeline.store, shop.pipeline.fleet["small"]
+        member.connection = desk  # type: ignore[assignment]  # nothing is asked of it but in batches
+        await shop.label(prompts(1), members=("large",))
+        ((id_,),) = shop.select("SELECT id FROM requests")
+        request = replace(a_request(), id=id_)
+        aim = Aim(purpose="judge", seat="s", key="k", run="test")
+        waves = Waves(store, shop.pipeline.fleet, "test", Tally(), FAST)
+        cashier = Cashier(store, waves, "test", Tally(), 10**9)
+        async with waves.running():
+            call = await cashier.ask(Question(request=request, member=member, prompt=request.prompt, aim=aim))
+        assert (call.failure, call.attempt) == ("bad_reply", 2)
+        assert len(desk.aside) == FAST.tries + 1
+        assert len(set(desk.aside)) == 1
+        assert desk.aside[0] > 0
+        ((left,),) = shop.select("SELECT nano_usd FROM reservations")
+        assert left == desk.aside[0] / 2, "nobody knows whether the second attempt was billed"
