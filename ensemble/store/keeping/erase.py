@@ -205,6 +205,11 @@ def _identities(db: Database, ids: Sequence[str]) -> None:
         "UPDATE requests SET end_user = NULL, prompt_hash = '', idempotency_key = NULL WHERE id = ?",
         [(id_,) for id_ in ids],
     )
+    forget_keys(db, ids)
+
+
+def forget_keys(db: Database, ids: Sequence[str]) -> None:
+    """Take the hashes away by which judges' replies and cases of these requests are known again, in a transaction."""
     db.conn.executemany("UPDATE calls SET key = NULL WHERE request_id = ?", [(id_,) for id_ in ids])
     db.conn.executemany("UPDATE verdicts SET case_key = NULL WHERE request_id = ?", [(id_,) for id_ in ids])
 

@@ -10,19 +10,19 @@ from ensemble.store.database import Database
 from ensemble.store.describe import describe
 from ensemble.store.keeping.connect import transaction
 from ensemble.store.keeping.engines import overwrite_what_goes, tidy
-from ensemble.store.keeping.erase import BATCH, Scope, matching
+from ensemble.store.keeping.erase import BATCH, Scope, forget_keys, matching
 from ensemble.store.keeping.search import forget, optimize, remember
 from ensemble.store.texts import OF_REQUEST
 
 _TREES: Mapping[str, tuple[str, ...]] = {
-    "requests": ("messages", "options", "metadata"),
+    "requests": ("messages", "options", "metadata", "tags"),
     "plans": ("warnings",),
     "candidates": ("tool_calls", "reasoning"),
     "dataset_rows": ("metadata",),
 }
 """Columns that hold JSON."""
 _TEXTS: Mapping[str, tuple[str, ...]] = {
-    "requests": ("reference", "error_detail"),
+    "requests": ("reference", "error_detail", "end_user"),
     "plans": ("reason",),
     "calls": ("text", "detail"),
     "candidates": ("text", "stop_sequence"),
@@ -36,11 +36,18 @@ _TOKENS = ("calls", "candidates", "exchanges")
 """Tables whose ``logprobs`` spell a text token by token, and go with a change of it."""
 
 
+_OF_CONVERSATION = """
+SELECT f.id, f.text FROM feedback f JOIN requests r ON r.conversation = f.conversation
+WHERE r.id = ? AND f.request_id IS NULL AND f.text IS NOT NULL
+"""
+
+
 def redact(db: Database, where: Where, scope: Scope, redactor: Redactor) -> tuple[int, int]:
     """Redact the requests of ``scope`` in place; return how many were looked at and how many changed.
 
     ``db`` is a connection of ``writing``. Changed requests are ``redacted`` and get the hash of the prompt that they
-    now have. At the end the file is rebuilt, so that nothing is left behind. Raises StoreError as ``erase`` does.
+    now have; keys by which their replies and cases would be known go, since they are hashes of what was there. At the
+    end the file is rebuilt, so that nothing is left behind. Raises StoreError as ``erase`` does.
     """
     overwrite_what_goes(db)
     ids, changed = matching(db, scope), 0
@@ -49,6 +56,8 @@ def redact(db: Database, where: Where, scope: Scope, redactor: Redactor) -> tupl
         with transaction(db):
             forget(db, batch)
             changed += sum(_request(db, id_, redactor) for id_ in batch)
+            for id_ in batch:
+                _comments(db, id_, redactor)
             remember(db, batch)
     with transaction(db):
         optimize(db)
@@ -78,7 +87,15 @@ def _request(db: Database, id_: str, redactor: Redactor) -> bool:
         messages, options = db.execute("SELECT messages, options FROM requests WHERE id = ?", [id_]).fetchone()
         hash_ = hashlib.sha256(f"{messages}\n{options}".encode()).hexdigest()
         db.conn.execute("UPDATE requests SET content = 'redacted', prompt_hash = ? WHERE id = ?", [hash_, id_])
+        forget_keys(db, [id_])
     return changed
+
+
+def _comments(db: Database, id_: str, redactor: Redactor) -> None:
+    """Redact what was said of the whole conversation that a request is part of."""
+    for comment, text in db.execute(_OF_CONVERSATION, [id_]).fetchall():
+        if (said := _text(text, redactor.redact)) is not None:
+            db.conn.execute("UPDATE feedback SET text = ? WHERE id = ?", [said, comment])
 
 
 def _fresh(values: Mapping[str, str | None], trees: Iterable[str], redactor: Redactor) -> dict[str, str]:

@@ -7,6 +7,7 @@ import pytest
 
 from ensemble.redaction import Redactor
 from ensemble.store import Store
+from ensemble.store.feedback import Remark, Statement, add
 from ensemble.store.keeping.checks import checks, files_of
 from ensemble.store.keeping.connect import reading, writing
 from ensemble.store.keeping.erase import Scope
@@ -49,3 +50,21 @@ async def test_an_address_leaves_every_place(store: Store, path: Path) -> None:
     assert tree["candidates"][0]["logprobs"] is None  # type: ignore[index]
     now = Prompt(messages=(Message(role="user", content="write to [email] please"),))
     assert tree["prompt_hash"] == prompt_hash(now)
+
+
+async def test_an_address_leaves_what_stands_beside_the_texts_too(store: Store, path: Path) -> None:
+    asked = replace(a_request("hello", conversation="talk", tags={"from": ADDRESS}), user=ADDRESS)
+    await store.record(a_record(request=asked))
+    await store.record(a_record(request=a_request("and then?", conversation="talk")))
+    remark = Remark(kind="tag", name="odd", text=f"ask {ADDRESS}")
+    said_of = Statement(remarks=(remark,), given_by="ann", source="api", conversation="talk")
+    await store.change(lambda db: add(db, said_of))
+    with writing(path) as db:
+        db.execute("UPDATE calls SET key = 'hash of what was asked' WHERE request_id = ?", [asked.id])
+        assert redact(db, path, Scope(where="TRUE"), Redactor()) == (2, 1)
+        assert redact(db, path, Scope(where="TRUE"), Redactor()) == (2, 0)
+        assert db.execute("SELECT text FROM feedback").fetchall() == [("ask [email]",)]
+        assert db.execute("SELECT count(*) FROM calls WHERE key IS NOT NULL").fetchone() == (0,)
+        row = db.execute("SELECT end_user, tags FROM requests WHERE id = ?", [asked.id]).fetchone()
+    assert row == ("[email]", '{"from":"[email]"}')
+    assert not [file for file in files_of(path) if b"ann.planted" in file.read_bytes()]
