@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from ensemble.errors import StoreError
-from ensemble.server.answering import CACHE, SERVICE
+from ensemble.server.answering import CACHE, DEADLINE, SERVICE
 from ensemble.server.auth import CALLER
 from ensemble.server.idempotency import ANSWERING
 from ensemble.server.shape import IDEMPOTENCY_KEY, REPEATS, REQUEST_ID
@@ -22,7 +22,7 @@ from ensemble.store.recalled import recallable
 from ensemble.types import RequestId
 
 Flight = tuple[str, str, str]
-"""Whose, to which path, SHA-256 of which body."""
+"""Whose, to which path, SHA-256 of which body and deadline."""
 FLIGHTS = web.AppKey("flights", dict[Flight, asyncio.Future[RequestId | None]])
 """Requests under way; each tells those who wait for it which request was answered, or None where none was."""
 
@@ -38,7 +38,9 @@ async def single(request: web.Request, handler: Handler) -> web.StreamResponse:
     if own or not service.settings.server.singleflight or request.method != "POST" or request.path not in ANSWERING:
         return await handler(request)
     caller, flights = request[CALLER], request.app[FLIGHTS]
-    flight = (caller.key.id if caller.key else "", request.path, hashlib.sha256(await request.read()).hexdigest())
+    # Who has less time than the first of them must not wait for it.
+    asked = await request.read() + b"\0" + request.headers.get(DEADLINE, "").encode()
+    flight = (caller.key.id if caller.key else "", request.path, hashlib.sha256(asked).hexdigest())
     if (ahead := flights.get(flight)) is not None:
         if (answered := await asyncio.shield(ahead)) is not None:
             request[REPEATS] = answered

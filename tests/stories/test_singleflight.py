@@ -114,3 +114,17 @@ async def not_in_single_file(served: Served, under_way: int = 1, **changes: Any)
         for gate in gates:
             gate.set()
     assert sorted(task.result()[0] for task in asked) == [200, 200, 502]
+
+
+async def test_who_has_less_time_does_not_wait_for_the_first(served: Served) -> None:
+    gate = served.simulator.hold("alpha", "At last.")
+    served.simulator.always("beta", reply("At once, and at some length."))
+    async with asyncio.TaskGroup() as group:
+        first = group.create_task(served.post(a_question()))
+        await served.simulator.until(in_flight=1)
+        async with asyncio.timeout(PATIENCE_S):
+            code, _, _ = await served.post(a_question(), headers={"x-ensemble-deadline-ms": "1000"})
+        assert code == 200
+        assert not first.done()
+        gate.set()
+    assert first.result()[0] == 200
