@@ -311,11 +311,11 @@ def _found(
     tables = rows.tables
     tables["verdicts"].append(_verdict(rows.request, ruling, started, id_, parent, verdict))
     tables["scores"] += _scores(id_, verdict, ruling.set_aside if parent is None else {})
-    tables["preferences"] += [
-        (id_, n, *p.shown, p.outcome, real(p.strength, "preferences.strength"), p.exchange)
-        for n, p in enumerate(verdict.preferences)
-    ]
-    tables["exchanges"] += [_exchange(id_, n, e, asked) for n, e in enumerate(verdict.exchanges)]
+    for n, p in enumerate(verdict.preferences):
+        strength = real(p.strength, "preferences.strength")
+        tables["preferences"].append((id_, n, *p.shown, p.outcome, strength, p.exchange))
+    for n, exchange in enumerate(verdict.exchanges):
+        tables["exchanges"].append(_exchange(id_, n, exchange, asked))
     for index, ballot in enumerate(verdict.ballots):
         _found(rows, ruling, asked, started, f"{id_}/{index}", id_, ballot)
 
@@ -356,10 +356,12 @@ def _verdict(request: RequestId, ruling: Ruling, started: str, id_: str, parent:
 
 def _scores(id_: str, verdict: Verdict, set_aside: Mapping[CandidateId, str]) -> list[Row]:
     winners, scores = verdict.winners, verdict.scores
-    compared = [candidate for preference in verdict.preferences for candidate in preference.shown]
     if not all(map(isfinite, scores.values())):
         for score in scores.values():
             real(score, "scores.score")
+    named = dict.fromkeys((*winners, *scores, *set_aside))
+    for preference in verdict.preferences:
+        named.update(dict.fromkeys(preference.shown))
     return [
         (
             id_,
@@ -368,7 +370,7 @@ def _scores(id_: str, verdict: Verdict, set_aside: Mapping[CandidateId, str]) ->
             1 if one in winners else 0,
             bind_optional(set_aside.get(one)) if set_aside else None,
         )
-        for one in dict.fromkeys((*winners, *scores, *set_aside, *compared))
+        for one in named
     ]
 
 
