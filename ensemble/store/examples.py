@@ -27,7 +27,14 @@ WHERE c.request_id = ? ORDER BY c.member, coalesce(instr(v.panel, c.id), 0) > 0 
 """
 _JUDGING = """
 SELECT CASE WHEN count(nano_usd) = count(*) THEN coalesce(sum(nano_usd), 0) END FROM calls
-WHERE request_id = ? AND purpose = 'judge'
+WHERE request_id = :id AND purpose = 'judge' AND id NOT IN (
+    -- Asked when the request was judged again, which is no part of what the label cost; replies are used again there.
+    SELECT e.call_id FROM verdicts w JOIN exchanges e ON e.verdict_id = w.id
+    WHERE w.request_id = :id AND e.call_id IS NOT NULL GROUP BY e.call_id
+    HAVING sum(CASE
+        WHEN w.phase = 'rejudged' AND w.id <> :verdict AND w.id NOT LIKE :verdict || '/%' THEN 0 ELSE 1
+    END) = 0
+)
 """
 _MODELS = """
 SELECT DISTINCT member, model FROM calls
@@ -68,7 +75,7 @@ class Example:
         answers: of each member the first that was judged, else its first; ``stored``, what it was beside its text.
         digests: what each of them was when it gave it (``Member.digest``), where that is known.
         people: members that most people find best, none where they find all bad; None where nobody told.
-        judge_nano_usd: what all judging of the request cost; None where that is unknown.
+        judge_nano_usd: what judging the request cost, without judging it again later; None where that is unknown.
         ballots: of the verdict that made the label, where a jury gave it.
         data_class: of the request: where its texts may go.
     """
@@ -173,7 +180,7 @@ def _example(db: Database, label: Label, told: Words | None, verdict: str) -> Ex
         digests=digests,
         people=None if heard is None else frozenset(authors[one] for one in heard.best),
         data_class=None if data_class is None else unbind(data_class),
-        judge_nano_usd=db.execute(_JUDGING, [label.request]).fetchone()[0],
+        judge_nano_usd=db.execute(_JUDGING, {"id": label.request, "verdict": verdict}).fetchone()[0],
         ballots=_ballots(db, verdict, frozenset(_ids(flags)), authors),
         judged=frozenset(authors[one] for one in _ids(panel) if one in authors) if panel else None,
     )

@@ -11,7 +11,7 @@ from ensemble.store.findings import findings
 from ensemble.store.rejudging import standing
 from ensemble.training.held import hold
 from ensemble.training.table import from_labels
-from ensemble.types import CallId, Label, Record, Stage, VerdictId
+from ensemble.types import CallId, Label, Late, Record, Stage, VerdictId
 from judges.types import Usage
 from tests.ensemble.store.builders import (
     a_call,
@@ -23,6 +23,7 @@ from tests.ensemble.store.builders import (
     a_verdict,
     an_id,
     asked_anew,
+    judge_calls,
     said,
     weighed,
 )
@@ -176,6 +177,21 @@ async def test_who_answered_an_earlier_stage_of_a_cascade_lost_to_nobody(store: 
     )
     table = hold(examples_of(db, [request.id]), members=("small", "medium", "large")).table
     assert np.nan_to_num(table.quality, nan=-1.0).tolist() == [[-1.0, 1.0, 0.0]]
+
+
+async def test_what_judging_again_costs_is_no_cost_of_the_label(store: Store, db: Database) -> None:
+    """An anchor is judged again and again, and panels are reckoned by what judging costs once."""
+    record = a_record()
+    await store.record(record)
+    once = 2 * 700
+    stored = tuple(call for call in record.calls if call.purpose == "judge")
+    for replayed in (False, True, False):
+        asked = () if replayed else judge_calls(record.request.id, record.rulings[0].verdict)
+        ruling = replace(record.rulings[0], id=VerdictId(an_id()), phase="rejudged")
+        again = Late(request=record.request.id, calls=asked, authors={}, ruling=ruling, asked=stored * replayed)
+        await store.record_late(again)
+        (example,) = examples_of(db, [record.request.id])
+        assert example.judge_nano_usd == once
 
 
 async def test_a_request_that_nobody_judged_has_no_label(store: Store) -> None:
