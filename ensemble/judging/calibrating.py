@@ -62,26 +62,33 @@ def from_labels(found: Iterable[Found], seats: Seats) -> Samples:
     for one in found:
         ids = [each.id for each in one.labelled.case.candidates]
         for heard in seats.heard(one.verdicts[0], ids):
-            _add(samples, str(one.labelled.line), heard, one.labelled.best)
+            sample = _sample(str(one.labelled.line), heard, one.labelled.best)
+            if sample is not None:
+                samples.setdefault(heard.verdict.judge, []).append(sample)
     return samples
 
 
 def from_log(verdicts: Iterable[Judged], seats: Seats, judges: Sequence[str] = ()) -> tuple[Samples, Mapping[str, int]]:
     """Samples of stored verdicts by what people said, else, for the seats of a jury, by what the other seats say.
 
-    ``judges`` takes those of some names alone. Also returned: how many samples rest on ``people`` and on a ``jury``.
+    ``judges`` takes those of some names alone. Of several findings of one judge on the same candidates the latest
+    counts, since an anchor that is judged every day is still one case. Also returned: how many samples rest on
+    ``people`` and on a ``jury``.
     """
-    samples: Samples = {}
-    by: Counter[str] = Counter()
+    latest: dict[tuple[str, str, frozenset[CandidateId] | None], tuple[Sample, str]] = {}
     for one in verdicts:
         if judges and one.judge not in judges:
             continue
         for heard in seats.heard(one.verdict, one.candidates):
             # A verdict is never held against itself: who has no other label has none.
             best, source = (one.best, "people") if one.best is not None else (_others(heard, seats), "jury")
-            if best is not None:
-                by[source] += _add(samples, one.request, heard, best)
-    return samples, by
+            found = _sample(one.request, heard, best) if best is not None else None
+            if found is not None:
+                latest[heard.verdict.judge, one.request, heard.field] = found, source
+    samples: Samples = {}
+    for (judge, _, _), (found, _) in latest.items():
+        samples.setdefault(judge, []).append(found)
+    return samples, Counter(source for _, source in latest.values())
 
 
 def calibrate(samples: Sequence[Sample], digest: str, name: str, *, seed: int = 0) -> Calibrated:
@@ -126,14 +133,12 @@ def _fold(case: str, seed: int) -> int:
     return hashlib.sha256(f"{seed}:{case}".encode()).digest()[0] % FOLDS
 
 
-def _add(samples: Samples, case: str, heard: Heard, best: frozenset[CandidateId]) -> bool:
-    """Count a verdict; not one without winners, nor one on a field that held neither all nor any of the best."""
+def _sample(case: str, heard: Heard, best: frozenset[CandidateId]) -> Sample | None:
+    """A verdict as a sample; None for one without winners, or on a field that held neither all nor any of the best."""
     verdict, field = heard.verdict, heard.field
     if not verdict.winners or field is None or (best and not best & field):
-        return False
-    right = credit(verdict, best & field, field)
-    samples.setdefault(verdict.judge, []).append(Sample(case=case, raw=signal(verdict), right=right))
-    return True
+        return None
+    return Sample(case=case, raw=signal(verdict), right=credit(verdict, best & field, field))
 
 
 def _others(heard: Heard, seats: Seats) -> frozenset[CandidateId] | None:

@@ -108,9 +108,20 @@ def test_a_seat_is_held_against_the_other_seats_and_never_against_itself() -> No
 def test_what_people_say_goes_before_the_jury() -> None:
     told = right(stored("a", "a", "b", best=frozenset({B})))
     assert told == {JURY.digest: 0.0, LONGEST: 0.0, CONSENSUS: 0.0, PAIRWISE: 1.0}
-    _, by = from_log([stored("a", "a", "b", best=frozenset({B})), stored("a", "a", "a")], SEATS)
+    another = replace(stored("a", "a", "a"), request=RequestId("s"))
+    _, by = from_log([stored("a", "a", "b", best=frozenset({B})), another], SEATS)
     assert by == {"people": 4, "jury": 3}
     assert from_log([stored("a", "a", "a")], SEATS, ["another"])[0] == {}
+
+
+def test_an_anchor_that_is_judged_every_day_is_one_case() -> None:
+    """Else a watch that judges 20 anchors again and again would soon have calibrated its judge on those alone."""
+    daily = [stored("b", "b", "b", best=frozenset({B})), *[stored("a", "a", "a", best=frozenset({B}))] * 60]
+    made, by = from_log(daily, SEATS)
+    assert {digest: [one.right for one in of_one] for digest, of_one in made.items()} == {
+        digest: [0.0] for digest in (JURY.digest, LONGEST, CONSENSUS, PAIRWISE)
+    }
+    assert by == {"people": 4}
 
 
 def test_a_judge_can_be_fit_before_its_calibration_is_there(tmp_path: Path) -> None:
