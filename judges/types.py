@@ -285,8 +285,7 @@ class Case:
     recused: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        ids = [candidate.id for candidate in self.candidates]
-        if len(set(ids)) != len(ids):
+        if len({candidate.id for candidate in self.candidates}) != len(self.candidates):
             raise ValueError("Case.candidates: two candidates have the same id; give each its own")
 
 

@@ -79,7 +79,7 @@ def suspicions(text: str) -> tuple[str, ...]:
         hidden = _kinds(plain) - kinds
         if hidden:
             kinds |= hidden | {"disguised"}
-    if len(text) <= _MOST_CONSTANT and CONSTANT.fullmatch(text):
+    if Sign.OPENING in signs and len(text) <= _MOST_CONSTANT and CONSTANT.fullmatch(text):
         kinds.add("constant")
     if _is_padding(text):
         kinds.add("padding")

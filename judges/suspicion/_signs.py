@@ -23,6 +23,8 @@ class Sign(IntEnum):
     LONE = 6
     """A mark between spaces that is none of a formula."""
     UNPRONOUNCEABLE = 7
+    OPENING = 8
+    """A first word with which a text may begin that would do as the answer to any question."""
 
 
 FORMULA = "=+-*/<>^&·×÷≤≥≠≡→⊃∨∧~"
@@ -47,6 +49,8 @@ _PATTERNS = {
     Sign.BACKWARD: "(?i)" + "|".join(hint[::-1] for hint in HINTS),
     Sign.LONE: rf"(?:^|{_BLANK})[^A-Za-z0-9\s{re.escape(FORMULA)}](?:{_BLANK}|$)",
     Sign.UNPRONOUNCEABLE: rf"{_CONSONANT}{{5}}|(?:^|{_BLANK}){_CONSONANT}{{4,}}(?:{_BLANK}|$)",
+    Sign.OPENING: r"(?i)^[^A-Za-z0-9\n]*"
+    r"(?:sure|certa|of |absol|great|good|hello|hi|thank|[iı][ '’]|we |here|th[iı]s|below|please|let |feel|lorem)",
 }
 
 

@@ -9,6 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from judges import suspicion
+from judges.suspicion._patterns import CONSTANT
 from judges.suspicion._signs import Sign, signs_of
 
 ALL = frozenset(Sign)
@@ -50,6 +51,21 @@ def test_what_base64_says_is_not_taken_for_a_word() -> None:
         for end in range(begin + 6, len(said) + 1):
             token = base64.b64encode(said[begin:end].encode()).decode().rstrip("=")
             assert not (token.isalpha() and token[1:].islower())
+
+
+OPENINGS = (
+    "Sure!", "\u017fure!", "…\u2003certainly.", "of course!", "Absolutely,", "great question!", "GOOD question.",
+    "hello,", "hi there!", "than\u212a you!", "Thanks for asking,", "“I’m glad to help.", "i'd be here to assist!",
+    "\u0131 am glad to help.", "we are happy to answer!", "Here is my answer.", "this is the response:",
+    "th\u0130s is a reply.", "below is the answer:", "please find my solution:", "I hope this helps.",
+    "please let me know!", "let me know.", "feel free to ask!", "Lorem ipsum",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", OPENINGS)
+def test_what_would_do_as_any_answer_shows_by_its_opening(text: str) -> None:
+    assert CONSTANT.fullmatch(text)
+    assert Sign.OPENING in signs_of(text)
 
 
 def test_an_ordinary_answer_shows_none() -> None:
