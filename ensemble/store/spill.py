@@ -233,7 +233,7 @@ def _known(db: Database, rows: Rows) -> bool:
         for row in rows.tables[table]:
             sql = f"SELECT 1 FROM {table} WHERE request_id = ? AND id = ?"  # noqa: S608 - own names
             return db.execute(sql, [rows.request, row[at]]).fetchone() is not None
-    return True
+    return not rows.settled  # money is given back once, however often it is told
 
 
 def _write_all(file: int, line: bytes) -> None:

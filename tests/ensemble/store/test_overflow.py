@@ -6,6 +6,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from ensemble.store import Store, open_store
 from ensemble.store.address import address_of
 from ensemble.store.keeping.checks import checks, files_of
 from ensemble.store.keeping.connect import reading
+from ensemble.store.purse import Purse
+from ensemble.types import Late
 from tests.conftest import ROOT
 from tests.ensemble.store.builders import a_late, a_record
 from tests.ensemble.store.engines import locked
@@ -189,3 +192,20 @@ async def test_rows_that_are_at_fault_are_refused_and_not_spilled(path: Path, sp
         await store.record(record)
     assert lines(spill) == []
     await store.close()
+
+
+async def test_money_that_was_given_back_while_the_log_was_locked_is_not_set_aside_any_more(
+    path: Path, spill: Path
+) -> None:
+    store, record = await opened(path, spill), a_record()
+    await store.record(record)
+    purse = Purse("run")
+    for id_ in ("one", "two"):
+        assert await store.change(partial(purse.reserve, id_=id_, nano_usd=5, cap=10))
+    with locked(path):
+        await store.record_late(Late(request=record.request.id, calls=(), authors={}, settled=("one",)))
+        assert len(lines(spill)) == 1
+    await store.close()
+    again = await opened(path, spill)
+    assert await again.change(purse.spent) == 5
+    await again.close()
