@@ -137,7 +137,7 @@ class _Wishes:
         self.left_out += [f"tools.{tool.get('type')}" for tool in prompt.tools if tool.get("type") != "function"]
         self._put("tools", "tools", tools or None)
         choice = _choice(prompt.tool_choice)
-        if prompt.options.get("parallel_tool_calls") is False:
+        if prompt.options.get("parallel_tool_calls") is False and prompt.tool_choice != "none":
             choice = {**(choice or {"type": "auto"}), "disable_parallel_tool_use": True}
         if "tools" in self.body:
             self._put("tool_choice", "tool_choice", choice)

@@ -64,6 +64,7 @@ class Gathered:
     _thoughts: list[str] = field(default_factory=list)
     _details: list[object] = field(default_factory=list)
     _calls: list[_Call] = field(default_factory=list)
+    _places: dict[int, int] = field(default_factory=dict)
 
     @property
     def begun(self) -> bool:
@@ -176,15 +177,22 @@ class Gathered:
 
     def _add_call(self, piece: Mapping[str, object], number: int) -> Delta:
         function = table(piece.get("function"), "the function of a tool call")
-        index, id = piece.get("index"), text(piece.get("id"), "the id of a tool call") or ""
-        at = index if isinstance(index, int) and 0 <= index <= len(self._calls) else number
-        at = min(at, len(self._calls))
+        id = text(piece.get("id"), "the id of a tool call") or ""
+        name = text(function.get("name"), "the name of a tool") or ""
+        index = piece.get("index")
+        at = min(number, len(self._calls))
+        if isinstance(index, int):
+            # The latest that began under it: some servers count from 1, Gemini from 0 in every chunk.
+            at = self._places.get(index, len(self._calls))
         if at < len(self._calls) and id and self._calls[at].id not in ("", id):
-            at = len(self._calls)  # another call under the same index: Gemini counts from 0 in every chunk
+            at = len(self._calls)  # another call under the same index
+        elif at == len(self._calls) and self._calls and not id and not name:
+            at -= 1  # the rest of what has begun, under an index of its own
         if at == len(self._calls):
             self._calls.append(_Call())
+        if isinstance(index, int):
+            self._places[index] = at
         call = self._calls[at]
-        name = text(function.get("name"), "the name of a tool") or ""
         arguments = text(function.get("arguments"), "the arguments of a tool call") or ""
         call.id, call.name = call.id or id, call.name or name
         call.arguments.append(arguments)

@@ -177,6 +177,12 @@ class TestRequest:
         body, dropped = await sent_for(upstream, a_prompt(tools=(TOOL,), tool_choice=choice))
         assert (body["tool_choice"], dropped) == (wire, ())
 
+    async def test_no_call_at_all_is_no_parallel_one(self, upstream: Upstream) -> None:
+        """A choice of none has no further field, and the API refuses what it does not know."""
+        prompt = a_prompt(tools=(TOOL,), tool_choice="none", options={"parallel_tool_calls": False})
+        body, dropped = await sent_for(upstream, prompt)
+        assert (body["tool_choice"], dropped) == ({"type": "none"}, ())
+
     async def test_what_only_this_format_has_is_sent_as_it_is(self, upstream: Upstream) -> None:
         mark = {"type": "ephemeral"}
         own = {"service_tier": "auto", "thinking": {"type": "adaptive"}, "cache_control": mark}

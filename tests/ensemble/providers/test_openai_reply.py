@@ -259,6 +259,33 @@ class TestStream:
         assert deltas[0] == Delta(kind="tool_call", text="", index=0, id="c1", name="look")
         assert [delta.index for delta in deltas] == [0, 0, 0, 1, 2]
 
+    @pytest.mark.parametrize(("one", "other"), [(0, 1), (1, 2), (5, 3), (0, 0)])
+    async def test_pieces_go_to_the_call_that_began_under_their_index(
+        self, upstream: Upstream, connection: Connection, one: int, other: int
+    ) -> None:
+        """Some servers count from 1, behind the text, and some give every call the same."""
+
+        def piece(index: int, arguments: str, **head: Any) -> bytes:
+            function = {"arguments": arguments, **({"name": "look"} if head else {})}
+            return event(a_chunk(tool_calls=[{"index": index, "function": function, **head}]))
+
+        upstream.streams(
+            piece(one, "", id="c1"),
+            piece(one, '{"a":'),
+            piece(one, "1}"),
+            piece(other, "", id="c2"),
+            piece(other, '{"b":'),
+            piece(other, "2}"),
+            event(a_chunk(finish="tool_calls")),
+            DONE,
+        )
+        deltas, last = await streamed(connection)
+        assert last.tool_calls == (
+            ToolCall(id="c1", name="look", arguments='{"a":1}'),
+            ToolCall(id="c2", name="look", arguments='{"b":2}'),
+        )
+        assert [delta.index for delta in deltas] == [0, 0, 0, 1, 1, 1]
+
     async def test_only_the_first_of_several_choices_counts(self, upstream: Upstream, connection: Connection) -> None:
         other = a_chunk(content="Rome.")
         other["choices"][0]["index"] = 1
