@@ -8,7 +8,7 @@ from ensemble.dialects import extension
 from ensemble.dialects.dialect import Asked, Dialect
 from ensemble.errors import InvalidRequest
 from ensemble.server.auth import CALLER, require_json
-from ensemble.server.shape import IDEMPOTENCY_KEY, REPEATS, REQUEST_ID, json_response
+from ensemble.server.shape import IDEMPOTENCY_KEY, REPEATS, REQUEST_ID, UNTIL, json_response
 from ensemble.server.streaming import streamed
 from ensemble.service import Service
 from ensemble.types import Answer, Request
@@ -56,6 +56,7 @@ def request_of(request: web.Request, asked: Asked, dialect: str) -> Request:
         n=asked.n,
     )
     request[REQUEST_ID] = ask.repeats or ask.id
+    request[UNTIL] = ask.deadline
     return ask
 
 

@@ -15,7 +15,7 @@ from aiohttp.typedefs import Handler
 from ensemble.errors import Conflict, InvalidRequest, StoreError, StoreUnavailable
 from ensemble.server.answering import SERVICE
 from ensemble.server.auth import CALLER
-from ensemble.server.shape import IDEMPOTENCY_KEY, REPEATS
+from ensemble.server.shape import IDEMPOTENCY_KEY, REPEATS, UNTIL
 from ensemble.store import Store
 from ensemble.store.idempotency import Claim, Found, claim, release, renew
 
@@ -24,7 +24,9 @@ KEPT_FOR = timedelta(hours=24)
 LEASE_S = 15.0
 """How long whoever claimed a key is taken to be at work, unless it says so again: after that its process has died."""
 ABANDONED_S = 90.0
-"""How long that is once the client has gone, while its request may go on behind its back."""
+"""How long that is at least once the client has gone, while its request may go on behind its back."""
+SETTLED_S = 30.0
+"""How long after its deadline such a request is given to be written down."""
 ANSWERING = frozenset({"/v1/chat/completions", "/v1/messages", "/v1/responses", "/v1/ensemble/compare"})
 """Paths under which an answer is recorded that can be told again. Feedback keeps its keys itself."""
 AGAIN_S = 0.1
@@ -55,7 +57,7 @@ async def idempotent(request: web.Request, handler: Handler) -> web.StreamRespon
         return await handler(request)
     working[place] = ended = asyncio.Event()
     try:
-        return await _worked_on(request, handler, store, wanted)
+        return await _worked_on(request, handler, store, wanted, found.at)
     finally:
         ended.set()
         if working.get(place) is ended:  # somebody else may have taken over what took too long
@@ -72,13 +74,15 @@ async def _ended(here: asyncio.Event | None) -> None:
             await here.wait()
 
 
-async def _worked_on(request: web.Request, handler: Handler, store: Store, claimed: Claim) -> web.StreamResponse:
+async def _worked_on(
+    request: web.Request, handler: Handler, store: Store, claimed: Claim, at: str
+) -> web.StreamResponse:
     """The reply of ``handler``; meanwhile the lease is renewed, and a key under which nothing was answered is freed."""
     failed: Exception | None = None
     response: web.StreamResponse | None = None
     try:
         async with asyncio.TaskGroup() as group:
-            renewing = group.create_task(_renewing(store, claimed))
+            renewing = group.create_task(_renewing(store, claimed, at))
             try:
                 response = await handler(request)
             except Exception as error:  # noqa: BLE001 - raised again below, and not as a group
@@ -86,26 +90,27 @@ async def _worked_on(request: web.Request, handler: Handler, store: Store, claim
             finally:
                 renewing.cancel()
     except asyncio.CancelledError:
-        await _renewed(store, claimed, ABANDONED_S)
+        left_s = request.get(UNTIL, 0.0) - asyncio.get_running_loop().time()
+        await _renewed(store, claimed, at, max(ABANDONED_S, left_s + SETTLED_S))
         raise
     if not isinstance(response, web.Response):  # a stream tells its errors as events
         with suppress(StoreError):  # it is free once its lease is over
-            await store.change(partial(release, claimed=claimed))
+            await store.change(partial(release, claimed=claimed, at=at))
     if response is None:
         raise failed or RuntimeError("a handler ended without a reply")
     return response
 
 
-async def _renewing(store: Store, claimed: Claim) -> None:
+async def _renewing(store: Store, claimed: Claim, at: str) -> None:
     while True:
         await asyncio.sleep(LEASE_S / 3)
-        await _renewed(store, claimed, LEASE_S)
+        await _renewed(store, claimed, at, LEASE_S)
 
 
-async def _renewed(store: Store, claimed: Claim, seconds: float) -> None:
+async def _renewed(store: Store, claimed: Claim, at: str, seconds: float) -> None:
     until = datetime.now(UTC) + timedelta(seconds=seconds)
     with suppress(StoreError):  # the lease ends early: at worst somebody asks once more
-        await store.change(partial(renew, claimed=claimed, lease_until=until))
+        await store.change(partial(renew, claimed=claimed, lease_until=until, at=at))
 
 
 async def _claimed(store: Store, wanted: Claim) -> Found:

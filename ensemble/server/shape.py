@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 REQUEST_ID = web.RequestKey("request_id", str)
 """Id of the HTTP request until there is an ensemble request, then that one's."""
+UNTIL = web.RequestKey("until", float)
+"""When the ensemble request ends at the latest, by the loop's clock; absent until there is one."""
 ID_HEADER = "x-ensemble-request-id"
 IDEMPOTENCY_KEY = "Idempotency-Key"
 REPEATS = web.RequestKey("repeats", RequestId)

@@ -31,10 +31,12 @@ class Found:
     Attributes:
         state: ``mine`` to work on; ``busy`` in other hands; ``conflict``, it stands for another body; ``answered``.
         request: which request answered.
+        at: what tells this claim from a later one of the same key; "" where it is not ``mine``.
     """
 
     state: State
     request: RequestId | None = None
+    at: str = ""
 
 
 def claim(db: Database, wanted: Claim, now: datetime, lease_until: datetime, since: datetime) -> Found:
@@ -59,7 +61,7 @@ def claim(db: Database, wanted: Claim, now: datetime, lease_until: datetime, sin
         "lease_until = excluded.lease_until",
         [wanted.owner, bind(wanted.key), wanted.body_hash, stamp(now), stamp(lease_until)],
     )
-    return Found(state="mine")
+    return Found(state="mine", at=stamp(now))
 
 
 def _latest(db: Database, wanted: Claim, claimed_at: str) -> tuple[str | None, RequestId | None]:
@@ -72,18 +74,18 @@ def _latest(db: Database, wanted: Claim, claimed_at: str) -> tuple[str | None, R
     return (row[0], RequestId(row[1])) if row else (None, None)
 
 
-def renew(db: Database, claimed: Claim, lease_until: datetime) -> None:
-    """Whoever claimed the key is still at work."""
+def renew(db: Database, claimed: Claim, lease_until: datetime, at: str) -> None:
+    """Whoever claimed the key ``at`` that moment is still at work; nothing where somebody has taken it over."""
     db.conn.execute(
-        "UPDATE idempotency SET lease_until = ? WHERE owner = ? AND key = ?",
-        [stamp(lease_until), claimed.owner, bind(claimed.key)],
+        "UPDATE idempotency SET lease_until = ? WHERE owner = ? AND key = ? AND claimed_at = ?",
+        [stamp(lease_until), claimed.owner, bind(claimed.key), at],
     )
 
 
-def release(db: Database, claimed: Claim) -> None:
-    """Let the next one work on it, unless it was answered."""
-    row = db.execute(
-        "SELECT claimed_at FROM idempotency WHERE owner = ? AND key = ?", [claimed.owner, bind(claimed.key)]
-    ).fetchone()
-    if row is not None and _latest(db, claimed, row[0])[0] != "answered":
-        db.conn.execute("DELETE FROM idempotency WHERE owner = ? AND key = ?", [claimed.owner, bind(claimed.key)])
+def release(db: Database, claimed: Claim, at: str) -> None:
+    """Let the next one work on what was claimed ``at`` that moment, unless it was answered."""
+    if _latest(db, claimed, at)[0] != "answered":
+        db.conn.execute(
+            "DELETE FROM idempotency WHERE owner = ? AND key = ? AND claimed_at = ?",
+            [claimed.owner, bind(claimed.key), at],
+        )

@@ -15,7 +15,8 @@ from ensemble.keys.issuing import a_key, create
 from ensemble.server.idempotency import WORKING
 from ensemble.simulator import Simulator
 from ensemble.simulator.script import reply, status
-from ensemble.store.idempotency import Claim, claim
+from ensemble.store.database import Database
+from ensemble.store.idempotency import Claim, claim, release, renew
 from tests.patience import PATIENCE_S
 from tests.process import running
 from tests.served import PANEL, Served, a_question, a_tool
@@ -185,6 +186,43 @@ async def test_a_client_that_went_away_finds_what_went_on_behind_its_back(serve:
         gate.set()
     assert again.result()[0] == 200
     assert len(served.simulator.served) == 3
+
+
+async def test_the_key_is_kept_until_the_deadline_of_what_goes_on(serve: Serve) -> None:
+    served = await serve()
+    gate = served.simulator.hold("alpha", "the answer, at some length, to whoever comes back")
+    body = json.dumps(a_question(ensemble={"deadline_s": 600})).encode()
+    headers = KEY | {"Content-Type": "application/json"}
+    asking = asyncio.ensure_future(raw(served, data=body, headers=headers))  # noqa: TID251 - a client that vanishes
+    await served.simulator.until(in_flight=1)
+    asking.cancel()
+    async with asyncio.timeout(PATIENCE_S):
+        while served.app[WORKING]:  # noqa: ASYNC110 - until the server has seen that nobody waits
+            await asyncio.sleep(0.02)
+    later = datetime.now(UTC) + timedelta(seconds=500)
+    hashed = hashlib.sha256(b"/v1/chat/completions\0" + body).hexdigest()
+    other = Claim(owner="", key=KEY["Idempotency-Key"], body_hash=hashed)
+    found = await served.service.store.change(lambda db: claim(db, other, later, later, later - timedelta(hours=1)))
+    assert found.state == "busy"
+    gate.set()
+
+
+async def test_who_lost_the_key_takes_it_from_nobody(serve: Serve) -> None:
+    """Whoever was too slow to renew a lease frees only what is still its own."""
+    served = await serve()
+    now, mine = datetime.now(UTC), Claim(owner="", key="k", body_hash="h")
+    hour = timedelta(hours=1)
+
+    def story(db: Database) -> list[str]:
+        slow = claim(db, mine, now, now, now - hour)
+        quick = claim(db, mine, now + hour, now + 2 * hour, now - hour)
+        renew(db, mine, now, at=slow.at)
+        release(db, mine, at=slow.at)
+        third = claim(db, mine, now + hour, now + 2 * hour, now - hour)
+        release(db, mine, at=quick.at)
+        return [one.state for one in (slow, quick, third, claim(db, mine, now + hour, now + hour, now - hour))]
+
+    assert await served.service.store.change(story) == ["mine", "mine", "busy", "mine"]
 
 
 async def test_whose_process_died_before_it_answered_holds_nobody_up_for_long(
