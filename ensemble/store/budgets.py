@@ -1,7 +1,8 @@
 """What keys have used, counted in the log itself: exact over all processes that serve one file.
 
 Each function is one step of ``Store.change``, a transaction that no other writer can get between. A request is charged
-to the windows in which it began, whenever its calls end.
+to the windows in which it began, whenever its calls end. A key that was put in the place of another goes on with its
+budget: what they use is counted under the id of the first.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,6 +20,12 @@ _ADD = (
 )
 FORGET = "DELETE FROM key_usage WHERE key_id IN (SELECT id FROM api_keys) AND per = ? AND start < ?"
 """Key by key, so that the index finds what is old: the writer must not read every minute of every key for it."""
+_LINE = """
+WITH RECURSIVE line (id, replaces) AS (
+    SELECT id, replaces FROM api_keys WHERE id = ?
+    UNION SELECT k.id, k.replaces FROM api_keys k JOIN line ON k.id = line.replaces
+) SELECT id, replaces FROM line
+"""
 _KEEP = {"minute": timedelta(days=1), "day": timedelta(days=100)}
 """How long windows that are over are kept; months and totals stay."""
 
@@ -52,40 +59,54 @@ class Standing:
 
 def standings(db: Database, key: str, limits: Iterable[Limit], moment: datetime) -> list[Standing]:
     """How ``limits`` of ``key`` stand at ``moment``."""
+    return _standings(db, _line(db, key)[1], limits, moment)
+
+
+def _standings(db: Database, line: Sequence[str], limits: Iterable[Limit], moment: datetime) -> list[Standing]:
+    sql = (
+        "SELECT sum(requests), sum(tokens), sum(nano_usd) FROM key_usage "  # noqa: S608 - marks alone
+        f"WHERE key_id IN ({', '.join('?' * len(line))}) AND per = ? AND start = ?"
+    )
     found = []
     for limit in limits:
-        row = db.execute(
-            "SELECT requests, tokens, nano_usd FROM key_usage WHERE key_id = ? AND per = ? AND start = ?",
-            [key, limit.per, start_of(limit.per, moment)],
-        ).fetchone()
-        found.append(Standing(limit, Amount(*row).of(limit.what) if row else 0))
+        row = db.execute(sql, [*line, limit.per, start_of(limit.per, moment)]).fetchone()
+        found.append(Standing(limit, Amount(*(int(one or 0) for one in row)).of(limit.what)))
     return found
+
+
+def _line(db: Database, key: str) -> tuple[str, list[str]]:
+    """The id under which is counted what ``key`` uses; and those of its line, under which earlier versions counted."""
+    found = db.execute(_LINE, [key]).fetchall()
+    ids = [id_ for id_, _ in found] or [key]
+    return next((id_ for id_, replaces in found if replaces not in ids), key), ids
 
 
 def begin(db: Database, key: str, limits: Sequence[Limit], moment: datetime) -> tuple[Standing | None, list[Standing]]:
     """Count one more request of ``key``; the limit that forbids it, or None; and how all limits stand then."""
     one = Amount(requests=1)
-    before = standings(db, key, limits, moment)
+    counted, line = _line(db, key)
+    before = _standings(db, line, limits, moment)
     full = next((each for each in before if each.used + max(one.of(each.limit.what), 1) > each.limit.most), None)
     if full is None:
-        _add(db, key, moment, one)
+        _add(db, counted, moment, one)
         before = [Standing(each.limit, each.used + one.of(each.limit.what)) for each in before]
     return full, before
 
 
 def set_aside(db: Database, spending: Spending, limits: Sequence[Limit], amount: Amount) -> Standing | None:
     """Set ``amount`` aside for a request, or return the limit that does not leave it."""
-    for each in standings(db, spending.key, limits, spending.begun):
+    counted, line = _line(db, spending.key)
+    for each in _standings(db, line, limits, spending.begun):
         if amount.of(each.limit.what) > each.left:
-            return replace(each, held=_held(db, spending.key).of(each.limit.what))
-    _add(db, spending.key, spending.begun, amount)
+            return replace(each, held=_held(db, line).of(each.limit.what))
+    _add(db, counted, spending.begun, amount)
     db.conn.execute(
         "INSERT INTO key_holds (request_id, key_id, begun_at, expires_at, tokens, nano_usd) VALUES (?, ?, ?, ?, ?, ?) "
         "ON CONFLICT (request_id) DO UPDATE SET tokens = key_holds.tokens + excluded.tokens, "
         "nano_usd = key_holds.nano_usd + excluded.nano_usd",
         [
             spending.request,
-            spending.key,
+            counted,
             stamp(spending.begun),
             stamp(spending.expires),
             amount.tokens,
@@ -95,8 +116,9 @@ def set_aside(db: Database, spending: Spending, limits: Sequence[Limit], amount:
     return None
 
 
-def _held(db: Database, key: str) -> Amount:
-    held = db.execute("SELECT sum(tokens), sum(nano_usd) FROM key_holds WHERE key_id = ?", [key])
+def _held(db: Database, line: Sequence[str]) -> Amount:
+    marks = ", ".join("?" * len(line))
+    held = db.execute(f"SELECT sum(tokens), sum(nano_usd) FROM key_holds WHERE key_id IN ({marks})", line)  # noqa: S608
     tokens, nano_usd = held.fetchone()
     return Amount(tokens=int(tokens or 0), nano_usd=int(nano_usd or 0))
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sqlite_utils import Database
 
 from ensemble.allowance import Amount, Limit
-from ensemble.keys.issuing import a_key, create
+from ensemble.keys.issuing import a_key, create, rotate
 from ensemble.keys.reservations import KeyAllowance, LogReservations
 from ensemble.store import Store, budgets, open_store
 from ensemble.store.api_keys import Key
@@ -55,6 +55,24 @@ async def test_of_many_at_once_only_those_are_allowed_whom_it_leaves_room_for(st
     assert refused.refused is not None
     assert (refused.refused.status, refused.refused.code) == (429, "insufficient_quota")
     assert refused.refused.retry_after_s == pytest.approx(86_400, abs=86_400)
+
+
+async def test_a_key_in_the_place_of_another_goes_on_with_its_budget(store: Store) -> None:
+    """Both are valid for a while, and together they have what the one had."""
+    first = limited("usd=0.000001/total", "requests=4/total")
+    await store.change(lambda db: create(db, first))
+    reservations = LogReservations(store)
+    line = [first]
+    for request in ("r1", "r2"):
+        assert (await reservations.begin(line[-1], NOW))[0] is None
+        assert await allowance(reservations, line[-1], request).take(Amount(nano_usd=300))
+        line.append((await store.change(lambda db: rotate(db, "app", timedelta(hours=1))))[0])
+    assert [await used(store, key) for key in line] == [[600, 2]] * 3
+    assert not await allowance(reservations, line[2], "r3").take(Amount(nano_usd=500))
+    assert await allowance(reservations, line[0], "r4").take(Amount(nano_usd=300))
+    assert not await allowance(reservations, line[2], "r5").take(Amount(nano_usd=101))
+    full = [(await reservations.begin(key, NOW))[0] for key in line]
+    assert [one is None for one in full] == [True, True, False]
 
 
 async def test_a_call_that_no_window_leaves_is_told_so_and_not_to_wait(store: Store) -> None:
