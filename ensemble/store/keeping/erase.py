@@ -195,21 +195,21 @@ def _searched(db: Database, ids: Sequence[str]) -> list[str]:
 
 def _identities(db: Database, ids: Sequence[str]) -> None:
     """What only an erasure takes: a short prompt can be guessed from its hash, and an end user is a person."""
+    forget_keys(db, ids)
+    db.conn.executemany(
+        "UPDATE requests SET end_user = NULL, prompt_hash = '', idempotency_key = NULL WHERE id = ?",
+        [(id_,) for id_ in ids],
+    )
+
+
+def forget_keys(db: Database, ids: Sequence[str]) -> None:
+    """Take the hashes away by which judges' replies and cases of these requests are known again, in a transaction."""
     # The claim of an idempotency key holds a hash of the whole body.
     db.conn.executemany(
         "DELETE FROM idempotency WHERE (owner, key) IN (SELECT coalesce(key_id, ''), idempotency_key FROM requests "
         "WHERE id = ?)",
         [(id_,) for id_ in ids],
     )
-    db.conn.executemany(
-        "UPDATE requests SET end_user = NULL, prompt_hash = '', idempotency_key = NULL WHERE id = ?",
-        [(id_,) for id_ in ids],
-    )
-    forget_keys(db, ids)
-
-
-def forget_keys(db: Database, ids: Sequence[str]) -> None:
-    """Take the hashes away by which judges' replies and cases of these requests are known again, in a transaction."""
     db.conn.executemany("UPDATE calls SET key = NULL WHERE request_id = ?", [(id_,) for id_ in ids])
     db.conn.executemany("UPDATE verdicts SET case_key = NULL WHERE request_id = ?", [(id_,) for id_ in ids])
 

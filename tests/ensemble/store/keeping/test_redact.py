@@ -1,6 +1,7 @@
 """Redaction in place: the address is in no byte any more, the rest of each text is."""
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from ensemble.redaction import Redactor
 from ensemble.store import Store
 from ensemble.store.feedback import Remark, Statement, add
+from ensemble.store.idempotency import Claim, claim
 from ensemble.store.keeping.checks import checks, files_of
 from ensemble.store.keeping.connect import reading, writing
 from ensemble.store.keeping.erase import Scope
@@ -17,7 +19,7 @@ from ensemble.store.queries import request
 from ensemble.store.rows import prompt_hash
 from ensemble.upkeep import index
 from judges.types import Message, Prompt, TokenLogprob
-from tests.ensemble.store.builders import a_record, a_request, said
+from tests.ensemble.store.builders import NOON, a_record, a_request, said
 
 pytestmark = pytest.mark.both
 
@@ -68,3 +70,13 @@ async def test_an_address_leaves_what_stands_beside_the_texts_too(store: Store, 
         row = db.execute("SELECT end_user, tags FROM requests WHERE id = ?", [asked.id]).fetchone()
     assert row == ("[email]", '{"from":"[email]"}')
     assert not [file for file in files_of(path) if b"ann.planted" in file.read_bytes()]
+
+
+async def test_the_hash_of_a_body_behind_an_idempotency_key_goes(store: Store, path: Path) -> None:
+    asked = a_request(f"write to {ADDRESS}", idempotency_key="order-1")
+    await store.record(a_record(request=asked))
+    claimed, hour = Claim(owner="", key="order-1", body_hash="d" * 64), timedelta(hours=1)
+    await store.change(lambda db: claim(db, claimed, NOON, NOON + hour, NOON - hour))
+    with writing(path) as db:
+        assert redact(db, path, Scope(ids=(asked.id,)), Redactor()) == (1, 1)
+        assert db.execute("SELECT count(*) FROM idempotency").fetchone() == (0,)
