@@ -26,8 +26,8 @@ from ensemble.shared.link import fault
 from ensemble.store.faults import barred
 from ensemble.types import Call, Request, RequestId
 from judges.errors import UnknownPlugin
-from judges.judge import AGGREGATORS, JUDGES
-from judges.registry import Registry
+from judges.judge import AGGREGATORS, JUDGES, Calibrated
+from judges.registry import Plugin, Registry
 from judges.types import Message, Prompt
 
 REGISTRIES: Mapping[str, Registry[Any]] = {
@@ -253,6 +253,7 @@ def _day(moment: datetime) -> date:
 
 
 def _advise_router(name: str, router: Router, settings: Settings) -> Iterator[str]:
+    yield from _advise_trust(name, router, settings)
     named = [reference for _, reference in router.references()]
     panel = {str(one): settings.members[one] for one in named if one.kind == "member" and one in settings.members}
     for judge in dict.fromkeys(str(one) for one in named if one.kind == "judge" and one in settings.judges):
@@ -272,6 +273,21 @@ def _advise_router(name: str, router: Router, settings: Settings) -> Iterator[st
         if len(families) == 1 and shared:
             family = families.pop()
             yield f"{place} and a member of the panel are of one family, {family!r}: add a judge of a second family"
+
+
+def _advise_trust(name: str, router: Router, settings: Settings) -> Iterator[str]:
+    if router.trust is None or router.trust.min_confidence is None:
+        return
+    known = [settings.judges[one] for _, one in router.references() if one.kind == "judge" and one in settings.judges]
+    # A plugin of somebody else's may know by itself how sure it is.
+    if known and not any(judge.file_hash or _is_calibrated(judge) for judge in known):
+        told = "without a calibration no verdict of its judge has a confidence, so every answer is below it"
+        yield f"[routers.{name}] trust.min_confidence: {told}; `ensemble judges calibrate` makes one"
+
+
+def _is_calibrated(part: Plugin) -> bool:
+    held = isinstance(part, Calibrated) and part.calibration is not None
+    return held or any(_is_calibrated(inner) for _, inner in part.parts())
 
 
 async def try_members(settings: Settings) -> tuple[Trial, ...]:
