@@ -5,6 +5,7 @@ import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, date, datetime
 from functools import partial
 
 from ensemble.errors import StoreError
@@ -55,6 +56,7 @@ class Watch:
         self._reading, self._deciding = asyncio.Lock(), asyncio.Lock()
         self._place = PLACE.get()
         self.skipped = 0
+        self._told: date | None = None
 
     def state(self) -> Report:
         """Where the router stands."""
@@ -95,8 +97,11 @@ class Watch:
             async with asyncio.timeout(PATIENCE_S):
                 await self._label(answer)
                 await self._decide()
-        except Stopped:
+        except Stopped as stopped:
             self.skipped += 1
+            if (today := datetime.now(UTC).date()) != self._told:  # those that were under way end in the same way
+                self._told = today
+                log.warning("router %s: no shadow is drawn any more today (UTC): %s", self._name, stopped)
         except StoreError as error:
             log.warning("router %s: a shadow could not be labelled: %s", self._name, error)
         except TimeoutError:

@@ -107,7 +107,7 @@ async def test_a_share_of_the_requests_is_drawn(watching: Watching) -> None:
         assert len(select(served, "SELECT DISTINCT propensities FROM plans")) == 1
 
 
-async def test_the_money_of_a_day_is_not_overspent(watching: Watching) -> None:
+async def test_the_money_of_a_day_is_not_overspent(watching: Watching, caplog: pytest.LogCaptureFixture) -> None:
     """A call of 100 tokens out can cost 0.0002 USD and more, so that a cap of 0.0007 USD holds only some."""
     async with watching(max_usd_per_day="0.0007") as served:
         assert await ask(served, 20) == ["alpha"] * 20
@@ -117,6 +117,8 @@ async def test_the_money_of_a_day_is_not_overspent(watching: Watching) -> None:
         assert served.service.watches["routed"].skipped > 0
         last = select(served, "SELECT shadow, propensities FROM plans ORDER BY request_id DESC LIMIT 1")
         assert last == [("[]", "{}")]
+    (told,) = [line for line in caplog.messages if line.startswith("router routed: no shadow is drawn any more today")]
+    assert "the cap of $0.0007 does not leave" in told
     async with watching(max_usd_per_day="0.0007") as served:  # a restart brings no new money
         await ask(served, 5)
         assert select(served, "SELECT sum(nano_usd) FROM calls WHERE purpose = 'shadow'")[0][0] <= 700_000
