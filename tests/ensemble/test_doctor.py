@@ -114,7 +114,8 @@ CASES = {
         'judge = "house"\n',
         'judge = "house"\ntrust = { min_confidence = 0.8 }\n[judges.spare]\nuse = "longest"\n[judges.jury]\n'
         'use = "jury"\nseats = [{ use = "longest", calibration = "c.json" }, "empty"]\n'
-        '[routers.sure]\nuse = "parallel"\nmembers = ["one", "two"]\njudge = "jury"\ntrust = { min_confidence = 0.8 }\n',
+        '[routers.sure]\nuse = "parallel"\nmembers = ["one", "two"]\njudge = "jury"\n'
+        "trust = { min_confidence = 0.8 }\n",
         [
             "[routers.best] trust.min_confidence: without a calibration no verdict of its judge has a confidence, so "
             "every answer is below it; `ensemble judges calibrate` makes one"
