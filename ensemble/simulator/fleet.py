@@ -32,6 +32,7 @@ class Fleet:
         self.log = ServedLog(settings.keep_served)
         self.closing = asyncio.Event()
         self.redirects_followed = 0
+        self.hurried = False
         self._spare = spare
         self._scripts: dict[str, deque[Step]] = {}
         self._standing: dict[str, Step] = {}

@@ -140,6 +140,10 @@ class Simulator:
         except Problem as problem:
             raise ValueError(problem.message) from problem
 
+    def hurry(self) -> None:
+        """Let every batch be done when somebody looks at it next, whatever ``batch_s`` says; those to come, too."""
+        self._fleet.hurried = True
+
     async def until(
         self,
         holds: Callable[[], bool] | None = None,

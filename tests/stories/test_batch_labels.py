@@ -171,11 +171,12 @@ async def test_batches_give_the_labels_that_come_online(tmp_path: Path) -> None:
 
 async def test_a_restart_takes_in_what_was_handed_over_and_pays_nothing_twice(tmp_path: Path) -> None:
     online, batch = tmp_path / "online", tmp_path / "batch"
-    async with a_fleet(batch_s=0.6) as sim:
+    async with a_fleet(batch_s=60) as sim:
         first = await interrupted(sim, batch)
         assert str(first.stopped) == "interrupted"
         assert len(first.tally.at_work) == 2
         assert select(batch, "SELECT count(*) FROM calls") == [(0,)]
+        sim.hurry()
         second = await again(sim, batch)
         served = Counter(one.model for one in sim.served)
     assert second.stopped is None
@@ -186,9 +187,10 @@ async def test_a_restart_takes_in_what_was_handed_over_and_pays_nothing_twice(tm
 
 async def test_a_batch_is_found_again_after_a_crash_between_hand_over_and_note(tmp_path: Path) -> None:
     online, batch = tmp_path / "online", tmp_path / "batch"
-    async with a_fleet(batch_s=0.6) as sim:
+    async with a_fleet(batch_s=60) as sim:
         await interrupted(sim, batch)
         change(batch, "UPDATE batches SET state = 'making', provider_id = NULL")
+        sim.hurry()
         await again(sim, batch)
         served = Counter(one.model for one in sim.served)
     assert (served["small"], served["birch-small"], served["birch-large"]) == (12, 12, 12)
@@ -240,10 +242,11 @@ async def test_batches_are_cancelled_on_request(tmp_path: Path) -> None:
 
 async def test_a_cap_holds_at_batch_prices_through_a_restart(tmp_path: Path) -> None:
     batch, cap = tmp_path / "batch", 2_000_000_000
-    async with a_fleet(batch_s=0.6) as sim:
+    async with a_fleet(batch_s=60) as sim:
         first = await interrupted(sim, batch, max_nano_usd=cap)
         aside = select(batch, "SELECT count(*), sum(nano_usd) FROM reservations")[0]
         assert aside == (36, first.spent_nano_usd)
+        sim.hurry()
         second = await again(sim, batch, max_nano_usd=cap)
     assert select(batch, "SELECT count(*) FROM reservations") == [(0,)]
     assert second.spent_nano_usd == spent(batch)
