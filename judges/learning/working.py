@@ -28,10 +28,15 @@ WIDTH = 17
 
 
 def measure_working(question: str, answer: str) -> list[float]:
-    """``WIDTH`` figures of how the sums of ``answer`` use what ``question`` gives, and what it ends in."""
+    """``WIDTH`` figures of how the sums of ``answer`` use what ``question`` gives, and what it ends in.
+
+    All are 0 where no working is shown, but for whether it breaks off: else they would tell of the question alone.
+    """
+    found, end = steps(answer), _end(plain(answer))
+    if not found:
+        return [*[0.0] * (WIDTH - 1), float(_breaks_off(answer))]
     given = _values(plain(question))
     spelt = {_SPELT[one] for one in _WORD.findall(question.lower())}
-    found, end = steps(answer), _end(plain(answer))
     used = {_key(one) for step in found for one in step.operands}
     many = sum(len(step.operands) for step in found)
     results = {_key(step.result) for step in found}
@@ -42,7 +47,7 @@ def measure_working(question: str, answer: str) -> list[float]:
     return [
         math.sqrt(len(found)),
         float(wrong),
-        float(bool(found) and not wrong),
+        float(not wrong),
         float(loose),
         loose / max(1, many),
         float(idle),
@@ -52,7 +57,7 @@ def measure_working(question: str, answer: str) -> list[float]:
         float(sum(not _scaled(one, used) and _key(1 / max(one, 1e-9)) not in used for one in spelt)),
         float(_depth(found)),
         float(len(given) + len(spelt) - len(found)),
-        float(bool(found) and _key(found[-1].result) == end),
+        float(_key(found[-1].result) == end),
         float(end in results),
         float(end is None),
         float(any(one < 0 for one in results)),
