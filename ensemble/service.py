@@ -314,7 +314,7 @@ class Service:
             log.info("stopping: %s under way may take up to %g s", counted(len(self._answers), "request"), patience_s)
             await asyncio.wait(set(self._answers), timeout=patience_s)
         rest = set(self._answers)
-        if rest:
+        if rest and patience_s > 0:
             log.warning("stopping: %s not done in time, and cancelled", counted(len(rest), "request"))
         for task in rest:
             task.cancel()

@@ -70,7 +70,8 @@ async def test_ctrl_c_cuts_off_what_does_not_end(
             await simulator.until(in_flight=1)
             server.process.send_signal(signal.SIGINT)
         assert asked.result() == 503
-        assert await server.stopped() == (0, "")
+        code, told = await server.stopped()
+        assert (code, json.loads(told)["message"]) == (0, "stopping: 1 request not done in time, and cancelled")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells in /proc what another process has loaded")

@@ -66,14 +66,17 @@ async def test_idempotency_and_answers_taken_again(store: Store) -> None:
     call = a_call(record.request.id, "small", key="key", started_at=NOW, completion=an_answer("Because."))
     record = a_record(("small",), request=record.request, calls=(call,), authors={call.candidate: "small"}, rulings=())
     given = (NOW, NOW + HOUR, NOW - HOUR)
-    assert (await do(store, idempotency.claim, wanted, *given)).state == "mine"
+    mine = await do(store, idempotency.claim, wanted, *given)
+    assert mine.state == "mine"
     assert (await do(store, idempotency.claim, wanted, *given)).state == "busy"
-    await do(store, idempotency.renew, wanted, NOW)
+    await do(store, idempotency.renew, wanted, NOW, "another moment")
+    assert (await do(store, idempotency.claim, wanted, *given)).state == "busy"
+    await do(store, idempotency.renew, wanted, NOW, mine.at)
     assert (await do(store, idempotency.claim, wanted, *given)).state == "mine"
     other = idempotency.Claim(owner="", key="k", body_hash="c")
     assert (await do(store, idempotency.claim, other, *given)).state == "conflict"
     await store.record(record)
-    await do(store, idempotency.release, wanted)
+    await do(store, idempotency.release, wanted, mine.at)
     found = await do(store, idempotency.claim, wanted, *given)
     assert (found.state, found.request) == ("answered", record.request.id)
     taken = await do(store, find, "key", 0, None, None, NOW - HOUR)
