@@ -7,8 +7,8 @@ from ensemble.store.rows import COLUMNS, Row, Rows, Value
 
 KEPT = ("kept", "redacted")
 """Values of ``requests.content`` under which there are texts."""
-TEXTS = "{0} IN ('kept', 'redacted')"
-"""As a condition on that column."""
+TEXTS = f"{{0}} IN {KEPT}"
+"""As a condition on that column: a tuple of names is written as SQL writes it."""
 
 BLANKS: Mapping[str, Mapping[str, Value]] = {
     "requests": {"messages": "[]", "options": "{}", "metadata": "{}", "reference": None, "error_detail": ""},
