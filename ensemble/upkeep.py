@@ -10,24 +10,27 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from ensemble.errors import StoreError
 from ensemble.place import PLACE, Place
 from ensemble.store import Store
 from ensemble.store.audit.facts import make, store_facts
-from ensemble.store.database import Database
 from ensemble.store.keeping.erase import expire, old
 from ensemble.store.keeping.search import catch_up
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 EVERY_S = 30.0
 """Seconds between two rounds."""
 DAY_S = 86_400.0
 _INDEXED, _EXPIRED, _DERIVED = 50, 100, 100
-"""Most rows of one step; each step is a change that the writer makes between two batches of records."""
-_MOST_INDEXED, _STEP_S = 1_600, 0.01
-"""Texts differ in length: so many rows a step of the index has at most, and in its change it takes so long."""
+"""Rows of a first step; each step is a change that the writer makes between two batches of records."""
+_MOST_INDEXED, _MOST_DERIVED = 1_600, 400
+_STEP_S, _MADE_S = 0.01, 0.04
+"""Texts differ in length: so many rows a step has at most, and so long it takes, be it the writer's of an index, or of
+facts, of which most is a reader's."""
 _ASIDE = 16
 """Among how many steps ahead one is chosen by a process that finds its work done by another."""
 _REST_S = 0.05
@@ -103,18 +106,22 @@ async def index(store: Store, rest: Callable[[], Awaitable[None]] = _pause) -> N
     """Bring the search indexes up to date, in small steps, with a ``rest`` after each."""
     more, rows = 1, _INDEXED
     while more:
-        more, took = await store.change(lambda db, rows=rows: _indexed(db, rows))  # type: ignore[misc]
-        if took > _STEP_S:
-            rows = max(rows // 2, 1)
-        elif took < _STEP_S / 2:
-            rows = min(rows * 2, _MOST_INDEXED)
+        more, took = await store.change(lambda db, rows=rows: _timed(lambda: catch_up(db, rows)))  # type: ignore[misc]
+        rows = _paced(rows, took / _STEP_S, _MOST_INDEXED)
         await rest()
 
 
-def _indexed(db: Database, rows: int) -> tuple[int, float]:
-    """How many texts a step put into the indexes, and the seconds that it took."""
+def _paced(rows: int, took: float, most: int) -> int:
+    """Rows of the next step, where one of ``rows`` took so many times as long as it may."""
+    if took > 1:
+        return max(rows // 2, 1)
+    return min(rows * 2, most) if took < 1 / 2 else rows
+
+
+def _timed(work: Callable[[], T]) -> tuple[T, float]:
+    """What ``work`` comes to, and the seconds that it took."""
     began = time.perf_counter()
-    return catch_up(db, rows), time.perf_counter() - began
+    return work(), time.perf_counter() - began
 
 
 async def derive(store: Store, rest: Callable[[], Awaitable[None]] = _pause) -> None:
@@ -122,14 +129,19 @@ async def derive(store: Store, rest: Callable[[], Awaitable[None]] = _pause) -> 
 
     Where another process is at the same ones, this one goes on somewhere behind them.
     """
-    skip = 0
+    skip, rows = 0, _DERIVED
     while True:
-        made = await store.read(lambda db, skip=skip: make(db, _DERIVED, skip))  # type: ignore[misc]
+        made, reading = await store.read(
+            lambda db, rows=rows, skip=skip: _timed(lambda: make(db, rows, skip))  # type: ignore[misc]
+        )
         if not made.done and not skip:
             return
-        struck = await store.change(lambda db, made=made: store_facts(db, made)) if made.done else 0  # type: ignore[misc]
+        struck, writing = 0, 0.0
+        if made.done:
+            struck, writing = await store.change(lambda db, made=made: _timed(lambda: store_facts(db, made)))  # type: ignore[misc]
         late = struck < len(made.done) / 2
-        skip = random.randrange(_ASIDE) * _DERIVED if late else 0  # noqa: S311 - no secret
+        skip = random.randrange(_ASIDE) * rows if late else 0  # noqa: S311 - no secret
+        rows = _paced(rows, (reading + writing) / _MADE_S, _MOST_DERIVED)
         await rest()
 
 
