@@ -62,11 +62,12 @@ def _plain(one: JudgeReport) -> dict[str, object]:
 
 def _print(one: JudgeReport) -> None:
     console = screen()
+    again = f", {one.again:,} of them on what it had judged before" if one.again else ""
     put(
         console,
         (safe(one.judge), "bold"),
         f"  seat {safe(one.seat)}" if one.seat else "",
-        f"  {counted(one.verdicts, 'verdict')}, digest {one.digest[:12]}",
+        f"  {counted(one.verdicts, 'verdict')}{again}, digest {one.digest[:12]}",
     )
     mean = one.nano_usd
     each = "-" if mean.value is None else dollars(round(mean.value))

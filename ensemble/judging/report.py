@@ -25,8 +25,9 @@ class JudgeReport:
         seat: which judge within it, by its place such as ``house.seats.0``, or by the begin of its digest; empty for
             the judge itself.
         digest: equal digests judged by equal rules, so a judge that was changed has a report for each.
-        rates: as ``judges.agreement.Tally`` defines them, by the names in ``RATES``; a seat that stood aside for its
-            family was not asked, so it is neither wrong nor silent there.
+        verdicts: how many it gave, ``again`` of them on candidates that it had judged before, as anchors are.
+        rates: as ``judges.agreement.Tally`` defines them, by the names in ``RATES``, over its first verdict on each
+            case; a seat that stood aside for its family was not asked, so it is neither wrong nor silent there.
         nano_usd: mean cost of a verdict, where it is known.
         cost: of all verdicts together; a seat's is part of its judge's.
     """
@@ -35,6 +36,7 @@ class JudgeReport:
     seat: str
     digest: str
     verdicts: int
+    again: int
     rates: Mapping[str, Rate]
     nano_usd: Rate
     cost: Total
@@ -44,6 +46,7 @@ class JudgeReport:
 class _Count:
     tally: Tally = field(default_factory=Tally)
     cost: Mean = field(default_factory=Mean)
+    again: int = 0
 
 
 def report(
@@ -54,16 +57,25 @@ def report(
     """Read all ``verdicts``, one at a time; judges in order of appearance, each followed by its seats.
 
     ``judges`` are those of the configuration, which name the seats; ``families`` are those of its members, without
-    which nothing is known of own families.
+    which nothing is known of own families. Some hundred bytes per case are kept until the end.
     """
     seats = Seats.of(judges)
     counts: dict[str, dict[tuple[bool, str], _Count]] = {}
+    judged: set[int] = set()
     for one in verdicts:
+        # An anchor that is judged every day is still one case. The first finding counts, so that a failure stays one.
+        case = hash((one.judge, one.verdict.judge, one.request, frozenset(one.candidates)))
+        again = case in judged
+        judged.add(case)
         lengths = {candidate: written.characters for candidate, written in one.candidates.items()}
         of_judge = counts.setdefault(one.judge, {})
         for heard in seats.heard(one.verdict, lengths):
             count = of_judge.setdefault((heard.parent is not None, heard.verdict.judge), _Count())
-            _add(count, heard, one, lengths, _own(heard.verdict, one, families))
+            count.cost.add(heard.verdict.usage.nano_usd)
+            if again:
+                count.again += 1
+            else:
+                _add(count, heard, one, lengths, _own(heard.verdict, one, families))
     return [
         _report(judge, seats.names.get(digest, digest[:8]) if seat else "", digest, count)
         for judge, of_judge in counts.items()
@@ -75,7 +87,6 @@ def _add(
     count: _Count, heard: Heard, one: Judged, lengths: Mapping[CandidateId, int], own: frozenset[CandidateId]
 ) -> None:
     verdict = heard.verdict
-    count.cost.add(verdict.usage.nano_usd)
     if RECUSED in verdict.flags and verdict.outcome == "abstained" and not verdict.ballots:
         count.tally.verdicts += 1
         return
@@ -106,7 +117,8 @@ def _report(judge: str, seat: str, digest: str, count: _Count) -> JudgeReport:
         judge=judge,
         seat=seat,
         digest=digest,
-        verdicts=count.tally.verdicts,
+        verdicts=count.tally.verdicts + count.again,
+        again=count.again,
         rates={name: getattr(count.tally, name).rate for name in RATES},
         nano_usd=count.cost.rate,
         cost=Total(int(count.cost.total), count.cost.unknown),

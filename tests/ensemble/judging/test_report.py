@@ -7,14 +7,17 @@ from typing import Any
 
 from ensemble.config import load
 from ensemble.judging.report import JudgeReport, report
+from ensemble.rejudging.anchors import Checker, freeze_set
 from ensemble.service import open_service
 from ensemble.simulator import reply
 from ensemble.store.judged import Judged, Written, judged
 from ensemble.types import RequestId
 from judges.agreement import Rate
+from judges.judge import JUDGES
 from judges.panels.jury import Jury
 from judges.types import CandidateId, Usage, Verdict
 from tests.ensemble.judging.fleet import ask_all, label, opened, simulated, tasks
+from tests.ensemble.labelling.workshop import MEMBERS, a_workshop, prompts
 
 
 async def reported(folder: Path, n: int = 70, **settings: object) -> list[JudgeReport]:
@@ -110,6 +113,23 @@ async def test_a_judge_of_a_members_family_is_held_against_the_truth(tmp_path: P
     assert right.n <= own.n
     assert own.value > 0.5  # birch-large is the better model, which is no bias
     assert right.value == own.value or right.n < own.n
+
+
+async def test_a_case_that_is_judged_again_counts_once_and_its_cost_each_time(tmp_path: Path) -> None:
+    one_order = JUDGES.build({"use": "pairwise", "model": "critic", "order": "single"})
+    async with a_workshop(tmp_path, script={**MEMBERS, "critic": ("[[A]]",)}, judges={"one": one_order}) as shop:
+        await shop.label(prompts(2), judge="one")
+        with judged(shop.path) as verdicts:
+            (before,) = report(verdicts)
+        await freeze_set(shop.pipeline.store, "gold", "1")
+        for _ in range(2):
+            await Checker(shop.pipeline, "one", "gold").run()
+    with judged(shop.path) as verdicts:
+        (after,) = report(verdicts)
+    assert (before.verdicts, before.again, after.verdicts, after.again) == (2, 0, 6, 4)
+    assert after.rates == before.rates
+    assert after.rates["first"].n == 2
+    assert after.cost.nano_usd == 3 * before.cost.nano_usd > 0
 
 
 async def test_what_the_log_cannot_tell_is_left_out(tmp_path: Path) -> None:
