@@ -180,3 +180,5 @@ Turn = Annotated[
 ]
 Content = TextBlock | ImageBlock | DocumentBlock | SearchResultBlock
 """Blocks that are content of a message here; the others are fields of one, or messages of their own."""
+AnyContent = Content | ToolResultBlock | ToolUseBlock | ThinkingBlock | RedactedThinkingBlock
+"""Blocks of turns of any role."""

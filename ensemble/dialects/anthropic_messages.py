@@ -8,6 +8,7 @@ the maker's, see ``state``.
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import groupby
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -112,7 +113,7 @@ def _prompt(asked: body.Spoken, **native: object) -> Prompt:
     once = getattr(asked.tool_choice, "disable_parallel_tool_use", None)
     options = _given(reasoning_effort=wanted.effort, parallel_tool_calls=False if once else None)
     return Prompt(
-        messages=(*_system(asked.system), *(message for turn in asked.messages for message in _messages(turn))),
+        messages=(*_system(asked.system), *_conversation(asked.messages)),
         tools=tuple(_tool(tool) for tool in asked.tools or ()),
         tool_choice=_tool_choice(asked.tool_choice),
         response_format=ResponseFormat(type="json_schema", schema=form.json_schema) if form else None,
@@ -151,6 +152,25 @@ def _system(said: "str | tuple[turns.TextBlock, ...] | None") -> Iterator[Messag
         yield Message(role="system", content="\n\n".join(block.text for block in said), cache_control=_marker(said))
 
 
+def _conversation(said: "Iterable[turns.Turn]") -> Iterator[Message]:
+    """Turns of one role in a row are one, as at Anthropic, where tools are called in them or have their results."""
+    for _, same in groupby(said, key=lambda turn: turn.role):
+        run = list(same)
+        blocks = [block for turn in run for block in _blocks(turn)] if len(run) > 1 else []
+        if any(isinstance(block, turns.ToolUseBlock) for block in blocks):
+            yield _assistant(blocks)
+        elif any(isinstance(block, turns.ToolResultBlock) for block in blocks):
+            yield from _user(blocks)
+        else:
+            for turn in run:
+                yield from _messages(turn)
+
+
+def _blocks(turn: turns.Turn) -> "Sequence[turns.AnyContent]":
+    content = turn.content
+    return (turns.TextBlock(type="text", text=content),) if isinstance(content, str) else content
+
+
 def _messages(turn: turns.Turn) -> Iterator[Message]:
     if isinstance(turn, turns.SystemTurn):
         yield from _system(turn.content)
@@ -162,7 +182,7 @@ def _messages(turn: turns.Turn) -> Iterator[Message]:
         yield from _user(turn.content)
 
 
-def _assistant(blocks: "Sequence[turns.AssistantContent]") -> Message:
+def _assistant(blocks: "Sequence[turns.AnyContent]") -> Message:
     parts: list[Part] = []
     calls: list[ToolCall] = []
     for block in blocks:
@@ -176,29 +196,25 @@ def _assistant(blocks: "Sequence[turns.AssistantContent]") -> Message:
                 parts[-1] = TextPart(text=last.text + block.text)
             case turns.TextBlock():
                 parts.append(TextPart(text=block.text))
+            case _:
+                pass  # only users' turns hold others
     return Message(
         role="assistant", content=_plain(tuple(parts)), tool_calls=tuple(calls), cache_control=_marker(blocks)
     )
 
 
-def _user(blocks: "Sequence[turns.UserContent]") -> Iterator[Message]:
-    """Results of tools are turns of their own, in the order of the blocks."""
-    said: list[turns.Content] = []
+def _user(blocks: "Sequence[turns.AnyContent]") -> Iterator[Message]:
+    """Results of tools are turns of their own and come first: nothing may stand between them and the calls."""
     for block in blocks:
-        if not isinstance(block, turns.ToolResultBlock):
-            said.append(block)
-            continue
-        if said:
-            yield Message(role="user", content=_parts(said), cache_control=_marker(said))
-            said = []
-        yield Message(
-            role="tool",
-            content=block.content if isinstance(block.content, str) else _parts(block.content or ()),
-            tool_call_id=block.tool_use_id,
-            failed=block.is_error,
-            cache_control=_marker([block]),
-        )
-    if said:
+        if isinstance(block, turns.ToolResultBlock):
+            yield Message(
+                role="tool",
+                content=block.content if isinstance(block.content, str) else _parts(block.content or ()),
+                tool_call_id=block.tool_use_id,
+                failed=block.is_error,
+                cache_control=_marker([block]),
+            )
+    if said := [block for block in blocks if isinstance(block, turns.Content)]:
         yield Message(role="user", content=_parts(said), cache_control=_marker(said))
 
 
@@ -233,20 +249,26 @@ def _marker(blocks: Iterable[turns.Marked | object]) -> dict[str, object] | None
 
 
 def _check_tool_results(said: "Iterable[turns.Turn]") -> None:
-    """Every tool call has its result in the next turn and no result stands alone, or every member would refuse it."""
+    """Every tool call has its result in the next turn and no result stands alone, or every member would refuse it.
+
+    Turns of one role in a row are one.
+    """
     calls: set[str] = set()
     index = -1
-    for index, turn in enumerate(said):
-        blocks = turn.content if isinstance(turn.content, tuple) else ()
-        for place, block in enumerate(blocks):
-            if isinstance(block, turns.ToolResultBlock):
-                if block.tool_use_id not in calls:
-                    param = f"messages[{index}].content[{place}].tool_use_id"
-                    raise InvalidRequest(f"{param}: no tool_use in the turn before has this id", param=param)
-                calls.remove(block.tool_use_id)
+    for _, run in groupby(enumerate(said), key=lambda placed: placed[1].role):
+        made: set[str] = set()
+        for index, turn in run:
+            for place, block in enumerate(_blocks(turn)):
+                if isinstance(block, turns.ToolUseBlock):
+                    made.add(block.id)
+                elif isinstance(block, turns.ToolResultBlock):
+                    if block.tool_use_id not in calls:
+                        param = f"messages[{index}].content[{place}].tool_use_id"
+                        raise InvalidRequest(f"{param}: no tool_use in the turn before has this id", param=param)
+                    calls.remove(block.tool_use_id)
         if calls:
             raise _unanswered(index, calls)
-        calls = {block.id for block in blocks if isinstance(block, turns.ToolUseBlock)}
+        calls = made
     if calls:
         raise _unanswered(index + 1, calls)
 

@@ -95,6 +95,30 @@ async def test_a_tool_loop_goes_on_from_a_call_without_thoughts(mixed: Served) -
     assert all(id_.replace("_", "").isalnum() for id_ in calls)
 
 
+async def test_results_of_tools_in_turns_of_their_own_reach_both_formats(mixed: Served) -> None:
+    """Anthropic's API takes turns of one role in a row as one; OpenAI's wants the results at once behind the calls."""
+    uses = [{"type": "tool_use", "id": id_, "name": "weather", "input": {"city": "Oslo"}} for id_ in ("c1", "c2")]
+    results = [{"type": "tool_result", "tool_use_id": id_, "content": id_} for id_ in ("c1", "c2")]
+    messages: list[Any] = [
+        *ASKED["messages"],
+        {"role": "assistant", "content": uses},
+        {"role": "user", "content": [results[0], {"type": "text", "text": "That was quick."}]},
+        {"role": "user", "content": [results[1]]},
+    ]
+    say(mixed, "claude")
+    async with client(mixed) as asking:
+        said = await asking.messages.create(model="panel", max_tokens=100, messages=messages, tools=[TOOL])
+    assert said.model == "claude"
+    first, second, text = sent(mixed, "claude")["messages"][2]["content"]
+    assert ([first["tool_use_id"], second["tool_use_id"]], text["text"]) == (["c1", "c2"], "That was quick.")
+    turns = sent(mixed, "alpha")["messages"][-3:]
+    assert [(turn["role"], turn["content"]) for turn in turns] == [
+        ("tool", "c1"),
+        ("tool", "c2"),
+        ("user", "That was quick."),
+    ]
+
+
 async def test_chat_clients_tool_loop_over_both_formats(mixed: Served) -> None:
     """Ids that one format has and the other refuses are made over, in both directions."""
     tool: Any = {"type": "function", "function": {"name": "weather", "parameters": TOOL["input_schema"]}}

@@ -87,6 +87,38 @@ def test_every_kind_of_block_becomes_a_part_or_a_turn() -> None:
     )
 
 
+def test_turns_of_one_role_in_a_row_are_one_where_tools_are_called() -> None:
+    """Servers want every call of a turn in one message, and its results at once behind it."""
+    use = {"type": "tool_use", "name": "f", "input": {}}
+    turns = [
+        USER,
+        {"role": "assistant", "content": "Let me see."},
+        {"role": "assistant", "content": [{**use, "id": "c1"}]},
+        {"role": "assistant", "content": [{**use, "id": "c2"}, {**use, "id": "c3"}]},
+        {"role": "user", "content": [{"type": "text", "text": "Here: "}, {**RESULT, "tool_use_id": "c2"}]},
+        {"role": "user", "content": "and"},
+        {"role": "user", "content": [RESULT, {"type": "text", "text": "So?"}, {**RESULT, "tool_use_id": "c3"}]},
+        {"role": "assistant", "content": "One."},
+        {"role": "assistant", "content": "Two."},
+        USER,
+        USER,
+    ]
+    assert anthropic_messages.parse(body(messages=turns)).prompt.messages == (
+        Message(role="user", content="hi"),
+        Message(
+            role="assistant",
+            content="Let me see.",
+            tool_calls=tuple(ToolCall(id=id_, name="f", arguments="{}") for id_ in ("c1", "c2", "c3")),
+        ),
+        *(Message(role="tool", content="42", tool_call_id=id_) for id_ in ("c2", "c1", "c3")),
+        Message(role="user", content=(TextPart(text="Here: "), TextPart(text="and"), TextPart(text="So?"))),
+        Message(role="assistant", content="One."),
+        Message(role="assistant", content="Two."),
+        Message(role="user", content="hi"),
+        Message(role="user", content="hi"),
+    )
+
+
 def test_every_parameter_that_is_honoured_or_mapped_arrives() -> None:
     asked = anthropic_messages.parse(
         body(
@@ -217,6 +249,12 @@ REFUSED: dict[str, Any] = {
         ),
         ({"messages": [USER, CALLING]}, "messages[2]", "a tool_result is missing here for the tool_use c1"),
         ({"messages": [USER, CALLING, USER]}, "messages[2]", "a tool_result is missing"),
+        ({"messages": [USER, CALLING, USER, USER]}, "messages[3]", "a tool_result is missing"),
+        (
+            {"messages": [USER, CALLING, {"role": "user", "content": [RESULT]}, {"role": "user", "content": [RESULT]}]},
+            "messages[3].content[0].tool_use_id",
+            "no tool_use in the turn before",
+        ),
         (
             {"messages": [USER, {"role": "user", "content": [RESULT]}]},
             "messages[1].content[0].tool_use_id",
