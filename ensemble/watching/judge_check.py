@@ -31,7 +31,6 @@ class JudgeCheck:
 
     def __init__(self, about: Watched, options: Shadow, pipeline: Pipeline) -> None:
         self._about, self._options, self._pipeline = about, options, pipeline
-        self._random = random.Random(options.seed)  # noqa: S311 - no secret hangs on it
 
     def anchor_set(self, promotions: int) -> str:
         """Its name; a promotion begins a new one, since it says that the judge is to be believed as it is now."""
@@ -52,14 +51,16 @@ class JudgeCheck:
         found = await self._pipeline.store.read(partial(candidates_for, ids=[request]))
         await self._pipeline.store.change(partial(freeze, anchor_set=name, anchors=found))
 
-    async def one(self, cashier: Cashier, promotions: int) -> Seen | None:
-        """By chance, one anchor judged again. Raises Stopped and StoreError."""
-        if self._random.random() >= self._options.recheck:
+    async def one(self, cashier: Cashier, promotions: int, request: RequestId) -> Seen | None:
+        """After a label on ``request``, by chance, one anchor judged again. Raises Stopped and StoreError."""
+        # By the request, so that neither a restart nor another worker draws the same anchors once more.
+        lot = random.Random(f"anchor {self._options.seed} {request}")  # noqa: S311 - no secret hangs on it
+        if lot.random() >= self._options.recheck:
             return None
         cases = await self._anchors(self.anchor_set(promotions))
         if len(cases) < self._options.anchors:
             return None
-        anchor = self._random.choice(cases)
+        anchor = lot.choice(cases)
         agreed = await self._again(cashier, anchor)
         return None if agreed is None else Seen(event="anchor", request=anchor.request, value=agreed)
 

@@ -19,7 +19,7 @@ from ensemble.router import Shadow
 from ensemble.routers.rules import task_set_by
 from ensemble.store.filling import found
 from ensemble.store.watched import Seen, Watched, note, seen_since
-from ensemble.types import Answer, Plan, Request, Stage
+from ensemble.types import Answer, Plan, Request, RequestId, Stage
 from ensemble.watching.judge_check import JudgeCheck
 from ensemble.watching.kept import kept, telling
 from ensemble.watching.purse import DayPurse
@@ -96,7 +96,7 @@ class Watch:
         try:
             async with asyncio.timeout(PATIENCE_S):
                 await self._label(answer)
-                await self._decide()
+                await self._decide(answer.request.id)
         except Stopped as stopped:
             self.skipped += 1
             if (today := datetime.now(UTC).date()) != self._told:  # those that were under way end in the same way
@@ -141,7 +141,7 @@ class Watch:
         if telling(filled.ruling):
             await self._judge.freeze(id_, self._standing.promotions)
 
-    async def _decide(self) -> None:
+    async def _decide(self, request: RequestId) -> None:
         """Judge an anchor again now and then; where the router is suspected, judge all of them first.
 
         A judge that drifts makes a good router look bad, and far more labels say so than anchors are judged again. So
@@ -153,9 +153,9 @@ class Watch:
             if alone:
                 async with self._deciding:
                     await self.refresh()  # another worker may have decided just now
-                    await self._judge_again()
+                    await self._judge_again(request)
 
-    async def _judge_again(self) -> None:
+    async def _judge_again(self, request: RequestId) -> None:
         standing = self._standing
         if standing.state != "watched":
             return
@@ -163,7 +163,7 @@ class Watch:
             await self._note(Seen(event="judge_drift", why=raised))
             return
         if standing.suspicion is None:
-            again = await self._judge.one(self._purse.cashier(), standing.promotions)
+            again = await self._judge.one(self._purse.cashier(), standing.promotions, request)
             if again is not None:
                 await self._note(again)
             if standing.doubt is not None:

@@ -226,6 +226,17 @@ async def test_an_anchor_is_judged_again_now_and_then(watching: Watching, tmp_pa
         assert report.why.startswith("agreement with its own anchors is at most 0.")
 
 
+async def test_restarts_do_not_draw_the_same_anchors_again(watching: Watching) -> None:
+    drawn = []
+    for label in (10, 8, 8):  # the first are the anchors
+        async with watching(recheck=1) as served:
+            await ask(served, label)
+            rows = select(served, "SELECT request_id FROM watched WHERE event = 'anchor' ORDER BY id DESC LIMIT 8")
+            drawn.append([request for (request,) in rows])
+    assert len(drawn[1]) == len(drawn[2]) == 8
+    assert drawn[1] != drawn[2]
+
+
 async def test_a_judge_that_drifts_by_its_anchor_set_stops_the_watch(watching: Watching) -> None:
     """As ``ensemble rejudge --anchors`` finds it, on whatever set."""
     async with watching() as served:
