@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from ensemble.training.table import Table, winners
+from judges.heuristics._evidence import NONE, evidence
+from judges.types import Completion, Message
 
 NANO = 1e9
 WEAK, STRONG = "mixtral-8x7b-instruct-v0.1", "gpt-4-1106-preview"
@@ -94,6 +96,19 @@ def beside(plain: Table, folder: Path) -> Table:
     return _beside(plain, seen.members, quality)
 
 
+def checked(plain: Table) -> Table:
+    """``plain`` with what verifiers find in each answer, as ``Held.checked`` has it of a log; it came to its end."""
+    told = [
+        [NONE if said is None else _evidence(asked, said) for said in row]
+        for asked, row in zip(plain.texts, plain.outputs or (), strict=True)
+    ]
+    return replace(plain, evidence=np.array(told, np.float64))
+
+
+def _evidence(asked: str, said: str) -> tuple[float, ...]:
+    return evidence((Message(role="user", content=asked),), None, Completion(text=said, finish_reason="stop"))
+
+
 def _witnesses(plain: Table, folder: Path) -> Table:
     benchmark = plain.ids[0].partition("-")[0]
     found = [row for row in rows(folder, "routerdc7") if row["benchmark"] == benchmark]
@@ -155,7 +170,7 @@ def _below(first: Table, second: Table) -> Table:
 
 def pooled(tables: Sequence[Table]) -> Table:
     """Tables of the same members, one below another."""
-    whole = replace(tables[0], outputs=None)
+    whole = replace(tables[0], outputs=None, evidence=None)
     for one in tables[1:]:
         whole = _below(whole, one)
     return whole

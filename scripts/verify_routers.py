@@ -17,12 +17,12 @@ import numpy as np
 from ensemble.training import metrics
 from ensemble.training.fit import Fitted, fit
 from ensemble.training.policy import frontier, lambda_for
-from ensemble.training.scorer import fit_scorer
+from ensemble.training.scorer import answers_of, fit_scorer
 from ensemble.training.splits import folds
 from ensemble.training.table import FloatArray, IntArray, Table
 from judges.heuristics._answers import final_answer
 from judges.learning.model import sample
-from scripts._routing import BENCH, NANO, STRONG, WEAK, bench, beside, nine, pooled, two, witnessed
+from scripts._routing import BENCH, NANO, STRONG, WEAK, bench, beside, checked, nine, pooled, two, witnessed
 
 HOME = Path(__file__).resolve().parent.parent / "../shared/data/routing"
 AGREEING = 3
@@ -100,12 +100,11 @@ def pairs(run: Run, name: str, target: float) -> None:
 def cascade(run: Run) -> None:
     """The cheap answer is read, then the strong model may be asked: every request pays the cheap call."""
     tables, scores = [], []
-    learn: Reader = lambda place: beside(two(place, "gsm8k"), place)  # noqa: E731
-    for mine, held in run.sides(learn, lambda place: two(place, "gsm8k")):
+    learn: Reader = lambda place: checked(beside(two(place, "gsm8k"), place))  # noqa: E731
+    for mine, held in run.sides(learn, lambda place: checked(two(place, "gsm8k"))):
         scorer = fit_scorer(mine, (WEAK,), STRONG)
-        answers = [row[0] or "" for row in held.outputs or ()]
         tables.append(held)
-        scores.append(1 - scorer.model.predict(sample(held.texts, answers))[:, 0])
+        scores.append(1 - scorer.model.predict(answers_of(held, (WEAK,)))[:, 0])
     table, score = _pooled(tables, scores)
     pair = _pair(table, score)
     run.tell("gsm8k cascade: APGR", metrics.apgr_of(pair, table), 0.78)
