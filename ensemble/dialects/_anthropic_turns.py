@@ -3,11 +3,11 @@
 Source: Anthropic's API reference, as typed by ``anthropic`` 2.12 in ``types/message_param.py``.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, Tag
+from pydantic import Field, Tag, model_validator
 
-from ensemble.dialects._wire import JsonObject, Wire, one_of_shapes, refused, tagged
+from ensemble.dialects._wire import JsonObject, Wire, one_of_shapes, refused, tagged, wrong
 
 ToolName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,128}$")]
 
@@ -161,6 +161,16 @@ class UserTurn(Wire):
         Annotated[str, Tag("<text>")] | Annotated[tuple[UserContent, ...], Field(min_length=1), Tag("<parts>")],
         _texts_or_text,
     ]
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if isinstance(self.content, str):
+            empty = not self.content.strip()
+        else:
+            empty = all(isinstance(block, TextBlock) and not block.text.strip() for block in self.content)
+        if empty:
+            raise wrong("content", "a user's turn needs some text or another block; leave an empty turn out")
+        return self
 
 
 class AssistantTurn(Wire):

@@ -29,6 +29,7 @@ _EFFORTS: Mapping[str, str] = {
 }
 _THOUGHTS = frozenset({"thinking", "redacted_thinking"})
 """Blocks of thoughts; no cache marker may stand on them."""
+_INSTRUCTING = frozenset({"system", "developer"})
 _CALL_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 
@@ -56,7 +57,7 @@ def body_of(model: str, prompt: Prompt, manner: Manner, *, stream: bool) -> tupl
     """The body, and the names of what was asked for and is not in it: OpenAI's names, since prompts are in those.
 
     Raises:
-        CallFailed: there is no limit of output tokens, or a file that this format cannot carry.
+        CallFailed: there is no limit of output tokens, no turn to answer, or a file that this format cannot carry.
     """
     if prompt.max_output_tokens is None:
         told = "max_output_tokens is required: set it for this member"
@@ -64,9 +65,10 @@ def body_of(model: str, prompt: Prompt, manner: Manner, *, stream: bool) -> tupl
     wishes = _Wishes(manner)
     wishes.take(prompt)
     body: dict[str, object] = {"model": model, "max_tokens": prompt.max_output_tokens}
-    if system := _system([m for m in prompt.messages if m.role in ("system", "developer") and m.text]):
+    if system := _system([m for m in prompt.messages if m.role in _INSTRUCTING and m.text]):
         body["system"] = system
     body["messages"] = turns = _turns(portable(prompt.messages, _CALL_ID))
+    _check_asked(turns, prompt.messages)
     if mapping(wishes.body.get("thinking")).get("type") == "enabled" and _begun_without_thoughts(turns):
         del wishes.body["thinking"]
         wishes.left_out.append("thinking")
@@ -188,6 +190,14 @@ def _marked(block: Mapping[str, object], message: Message) -> dict[str, object]:
     return {**block, "cache_control": message.cache_control} if message.cache_control else {**block}
 
 
+def _check_asked(turns: Sequence[Mapping[str, object]], messages: Sequence[Message]) -> None:
+    """Empty texts are left out, since the API refuses them: where the question was one, there is none to answer."""
+    last = next((message.role for message in reversed(messages) if message.role not in _INSTRUCTING), None)
+    if not turns or (turns[-1]["role"] == "assistant" and last != "assistant"):
+        told = "messages: there is no user's text to answer, which Anthropic's API needs; write some into the last turn"
+        raise CallFailed(told, failure="rejected", sent=False)
+
+
 def _begun_without_thoughts(turns: Sequence[Mapping[str, object]]) -> bool:
     """A tool loop is under way whose last call another member made: the API takes up thinking in none such.
 
@@ -207,7 +217,7 @@ def _turns(messages: Iterable[Message]) -> list[dict[str, object]]:
     """Turns of user and assistant in alternation; results of tools are a user's, and stand at the start of the turn."""
     turns: list[tuple[str, list[Mapping[str, object]]]] = []
     for message in messages:
-        if message.role in ("system", "developer"):
+        if message.role in _INSTRUCTING:
             continue
         role = "assistant" if message.role == "assistant" else "user"
         blocks = list(_blocks(message))

@@ -227,6 +227,12 @@ REFUSED: dict[str, Any] = {
         ({"messages": []}, "messages", "at least 1"),
         ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0]", "role must be one of user, assistant"),
         ({"messages": [{"role": "user", "content": 5}]}, "messages[0].content", "string or an array"),
+        ({"messages": [{"role": "user", "content": ""}]}, "messages[0].content", "needs some text"),
+        (
+            {"messages": [USER, {"role": "user", "content": [{"type": "text", "text": " \n"}]}]},
+            "messages[1].content",
+            "leave an empty turn out",
+        ),
         (
             {"messages": [{"role": "user", "content": [{"type": "container_upload"}]}]},
             "messages[0].content[0]",

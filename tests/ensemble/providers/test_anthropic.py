@@ -231,6 +231,31 @@ class TestRequest:
         assert (caught.value.failure, caught.value.sent, upstream.received) == ("rejected", False, [])
 
     @pytest.mark.parametrize(
+        "messages",
+        [
+            (Message(role="user", content=" "),),
+            (Message(role="system", content="Be brief."),),
+            (
+                Message(role="user", content="hi"),
+                Message(role="assistant", content="Hello."),
+                Message(role="user", content=""),
+                Message(role="developer", content="Be brief."),
+            ),
+        ],
+    )
+    async def test_without_a_question_nothing_is_sent(
+        self, upstream: Upstream, connection: Connection, messages: tuple[Message, ...]
+    ) -> None:
+        with pytest.raises(CallFailed, match="no user's text .* write some into the last turn") as caught:
+            await connection.complete("balanced", a_prompt(messages=messages))
+        assert (caught.value.failure, caught.value.sent, upstream.received) == ("rejected", False, [])
+
+    async def test_the_beginning_of_an_answer_is_sent(self, upstream: Upstream) -> None:
+        begun = (Message(role="user", content="Capital?"), Message(role="assistant", content="It is"))
+        body, _ = await sent_for(upstream, a_prompt(messages=(*begun, Message(role="system", content="Be brief."))))
+        assert [turn["role"] for turn in body["messages"]] == ["user", "assistant"]
+
+    @pytest.mark.parametrize(
         ("data", "wire"),
         [
             (
