@@ -29,7 +29,7 @@ max_attempts = 1
 provider = "claude"
 model = "beta"
 max_attempts = 1
-max_output_tokens = 500
+max_output_tokens = 3000
 
 [members.deep]
 provider = "vllm"

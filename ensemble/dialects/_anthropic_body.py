@@ -107,7 +107,9 @@ class Spoken(Wire):
     system: Annotated[Texts | None, Honoured("a string or text blocks")] = None
     tools: Annotated[tuple[Tool, ...] | None, Honoured("tools of your own; Anthropic's are refused by name")] = None
     tool_choice: Annotated[ToolChoice | None, Honoured("`disable_parallel_tool_use` too")] = None
-    thinking: Annotated[Thinking | None, Honoured(ONLY_ANTHROPIC)] = None
+    thinking: Annotated[
+        Thinking | None, Honoured(f"{ONLY_ANTHROPIC}; a budget that a lower limit leaves no room is lowered, too")
+    ] = None
     output_config: Annotated[
         OutputConfig | None, Mapped("`format` is `response_format`, `effort` is `reasoning_effort`")
     ] = None

@@ -3,6 +3,7 @@
 https://docs.anthropic.com/en/api/messages-count-tokens
 """
 
+import sys
 from dataclasses import replace
 
 from ensemble.errors import CallFailed
@@ -24,7 +25,7 @@ class AnthropicConnection(AnthropicBatches):
 
     async def count_tokens(self, model: str, prompt: Prompt) -> int:
         """As ``TokenCounter.count_tokens``."""
-        limited = replace(prompt, max_output_tokens=prompt.max_output_tokens or 1)
+        limited = replace(prompt, max_output_tokens=prompt.max_output_tokens or sys.maxsize)  # no limit, no thought cut
         document, _ = self._format.body(model, limited, stream=False)
         body, _ = encoded({name: value for name, value in document.items() if name in _COUNTED})
         counted = count((await object_of(self._wire.exchange(PATH, body))).get("input_tokens"))

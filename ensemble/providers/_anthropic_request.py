@@ -29,6 +29,8 @@ _EFFORTS: Mapping[str, str] = {
 }
 _THOUGHTS = frozenset({"thinking", "redacted_thinking"})
 """Blocks of thoughts; no cache marker may stand on them."""
+_LEAST_BUDGET = 1024
+"""Fewer tokens of thoughts the API does not take."""
 _INSTRUCTING = frozenset({"system", "developer"})
 _CALL_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
@@ -69,9 +71,12 @@ def body_of(model: str, prompt: Prompt, manner: Manner, *, stream: bool) -> tupl
         body["system"] = system
     body["messages"] = turns = _turns(portable(prompt.messages, _CALL_ID))
     _check_asked(turns, prompt.messages)
-    if mapping(wishes.body.get("thinking")).get("type") == "enabled" and _begun_without_thoughts(turns):
-        del wishes.body["thinking"]
+    thinking = mapping(wishes.body.pop("thinking", None))
+    fitting = _fitting(thinking, prompt.max_output_tokens, turns)
+    if fitting != thinking:
         wishes.left_out.append("thinking")
+    if fitting:
+        wishes.body["thinking"] = fitting
     body |= wishes.body
     if stream:
         body["stream"] = True
@@ -196,6 +201,22 @@ def _check_asked(turns: Sequence[Mapping[str, object]], messages: Sequence[Messa
     if not turns or (turns[-1]["role"] == "assistant" and last != "assistant"):
         told = "messages: there is no user's text to answer, which Anthropic's API needs; write some into the last turn"
         raise CallFailed(told, failure="rejected", sent=False)
+
+
+def _fitting(thinking: Mapping[str, object], most: int, turns: Sequence[Mapping[str, object]]) -> Mapping[str, object]:
+    """``thinking`` as the API takes it with at most ``most`` tokens in all and after ``turns``; empty where it cannot.
+
+    A limit of a member's or client's may be lower than the budget that another has set, and must be higher: so half of
+    it goes to the thoughts.
+    """
+    budget = thinking.get("budget_tokens")
+    if thinking.get("type") != "enabled" or not isinstance(budget, int):
+        return thinking
+    if _begun_without_thoughts(turns):
+        return {}
+    if budget < most:
+        return thinking
+    return {**thinking, "budget_tokens": most // 2} if most // 2 >= _LEAST_BUDGET else {}
 
 
 def _begun_without_thoughts(turns: Sequence[Mapping[str, object]]) -> bool:

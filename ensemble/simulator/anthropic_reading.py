@@ -12,6 +12,7 @@ from ensemble.simulator.wire import number, rows, table, text, whole_number
 CURRENT_VERSION = "2026-10-21"
 OLD_VERSION = "2023-06-01"
 VERSIONS = ("2023-01-01", OLD_VERSION, CURRENT_VERSION)
+LEAST_BUDGET = 1024
 _OLD_ONLY = ("temperature", "top_p", "top_k")
 
 
@@ -30,7 +31,7 @@ def read_ask(body: Mapping[str, object], headers: Mapping[str, str]) -> Ask:
     if limit is None:
         raise Problem(400, "max_tokens: Field required")
     turns = (*_system(body.get("system")), *_turns(body.get("messages")))
-    _check_thoughts(body)
+    _check_thoughts(body, limit)
     tools, tool_tokens = _tools(body.get("tools"))
     return Ask(
         model=model,
@@ -59,10 +60,18 @@ def _check_version(body: Mapping[str, object], headers: Mapping[str, str]) -> No
             raise Problem(400, f"{name}: Extra inputs are not permitted in version {version}")
 
 
-def _check_thoughts(body: Mapping[str, object]) -> None:
-    """With a budget for thoughts, a tool loop goes on only from a call that came with them."""
+def _check_thoughts(body: Mapping[str, object], limit: int) -> None:
+    """A budget for thoughts is below the limit; with one, a tool loop goes on only from a call that came with them."""
+    thinking = table(body.get("thinking"))
+    if thinking.get("type") != "enabled":
+        return
+    budget = whole_number(thinking, "budget_tokens")
+    if budget is None or budget < LEAST_BUDGET:
+        raise Problem(400, f"thinking.enabled.budget_tokens: Input should be greater than or equal to {LEAST_BUDGET}")
+    if budget >= limit:
+        raise Problem(400, "`max_tokens` must be greater than `thinking.budget_tokens`")
     messages = [table(each) for each in rows(body.get("messages"))]
-    if len(messages) < 2 or table(body.get("thinking")).get("type") != "enabled":
+    if len(messages) < 2:
         return
     last, before = ([table(block).get("type") for block in rows(each.get("content"))] for each in messages[:-3:-1])
     if "tool_result" in last and before and before[0] not in ("thinking", "redacted_thinking"):

@@ -1,5 +1,6 @@
 """The routes of the simulated fleet."""
 
+import sys
 from collections.abc import Awaitable, Callable
 
 import orjson
@@ -122,7 +123,7 @@ def _embeddings(fleet: Fleet) -> Handler:
 
 def _count_tokens(anthropic: Wire) -> Handler:
     async def count_tokens(request: web.Request) -> web.Response:
-        ask = anthropic.parse({"max_tokens": 1, **await read_body(request)}, request.headers)
+        ask = anthropic.parse({"max_tokens": sys.maxsize, **await read_body(request)}, request.headers)
         return _json({"input_tokens": ask.prompt_tokens})
 
     return count_tokens

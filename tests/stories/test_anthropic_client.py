@@ -206,7 +206,7 @@ async def test_the_models_are_listed_in_the_clients_shape(mixed: Served) -> None
         with pytest.raises(anthropic.NotFoundError):
             await asking.models.retrieve("nobody")
     assert [model.id for model in listed] == ["panel", "alpha", "claude", "deep"]
-    assert (one.type, one.display_name, one.max_tokens) == ("model", "claude", 500)
+    assert (one.type, one.display_name, one.max_tokens) == ("model", "claude", 3000)
     assert [model.id for model in before.data] == ["alpha", "claude"]
     assert before.has_more
 

@@ -78,7 +78,7 @@ async def test_a_tool_loop_goes_on_from_a_call_without_thoughts(mixed: Served) -
     use = ToolUse(id="functions.weather:0", name="weather", arguments='{"city":"Oslo"}')
     say(mixed, "alpha", "I look it up, and tell you at once.", tool_calls=(use, use), finish="tool_calls")
     messages: list[Any] = [*ASKED["messages"]]
-    asked: Any = {"model": "panel", "max_tokens": 100, "thinking": thinking, "tools": [TOOL]}
+    asked: Any = {"model": "panel", "max_tokens": 2000, "thinking": thinking, "tools": [TOOL]}
     async with client(mixed) as asking:
         first = await asking.messages.create(**asked, messages=messages)
         ids = [block.id for block in first.content if block.type == "tool_use"]
@@ -93,6 +93,17 @@ async def test_a_tool_loop_goes_on_from_a_call_without_thoughts(mixed: Served) -
     calls = [block["id"] for block in body["messages"][1]["content"] if block["type"] == "tool_use"]
     assert calls == [block["tool_use_id"] for block in body["messages"][2]["content"]]
     assert all(id_.replace("_", "").isalnum() for id_ in calls)
+
+
+async def test_thoughts_fit_the_limit_of_the_member(mixed: Served) -> None:
+    """Its own limit, 3000, is below the budget that the client set, and the API refuses that."""
+    thinking: Any = {"type": "enabled", "budget_tokens": 6000}
+    say(mixed, "claude", reasoning="It is winter.")
+    async with client(mixed) as asking:
+        said = await asking.messages.create(**{**ASKED, "max_tokens": 8000}, thinking=thinking)
+    assert (said.model, [block.type for block in said.content]) == ("claude", ["thinking", "text"])
+    assert sent(mixed, "claude")["thinking"] == {**thinking, "budget_tokens": 1500}
+    assert (said.model_extra or {})["ensemble"]["dropped"] == ["thinking"]
 
 
 async def test_results_of_tools_in_turns_of_their_own_reach_both_formats(mixed: Served) -> None:

@@ -87,6 +87,12 @@ async def test_thinking_is_done_where_it_is_asked_for(sim: Simulator, client: An
     assert [block.type for block in plain.content] == ["text"]
 
 
+@pytest.mark.parametrize(("budget", "told"), [(1023, "greater than or equal to 1024"), (2000, "must be greater than")])
+async def test_a_budget_for_thoughts_has_bounds(sim: Simulator, client: Any, budget: int, told: str) -> None:
+    with pytest.raises(anthropic.BadRequestError, match=told):
+        await client.messages.create(**ask(max_tokens=2000, thinking={"type": "enabled", "budget_tokens": budget}))
+
+
 @pytest.mark.parametrize(
     ("step", "more", "stop", "text"),
     [
