@@ -1,13 +1,13 @@
 """Labels with what training and evaluation need beside them: prompt, answers, what people said, cost of judging."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import cast
 
 from ensemble.store.address import Where
 from ensemble.store.content import loads, logprobs_of, prompt_of, tool_calls_of, unbind
 from ensemble.store.database import Database
-from ensemble.store.label_rows import label_rows, label_rows_of
+from ensemble.store.label_rows import Row, label_rows, label_rows_of
 from ensemble.store.opening import reading
 from ensemble.store.people import Words, opinion, words
 from ensemble.store.queries import label_of
@@ -43,8 +43,7 @@ WHERE purpose IN ('candidate', 'shadow') AND failure IS NULL AND model IS NOT NU
 _BALLOTS = """
 SELECT id, judge_digest, winners, nano_usd FROM verdicts WHERE parent = ? ORDER BY length(id), id
 """
-_FOUND = "SELECT flags, panel FROM verdicts WHERE id = ?"
-_ASIDE = "SELECT candidate_id FROM scores WHERE verdict_id = ? AND set_aside IS NOT NULL"
+_FLAGS = "SELECT flags FROM verdicts WHERE id = ?"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,8 +122,7 @@ def examples(where: Where, *, complete: bool = True) -> Iterator[Example]:
     with reading(where) as db:
         told = words(db)
         for row in label_rows(db, complete=complete, people="ignore"):
-            label = label_of(row)
-            found = _example(db, label, told.get(label.request), row["verdict_id"])
+            found = _example(db, row, told)
             if found is not None:
                 yield found
 
@@ -133,8 +131,7 @@ def examples_of(db: Database, ids: Collection[str]) -> Iterator[Example]:
     """The labels of judges of these requests, as ``examples`` gives them, from the open transaction of ``db``."""
     told = words(db, [RequestId(id_) for id_ in ids])
     for row in label_rows_of(db, ids):
-        label = label_of(row)
-        found = _example(db, label, told.get(label.request), row["verdict_id"])
+        found = _example(db, row, told)
         if found is not None:
             yield found
 
@@ -152,7 +149,16 @@ def models(where: Where) -> Mapping[str, tuple[str, ...]]:
     return found
 
 
-def _example(db: Database, label: Label, told: Words | None, verdict: str) -> Example | None:
+def lost(label: Label, aside: Iterable[str]) -> Label:
+    """``label`` with 0 for members that have no score beside others, since they lost before the judge saw them.
+
+    Were they unknown instead, a member would be measured where its answers are whole, and seem better than it is.
+    """
+    return replace(label, scores={**dict.fromkeys(aside, 0.0), **label.scores}) if label.scores else label
+
+
+def _example(db: Database, row: Row, told: Mapping[str, Words]) -> Example | None:
+    label, verdict = label_of(row), row["verdict_id"]
     request = db.execute(_REQUEST, [label.request]).fetchone()
     if request is None:
         return None
@@ -167,10 +173,11 @@ def _example(db: Database, label: Label, told: Words | None, verdict: str) -> Ex
         stored.setdefault(name, Stored(finish_reason=finish, tool_calls=calls, logprobs=logprobs))
         if digest is not None:
             digests.setdefault(name, digest)
-    heard = opinion(told, authors) if told else None
-    flags, panel = db.execute(_FOUND, [verdict]).fetchone()
+    said = told.get(label.request)
+    heard = opinion(said, authors) if said else None
+    (flags,) = db.execute(_FLAGS, [verdict]).fetchone()
     return Example(
-        label=_lost(db, label, verdict, authors),
+        label=lost(label, cast("dict[str, str]", loads(row["set_aside"]))),
         prompt=prompt_of(messages, options),
         tags=cast("dict[str, str]", loads(tags)),
         metadata=cast("dict[str, str]", loads(metadata)),
@@ -182,23 +189,12 @@ def _example(db: Database, label: Label, told: Words | None, verdict: str) -> Ex
         data_class=None if data_class is None else unbind(data_class),
         judge_nano_usd=db.execute(_JUDGING, {"id": label.request, "verdict": verdict}).fetchone()[0],
         ballots=_ballots(db, verdict, frozenset(_ids(flags)), authors),
-        judged=frozenset(authors[one] for one in _ids(panel) if one in authors) if panel else None,
+        judged=None if row["judged"] is None else frozenset(cast("list[str]", loads(row["judged"]))),
     )
 
 
 def _ids(told: str) -> list[CandidateId]:
     return cast("list[CandidateId]", loads(told))
-
-
-def _lost(db: Database, label: Label, verdict: str, authors: Mapping[CandidateId, str]) -> Label:
-    """``label`` with 0 for members that have no score beside others, since they lost before the judge saw them.
-
-    Were they unknown instead, a member would be measured where its answers are whole, and seem better than it is.
-    """
-    if not label.scores:
-        return label
-    aside = [authors[one] for (one,) in db.execute(_ASIDE, [verdict]) if one in authors]
-    return replace(label, scores={**dict.fromkeys(aside, 0.0), **label.scores}) if aside else label
 
 
 def _ballots(

@@ -41,7 +41,7 @@ SELECT
             ) c GROUP BY member ORDER BY member
         ) o
     ) AS total_s,
-    p.propensities, r.messages
+    p.propensities, NULL AS judged, '{{}}' AS set_aside, r.messages
 FROM requests r LEFT JOIN plans p ON p.request_id = r.id LEFT JOIN verdicts v ON v.request_id = r.id
 WHERE v.id IS NULL AND r.id IN (SELECT request_id FROM feedback WHERE kind IN ('preferred', 'tie', 'all_bad'))
 ORDER BY r.arrived_at, r.id
@@ -106,6 +106,8 @@ def _by_people(db: Database, row: Row, told: Mapping[str, Any]) -> Row | None:
         "best": dumps(best).decode(),
         "scores": dumps(dict(db.execute(_RATINGS, [id_]).fetchall())).decode(),
         "spread": "{}",
+        "judged": dumps(sorted(set(authors.values()))).decode(),
+        "set_aside": "{}",
         "people": found.people,
         "agreed": len(found.by),
     }

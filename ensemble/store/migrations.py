@@ -25,6 +25,7 @@ from ensemble.store import (
     schema_15,
     schema_16,
     schema_17,
+    schema_18,
 )
 
 APPLICATION_ID = 0x454E534A
@@ -140,6 +141,12 @@ def members(db: Database) -> None:
     db.executescript(schema_17.INDEXES)
     db.executescript(schema_17.LABELS)
     db.executescript(schema_17.STALE)
+
+
+@MIGRATIONS(name="0018_judged")
+def judged(db: Database) -> None:
+    """Labels say who was judged and who was set aside; verdicts of old rows told it, too."""
+    db.executescript(schema_18.LABELS)
 
 
 def applied(db: Database) -> list[str]:

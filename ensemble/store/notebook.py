@@ -120,7 +120,8 @@ def _converter(hint: Any) -> Callable[[Any], Any]:
     if kind is datetime:
         return lambda value: None if value is None else datetime.fromisoformat(value)
     if origin is tuple:
-        return lambda value: tuple(loads(value)) if value else ()  # type: ignore[arg-type] # our own JSON array
+        lacking = () if kind is hint else None
+        return lambda value: tuple(loads(value)) if value else lacking  # type: ignore[arg-type] # our own JSON array
     if origin is dict:
         return lambda value: loads(value) if value else {}
     return lambda value: value

@@ -12,6 +12,8 @@ class LabelRow:
         messages: the conversation, as objects with ``role`` and ``content``.
         best: members; ``scores``, ``spread``, ``nano_usd`` and ``total_s`` (seconds) are by member.
         propensities: probability per member with which it was drawn; empty if nothing was drawn.
+        judged: members that the finding is on, those set aside among them; None where that was not stored.
+        set_aside: why an answer lost before the judge saw it, by member.
         people: how many people said what is best, where ``source`` is human; ``agreed`` of them say this.
     """
 
@@ -37,6 +39,8 @@ class LabelRow:
     nano_usd: dict[str, int | None]
     total_s: dict[str, float | None]
     propensities: dict[str, float]
+    judged: tuple[str, ...] | None
+    set_aside: dict[str, str]
     conversation: str | None
     tenant: str | None
     domain: str | None

@@ -12,7 +12,7 @@ from ensemble.labelling.rows import Reject
 from ensemble.labelling.sources import BadSource, Raw, format_of
 from ensemble.money import NANO
 from ensemble.store.address import Where, address_of
-from ensemble.store.examples import Example, examples, models
+from ensemble.store.examples import Example, examples, lost, models
 from ensemble.training.shards import is_pattern, raw_rows
 from ensemble.types import Label, RequestId
 from judges.registry import explain
@@ -46,6 +46,8 @@ class One(BaseModel):
     seconds: float | None = Field(None, ge=0, validation_alias=AliasChoices("total_s", "latency_s", "seconds"))
     propensity: Share | None = None
     output: str | None = Field(None, validation_alias=AliasChoices("output", "text", "response"))
+    judged: bool | None = None
+    set_aside: str | None = None
 
 
 def _json(value: object) -> object:
@@ -110,9 +112,10 @@ def examples_of(source: Where, *, complete: bool = True) -> Iterator[Example]:
     or a pattern such as ``shards/*.parquet``.
 
     A row has ``prompt`` or ``messages``, and ``models``: by name ``score`` in [0, 1], perhaps ``nano_usd`` or
-    ``cost_usd``, ``total_s`` and ``output``. It may have ``request_id``, ``best``, ``confidence``, ``conversation``,
-    ``domain``, ``arrived_at``, ``propensities``, ``tags``, ``metadata``, and ``human``, the members that people find
-    best. ``ensemble export --format routing`` writes such files.
+    ``cost_usd``, ``total_s``, ``output``, whether it was ``judged``, and why it was ``set_aside``. It may have
+    ``request_id``, ``best``, ``confidence``, ``conversation``, ``domain``, ``arrived_at``, ``propensities``, ``tags``,
+    ``metadata``, and ``human``, the members that people find best. ``ensemble export --format routing`` writes such
+    files.
 
     Raises:
         StoreError: the log cannot be read.
@@ -213,13 +216,14 @@ def _example(position: int, tree: object) -> Example:
         arrived=row.arrived_at or "",
     )
     return Example(
-        label=label,
+        label=lost(label, [name for name, one in row.models.items() if one.set_aside is not None]),
         prompt=Prompt(messages=messages),
         tags=row.tags,
         metadata=row.metadata,
         reference=row.reference,
         answers={name: one.output for name, one in row.models.items() if one.output is not None},
         people=frozenset(row.human) if row.human is not None else best if row.source == "human" else None,
+        judged=_judged(row.models),
     )
 
 
@@ -233,6 +237,11 @@ def _best(row: Row, scores: Mapping[str, float], members: set[str]) -> frozenset
         raise ValueError("models: no member has a score, and best names none")
     top = max(scores.values(), default=0.0)
     return frozenset(name for name, score in scores.items() if score == top > 0)
+
+
+def _judged(models: Mapping[str, One]) -> frozenset[str] | None:
+    told = {name: one.judged for name, one in models.items() if one.judged is not None}
+    return frozenset(name for name, judged in told.items() if judged) if told else None
 
 
 def _nano(one: One) -> int | None:

@@ -95,6 +95,7 @@ class Case:
         kind: ``full``, ``early``, ``fallback``, ``own_family`` or ``all_bad``, as in ``labels``.
         best: members; none where the label is not usable.
         figures: by member, every one that was called.
+        panel: whether it was stored which answers the finding is on; else ``judged`` is what the stage tells.
         people: how many spoke, ``agreed`` how many of them say this; 0 where they were not asked for, or were silent.
     """
 
@@ -111,6 +112,7 @@ class Case:
     complete: bool
     usable: bool
     best: tuple[str, ...]
+    panel: bool
     people: int = 0
     agreed: int = 0
     propensities: Mapping[str, float] = field(default_factory=dict)
@@ -148,6 +150,7 @@ def case(db: Database, id_: str, filters: Filters, leaving: Leaving) -> Case:
         complete=human.whole if human else bool(row["complete"]),
         usable=usable,
         best=tuple(sorted({answer.member for answer in answers if answer.best})) if usable else (),
+        panel=human is not None or row["panel"] is not None,
         people=human.opinion.people if human else 0,
         agreed=len(human.opinion.by) if human else 0,
         propensities=cast("dict[str, float]", loads(row["propensities"] or "{}")),
@@ -185,7 +188,7 @@ def _answers(db: Database, row: Mapping[str, Any], human: Heard | None, leaving:
                 judged=judged,
                 score=score,
                 best=bool(best),
-                set_aside=None if aside is None or human else unbind(aside),
+                set_aside=None if aside is None or human else leaving.text(unbind(aside)),
             )
         )
     return tuple(out)

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 
 from ensemble.store.export import talk
 from ensemble.store.export.cases import Case
-from ensemble.store.export.fields import Field, Row, integer, messages, real, several, text, texts
+from ensemble.store.export.fields import Field, Row, integer, messages, real, several, text, texts, truth
 from ensemble.store.export.formats import FINDING, ORIGIN, Format, Shape, finding, origin, usd
 
 RESPONSE, COST = "|model_response", "|total_cost"
@@ -29,6 +29,8 @@ _MODEL = (
     real("cost_usd", "every attempt; null if unknown"),
     real("latency_s", "seconds of its slowest sample, retries included; null if it gave none"),
     real("propensity", "probability with which the router drew it; null if the plan was not drawn"),
+    truth("judged", "the finding is on it, so that without scores it lost where it is no winner; null if unknown"),
+    text("set_aside", "why an answer of it lost before the judge saw it: without a score it is worth 0 beside others"),
 )
 
 
@@ -47,6 +49,10 @@ def _routing_columns(shape: Shape) -> Sequence[Field]:
 
 
 def _routing(case: Case, shape: Shape) -> Iterator[Row]:
+    judged = {answer.member for answer in case.judged}
+    # Of several samples the first reason by name, as the view `labels` has it.
+    told = [(one.member, one.set_aside) for one in case.answers if one.set_aside is not None]
+    aside = dict(sorted(told, reverse=True))
     models = [
         {
             "model": name,
@@ -56,6 +62,8 @@ def _routing(case: Case, shape: Shape) -> Iterator[Row]:
             "cost_usd": usd(figures.nano_usd),
             "latency_s": figures.total_s,
             "propensity": case.propensities.get(name),
+            "judged": name in judged if case.panel else None,
+            "set_aside": aside.get(name),
         }
         for name, figures in case.figures.items()
     ]

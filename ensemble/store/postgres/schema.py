@@ -24,6 +24,7 @@ from ensemble.store import (
     schema_15,
     schema_16,
     schema_17,
+    schema_18,
 )
 from ensemble.store.keeping import tsearch
 
@@ -43,13 +44,13 @@ def steps() -> Iterator[tuple[str, str, bool]]:
     """Every step in order: its name in ``ensemble.store.migrations``, its text, whether the one before may go on.
 
     A step is compatible if an older release can go on as it was: what is new it need not write (tables, columns with a
-    default, indexes), and what has gone only made it quicker.
+    default, indexes, columns of a view), and what has gone only made it quicker.
     """
     for name, text in _statements():
         yield name, text, name in _COMPATIBLE
 
 
-_COMPATIBLE = frozenset({"0017_members"})
+_COMPATIBLE = frozenset({"0017_members", "0018_judged"})
 
 
 def _statements() -> Iterator[tuple[str, str]]:
@@ -70,6 +71,7 @@ def _statements() -> Iterator[tuple[str, str]]:
     yield "0015_draws", translated(schema_15.ALTER) + translated(schema_15.TABLES)
     yield "0016_audit", translated(schema_16.TABLES)
     yield "0017_members", schema_17.INDEXES + "DROP VIEW labels;" + labels(schema_17.LABELS) + schema_17.STALE
+    yield "0018_judged", "DROP VIEW labels;" + labels(schema_18.LABELS)
 
 
 def translated(sql: str) -> str:
@@ -83,7 +85,7 @@ def labels(sql: str) -> str:
     from ensemble.store.postgres.dialect import translate
 
     view = sql.replace("DROP VIEW labels;", "")
-    return re.sub(r"\n    \) AS (best|scores|spread|nano_usd|total_s)\b", r"\n    )::text AS \1", translate(view).text)
+    return re.sub(r"\n    \) AS (\w+)", r"\n    )::text AS \1", translate(view).text)
 
 
 def _types(column: str) -> str:

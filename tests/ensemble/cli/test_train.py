@@ -1,9 +1,20 @@
 """``ensemble train``: from a log that this program wrote to a folder that says what it was learned from."""
 
 import json
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pytest
+
+from ensemble.store import open_store
+from ensemble.types import Record, Stage
+from judges.learning.folder import read
+from judges.learning.model import sample
 from tests.ensemble.cli.conftest import Run
+from tests.ensemble.store.builders import NOON, a_call, a_plan, a_record, a_request, a_ruling, a_verdict
 
 
 async def label(config: Path, run: Run, number: int) -> None:
@@ -41,3 +52,67 @@ async def test_shards_of_an_export_are_read_as_a_stream_and_sampled(config: Path
     assert "a sample of 100 of 130 labels" in refused.output
     assert "500MB is the least" in (await run(*train, "--memory", "100MB")).output
     assert "no size, such as 500MB" in (await run(*train, "--memory", "lots")).output
+
+
+def a_question(row: int) -> dict[str, Any]:
+    """Ids grow with ``row``, and times do not, as where another log's requests were imported."""
+    text = f"Compute {row} * 21" if row % 2 else f"Please say hello to guest {row}"
+    return {"request": a_request(text, arrived_at=NOON + timedelta(minutes=37 * row % 150))}
+
+
+def scored(row: int) -> Record:
+    """A panel that a judge scored; what ``small`` says to sums breaks off, and was set aside."""
+    record = a_record(**a_question(row))
+    small, medium, large = record.authors
+    scores = {medium: row % 7 / 10, large: 0.9} | ({} if row % 2 else {small: 0.8})
+    ruling = a_ruling(
+        a_verdict([large], [medium], scores=scores, preferences=(), exchanges=()),
+        set_aside={small: "truncated"} if row % 2 else {},
+        panel=(small, medium, large),
+    )
+    return replace(record, rulings=(ruling,))
+
+
+def passed_on(row: int) -> Record:
+    """A cascade of which the judge compared the second stage alone, and gave no scores."""
+    asked = a_question(row)
+    names = {"small": 0, "medium": 1, "large": 1}
+    calls = tuple(a_call(asked["request"].id, name, stage=stage) for name, stage in names.items())
+    small, medium, large = ids = tuple(call.candidate for call in calls if call.candidate)
+    stages = (Stage(members=("small",), judge="reader"), Stage(members=("medium", "large"), judge="house"))
+    best, other = (large, medium) if row % 5 else (medium, large)
+    compared = a_verdict([best], [other], scores={}, exchanges=(), preferences=())
+    rulings = (
+        a_ruling(a_verdict([small], scores={small: 0.2}), panel=(small,), usable=False),
+        a_ruling(compared, stage=1, panel=(medium, large)),
+    )
+    plan, authors = a_plan(stages=stages), dict(zip(ids, names, strict=True))
+    return a_record(**asked, plan=plan, calls=calls, authors=authors, rulings=rulings, chosen=best)
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv", "parquet"])
+async def test_a_file_teaches_what_the_log_does_that_it_was_exported_from(
+    form: str, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who was set aside lost and who was not judged did not, in whatever order the rows stand."""
+    monkeypatch.chdir(tmp_path)
+    store = await open_store(tmp_path / "ensemble.db")
+    for row in range(150):
+        await store.record(passed_on(row) if row % 3 else scored(row))
+    await store.close()
+    exported = await run("export", "--db", "ensemble.db", "--format", "routing", "--out", f"labels.{form}")
+    assert exported.exit_code == 0, exported.output
+    found = []
+    for data in ("ensemble.db", f"labels.{form}"):
+        sampled = ("--sample", "1000") if form == "parquet" else ()
+        trained = await run("train", "--data", data, "--kind", "linear", "--out", f"from-{data}", *sampled)
+        assert trained.exit_code == 0, trained.output
+        found.append(read(tmp_path / f"from-{data}"))
+    for _, one in found:
+        one["data"].pop("source")
+        # The folder's files have the time in them, and a file of labels tells no ids of models.
+        del one["made"], one["command"], one["models"], one["model"]
+    assert found[0][1] == found[1][1]
+    assert found[0][1]["metrics"]
+    asked = sample(["Compute 7 * 21", "Please say hello to guest 8"])
+    assert np.array_equal(found[0][0].predict(asked), found[1][0].predict(asked))

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pandas
@@ -59,6 +60,25 @@ async def test_rows_are_typed(store: Store, path: Path) -> None:
     assert (label.arrived_at.tzinfo, label.complete, label.best) == (UTC, True, ("small",))
     verdict = next(ensemble.read(path).verdicts())
     assert (verdict.winners, verdict.flags, verdict.overturned) == (verdict.winners[:1], (), False)
+
+
+async def test_labels_say_who_was_judged_and_who_was_set_aside(store: Store, path: Path) -> None:
+    """Of old rows the former is unknown; who said what is best has seen every answer."""
+    told, untold = a_record(), a_record()
+    small, _, large = told.authors
+    ruling = replace(told.rulings[0], panel=(small, large), set_aside={large: "truncated"})
+    for record in (replace(told, rulings=(ruling,)), untold):
+        await store.record(record)
+    rows = list(ensemble.read(path).labels())
+    assert [(row.judged, row.set_aside) for row in rows] == [
+        (("large", "small"), {"large": "truncated"}),
+        (None, {}),
+    ]
+    said = Statement(remarks=(Remark(kind="preferred", candidate="large"),), given_by="ann", source="api")
+    for record in (told, untold):
+        await store.change(partial(add, statement=replace(said, request=record.request.id)))
+    rows = list(ensemble.read(path).labels(people="first"))
+    assert [(row.judged, row.set_aside) for row in rows] == [(("large", "medium", "small"), {})] * 2
 
 
 async def test_ballots_come_on_request(store: Store, path: Path) -> None:

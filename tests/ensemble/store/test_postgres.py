@@ -241,7 +241,7 @@ async def test_a_wrong_address_is_told_without_its_password(change: dict[str, An
 
 
 NEXT: Step = (
-    "0018_made_up",
+    "0019_made_up",
     "ALTER TABLE requests ADD COLUMN mood TEXT NOT NULL DEFAULT 'calm'; CREATE TABLE moods (id TEXT PRIMARY KEY);",
     True,
 )
@@ -290,8 +290,8 @@ async def test_an_upgrade_under_load_loses_and_refuses_nothing(schema: Schema) -
 @pytest.mark.parametrize(
     ("steps", "named"),
     [
-        ((("0018_breaks", "ALTER TABLE requests DROP COLUMN reason", False),), "0018_breaks"),
-        ((NEXT, ("0019_more", "CREATE TABLE more (id TEXT PRIMARY KEY)", True)), "0019_more"),
+        ((("0019_breaks", "ALTER TABLE requests DROP COLUMN reason", False),), "0019_breaks"),
+        ((NEXT, ("0020_more", "CREATE TABLE more (id TEXT PRIMARY KEY)", True)), "0020_more"),
     ],
 )
 async def test_a_release_that_cannot_go_on_says_so(log: Store, schema: Schema, steps: Any, named: str) -> None:
@@ -301,7 +301,7 @@ async def test_a_release_that_cannot_go_on_says_so(log: Store, schema: Schema, s
 
 
 async def test_the_release_before_goes_on_beside_the_newest_step(schema: Schema) -> None:
-    """What it marked compatible: step 17 takes away indexes that made the release before quicker."""
+    """What it marked compatible: step 18 gives the view `labels` columns more."""
     *before, newest = _steps()
     record, address = a_record(), address_of(schema.url)
 
@@ -316,9 +316,8 @@ async def test_the_release_before_goes_on_beside_the_newest_step(schema: Schema)
     await asyncio.to_thread(open_as_before, write=True)
     store = await open_store(schema.url)
     assert [label.request for label in store.labels()] == [record.request.id]
-    found = await store.read(lambda db: db.execute("SELECT indexname FROM pg_indexes WHERE schemaname = ?",
-                                                   [schema.name]).fetchall())  # fmt: skip
-    assert not {"calls_member", "candidates_member"} & {name for (name,) in found}
+    found = await store.read(lambda db: db.execute("SELECT judged, set_aside FROM labels").fetchall())
+    assert found == [(None, "{}")]
     await asyncio.to_thread(open_as_before)
     assert newest[0] in await store.read(
         lambda db: {row[0] for row in db.execute("SELECT name FROM _sqlite_migrations")}
@@ -338,7 +337,7 @@ async def test_many_open_a_new_log_at_once(schema: Schema) -> None:
 
 
 async def test_a_step_that_fails_leaves_nothing(log: Store, schema: Schema) -> None:
-    broken: Step = ("0018_broken", "CREATE TABLE half (id TEXT PRIMARY KEY); SELECT * FROM nowhere;", True)
+    broken: Step = ("0019_broken", "CREATE TABLE half (id TEXT PRIMARY KEY); SELECT * FROM nowhere;", True)
     with pytest.raises(ServerFault, match="nowhere"):
         await asyncio.to_thread(upgrade, schema, broken)
     assert "half" not in await log.read(lambda db: db.table_names())

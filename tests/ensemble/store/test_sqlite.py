@@ -269,6 +269,7 @@ RELEASED = {
     14: "0015_draws",
     15: "0016_audit",
     16: "0017_members",
+    17: "0018_judged",
 }
 """Schemas that were released, and the first step that each lacks."""
 
@@ -352,5 +353,5 @@ async def test_the_file_keeps_its_promises(store: Store, path: Path) -> None:
     db = sqlite3.connect(path)
     assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert db.execute("PRAGMA application_id").fetchone() == (0x454E534A,)
-    assert db.execute("PRAGMA user_version").fetchone() == (17,)
+    assert db.execute("PRAGMA user_version").fetchone() == (18,)
     db.close()

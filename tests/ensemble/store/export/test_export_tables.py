@@ -1,11 +1,15 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from ensemble.store import open_store
+from ensemble.store.content import loads
 from ensemble.store.export import Filters
 from ensemble.store.feedback import Remark, Statement, add
+from ensemble.store.label_rows import label_rows
+from ensemble.store.opening import reading
 from ensemble.types import Call
 from judges.types import Message, Prompt, Usage
 from tests.ensemble.store.builders import a_call, a_late, a_plan, a_record, a_request, asked_anew, said, weighed
@@ -51,6 +55,36 @@ async def test_routing_says_so_too_of_what_was_weighed_or_asked_anew(fill: Fill)
         }
     await store.close()
     assert rows[other.request.id]["models"][-1]["cost_usd"] == 7e-9
+
+
+async def test_routing_says_who_was_judged_and_who_was_set_aside(fill: Fill) -> None:
+    """As the view does; of several samples of a member one may be judged, and another one set aside."""
+    record, untold = a_record(request=a_request("One?")), a_record(request=a_request("Two?"))
+    call = a_call(record.request.id, "large", sample=1, member_digest="m" * 64)
+    assert call.candidate is not None
+    small, _, large = record.authors
+    aside = {large: "truncated", call.candidate: "refused"}
+    ruling = replace(record.rulings[0], panel=(small, *aside), set_aside=aside)
+    authors = {**record.authors, call.candidate: "large"}
+    record = replace(record, calls=(*record.calls, call), authors=authors, rulings=(ruling,))
+    log = await fill(record, untold)
+    told = [{m["model"]: (m["judged"], m["set_aside"]) for m in row["models"]} for row in exported(log, "routing")]
+    assert told == [
+        {"large": (True, "refused"), "medium": (False, None), "small": (True, None)},
+        {"large": (None, None), "medium": (None, None), "small": (None, None)},
+    ]
+    with reading(log) as db:
+        rows = [(row["judged"], row["set_aside"]) for row in label_rows(db, complete=True, people="ignore")]
+    assert [(one and loads(one), loads(other)) for one, other in rows] == [
+        (["large", "small"], {"large": "refused"}),
+        (None, {}),
+    ]
+    human = Filters(people="first")
+    store = await open_store(log)
+    await store.change(lambda db: add(db, _preferred(untold.request.id, "large")))
+    await store.close()
+    heard = exported(log, "routing", filters=human)[1]["models"]
+    assert [(model["judged"], model["set_aside"]) for model in heard] == [(True, None)] * 3
 
 
 async def test_matrix_has_routerbenchs_columns_for_every_member_of_the_selection(fill: Fill) -> None:
