@@ -85,7 +85,7 @@ FAULTS = (
         cost="unknown",
         words="max_body_bytes",
     ),
-    _bad("cut", "cut reply", failure="cut_stream"),
+    _bad("cut", "cut reply", failure="cut_stream", words="broke in the middle of the reply"),
     _bad("stream_error", "error under 200", failure="overloaded"),
     _bad("silence", failure="timeout", http_status=None, silent=True),
     Fault(

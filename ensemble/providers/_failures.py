@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from ensemble.errors import CallFailed
 from ensemble.providers._text import NotJson, Secrets, from_json
-from ensemble.providers._unreached import told_plainly
+from ensemble.providers._unreached import lost_plainly, told_plainly
 from ensemble.types import Failure
 
 MOST_RETRY_AFTER_S = 3600.0
@@ -207,11 +207,13 @@ def failed_transport(error: BaseException, secrets: Secrets, headers: Mapping[st
     links = list(_chain(error))[::-1]
     found = ((link, _listed(link, table)) for table in (BY_EXCEPTION, BY_BUILTIN) for link in links)
     deepest, row = next(((link, row) for link, row in found if row is not None), (error, _BROKEN))
+    begun = headers is not None
+    cut = row.failure == "cut_stream" or (begun and not row.sent)
     return CallFailed(
-        secrets.told(told_plainly(deepest)),
-        failure="cut_stream" if headers is not None and not row.sent else row.failure,
+        secrets.told(lost_plainly(deepest, begun=begun) if cut else told_plainly(deepest)),
+        failure="cut_stream" if cut else row.failure,
         retryable=row.retryable,
-        sent=row.sent or headers is not None,
+        sent=row.sent or begun,
         http_status=None if headers is None else 200,
         provider_request_id=None if headers is None else request_id(headers),
     )

@@ -192,6 +192,7 @@ class TestFailures:
         upstream.streams(b'{"choices": [', headers={"content-type": "application/json"}, cut=True)
         failed = await failure_of(connection)
         assert (failed.failure, failed.retryable, failed.sent) == ("cut_stream", True, True)
+        assert str(failed) == "the connection broke in the middle of the reply"
 
     async def test_a_connection_closed_without_a_word(self, upstream: Upstream, connection: Connection) -> None:
         """The provider has seen the prompt, so this is not the same as an unreachable one."""
@@ -204,6 +205,7 @@ class TestFailures:
         upstream.answer = hang_up
         failed = await failure_of(connection)
         assert (failed.failure, failed.retryable, failed.sent) == ("cut_stream", True, True)
+        assert str(failed) == "the connection broke before a reply came"
         assert len(upstream.received) == 1, "nobody but the fleet asks again"
 
     async def test_nobody_there(self, unused_tcp_port: int, transport: Transport) -> None:

@@ -334,6 +334,10 @@ class TestStream:
         upstream.streams(event(a_chunk(content="Par")), event(a_chunk(content="is")), b"data: {", cut=cut)
         text, failed = await stream_failure(connection)
         assert (failed.failure, failed.retryable, failed.sent) == ("cut_stream", True, True)
+        end = (
+            "the connection broke in the middle of the reply" if cut else "the stream ended in the middle of the answer"
+        )
+        assert str(failed) == end
         assert failed.completion is not None
         assert (failed.completion.text, failed.completion.partial) == (text, True)
         assert text == "Paris"

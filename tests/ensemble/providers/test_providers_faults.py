@@ -172,6 +172,7 @@ async def test_silence_ends_by_itself(simulator: Simulator, on: str, transport: 
     )
     async with provider.connect() as connection:
         failed = await Line(simulator, connection, False).failure(fault("silence"))
+        assert str(failed) == "nothing came within silence_timeout_s"
     assert (failed.failure, failed.retryable, failed.sent) == ("timeout", True, True)
 
 
