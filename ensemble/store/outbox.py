@@ -12,7 +12,7 @@ from ensemble.store.database import Database
 
 Kind = Literal["review.created", "review.decided", "answer.overturned"]
 FRESH = timedelta(days=3)
-"""Events that are older are sent no more, so that a webhook which is new is not told of the whole past."""
+"""Events that are older are given up, so that a webhook which is new is not told of the whole past."""
 KEPT_FOR = timedelta(days=30)
 
 
@@ -40,7 +40,7 @@ def post(db: Database, kind: Kind, data: Mapping[str, object], now: datetime) ->
 
 
 def due(db: Database, kinds: Sequence[Kind], now: datetime) -> bool:
-    """Whether an event of ``kinds`` is to be sent."""
+    """Whether an event of ``kinds`` is to be sent, or given up for its age."""
     where, given = _due(kinds, now)
     return bool(db.execute(f"SELECT EXISTS (SELECT 1 FROM outbox WHERE {where})", given).fetchone()[0])  # noqa: S608
 
@@ -51,11 +51,27 @@ def take(db: Database, kinds: Sequence[Kind], now: datetime, lease: timedelta, l
     Nobody else gets them within ``lease``; whoever dies meanwhile leaves them to the next.
     """
     where, given = _due(kinds, now)
-    sql = f"SELECT id, body, attempts + 1 FROM outbox WHERE {where} ORDER BY created_at, id LIMIT ?"  # noqa: S608
-    found = [Event(id=i, body=unbind(body), attempt=n) for i, body, n in db.execute(sql, [*given, limit]).fetchall()]
+    sql = (
+        "SELECT id, body, attempts + 1 FROM outbox "  # noqa: S608 - own conditions
+        f"WHERE {where} AND created_at >= ? ORDER BY created_at, id LIMIT ?"
+    )
+    rows = db.execute(sql, [*given, stamp(now - FRESH), limit]).fetchall()
+    found = [Event(id=i, body=unbind(body), attempt=n) for i, body, n in rows]
     db.conn.executemany(
         "UPDATE outbox SET attempts = ?, next_at = ? WHERE id = ?",
         [(event.attempt, stamp(now + lease), event.id) for event in found],
+    )
+    return found
+
+
+def outlived(db: Database, kinds: Sequence[Kind], now: datetime) -> list[tuple[str, str | None]]:
+    """Give up the events that are due and too old; each with what went wrong last, None where it was never tried."""
+    where, given = _due(kinds, now)
+    sql = f"SELECT id, problem FROM outbox WHERE {where} AND created_at < ? ORDER BY id"  # noqa: S608 - own conditions
+    found = [(id_, problem and unbind(problem)) for id_, problem in db.execute(sql, [*given, stamp(now - FRESH)])]
+    db.conn.executemany(
+        "UPDATE outbox SET next_at = NULL, problem = coalesce(problem, 'too old') WHERE id = ?",
+        [(id_,) for id_, _ in found],
     )
     return found
 
@@ -76,4 +92,4 @@ def failed(db: Database, id_: str, problem: str, again: datetime | None) -> None
 
 def _due(kinds: Sequence[Kind], now: datetime) -> tuple[str, list[str]]:
     marks = ", ".join("?" * len(kinds))
-    return f"next_at <= ? AND created_at >= ? AND kind IN ({marks})", [stamp(now), stamp(now - FRESH), *kinds]
+    return f"next_at <= ? AND kind IN ({marks})", [stamp(now), *kinds]

@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import logging
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -20,8 +20,9 @@ from aiohttp.resolver import ThreadedResolver
 
 from ensemble.errors import StoreError
 from ensemble.place import PLACE, Place
+from ensemble.plurals import counted
 from ensemble.store import Store
-from ensemble.store.outbox import Event, delivered, due, failed, take
+from ensemble.store.outbox import FRESH, Event, delivered, due, failed, outlived, take
 from ensemble.webhooks.settings import WebhookSettings, is_local, is_public
 
 log = logging.getLogger(__name__)
@@ -74,6 +75,7 @@ async def _round(store: Store, settings: WebhookSettings) -> bool:
     """Send what is due; whether there may be more."""
     if not await store.read(partial(due, kinds=settings.events, now=datetime.now(UTC))):
         return False
+    _tell(await store.change(partial(outlived, kinds=settings.events, now=datetime.now(UTC))))
     secret = await asyncio.to_thread(settings.secret)
     lease = timedelta(seconds=settings.timeout_s) + GRACE
     step = partial(take, kinds=settings.events, now=datetime.now(UTC), lease=lease, limit=AT_ONCE)
@@ -85,6 +87,15 @@ async def _round(store: Store, settings: WebhookSettings) -> bool:
         for event in events:
             group.create_task(_send(http, store, settings, secret, event))
     return True
+
+
+def _tell(given_up: Sequence[tuple[str, str | None]]) -> None:
+    for id_, problem in given_up:
+        if problem is not None:
+            log.error("webhook %s: %s; it is given up after %d days", id_, problem, FRESH.days)
+    if untried := [id_ for id_, problem in given_up if problem is None]:
+        told = counted(len(untried), "event")
+        log.warning("webhooks: %s of more than %d days ago, never sent, given up", told, FRESH.days)
 
 
 async def _send(

@@ -4,7 +4,9 @@ import asyncio
 import base64
 import json
 import logging
+import sqlite3
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -147,6 +149,32 @@ async def test_a_restart_in_between_loses_nothing(receiver: Receiver, tmp_path: 
         (row,) = await outbox(served, all_delivered)
     assert receiver.events()[-1]["data"]["request_id"] == headers["x-ensemble-request-id"]
     assert row["attempts"] >= 4
+
+
+async def test_what_grows_too_old_is_given_up_and_told(
+    receiver: Receiver, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One that the receiver refused for days, and one that was never tried, since nobody ran."""
+    receiver.statuses = [500] * 3
+    async with serving(tmp_path, tables(receiver).replace("retry_s = 0.02", "retry_s = 3600")) as served:
+        await served.post()
+        (row,) = await outbox(served, lambda rows: bool(rows) and rows[0]["problem"] is not None)
+    with closing(sqlite3.connect(tmp_path / "ensemble.db")) as db, db:
+        old = "2020-01-01T00:00:00.000000Z"
+        db.execute("UPDATE outbox SET created_at = ?, next_at = ?", [old, old])
+        db.execute(
+            "INSERT INTO outbox (id, kind, created_at, body, attempts, next_at) "
+            "SELECT 'msg_2', kind, created_at, body, 0, next_at FROM outbox"
+        )
+    async with serving(tmp_path, tables(receiver)) as served:
+        rows = await outbox(served, lambda rows: all(one["next_at"] is None for one in rows))
+    assert [one["problem"] for one in rows] == ["status 500", "too old"]
+    assert len(receiver.came) == 1
+    told = [line for line in caplog.messages if "given up" in line]
+    assert told == [
+        f"webhook {row['id']}: status 500; it is given up after 3 days",
+        "webhooks: 1 event of more than 3 days ago, never sent, given up",
+    ]
 
 
 async def test_an_overturned_answer_and_a_decision_are_told(receiver: Receiver, tmp_path: Path) -> None:

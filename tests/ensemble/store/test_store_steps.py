@@ -137,6 +137,8 @@ async def test_feedback_reviews_and_draws(store: Store) -> None:
     events = await do(store, outbox.take, ("review.decided",), NOW, HOUR, 9)
     assert len(events) == 2
     assert not await store.read(lambda db: outbox.due(db, ("review.decided",), NOW))
+    aged = await do(store, outbox.outlived, ("review.decided",), NOW + timedelta(days=4))
+    assert aged == [(event.id, None) for event in events]
 
 
 async def test_batches_prompts_and_purses(store: Store) -> None:
