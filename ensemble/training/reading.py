@@ -58,12 +58,22 @@ def _json(value: object) -> object:
 def _by_name(value: object) -> object:
     """A list of members, each with its name, as an object by name; an object as it is."""
     value = _json(value)
-    if not isinstance(value, list):
-        return value
-    names = [next((one[key] for key in ("member", "model", "name") if key in one), None) for one in value]
-    if None in names or len(set(names)) < len(names):
+    return _named(value) if isinstance(value, list) else value
+
+
+def _chances(value: object) -> object:
+    """The same of propensities, which stand in the list beside the names."""
+    value = _json(value)
+    return {name: one.get("propensity") for name, one in _named(value).items()} if isinstance(value, list) else value
+
+
+def _named(value: list[Any]) -> dict[str, dict[str, Any]]:
+    rows = [one for one in value if isinstance(one, dict)]
+    names = [next((one[key] for key in ("member", "model", "name") if key in one), None) for one in rows]
+    named = {name: one for name, one in zip(names, rows, strict=True) if isinstance(name, str)}
+    if len(named) < len(value):
         raise ValueError("each needs a name of its own (member)")
-    return dict(zip(names, value, strict=True))
+    return named
 
 
 def _several(value: object) -> object:
@@ -99,7 +109,7 @@ class Row(BaseModel):
     conversation: str | None = None
     domain: str | None = None
     arrived_at: str | None = None
-    propensities: Mapping[str, Share] = Field(default_factory=dict)
+    propensities: Annotated[Mapping[str, Share], BeforeValidator(_chances)] = Field(default_factory=dict)
     tags: Mapping[str, str] = Field(default_factory=dict)
     metadata: Mapping[str, str] = Field(default_factory=dict)
     reference: str | None = None

@@ -32,6 +32,7 @@ _MODEL = (
     truth("judged", "the finding is on it, so that without scores it lost where it is no winner; null if unknown"),
     text("set_aside", "why an answer of it lost before the judge saw it: without a score it is worth 0 beside others"),
 )
+_CHANCE = (text("model", "member"), real("propensity", "probability with which the router drew it"))
 
 
 def _routing_columns(shape: Shape) -> Sequence[Field]:
@@ -44,6 +45,9 @@ def _routing_columns(shape: Shape) -> Sequence[Field]:
         text("winner", "the best member; null where several or none are best"),
         texts("winners", "all best members; empty where the label is not usable"),
         several("models", _MODEL, "every member that was called: its score, cost and latency"),
+        several(
+            "propensities", _CHANCE, "every member that could be drawn, called or not; empty if the plan was not drawn"
+        ),
         *FINDING,
     )
 
@@ -75,6 +79,7 @@ def _routing(case: Case, shape: Shape) -> Iterator[Row]:
         "winner": case.best[0] if len(case.best) == 1 else None,
         "winners": list(case.best),
         "models": models,
+        "propensities": [{"model": name, "propensity": chance} for name, chance in sorted(case.propensities.items())],
         **finding(case),
     }
 

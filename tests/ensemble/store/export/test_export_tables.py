@@ -1,7 +1,9 @@
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ensemble.store import open_store
@@ -10,6 +12,8 @@ from ensemble.store.export import Filters
 from ensemble.store.feedback import Remark, Statement, add
 from ensemble.store.label_rows import label_rows
 from ensemble.store.opening import reading
+from ensemble.training.held import hold
+from ensemble.training.reading import examples_of
 from ensemble.types import Call
 from judges.types import Message, Prompt, Usage
 from tests.ensemble.store.builders import a_call, a_late, a_plan, a_record, a_request, asked_anew, said, weighed
@@ -85,6 +89,20 @@ async def test_routing_says_who_was_judged_and_who_was_set_aside(fill: Fill) -> 
     await store.close()
     heard = exported(log, "routing", filters=human)[1]["models"]
     assert [(model["judged"], model["set_aside"]) for model in heard] == [(True, None)] * 3
+
+
+async def test_a_file_tells_the_chances_of_members_that_were_not_called(fill: Fill, tmp_path: Path) -> None:
+    """Else whoever was not drawn could not have been, and nothing could be told of a router that takes it."""
+    plan = a_plan(("small", "large"), propensities={"small": 0.75, "large": 0.5, "medium": 0.25})
+    log = await fill(a_record(("small", "large"), plan=plan), a_record(("small", "large")))
+    drawn, plain = exported(log, "routing")
+    assert [model["model"] for model in drawn["models"]] == ["large", "small"]
+    assert plain["propensities"] == []
+    file = tmp_path / "labels.jsonl"
+    file.write_text(f"{json.dumps(drawn)}\n{json.dumps(plain)}\n")
+    here, there = (hold(examples_of(one), members=("small", "medium", "large")).propensity for one in (log, file))
+    assert np.array_equal(here, there, equal_nan=True)
+    assert there[0].tolist() == [0.75, 0.25, 0.5]
 
 
 async def test_matrix_has_routerbenchs_columns_for_every_member_of_the_selection(fill: Fill) -> None:
