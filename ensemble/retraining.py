@@ -118,8 +118,7 @@ async def retrain(task: Task) -> Outcome:
             f"--canary: {target.folder} is not the path of [routers.{target.name}] by itself, or judges read it too; "
             "promote without one"
         )
-    whole = await asyncio.to_thread(lambda: hold(examples_of(task.data, complete=False), digests=_digests(task)))
-    whole = await asyncio.to_thread(whole.seen_by, manifest["kind"])
+    whole = await asyncio.to_thread(_held, task, manifest)
     learn, contest = await asyncio.to_thread(divide, whole, seen_by(manifest), manifest["members"], task.share)
     fresh = beside(target.folder, ".new")
     order = _order(task, manifest, learn, contest, fresh)
@@ -148,7 +147,7 @@ async def end_canary(task: Task) -> Outcome:
         raise InvalidRequest(f"there is no {target.canary} to promote")
     manifest = read_manifest(target.folder)
     seen = seen_by(manifest) | seen_by(read_manifest(target.canary))
-    whole = await asyncio.to_thread(lambda: hold(examples_of(task.data, complete=False), digests=_digests(task)))
+    whole = await asyncio.to_thread(_held, task, manifest)
     try:
         contest = contested(whole.take(whole.unseen(seen)), manifest["members"])
     except CannotLearn:
@@ -220,6 +219,11 @@ def _scheme(settings: Settings, manifest: Mapping[str, Any]) -> Scheme | None:
             f"it was trained with the domains of [routers.{name}], which is no semantic router any more"
         )
     return scheme_of(found)
+
+
+def _held(task: Task, manifest: Mapping[str, Any]) -> Held:
+    """The labels, read as what lies in the folder reads them. Blocks."""
+    return hold(examples_of(task.data, complete=False), digests=_digests(task)).seen_by(manifest["kind"])
 
 
 def _digests(task: Task) -> Mapping[str, str]:

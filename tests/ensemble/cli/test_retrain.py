@@ -204,6 +204,32 @@ async def test_a_semantic_router_is_retrained_with_the_domains_that_it_was_train
     assert manifest_of("topical")["router"] == "topics"
 
 
+def put_further_on(path: Path) -> None:
+    """The same questions, each in a conversation that has begun before."""
+    before = [{"role": "user", "content": "Good day."}, {"role": "assistant", "content": "Good day to you."}]
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    for row in rows:
+        row["messages"] = [*before, {"role": "user", "content": row.pop("prompt")}]
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+
+
+async def test_a_semantic_canary_is_not_compared_on_what_it_has_heard(config: Path, run: Run) -> None:
+    """What the user said last is all that it reads, and learned from."""
+    await come(run, number=200, start=0, fails="at sums")
+    add(config, TOPICS.partition("[routers.cheap]")[0])
+    told = await run("train", "--out", "topical", "--kind", "semantic", "--router", "topics")
+    assert told.exit_code == 0, told.output
+    add(config, "[routers.cheap]" + TOPICS.partition("[routers.cheap]")[2])
+    await come(run, number=240, start=200, fails="always")
+    assert (await retrained(run, "--canary", "5%"))["decision"] == "canary"
+    put_answers(Path("again.jsonl"), number=240, start=200, fails="at sums")
+    put_further_on(Path("again.jsonl"))
+    told = await run("import", "again.jsonl", "--format", "candidates", "--name", "again")
+    assert told.exit_code == 0, told.output
+    found = await retrained(run, "--promote")
+    assert (found["decision"], found["match"]) == ("promoted", None)
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
