@@ -2,9 +2,10 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Self
+from itertools import pairwise
+from typing import Self, TypeAlias
 
 from pydantic import Field, model_validator
 
@@ -13,13 +14,16 @@ from ensemble.router import ROUTERS, AnyRouter, Context, Router
 from ensemble.routers._nested import planned
 from ensemble.types import Plan, Request
 
+Chances: TypeAlias = Mapping[str, float | None]
+"""By member; None where it hangs on the answers, as of a cascade's later steps."""
+
 
 @ROUTERS.register("split")
 class Split(Router):
     """Share requests between ``arms`` by ``weights``; a conversation stays with its arm.
 
     Every arm plans every request, since the propensity of a member is the sum over the arms that would call it: an arm
-    that asks a model is paid for all requests.
+    that asks a model is paid for all requests. Of a member that some arm asks only on a weak answer none is known.
 
     Attributes:
         arms: routers by name.
@@ -52,16 +56,12 @@ class Split(Router):
         plan = plans[name]
         if isinstance(plan, RouterError):
             raise plan
-        drawn: dict[str, float] = defaultdict(float)
-        for arm, other in plans.items():
-            if not isinstance(other, RouterError):
-                for member, share in _named(other).items():
-                    drawn[member] += shares[arm] * share
+        held = [(shares[arm], other) for arm, other in plans.items() if not isinstance(other, RouterError)]
         return replace(
             plan,
             router=self.digest,
             fallback=plan.fallback or self.fallback,
-            propensities={member: min(1.0, share) for member, share in drawn.items()},
+            propensities=_over_all([(share, _called(other)) for share, other in held]),
             reason=f"arm {name} ({shares[name]:.3g}): {plan.reason}",
         )
 
@@ -76,13 +76,27 @@ class Split(Router):
         return list(shares)[-1]
 
 
-def _named(plan: Plan) -> Mapping[str, float]:
+def _called(plan: Plan) -> Chances:
     """Probability per member of being called, were no call to fail; 1 for what a deterministic router names."""
     if plan.propensities:
         return plan.propensities
-    members = list(plan.shadow)
-    for stage in plan.stages:
-        members += stage.members
-        if stage.accept_score <= 0:
+    chances: dict[str, float | None] = dict.fromkeys((*plan.shadow, *plan.stages[0].members), 1.0)
+    for before, stage in pairwise(plan.stages):
+        if before.accept_score <= 0:
             break  # what follows is asked only where nobody answers
-    return dict.fromkeys(members, 1.0)
+        for member in stage.members:
+            chances.setdefault(member, None)
+    return chances
+
+
+def _over_all(arms: Iterable[tuple[float, Chances]]) -> dict[str, float]:
+    """The sum over arms, each with its share; without members of whom one of them does not know."""
+    drawn: dict[str, float] = defaultdict(float)
+    unknown = set[str]()
+    for share, chances in arms:
+        for member, chance in chances.items():
+            if chance is None:
+                unknown.add(member)
+            else:
+                drawn[member] += share * chance
+    return {member: min(1.0, chance) for member, chance in drawn.items() if member not in unknown}

@@ -144,7 +144,8 @@ def _supported(logged: Logged) -> FloatArray:
         told = ", ".join(name for name, lost in zip(logged.members, names, strict=True) if lost)
         raise NoOverlap(
             f"overlap: on {rows} of {len(logged.groups)} requests the router takes {told}, which had no chance to be "
-            "called there, so the log says nothing of its answers; explore with every member first"
+            "called there, or none that is known (a later step of a cascade), so the log says nothing of its answers; "
+            "explore with every member first"
         )
     _labelled_as_drawn(logged, np.flatnonzero(wanted.any(axis=0)).tolist())
     weights = logged.weights

@@ -195,10 +195,11 @@ def _chances(plan: Plan, panel: Sequence[str], share: float) -> dict[str, float]
     """
     judged = [set(stage.members) if stage.judge and len(stage.members) > 1 else set() for stage in plan.stages]
     certain, perhaps = judged[0], set[str]().union(*judged[1:]) - judged[0]
-    named = dict.fromkeys((*panel, *plan.stages[0].members, *plan.propensities))
+    # Of whom a plan that was drawn says nothing, nothing is known.
+    called = plan.propensities or dict.fromkeys(plan.stages[0].members, 1.0)
     return {
-        member: (1.0 if member in panel else plan.propensities.get(member, 1.0)) * (1.0 if member in certain else share)
-        for member in named
+        member: chance * (1.0 if member in certain else share)
+        for member, chance in {**called, **dict.fromkeys(panel, 1.0)}.items()
         if member not in perhaps
     }
 

@@ -60,8 +60,18 @@ async def test_shares_are_kept_and_conversations_stay() -> None:
 async def test_who_stands_behind_in_case_of_failure_is_not_taken_for_called() -> None:
     context = Context(fleet=a_fleet(**{name: a_member(name) for name in ("alpha", "beta", "gamma")})[0], models={})
     arms = {"straight": Behind(accept_score=0.0), "cascade": Behind(accept_score=0.7)}
-    plan = await Split(arms=arms, weights={"straight": 3, "cascade": 1}).plan(a_request(), context)
-    assert plan.propensities == {"alpha": 1.0, "beta": 0.25, "gamma": 0.25}
+    straight, cascade = [
+        await Split(arms=arms, weights=weights).plan(a_request(), context)
+        for weights in ({"straight": 1, "cascade": 0}, {"straight": 3, "cascade": 1})
+    ]
+    assert straight.propensities == cascade.propensities == {"alpha": 1.0}
+
+
+async def test_whether_a_later_step_is_asked_is_not_known() -> None:
+    context = Context(fleet=a_fleet(**{name: a_member(name) for name in ("alpha", "beta", "gamma")})[0], models={})
+    arms = {"cascade": Behind(accept_score=0.7), "beta": Single(member="beta")}  # type: ignore[arg-type]
+    plan = await Split(arms=arms, weights={"cascade": 1, "beta": 3}).plan(a_request(), context)
+    assert plan.propensities == {"alpha": 0.25}, "beta has its own arm's share, and what it gets of the other's"
 
 
 class Behind(Router):

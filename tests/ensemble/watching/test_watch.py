@@ -347,3 +347,11 @@ async def test_of_a_panel_that_is_asked_only_on_a_weak_answer_no_propensity_is_k
     stages = (Stage(members=("a",), judge="picky", accept_score=0.8), Stage(members=("b", "c"), judge="picky"))
     plan = Watch("panel", shadow, pipeline).shadowed(Plan(router="r", stages=stages), a_request())
     assert plan.propensities == {"a": 0.2}
+
+
+async def test_of_whom_a_drawn_plan_does_not_know_the_chance_the_watch_does_not_either() -> None:
+    fleet, _ = a_fleet(**{name: a_member(name) for name in "abcd"})
+    shadow = Shadow(share=0.2, panel=("a", "b"), judge="picky")  # type: ignore[arg-type]
+    pipeline, _ = a_pipeline(fleet, Planned(shadow=shadow))
+    plan = Plan(router="r", stages=(Stage(members=("c",)),), propensities={"d": 0.5})
+    assert Watch("panel", shadow, pipeline).shadowed(plan, a_request()).propensities == {"a": 0.2, "b": 0.2, "d": 0.1}
