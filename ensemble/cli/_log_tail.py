@@ -8,12 +8,16 @@ import click
 
 from ensemble.cli import _options
 from ensemble.cli._log_shared import cost, log_file, put_json, put_table
+from ensemble.cli._output import put, screen
+from ensemble.cli._safe import brief, safe
 from ensemble.store.address import Address
 from ensemble.store.keeping.browse import page
 from ensemble.store.keeping.connect import reading
 from ensemble.store.queries import Tree
 
-_HEAD = ("id", "arrived (UTC)", "status", "model", "answered by", "s", "cost", "prompt")
+_LEAST, _MOST = 24, 60
+"""Characters of a prompt: fewer are no help in a table, so a request takes two lines there."""
+_HEAD = ("id", "arrived (UTC)", "status", "model", "answered by", "took", "cost", "prompt")
 
 
 @click.command(epilog="Example: ensemble log tail -n 5")
@@ -50,19 +54,27 @@ def _print(found: list[Tree]) -> None:
     if not found:
         click.echo("No request.", err=True)
         return
-    put_table(
-        _HEAD,
-        [
-            (
-                one["id"],
-                str(one["arrived_at"])[:19].replace("T", " "),
-                one["error"] or one["status"],
-                one["model"],
-                one["member"],
-                None if one["status"] == "stored" else f"{one['answered_s']:.2f}",
-                cost(one),
-                one["prompt"] if one["content"] in ("kept", "redacted") else f"[{one['content']}]",
-            )
-            for one in found
-        ],
+    rows = [tuple("-" if cell is None else str(cell) for cell in _cells(one)) for one in found]
+    console = screen()
+    taken = sum(max(map(len, column)) + 2 for column in [*zip(_HEAD, *rows, strict=True)][:-1])
+    room = console.width - taken if console.is_terminal else _MOST
+    if room >= _LEAST:
+        put_table(_HEAD, [(*cells, brief(prompt, min(room, _MOST))) for *cells, prompt in rows])
+        return
+    for id_, arrived, status, *others, prompt in rows:
+        put(console, (id_, "bold"), f"  {arrived}  {safe(status)}")
+        facts = " | ".join(fact for fact in others if fact != "-")
+        put(console, brief(f"{facts} | {prompt}", console.width - 2), indent=2)
+
+
+def _cells(one: Tree) -> tuple[object, ...]:
+    return (
+        one["id"],
+        str(one["arrived_at"])[:19].replace("T", " "),
+        one["error"] or one["status"],
+        one["model"],
+        one["member"],
+        None if one["status"] == "stored" else f"{one['answered_s']:.2f} s",
+        cost(one),
+        one["prompt"] if one["content"] in ("kept", "redacted") else f"[{one['content']}]",
     )

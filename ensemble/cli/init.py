@@ -13,10 +13,13 @@ STARTER = Path(__file__).with_name("starter.toml")
 def command(path: Path, *, force: bool) -> None:
     """Write a commented configuration for OpenAI, Anthropic and a local server to PATH.
 
-    PATH is a file or a folder (default: ensemble.toml here).
+    PATH is a file, a folder, or - for standard output (default: ensemble.toml here).
     """
-    target = path / "ensemble.toml" if path.is_dir() else path
     text = STARTER.read_text(encoding="utf-8")
+    if path == Path("-"):
+        click.echo(text, nl=False)
+        return
+    target = path / "ensemble.toml" if path.is_dir() else path
     try:
         with target.open("w" if force else "x", encoding="utf-8") as file:
             file.write(text)

@@ -57,6 +57,13 @@ def test_a_folder_gets_the_usual_name(tmp_path: Path) -> None:
     assert (tmp_path / "sub" / "ensemble.toml").is_file()
 
 
+def test_a_dash_is_standard_output(tmp_path: Path) -> None:
+    told = CliRunner().invoke(main, ["init", "-"])
+    invoke()
+    assert (told.exit_code, told.stdout, told.stderr) == (0, Path("ensemble.toml").read_text(), "")
+    assert [path.name for path in tmp_path.iterdir()] == ["ensemble.toml"]
+
+
 def test_nothing_is_overwritten_without_force() -> None:
     Path("mine.toml").write_text("mine")
     assert invoke("mine.toml") == (1, "Error: mine.toml is there already; --force overwrites it\n")

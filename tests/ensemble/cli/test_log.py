@@ -144,13 +144,25 @@ async def test_figures_and_costs(log: str, run: Run) -> None:
     assert (wrong.exit_code, "--by colour" in wrong.output) == (1, True)
 
 
-async def test_a_list_fits_a_terminal(log: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert max(map(len, (await run("log", "tail")).stdout.splitlines())) > 100  # in a pipe a request is one line
-    monkeypatch.setenv("COLUMNS", "80")
+async def test_a_list_fits_a_terminal(config: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = await open_store(config.with_name("ensemble.db"))
+    record = a_record(request=a_request("sky \x1b[31mblue " * 20))
+    await store.record(record)
+    await store.close()
+    piped = (await run("log", "tail")).stdout.splitlines()[1]
     monkeypatch.setenv("FORCE_COLOR", "1")
-    lines = [re.sub("\x1b\\[[0-9;]*m", "", line) for line in (await run("log", "tail")).stdout.splitlines()]
-    assert ["id", log] in map(str.split, lines)
-    assert max(map(len, lines)) <= 80
+
+    async def lines(columns: int) -> list[str]:
+        monkeypatch.setenv("COLUMNS", str(columns))
+        return [re.sub("\x1b\\[[0-9;]*m", "", line) for line in (await run("log", "tail")).stdout.splitlines()]
+
+    _, whole = await lines(1000)
+    assert (whole.split()[0], whole[-60:], piped) == (record.request.id, "sky blue " * 6 + "sky b…", whole)
+    assert (await lines(len(whole) - 30))[1] == f"{whole[:-60]}{'sky blue ' * 3}sk…"
+    first, second = await lines(80)  # one line would leave no room for the prompt
+    assert first.split()[0] == record.request.id
+    assert " s | $0.0000614 | sky blue sky" in second
+    assert max(map(len, (first, second))) <= 80
 
 
 @pytest.mark.parametrize("command", ["log stats", "log cost", "log check", "log tail", "audit report"])
