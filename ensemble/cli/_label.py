@@ -5,7 +5,7 @@ import json
 import signal
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ import click
 from ensemble.cli._label_progress import Progress, foretold, summary
 from ensemble.cli._safe import safe
 from ensemble.config import Settings
+from ensemble.config.environment import missing, without_missing
 from ensemble.labelling.alone import alone
 from ensemble.labelling.cashier import LockedOut
 from ensemble.labelling.checks import check
@@ -180,6 +181,11 @@ async def forecast(settings: Settings, options: Options, given: Given, size: int
 
     if given.prompts is None:
         return
+    providers = settings.providers.items()
+    for name, provider in providers:
+        for key, wrong in missing(provider):
+            click.echo(f"[providers.{name}] {key}: {wrong}; the run itself needs it.", err=True)
+    settings = replace(settings, providers={name: without_missing(provider) for name, provider in providers})
     async with open_service(settings) as service:
         check(service.pipeline, options)
         teller = Forecaster(service.pipeline, options)

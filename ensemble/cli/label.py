@@ -102,7 +102,7 @@ def command(
         raise click.UsageError("--engine ray labels a file or folder that every machine can read")
     if out is not None and engine != "ray":
         raise click.UsageError("--out is where --engine ray writes labels; take `ensemble export` of the log here")
-    settings = load(config)
+    settings = load(config, secrets=not (dry_run or estimate))
     # Who interrupts this is not kept waiting: what was paid is stored by then.
     settings = replace(settings, server=settings.server.model_copy(update={"drain_s": 0.0}))
     run = name or ("from-log" if from_log else run_name(prompts or "-"))

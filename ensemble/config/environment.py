@@ -9,11 +9,13 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
 from ensemble.config.text import toml_key
+
+Part = TypeVar("Part", bound=BaseModel)
 
 FOLDERS = frozenset({"path", "model2vec"})
 """Options of a plugin, beside its ``use``; elsewhere such a key may be anything, such as the name of an arm."""
@@ -58,6 +60,16 @@ def missing(part: BaseModel) -> Iterator[tuple[str, str]]:
                     yield option, f"{value} is empty"
             except OSError as error:
                 yield option, f"{value} cannot be read: {error.strerror}"
+
+
+def without_missing(part: Part) -> Part:
+    """``part`` as if it did not name what is missing, for whoever calls nobody; what it cannot do without stays."""
+    names = {key.partition(".")[0] for key, _ in missing(part)}
+    fields = type(part).model_fields
+    free = {
+        name: fields[name].get_default(call_default_factory=True) for name in names if not fields[name].is_required()
+    }
+    return part.model_copy(update=free)
 
 
 def _unset(variable: str) -> str:

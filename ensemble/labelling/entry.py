@@ -1,7 +1,7 @@
 """From a row of a file, or a request of the log, to a job: the prompt is in the log before anybody is asked."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -23,6 +23,7 @@ from ensemble.ruling import Models
 from ensemble.store.filling import DatasetRow, Held, complete_request, enter, held
 from ensemble.store.rows import prompt_hash
 from ensemble.types import Call, Plan, Record, Request, RequestId
+from judges.types import Model
 
 NO_PLAN = "the router has no plan"
 
@@ -84,12 +85,12 @@ class Desk:
         return jobs
 
     async def preview(self, row: Row, known: Held | None) -> Job | None:
-        """The job of ``row`` as it would be made; nothing is written."""
-        if known is not None:
-            return await self.stored(known)
-        fresh = self._fresh(row)
-        plan = await self._plan(_request(fresh, self.router or ""), [])
-        return None if plan is None else self._job(fresh, plan)
+        """The job of ``row`` as it would be made; nothing is written, and a router that asks models plans without."""
+        found = known or self._fresh(row)
+        plan = found.plan
+        if self.router is not None:
+            plan = await self._routed(_request(found, self.router), {})
+        return None if plan is None else self._job(found, plan)
 
     async def stored(self, found: Held) -> Job | None:
         """The job of a stored prompt; None where there is no plan for it."""
@@ -170,9 +171,11 @@ class Desk:
 
     async def _plan(self, request: Request, calls: list[Call]) -> Plan | None:
         """What the router plans; the calls that it makes for that go into ``calls``."""
-        router = self.pipeline.router(request.model)
         aim = Aim(purpose="router", seat=request.model, run=self.run)
-        models = Models(self.pipeline.fleet, request, aim, calls.append, request.deadline)
+        return await self._routed(request, Models(self.pipeline.fleet, request, aim, calls.append, request.deadline))
+
+    async def _routed(self, request: Request, models: Mapping[str, Model]) -> Plan | None:
+        router = self.pipeline.router(request.model)
         try:
             return await router.plan(request, Context(fleet=permitted(self.pipeline.fleet, request), models=models))
         except RouterError:

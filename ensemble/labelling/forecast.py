@@ -130,7 +130,7 @@ class Forecaster:
             job = await self._desk.preview(row, known.get(hash_))
             self.forecast.prompts += 1
             if job is None:
-                self.forecast.problems[NO_PLAN] += 1
+                self.forecast.problems[f"{NO_PLAN} without asking a model"] += 1
             else:
                 await self._count(job)
 

@@ -62,6 +62,29 @@ async def test_a_dry_run_calls_nobody(config: Path, run: Run, prompts: Path, sim
     assert len(simulator.served) == 0
 
 
+def name_secrets(config: Path, key: str, **headers: str) -> None:
+    named = ", ".join(f'{header} = "{variable}"' for header, variable in headers.items())
+    options = f'use = "openai"\napi_key_env = "{key}"\nheaders_env = {{ {named} }}'
+    config.write_text(config.read_text().replace('use = "openai"', options))
+
+
+@pytest.mark.parametrize("option", ["--dry-run", "--estimate"])
+async def test_who_calls_nobody_needs_no_key(
+    config: Path, run: Run, prompts: Path, monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    name_secrets(config, "A_KEY", team="A_TEAM", site="A_SITE")
+    monkeypatch.setenv("A_SITE", "here")
+    told = await run("label", "prompts.jsonl", "--router", "best", option)
+    assert told.exit_code == 0, told.output
+    assert "6 of small, 6 of large" in told.stdout
+    assert told.stderr.splitlines() == [
+        f"[providers.simulated] {key}: the environment variable {name} is not set; the run itself needs it."
+        for key, name in (("api_key_env", "A_KEY"), ("headers_env.team", "A_TEAM"))
+    ]
+    refused = await run("label", "prompts.jsonl", "--router", "best")
+    assert (refused.exit_code, "A_KEY is not set" in refused.stderr) == (1, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

@@ -2,6 +2,7 @@ from pathlib import Path
 
 from ensemble.labelling.forecast import Forecast, Forecaster, sample
 from ensemble.labelling.runner import Options
+from ensemble.router import ROUTERS
 from tests.ensemble.engine import panel
 from tests.ensemble.labelling.workshop import MEMBERS, Workshop, a_workshop, prompts, rows
 
@@ -25,6 +26,18 @@ async def test_a_forecast_calls_nobody_and_the_run_does_as_foretold(tmp_path: Pa
         assert outcome.tally.nano_usd < found.most_nano_usd
         again = await foretold(shop, trees)
         assert (again.stored, again.calls, again.judge_calls, again.expected_nano_usd) == (70, {}, {}, 0)
+
+
+async def test_a_router_that_asks_a_model_plans_without(tmp_path: Path) -> None:
+    members = {"small": "for greetings", "large": "for all else"}
+    router = ROUTERS.build({"use": "llm", "model": "critic", "members": members, "default": "large"})
+    async with a_workshop(tmp_path, routers={"judged": router}) as shop:
+        first = await foretold(shop, prompts(3))
+        assert (first.calls, sum(shop.asked().values())) == ({"large": 3}, 0)
+        await shop.label(prompts(3), router="judged")
+        asked = shop.asked()
+        assert asked["critic"] == 3
+        assert ((await foretold(shop, prompts(3))).calls, shop.asked()) == ({}, asked)
 
 
 async def test_what_members_used_to_say_makes_the_expectation(tmp_path: Path) -> None:
