@@ -11,14 +11,16 @@ from ensemble.store.label_rows import Row, label_rows, label_rows_of
 from ensemble.store.opening import reading
 from ensemble.store.people import Words, opinion, words
 from ensemble.store.queries import label_of
+from ensemble.store.texts import TEXTS
 from ensemble.types import Label, RequestId
 from judges.calibration import STAGE
 from judges.shrinkage import SHRUNK
 from judges.types import CandidateId, Completion, FinishReason, Message, Prompt
 
-_REQUEST = (
-    "SELECT messages, options, tags, metadata, reference, data_class FROM requests WHERE id = ? AND content = 'kept'"
-)
+_REQUEST = f"""
+SELECT messages, options, tags, metadata, reference, data_class FROM requests
+WHERE id = ? AND {TEXTS.format("content")}
+"""  # noqa: S608 - own constants
 _ANSWERS = """
 SELECT c.id, c.member, c.text, k.member_digest, c.finish_reason, c.tool_calls, c.logprobs FROM candidates c
 LEFT JOIN calls k ON k.request_id = c.request_id AND k.id = c.call_id

@@ -18,6 +18,7 @@ from ensemble.store.database import Database
 from ensemble.store.export.filters import FINDING, OF_JUDGE, WHERE, Filters
 from ensemble.store.export.people import HEARD, heard
 from ensemble.store.schema_17 import PLAIN
+from ensemble.store.texts import TEXTS
 
 DEFAULT_SPLIT = "train"
 
@@ -30,7 +31,7 @@ CREATE TABLE edges (hash TEXT, conversation TEXT, PRIMARY KEY (hash, conversatio
 CREATE INDEX edges_conversation ON edges (conversation, hash);
 """
 # A prompt that nobody asked for texts of (content off, erased, expired) cannot be learned from.
-_TEXTS = "r.content IN ('kept', 'redacted')"
+_TEXTS = TEXTS.format("r.content")
 # An erasure leaves no hash: such a request is a prompt of its own, not one that all erased ones share.
 _HASH = "coalesce(nullif(r.prompt_hash, ''), r.id)"
 _LABELLED = f"""

@@ -8,6 +8,7 @@ import pytest
 
 from ensemble.redaction import Redactor
 from ensemble.store import Store
+from ensemble.store.examples import examples_of
 from ensemble.store.feedback import Remark, Statement, add
 from ensemble.store.idempotency import Claim, claim
 from ensemble.store.keeping.checks import checks, files_of
@@ -44,6 +45,8 @@ async def test_an_address_leaves_every_place(store: Store, path: Path) -> None:
         assert [hit["where"] for hit in search(db, "please", 9)] == ["prompt"]
         assert search(db, "planted", 9) == []
         assert checks(db, path) == []
+        (example,) = examples_of(db, [record.request.id])
+        assert (example.messages[0].text, example.label.best) == ("write to [email] please", frozenset({"small"}))
     assert tree is not None
     assert same is not None
     assert tree["content"] == "redacted"
