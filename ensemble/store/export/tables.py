@@ -5,11 +5,11 @@
 ``MODEL|total_cost`` (US dollars), and last ``oracle_model_to_route_to``, the cheapest of the best, or
 ``no_model_correct`` where all scores are 0. Models are the members of the whole selection, sorted by name; what a model
 did not answer, what was not scored and what is unknown is null; where people decided, or a judge that gives no scores,
-the best score 1 and the others of the panel 0. With several samples, the response is the first one's
-and the score their mean. ``sample_id`` is the row of the data set, else the id of the request; ``eval_name`` the data
-set, else the domain, else the router. ``prompt`` is the user's text where the conversation is just that; any other
-conversation is the JSON array of its messages, as chat completions take them. ``ensemble import --format matrix``
-reads all of it back.
+the best score 1 and the others of the panel 0; beside scores, what was set aside before the judge saw it has 0. With
+several samples, the response is the first one's and the score their mean. ``sample_id`` is the row of the data set,
+else the id of the request; ``eval_name`` the data set, else the domain, else the router. ``prompt`` is the user's text
+where the conversation is just that; any other conversation is the JSON array of its messages, as chat completions take
+them. ``ensemble import --format matrix`` reads all of it back.
 """
 
 from collections.abc import Iterator, Sequence
@@ -123,7 +123,8 @@ def _matrix(case: Case, shape: Shape) -> Iterator[Row]:
 def _scores(case: Case) -> dict[str, float]:
     scores = {name: figures.score for name, figures in case.figures.items() if figures.score is not None}
     if case.source == "judge" and (scores or case.kind == "fallback"):
-        return scores
+        aside = [answer.member for answer in case.answers if answer.set_aside is not None] if scores else ()
+        return {**dict.fromkeys(aside, 0.0), **scores}
     best = {answer.member for answer in case.judged if answer.best}
     return {answer.member: float(answer.member in best) for answer in case.judged}
 

@@ -120,6 +120,17 @@ async def test_matrix_has_routerbenchs_columns_for_every_member_of_the_selection
     assert two["prompt"] == '[{"content":"Hi","role":"user"},{"content":"Yes?","role":"assistant"}]'
 
 
+async def test_matrix_gives_0_to_what_was_set_aside_beside_scores(fill: Fill) -> None:
+    """As training takes it; what was not judged has no score."""
+    record = a_record()
+    small, _, large = record.authors
+    verdict = replace(record.rulings[0].verdict, scores={small: 0.75}, preferences=(), exchanges=())
+    ruling = replace(record.rulings[0], verdict=verdict, panel=(small, large), set_aside={large: "truncated"})
+    (row,) = exported(await fill(replace(record, rulings=(ruling,))), "matrix")
+    assert (row["small"], row["medium"], row["large"]) == (0.75, None, 0.0)
+    assert row["oracle_model_to_route_to"] == "small"
+
+
 async def test_an_unknown_cost_stays_unknown(fill: Fill) -> None:
     request = a_request()
     calls: tuple[Call, ...] = (
