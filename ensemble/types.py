@@ -122,7 +122,8 @@ class Plan:
         shadow: members called after the answer has gone out, for labels only.
         predicted: expected score per member in [0, 1], where the router estimates it.
         propensities: probability per member, shadow included, with which the router drew it; empty if deterministic.
-            Of members that are judged in a drawn shadow alone it is the share of these.
+            Of members that are judged in a drawn shadow alone it is the share of these, and where arms of a split have
+            panels judged, the share of those that judge it.
         reason: one line for the audit trail.
         warnings: sentences that the client is told with the answer; the log has them in ``reason``.
     """

@@ -23,7 +23,9 @@ class Split(Router):
     """Share requests between ``arms`` by ``weights``; a conversation stays with its arm.
 
     Every arm plans every request, since the propensity of a member is the sum over the arms that would call it: an arm
-    that asks a model is paid for all requests. Of a member that some arm asks only on a weak answer none is known.
+    that asks a model is paid for all requests. Where arms have their panels judged, and no watch does, it is the sum
+    over these, the chance of a label, which is what `evaluate --off-policy` weighs by. Of a member that some arm asks
+    only on a weak answer none is known.
 
     Attributes:
         arms: routers by name.
@@ -57,11 +59,14 @@ class Split(Router):
         if isinstance(plan, RouterError):
             raise plan
         held = [(shares[arm], other) for arm, other in plans.items() if not isinstance(other, RouterError)]
+        # A watch has whole panels judged by a lot of its own, and needs the chance of a call for those outside of them.
+        by_label = self.shadow is None and any(1.0 in _labelled(other).values() for _, other in held)
+        chances = _labelled if by_label else _called
         return replace(
             plan,
             router=self.digest,
             fallback=plan.fallback or self.fallback,
-            propensities=_over_all([(share, _called(other)) for share, other in held]),
+            propensities=_over_all([(share, chances(other)) for share, other in held]),
             reason=f"arm {name} ({shares[name]:.3g}): {plan.reason}",
         )
 
@@ -87,6 +92,15 @@ def _called(plan: Plan) -> Chances:
         for member in stage.members:
             chances.setdefault(member, None)
     return chances
+
+
+def _labelled(plan: Plan) -> Chances:
+    """Probability per member that its answer is judged beside others, without which it has no label."""
+    judged = [stage for stage in plan.stages if stage.judge and len({*stage.members, *plan.shadow}) > 1]
+    first, everybody = plan.stages[0], [member for stage in plan.stages for member in stage.members]
+    if plan.propensities or (judged and first.accept_score > 0 and len(plan.stages) > 1):
+        return dict.fromkeys((*everybody, *plan.shadow, *plan.propensities))
+    return dict.fromkeys((*first.members, *plan.shadow), 1.0) if first in judged else {}
 
 
 def _over_all(arms: Iterable[tuple[float, Chances]]) -> dict[str, float]:

@@ -12,10 +12,9 @@ from ensemble.training.table import BoolArray, FloatArray
 
 LEAST_EFFECTIVE = 30.0
 """Effective observations below which an estimate is refused: its interval would say little and cover too seldom."""
-
-
 UNLIKE, SURE = 1.5, 4.0
 """Factor, and standard errors, by which labels of two members must differ from their propensities to be refused."""
+_JUDGED = "have a share judged by lot (a shadow table, or an arm of a split that is a panel with a judge)"
 
 
 class NoOverlap(ValueError):
@@ -132,11 +131,16 @@ def _supported(logged: Logged) -> FloatArray:
     Raises:
         NoOverlap
     """
+    if not len(logged.groups):
+        raise NoOverlap(
+            "labels: none of a request that the router plans for and was not trained on; an answer has one where a "
+            f"judge sees it beside others, so {_JUDGED}"
+        )
     wanted: BoolArray = logged.target > 0
     if unknown := int((wanted & np.isnan(logged.propensity)).any(axis=1).sum()):
         raise NoOverlap(
             f"propensity: {unknown} of {len(logged.groups)} requests were routed without chance, or before it was "
-            "logged; route a share by lot (router split, or a shadow share) and evaluate what comes then"
+            f"logged; {_JUDGED}, and evaluate what comes then"
         )
     never = wanted & (logged.propensity == 0)
     if never.any():
@@ -180,7 +184,7 @@ def _labelled_as_drawn(logged: Logged, wanted: Sequence[int]) -> None:
             raise NoOverlap(
                 f"propensity: by theirs, the labels of {logged.members[many]} stand for {more:.0f} requests and those "
                 f"of {logged.members[few]} for {less:.0f} of the same, so {logged.members[few]} was called where its "
-                "answer was not judged; have a share judged with the whole panel (a shadow table)"
+                f"answer was not judged; {_JUDGED}"
             )
 
 

@@ -5,6 +5,9 @@ from pathlib import Path
 import pandas
 
 import ensemble
+from ensemble.evaluating import Task, run
+from ensemble.routers.single import Single
+from ensemble.simulator.script import reply
 from tests.served import a_question
 from tests.stories.conftest import Serve
 
@@ -36,6 +39,21 @@ members = ["alpha", "beta"]
 judge = "longest"
 """
 
+SPLIT = """
+[routers.explored]
+use = "split"
+weights = { alone = 1, judged = 1 }
+
+[routers.explored.arms.alone]
+use = "single"
+member = "alpha"
+
+[routers.explored.arms.judged]
+use = "parallel"
+members = ["alpha", "beta"]
+judge = "longest"
+"""
+
 
 def put(path: Path, text: str) -> None:
     path.write_text(text)
@@ -55,3 +73,16 @@ async def test_propensities_of_what_was_drawn_reach_the_labels(serve: Serve, tmp
     assert [label.propensities for label in served.service.store.labels(complete=False)] == [chances] * 3
     rows = pandas.DataFrame(ensemble.read(served.service.settings.store.path).labels())
     assert rows.set_index("request_id").loc[ids].propensities.tolist() == [chances] * 3
+
+
+async def test_a_split_that_has_a_share_judged_tells_of_routers_that_did_not_serve(serve: Serve) -> None:
+    served = await serve(SPLIT)
+    served.simulator.always("alpha", reply("A long and thorough answer."))
+    served.simulator.always("beta", reply("Short."))
+    for n in range(130):
+        assert (await served.post(a_question(f"What is {n} + {n}?", model="explored")))[0] == 200
+    await served.service.idle()
+    routers = {name: Single(member=name) for name in ("alpha", "beta")}  # type: ignore[arg-type]
+    task = Task(data=served.service.settings.store.address, routers=routers, off_policy="snips", draws=50)
+    found = (await run(task)).offpolicy
+    assert [one if isinstance(one, str) else one.value.point for one in found.values()] == [1.0, 0.0]

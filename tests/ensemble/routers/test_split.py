@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from ensemble.router import Context, Router
+from ensemble.router import Context, Router, Shadow
+from ensemble.routers.parallel import Parallel
 from ensemble.routers.single import Single
 from ensemble.routers.split import Split
 from ensemble.types import Plan, Request, Stage
 from tests.ensemble.doubles import a_fleet, a_member, a_request
+from tests.ensemble.engine import panel
 from tests.served import SERVER, a_question, serving
 
 TABLES = """
@@ -72,6 +74,26 @@ async def test_whether_a_later_step_is_asked_is_not_known() -> None:
     arms = {"cascade": Behind(accept_score=0.7), "beta": Single(member="beta")}  # type: ignore[arg-type]
     plan = await Split(arms=arms, weights={"cascade": 1, "beta": 3}).plan(a_request(), context)
     assert plan.propensities == {"alpha": 0.25}, "beta has its own arm's share, and what it gets of the other's"
+
+
+async def test_where_an_arm_has_its_panel_judged_propensities_are_chances_of_a_label() -> None:
+    names = ("alpha", "beta", "gamma", "delta")
+    context = Context(fleet=a_fleet(**{name: a_member(name) for name in names})[0], models={})
+    arms: dict[str, Router] = {
+        "alone": Single(member="alpha"),  # type: ignore[arg-type]
+        "pair": panel("alpha", "beta", judge="picky"),
+        "three": panel("alpha", "beta", "gamma", judge="picky"),
+        "unjudged": Parallel(members=("alpha", "delta")),  # type: ignore[arg-type]
+    }
+    weights = {"alone": 4, "pair": 3, "three": 2, "unjudged": 1}
+    plan = await Split(arms=arms, weights=weights).plan(a_request(), context)
+    assert plan.propensities == pytest.approx({"alpha": 0.5, "beta": 0.5, "gamma": 0.2})
+    watched = Shadow(share=0.1, panel=("alpha", "beta"), judge="picky")  # type: ignore[arg-type]
+    plan = await Split(arms=arms, weights=weights, shadow=watched).plan(a_request(), context)
+    assert plan.propensities == pytest.approx({"alpha": 1.0, "beta": 0.5, "gamma": 0.2, "delta": 0.1})
+    arms |= {"pair": Split(arms=arms, weights=weights)}
+    plan = await Split(arms=arms, weights=weights).plan(a_request(), context)
+    assert plan.propensities == {}, "an arm that is drawn itself does not tell whom it would have judged"
 
 
 class Behind(Router):

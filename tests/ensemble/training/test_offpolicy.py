@@ -140,6 +140,13 @@ def test_traffic_that_was_not_drawn_is_refused() -> None:
         doubly_robust(world.logged(propensity=np.full((400, 3), np.nan)), world.truth)
 
 
+def test_a_log_without_labels_is_told_how_to_get_some() -> None:
+    nothing = np.zeros((0, 3))
+    empty = Logged(target=nothing, propensity=nothing, quality=nothing, groups=[], members=MEMBERS)
+    with pytest.raises(NoOverlap, match="have a share judged by lot"):
+        snips(empty)
+
+
 def test_too_few_effective_observations_are_refused() -> None:
     world = World(100, 5, explore=0.02)
     with pytest.raises(NoOverlap, match="effective observations carry the estimate, 30 are needed"):
