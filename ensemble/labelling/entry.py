@@ -22,7 +22,7 @@ from ensemble.router import Context
 from ensemble.ruling import Models
 from ensemble.store.filling import DatasetRow, Held, complete_request, enter, held
 from ensemble.store.rows import prompt_hash
-from ensemble.types import Call, Plan, Record, Request, RequestId
+from ensemble.types import Call, Late, Plan, Record, Request, RequestId
 from judges.types import Model
 
 NO_PLAN = "the router has no plan"
@@ -94,9 +94,13 @@ class Desk:
 
     async def stored(self, found: Held) -> Job | None:
         """The job of a stored prompt; None where there is no plan for it."""
-        plan = found.plan
+        plan, calls = found.plan, list[Call]()
         if self.router is not None:
-            plan = await self._plan(_request(found, self.router), [])
+            plan = await self._plan(_request(found, self.router), calls)
+        if calls:
+            await self.pipeline.store.record_late(Late(request=found.request, calls=tuple(calls), authors={}))
+        for call in calls:
+            self.tally.called(call)
         return None if plan is None else self._job(found, plan)
 
     def _take(self, job: Job) -> bool:

@@ -2,9 +2,8 @@ from pathlib import Path
 
 from ensemble.labelling.forecast import Forecast, Forecaster, sample
 from ensemble.labelling.runner import Options
-from ensemble.router import ROUTERS
 from tests.ensemble.engine import panel
-from tests.ensemble.labelling.workshop import MEMBERS, Workshop, a_workshop, prompts, rows
+from tests.ensemble.labelling.workshop import MEMBERS, Workshop, a_workshop, asking, prompts, rows
 
 
 async def foretold(shop: Workshop, trees: list[dict[str, str]], router: str = "judged") -> Forecast:
@@ -29,9 +28,7 @@ async def test_a_forecast_calls_nobody_and_the_run_does_as_foretold(tmp_path: Pa
 
 
 async def test_a_router_that_asks_a_model_plans_without(tmp_path: Path) -> None:
-    members = {"small": "for greetings", "large": "for all else"}
-    router = ROUTERS.build({"use": "llm", "model": "critic", "members": members, "default": "large"})
-    async with a_workshop(tmp_path, routers={"judged": router}) as shop:
+    async with a_workshop(tmp_path, routers={"judged": asking()}) as shop:
         first = await foretold(shop, prompts(3))
         assert (first.calls, sum(shop.asked().values())) == ({"large": 3}, 0)
         await shop.label(prompts(3), router="judged")

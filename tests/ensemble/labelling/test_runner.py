@@ -7,7 +7,7 @@ from ensemble.errors import StoreError
 from judges.judge import JUDGES
 from tests.ensemble.doubles import failed
 from tests.ensemble.engine import panel
-from tests.ensemble.labelling.workshop import MEMBERS, a_workshop, prompts
+from tests.ensemble.labelling.workshop import MEMBERS, a_workshop, asking, prompts
 
 
 async def test_every_prompt_gets_a_whole_panel_and_a_label(tmp_path: Path) -> None:
@@ -42,6 +42,14 @@ async def test_a_second_run_pays_nothing_and_writes_nothing(tmp_path: Path) -> N
         assert again.asked() == {"small": 0, "large": 0, "critic": 0}
         assert (again.select("SELECT * FROM calls"), again.select("SELECT * FROM verdicts")) == before
         assert outcome.tally.untouched == outcome.tally.prompts == 5
+
+
+async def test_what_a_router_asks_is_in_the_ledger_for_a_stored_prompt_too(tmp_path: Path) -> None:
+    for run in (1, 2):
+        async with a_workshop(tmp_path, routers={"panel": asking()}) as shop:
+            outcome = await shop.label(prompts(3))
+            assert (shop.asked()["critic"], outcome.tally.members["critic"]) == (3, 3)
+            assert shop.select("SELECT count(*) FROM calls WHERE purpose = 'router'") == [(3 * run,)]
 
 
 async def test_a_prompt_that_comes_twice_is_one_request(tmp_path: Path) -> None:

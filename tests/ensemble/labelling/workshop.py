@@ -14,7 +14,7 @@ from ensemble.labelling.rejects import Rejects
 from ensemble.labelling.rows import Reject, Row, RowReader
 from ensemble.labelling.runner import Options, Outcome, Runner
 from ensemble.pipeline import Pipeline
-from ensemble.router import Router
+from ensemble.router import ROUTERS, Router
 from ensemble.store import open_store
 from judges.judge import JUDGES, Judge
 from judges.types import Completion, Prompt
@@ -54,6 +54,12 @@ def rows(trees: Iterable[object]) -> Iterator[Row | Reject]:
 
 def prompts(number: int) -> list[dict[str, str]]:
     return [{"id": f"q{n}", "prompt": f"Question {n}?"} for n in range(number)]
+
+
+def asking() -> Router:
+    """A router that asks the critic for a plan."""
+    members = {"small": "for greetings", "large": "for all else"}
+    return ROUTERS.build({"use": "llm", "model": "critic", "members": members, "default": "large"})
 
 
 MEMBERS: Mapping[str, tuple[str, ...]] = {"small": ("fine",), "large": ("fine!!",), "critic": ("[[B]]",)}
