@@ -75,6 +75,7 @@ class Example:
         label: who was set aside before a judge that scores has 0 in it.
         answers: of each member the first that was judged, else its first; ``stored``, what it was beside its text.
         digests: what each of them was when it gave it (``Member.digest``), where that is known.
+        alike: by member a number that answers share which surely say the same; None where only their texts tell.
         people: members that most people find best, none where they find all bad; None where nobody told.
         judge_nano_usd: what judging the request cost, without judging it again later; None where that is unknown.
         ballots: of the verdict that made the label, where a jury gave it.
@@ -94,6 +95,7 @@ class Example:
     ballots: tuple[Ballot, ...] = ()
     data_class: str | None = None
     judged: frozenset[str] | None = None
+    alike: Mapping[str, int] | None = None
 
     @property
     def messages(self) -> tuple[Message, ...]:

@@ -6,27 +6,35 @@ members answers better, is no longer learned from errors where both said the sam
 """
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from ensemble.training.table import Table
-from judges.heuristics.agreement import surely_told
+from judges.heuristics.agreement import alike
 
 
 def evened(table: Table) -> Table:
     """``table`` where answers to a request that surely say the same have the mean of their known qualities. Blocks.
 
-    Without texts of answers nothing changes, nor where none can be told.
+    Where neither answers nor ``alike`` are known nothing changes, nor where none can be told.
     """
-    if table.outputs is None:
+    if table.outputs is None and not table.alike:
         return table
     quality = table.quality.copy()
-    for row, (text, answers) in enumerate(zip(table.texts, table.outputs, strict=True)):
-        same: dict[str, list[int]] = defaultdict(list)
-        for member, answer in enumerate(answers):
-            if answer and not np.isnan(quality[row, member]) and (told := surely_told(answer, text)):
-                same[told].append(member)
+    for row in range(len(table)):
+        same: dict[int, list[int]] = defaultdict(list)
+        for name, number in _alike(table, row).items():
+            if name in table.members and not np.isnan(quality[row, member := table.members.index(name)]):
+                same[number].append(member)
         for members in same.values():
             quality[row, members] = quality[row, members].mean()
     return replace(table, quality=quality)
+
+
+def _alike(table: Table, row: int) -> Mapping[str, int]:
+    if table.alike and (told := table.alike[row]) is not None:
+        return told
+    answers = table.outputs[row] if table.outputs else ()
+    return alike({name: text for name, text in zip(table.members, answers, strict=False) if text}, table.texts[row])

@@ -93,8 +93,9 @@ def hold(
         [one.label.propensities.get(name, 0.0) if one.label.propensities else np.nan for name in names] for one in kept
     ]
     judging = [np.nan if one.judge_nano_usd is None else one.judge_nano_usd for one in kept]
+    outputs = tuple(tuple(one.answers.get(name) for name in names) for one in kept)
     return Held(
-        table=replace(table, outputs=tuple(tuple(one.answers.get(name) for name in names) for one in kept)),
+        table=replace(table, outputs=outputs, alike=tuple(one.alike for one in kept)),
         examples=tuple(kept),
         people=np.array([[name in (one.people or ()) for name in names] for one in kept], np.bool_).reshape(shape),
         propensity=np.array(drawn, dtype=np.float64).reshape(shape),

@@ -48,6 +48,7 @@ class One(BaseModel):
     output: str | None = Field(None, validation_alias=AliasChoices("output", "text", "response"))
     judged: bool | None = None
     set_aside: str | None = None
+    alike: int | None = None
 
 
 def _json(value: object) -> object:
@@ -122,10 +123,10 @@ def examples_of(source: Where, *, complete: bool = True) -> Iterator[Example]:
     or a pattern such as ``shards/*.parquet``.
 
     A row has ``prompt`` or ``messages``, and ``models``: by name ``score`` in [0, 1], perhaps ``nano_usd`` or
-    ``cost_usd``, ``total_s``, ``output``, whether it was ``judged``, and why it was ``set_aside``. It may have
-    ``request_id``, ``best``, ``confidence``, ``conversation``, ``domain``, ``arrived_at``, ``propensities``, ``tags``,
-    ``metadata``, and ``human``, the members that people find best. ``ensemble export --format routing`` writes such
-    files.
+    ``cost_usd``, ``total_s``, ``output``, whether it was ``judged``, why it was ``set_aside``, and ``alike``, a number
+    that answers share which surely say the same. It may have ``request_id``, ``best``, ``confidence``,
+    ``conversation``, ``domain``, ``arrived_at``, ``propensities``, ``tags``, ``metadata``, and ``human``, the members
+    that people find best. ``ensemble export --format routing`` writes such files.
 
     Raises:
         StoreError: the log cannot be read.
@@ -234,6 +235,7 @@ def _example(position: int, tree: object) -> Example:
         answers={name: one.output for name, one in row.models.items() if one.output is not None},
         people=frozenset(row.human) if row.human is not None else best if row.source == "human" else None,
         judged=_judged(row.models),
+        alike={name: one.alike for name, one in row.models.items() if one.alike is not None} or None,
     )
 
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from ensemble.store.examples import Example
 from ensemble.training.splits import unit
-from ensemble.training.table import group_of
+from ensemble.training.table import group_of, text_of
+from judges.heuristics.agreement import alike
 
 MEGABYTE = 10**6
 FIXED = 450 * MEGABYTE
@@ -105,6 +106,7 @@ class _Kept:
             return
         if group not in self._groups:
             heapq.heappush(self._heap, (-place, group))
+        example = example if self._room.answers else _without_answers(example)
         cost = self._room.cost(example)
         self._groups.setdefault(group, []).append((position, cost, example))
         self._rows, self._cost = self._rows + 1, self._cost + cost
@@ -134,10 +136,12 @@ def draw(examples: Iterable[Example], room: Room, *, seed: int = 0) -> Drawn:
         if one.label.usable or one.label.kind == "all_bad":
             group = group_of(one.label)
             # Not the hash by which a part is held back, else a small sample would be held back as a whole.
-            kept.add(unit(f"sample:{group}", seed), group, read, one if room.answers else _without_answers(one))
+            kept.add(unit(f"sample:{group}", seed), group, read, one)
             read += 1
     return Drawn(examples=kept.examples(), read=read, room=room)
 
 
 def _without_answers(one: Example) -> Example:
-    return replace(one, answers={}, stored={}, ballots=())
+    """``one`` with no more of its answers than which of them say the same."""
+    same = alike(one.answers, text_of(one.messages)) if one.alike is None else one.alike
+    return replace(one, answers={}, stored={}, ballots=(), alike=same)

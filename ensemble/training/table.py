@@ -34,6 +34,7 @@ class Table:
         usable: n; a row that is not trains quality and never votes (all answers were bad).
         outputs: n x m answers, for cascades; None where they were not read.
         domains: n subjects, or empty.
+        alike: n, by member a number that answers share which surely say the same; None where only ``outputs`` tell.
         evidence: (n, m, ``EVIDENCE``) what verifiers and logprobs say of each answer; None where nobody looked.
     """
 
@@ -51,6 +52,7 @@ class Table:
     outputs: tuple[tuple[str | None, ...], ...] | None = None
     domains: tuple[str | None, ...] = ()
     evidence: FloatArray | None = None
+    alike: tuple[Mapping[str, int] | None, ...] = ()
 
     def __post_init__(self) -> None:
         n, m = len(self.ids), len(self.members)

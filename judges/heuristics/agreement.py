@@ -75,6 +75,13 @@ def surely_told(text: str, question: str) -> str:
     return _plain(last) if marked and len(last) <= _LONGEST else ""
 
 
+def alike(answers: Mapping[str, str], question: str) -> dict[str, int]:
+    """A number by name of an answer, the same for those that surely say the same; none where that cannot be told."""
+    told = {name: said for name, text in answers.items() if (said := surely_told(text, question))}
+    numbers = {said: number for number, said in enumerate(dict.fromkeys(told.values()), 1)}
+    return {name: numbers[said] for name, said in told.items()}
+
+
 def _plain(said: str) -> str:
     plain = _LEAD.sub("", re.sub(r"[*_`#$\\{}\"']", "", said).casefold()).strip(" .,:;!")
     return normal(plain) or plain

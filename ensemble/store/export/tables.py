@@ -18,6 +18,7 @@ from ensemble.store.export import talk
 from ensemble.store.export.cases import Case
 from ensemble.store.export.fields import Field, Row, integer, messages, real, several, text, texts, truth
 from ensemble.store.export.formats import FINDING, ORIGIN, Format, Shape, finding, origin, usd
+from judges.heuristics.agreement import alike
 
 RESPONSE, COST = "|model_response", "|total_cost"
 NONE_RIGHT = "no_model_correct"
@@ -31,6 +32,7 @@ _MODEL = (
     real("propensity", "probability with which the router drew it; null if the plan was not drawn"),
     truth("judged", "the finding is on it, so that without scores it lost where it is no winner; null if unknown"),
     text("set_aside", "why an answer of it lost before the judge saw it: without a score it is worth 0 beside others"),
+    integer("alike", "the same number as of others whose answers surely say the same; null where that cannot be told"),
 )
 _CHANCE = (text("model", "member"), real("propensity", "probability with which the router drew it"))
 
@@ -57,6 +59,7 @@ def _routing(case: Case, shape: Shape) -> Iterator[Row]:
     # Of several samples the first reason by name, as the view `labels` has it.
     told = [(one.member, one.set_aside) for one in case.answers if one.set_aside is not None]
     aside = dict(sorted(told, reverse=True))
+    same = _alike(case)
     models = [
         {
             "model": name,
@@ -68,6 +71,7 @@ def _routing(case: Case, shape: Shape) -> Iterator[Row]:
             "propensity": case.propensities.get(name),
             "judged": name in judged if case.panel else None,
             "set_aside": aside.get(name),
+            "alike": same.get(name),
         }
         for name, figures in case.figures.items()
     ]
@@ -82,6 +86,14 @@ def _routing(case: Case, shape: Shape) -> Iterator[Row]:
         "propensities": [{"model": name, "propensity": chance} for name, chance in sorted(case.propensities.items())],
         **finding(case),
     }
+
+
+def _alike(case: Case) -> dict[str, int]:
+    """Of each member the first answer that was judged, else its first, as learners read a log."""
+    first: dict[str, str] = {}
+    for answer in sorted(case.answers, key=lambda one: case.panel and not one.judged):
+        first.setdefault(answer.member, answer.turn["content"] if answer.turn else "")
+    return alike(first, "\n\n".join(turn["content"] for turn in case.turns if turn["content"]))
 
 
 def _matrix_columns(shape: Shape) -> Sequence[Field]:

@@ -14,7 +14,7 @@ from ensemble.types import Record, Stage
 from judges.learning.folder import read
 from judges.learning.model import sample
 from tests.ensemble.cli.conftest import Run
-from tests.ensemble.store.builders import NOON, a_call, a_plan, a_record, a_request, a_ruling, a_verdict
+from tests.ensemble.store.builders import NOON, a_call, a_plan, a_record, a_request, a_ruling, a_verdict, said
 
 
 async def label(config: Path, run: Run, number: int) -> None:
@@ -63,6 +63,9 @@ def a_question(row: int) -> dict[str, Any]:
 def scored(row: int) -> Record:
     """A panel that a judge scored; what ``small`` says to sums breaks off, and was set aside."""
     record = a_record(**a_question(row))
+    if row % 4 == 0:
+        same = {call.id: replace(call, completion=said(f"Well, {call.member}.\n\n**7**")) for call in record.calls}
+        record = replace(record, calls=tuple(same[one.id] if one.candidate else one for one in record.calls))
     small, medium, large = record.authors
     scores = {medium: row % 7 / 10, large: 0.9} | ({} if row % 2 else {small: 0.8})
     ruling = a_ruling(

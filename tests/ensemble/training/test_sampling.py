@@ -1,6 +1,7 @@
 """A sample of labels that stream by: whole conversations, by hash, whatever the order and however many there are."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from subprocess import run
 from sys import executable
@@ -10,6 +11,7 @@ import pyarrow
 import pyarrow.parquet
 
 from ensemble.store.examples import Example, Stored
+from ensemble.training.alike import evened
 from ensemble.training.held import hold
 from ensemble.training.sampling import FIXED, LEAST_MEMORY, Room, draw
 from ensemble.training.splits import by_time_or_group
@@ -93,6 +95,16 @@ def test_answers_are_held_for_scorers_alone() -> None:
     assert (plain.answers, plain.stored) == ({}, {})
     assert whole.answers == {"small": "four"}
     assert Room(memory=LEAST_MEMORY, answers=True).cost(one) > Room(memory=LEAST_MEMORY).cost(plain)
+
+
+def test_which_answers_say_the_same_is_held_without_them() -> None:
+    """So that their labels are evened, whatever is trained."""
+    one = an_example(
+        "r1", {"small": 0.5, "medium": 0.25, "large": 1.0}, answers={"small": "**7**", "large": "It is 7."}
+    )
+    for given in (one, replace(one, answers={}, alike={"small": 1, "medium": 2, "large": 1})):
+        table = evened(hold(draw([given], Room()).examples).table)
+        assert dict(zip(table.members, table.quality[0], strict=True)) == {"small": 0.75, "medium": 0.25, "large": 0.75}
 
 
 def test_labels_that_teach_nothing_take_no_room() -> None:
