@@ -1,9 +1,17 @@
-"""Ctrl-C, for commands that compute."""
+"""Ctrl-C, for commands that open a service and for those that compute."""
 
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+
+from ensemble.config import Settings
+
+
+def undelayed(settings: Settings) -> Settings:
+    """``settings`` whose service cancels what is under way when it is closed; whoever interrupts it wants it to end."""
+    return replace(settings, server=settings.server.model_copy(update={"drain_s": 0.0}))
 
 
 @contextmanager

@@ -3,12 +3,12 @@
 import asyncio
 import json
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from ensemble.cli import _options
+from ensemble.cli._interrupt import undelayed
 from ensemble.cli._output import put, screen
 from ensemble.cli._safe import safe
 from ensemble.cli._story import Story
@@ -49,11 +49,13 @@ def command(
     text = text.encode("utf-8", "replace").decode("utf-8").strip()
     if not text:
         raise click.UsageError("the question is empty")
-    settings = load(config)
-    # Who interrupts this wants it to end: what is late is waited for below, not while closing.
-    settings = replace(settings, server=settings.server.model_copy(update={"drain_s": 0.0}))
+    settings = undelayed(load(config))  # what is late is waited for below, not while closing
     story = None if quiet or as_json else Story(screen(), full=full)
-    asyncio.run(_ask(settings, text, model, system, deadline_s, story, as_json=as_json))
+    try:
+        asyncio.run(_ask(settings, text, model, system, deadline_s, story, as_json=as_json))
+    except KeyboardInterrupt:
+        click.echo(f"Stopped; what came until then is logged in {settings.store.address}.", err=True)
+        raise SystemExit(130) from None
 
 
 async def _ask(

@@ -9,9 +9,11 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from ensemble.cli._interrupt import undelayed
 from ensemble.cli._output import columns, put, screen
 from ensemble.cli._showcase import PICKED, Score, simulated_fleet, some_tasks, write_config
 from ensemble.cli._story import Story
+from ensemble.config import load
 from ensemble.errors import ConfigError, EnsembleError, StoreError
 from ensemble.money import total
 from ensemble.plurals import counted
@@ -53,14 +55,14 @@ def command(
     With --full it goes the whole way from labels to a served router. Everything in it is simulated: nothing leaves this
     machine and nothing is paid.
     """
-    if not full:
-        asyncio.run(_demo(folder, questions, port))
-        return
-    from ensemble.cli._full import show
-    from ensemble.showcase.drive import Options
-
     try:
-        asyncio.run(show(folder, Options(learn=learn, score=score, seed=seed), requests, port))
+        if full:
+            from ensemble.cli._full import show
+            from ensemble.showcase.drive import Options
+
+            asyncio.run(show(folder, Options(learn=learn, score=score, seed=seed), requests, port))
+        else:
+            asyncio.run(_demo(folder, questions, port))
     except (OSError, ConfigError, EnsembleError, StoreError) as error:
         raise click.ClickException(f"the demo cannot run: {error}") from error
     except KeyboardInterrupt:
@@ -70,16 +72,13 @@ def command(
 
 async def _demo(folder: Path, questions: int, port: int) -> None:
     console = screen()
-    try:
-        async with simulated_fleet(port) as simulator:
-            config = write_config(folder, simulator)
-            put(console, ("Everything here is simulated", "bold yellow"), ": models, answers, prices and latencies.")
-            put(console, f"A simulated fleet listens at {simulator.base_url}; {config} is its configuration.")
-            async with open_service(config) as service:
-                score = await _ask(console, service, some_tasks(questions))
-                rows = await service.store.counts()
-    except OSError as error:
-        raise click.ClickException(f"the demo cannot run: {error}") from error
+    async with simulated_fleet(port) as simulator:
+        config = write_config(folder, simulator)
+        put(console, ("Everything here is simulated", "bold yellow"), ": models, answers, prices and latencies.")
+        put(console, f"A simulated fleet listens at {simulator.base_url}; {config} is its configuration.")
+        async with open_service(undelayed(load(config))) as service:
+            score = await _ask(console, service, some_tasks(questions))
+            rows = await service.store.counts()
     _summary(console, score)
     _next(console, config, simulator.port, rows)
 

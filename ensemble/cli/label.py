@@ -1,13 +1,13 @@
 """Have every member of a panel answer every prompt and a judge judge it, resumably."""
 
 import asyncio
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import click
 
 from ensemble.cli import _label, _options
+from ensemble.cli._interrupt import undelayed
 from ensemble.config import load
 from ensemble.labelling.opening import Prompts, run_name
 from ensemble.labelling.rows import FIELDS
@@ -102,9 +102,7 @@ def command(
         raise click.UsageError("--engine ray labels a file or folder that every machine can read")
     if out is not None and engine != "ray":
         raise click.UsageError("--out is where --engine ray writes labels; take `ensemble export` of the log here")
-    settings = load(config, secrets=not (dry_run or estimate))
-    # Who interrupts this is not kept waiting: what was paid is stored by then.
-    settings = replace(settings, server=settings.server.model_copy(update={"drain_s": 0.0}))
+    settings = undelayed(load(config, secrets=not (dry_run or estimate)))  # what was paid is stored by then
     run = name or ("from-log" if from_log else run_name(prompts or "-"))
     options = Options(
         run=run,
