@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Protocol
@@ -12,7 +12,7 @@ from ensemble.errors import BudgetExceeded, EnsembleError, LimitExceeded, StoreE
 from ensemble.money import usd
 from ensemble.store import Store, budgets
 from ensemble.store.api_keys import Key
-from ensemble.store.budgets import Spending, Standing
+from ensemble.store.budgets import Spending, Spent, Standing
 
 SETTLED_WITHIN = timedelta(hours=1)
 """After its deadline a request is given so long, stragglers included; what is set aside then is settled by a sweep."""
@@ -39,8 +39,8 @@ class Reservations(Protocol):
         """Set ``amount`` aside; the limit that does not leave it, or None. Raises StoreUnavailable as ``begin``."""
         ...
 
-    def settle(self, request: str, used: Amount) -> None:
-        """Give back, soon, what was set aside for ``request`` beyond ``used``."""
+    def settle(self, spent: Spent) -> None:
+        """Give back, soon, what was set aside beyond what was used, and is kept for calls that go on."""
         ...
 
 
@@ -49,7 +49,7 @@ class LogReservations:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._spent: list[tuple[str, Amount]] = []
+        self._spent: list[Spent] = []
         self._stir = asyncio.Event()
         self._full: dict[str, tuple[str, Standing, list[Standing]]] = {}
 
@@ -74,15 +74,15 @@ class LogReservations:
     async def set_aside(self, spending: Spending, limits: Sequence[Limit], amount: Amount) -> Standing | None:
         change = partial(budgets.set_aside, spending=spending, limits=limits, amount=amount)
         try:
-            if any(request == spending.request for request, _ in self._spent):
+            if any(one.spending.request == spending.request for one in self._spent):
                 # What ended before goes first: written after this, it would settle this too, and for nothing.
                 await self.write_off()
             return await self._store.change(change)
         except StoreError as error:
             raise StoreUnavailable(f"the budget of the key cannot be kept: {error}") from error
 
-    def settle(self, request: str, used: Amount) -> None:
-        self._spent.append((request, used))
+    def settle(self, spent: Spent) -> None:
+        self._spent.append(spent)
         self._stir.set()
 
     async def news(self, patience_s: float) -> None:
@@ -130,6 +130,7 @@ class KeyAllowance:
     """The ``Allowance`` of one request that came with a key which has limits.
 
     What its calls give back is used by its later ones; the rest goes back to the key once the request has ended.
+    From then on calls that go on, and later ones, are apart (``Spending.late``).
     """
 
     spending: Spending
@@ -138,7 +139,9 @@ class KeyAllowance:
     refused: EnsembleError | None = None
     _free: Amount = field(default_factory=Amount)
     _used: Amount = field(default_factory=Amount)
+    _out: Amount = field(default_factory=Amount)
     _open: int = 0
+    _taking: int = 0
     _ended: bool = False
     _held: bool = False
 
@@ -161,33 +164,42 @@ class KeyAllowance:
         self._free = self._free + more - most  # before anybody else of the request can take it
         if more != Amount():
             self._held = True
+            self._taking += 1
             try:
                 full = await self.reservations.set_aside(self.spending, self.limits, more)
             except BaseException:
                 self._free = self._free + most - more
                 raise
+            finally:
+                self._taking -= 1
             if full is not None:
                 self._free = self._free + most - more
                 self.refused = refusal(full, datetime.now(UTC), more)
                 self._leave()
                 return False
+        self._out = self._out + most
         return True
 
     def settle(self, most: Amount, used: Amount) -> None:
         self._free = self._free + most - used
         self._used = self._used + used
+        self._out = self._out - most
         self._leave()
 
     def end(self) -> None:
         """The request has been answered or has failed; calls that go on are settled when they end."""
         self._ended = True
-        self._close()
+        if self._taking:
+            return  # what the log is setting aside just now stands under the request itself
+        self._settle()
+        self.spending = replace(self.spending, late=True)
 
     def _leave(self) -> None:
         self._open -= 1
-        self._close()
+        if self._ended and not self._open:
+            self._settle()
 
-    def _close(self) -> None:
-        if self._ended and not self._open and self._held:
-            self.reservations.settle(self.spending.request, self._used)
-            self._used, self._free, self._held = Amount(), Amount(), False
+    def _settle(self) -> None:
+        if self._held:
+            self.reservations.settle(Spent(spending=self.spending, used=self._used, kept=self._out))
+            self._used, self._free, self._held = Amount(), Amount(), self._out != Amount()

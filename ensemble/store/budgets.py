@@ -26,18 +26,38 @@ WITH RECURSIVE line (id, replaces) AS (
     UNION SELECT k.id, k.replaces FROM api_keys k JOIN line ON k.id = line.replaces
 ) SELECT id, replaces FROM line
 """
+_LATE = "/late"
 _KEEP = {"minute": timedelta(days=1), "day": timedelta(days=100)}
 """How long windows that are over are kept; months and totals stay."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spending:
-    """A request that may spend: whose it is, when it began, and when its process must have ended."""
+    """A request that may spend: whose it is, when it began, and when its process must have ended.
+
+    ``late`` is what its calls spend that go on beyond the answer. It is set aside apart: the answer's record, by which
+    the rest can be settled after a crash, does not know of them.
+    """
 
     request: str
     key: str
     begun: datetime
     expires: datetime
+    late: bool = False
+
+    @property
+    def hold(self) -> str:
+        """Under which id it is set aside."""
+        return f"{self.request}{_LATE}" if self.late else self.request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """What ``spending`` came to; beside it, ``kept`` stays set aside for its calls that go on."""
+
+    spending: Spending
+    used: Amount
+    kept: Amount
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,20 +120,17 @@ def set_aside(db: Database, spending: Spending, limits: Sequence[Limit], amount:
         if amount.of(each.limit.what) > each.left:
             return replace(each, held=_held(db, line).of(each.limit.what))
     _add(db, counted, spending.begun, amount)
+    _hold(db, spending, counted, amount)
+    return None
+
+
+def _hold(db: Database, spending: Spending, key: str, amount: Amount) -> None:
     db.conn.execute(
         "INSERT INTO key_holds (request_id, key_id, begun_at, expires_at, tokens, nano_usd) VALUES (?, ?, ?, ?, ?, ?) "
         "ON CONFLICT (request_id) DO UPDATE SET tokens = key_holds.tokens + excluded.tokens, "
         "nano_usd = key_holds.nano_usd + excluded.nano_usd",
-        [
-            spending.request,
-            counted,
-            stamp(spending.begun),
-            stamp(spending.expires),
-            amount.tokens,
-            amount.nano_usd,
-        ],
+        [spending.hold, key, stamp(spending.begun), stamp(spending.expires), amount.tokens, amount.nano_usd],
     )
-    return None
 
 
 def _held(db: Database, line: Sequence[str]) -> Amount:
@@ -123,45 +140,52 @@ def _held(db: Database, line: Sequence[str]) -> Amount:
     return Amount(tokens=int(tokens or 0), nano_usd=int(nano_usd or 0))
 
 
-def settle(db: Database, spent: Iterable[tuple[str, Amount]]) -> None:
+def settle(db: Database, spent: Iterable[Spent]) -> None:
     """Put what requests really used in the place of what was set aside for them."""
-    for request, used in spent:
-        _close(db, request, used)
+    for one in spent:
+        key = _close(db, one.spending.hold, one.used + one.kept)
+        if key is not None and one.kept != Amount():
+            _hold(db, replace(one.spending, late=True), key, one.kept)
 
 
 def sweep(db: Database, moment: datetime) -> int:
     """Settle what processes that have died left behind, and forget windows long over; returns how many were settled.
 
     Where the ledger knows the cost of every call of the request, that is what was used; else all that was set aside is.
+    So it is for calls that went on beyond the answer, unless what came of them is in the ledger.
     """
     held = db.execute("SELECT request_id, tokens, nano_usd FROM key_holds WHERE expires_at < ?", [stamp(moment)])
     rows = held.fetchall()
-    for request, tokens, nano_usd in rows:
-        _close(db, request, _in_ledger(db, request) or Amount(tokens=tokens, nano_usd=nano_usd))
+    for hold, tokens, nano_usd in rows:
+        _close(db, hold, _in_ledger(db, hold) or Amount(tokens=tokens, nano_usd=nano_usd))
     for per, age in _KEEP.items():
         start = start_of("minute" if per == "minute" else "day", moment - age)
         db.conn.execute(FORGET, [per, start])
     return len(rows)
 
 
-def _in_ledger(db: Database, request: str) -> Amount | None:
+def _in_ledger(db: Database, hold: str) -> Amount | None:
+    request, late = hold.removesuffix(_LATE), hold.endswith(_LATE)
     count, unknown, tokens, nano_usd = db.execute(
         "SELECT count(*), count(*) FILTER (WHERE nano_usd IS NULL OR (nano_usd > 0 AND output_tokens IS NULL)), "
-        "sum(coalesce(input_tokens, 0) + coalesce(output_tokens, 0)), sum(nano_usd) FROM calls WHERE request_id = ?",
-        [request],
+        "sum(coalesce(input_tokens, 0) + coalesce(output_tokens, 0)), sum(nano_usd) FROM calls "
+        "WHERE request_id = ? AND after_answer >= ?",
+        [request, int(late)],
     ).fetchone()
     return Amount(tokens=tokens, nano_usd=nano_usd) if count and not unknown else None
 
 
-def _close(db: Database, request: str, used: Amount) -> None:
-    row = db.execute("SELECT key_id, begun_at, tokens, nano_usd FROM key_holds WHERE request_id = ?", [request])
+def _close(db: Database, hold: str, used: Amount) -> str | None:
+    """End what is set aside; the key under which it was counted, None where nothing is."""
+    row = db.execute("SELECT key_id, begun_at, tokens, nano_usd FROM key_holds WHERE request_id = ?", [hold])
     held = row.fetchone()
     if held is None:
-        return
+        return None
     key, begun, tokens, nano_usd = held
     moment = datetime.fromisoformat(begun).astimezone(UTC)
     _add(db, key, moment, Amount(tokens=used.tokens - tokens, nano_usd=used.nano_usd - nano_usd))
-    db.conn.execute("DELETE FROM key_holds WHERE request_id = ?", [request])
+    db.conn.execute("DELETE FROM key_holds WHERE request_id = ?", [hold])
+    return str(key)
 
 
 def _add(db: Database, key: str, moment: datetime, amount: Amount) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from ensemble.keys.reservations import KeyAllowance, LogReservations
 from ensemble.store import Store, budgets, open_store
 from ensemble.store.api_keys import Key
 from ensemble.store.budgets import Spending
-from tests.ensemble.store.builders import a_record
+from tests.ensemble.store.builders import a_late, a_record
 
 NOW = datetime.now(UTC)
 
@@ -211,6 +212,41 @@ async def test_what_a_dead_process_left_is_settled_by_the_ledger_or_counts_in_fu
     assert await used(store, key) == [20_000_000], "they may still be at work"
     await store.change(lambda db: budgets.sweep(db, NOW + timedelta(hours=3)))
     assert await used(store, key) == [10_000_000 + known]
+
+
+@pytest.mark.parametrize("told", [True, False])
+async def test_a_crash_while_a_call_comes_late_counts_it_in_full_unless_it_was_told(store: Store, told: bool) -> None:
+    """The answer's record knows the cost of all its calls, and nothing of the one that goes on."""
+    key, reservations, record = limited("usd=1/day"), LogReservations(store), a_record()
+    known = sum(call.usage.nano_usd or 0 for call in record.calls)
+    request = allowance(reservations, key, record.request.id)
+    for _ in range(2):
+        assert await request.take(Amount(nano_usd=10_000_000))
+    request.settle(Amount(nano_usd=10_000_000), Amount(nano_usd=known))
+    await store.record(record)
+    request.end()
+    await reservations.write_off()
+    assert await used(store, key) == [known + 10_000_000], "what the answer did not use has gone back already"
+    late = a_late(record)
+    late = replace(late, calls=tuple(replace(call, after_answer=True) for call in late.calls))
+    if told:
+        await store.record_late(late)
+    await store.change(lambda db: budgets.sweep(db, NOW + timedelta(hours=3)))
+    more = sum(call.usage.nano_usd or 0 for call in late.calls) if told else 10_000_000
+    assert await used(store, key) == [known + more]
+
+
+async def test_what_is_set_aside_while_the_request_ends_is_settled_with_it(store: Store) -> None:
+    key, reservations = limited("usd=0.000001/day"), LogReservations(store)
+    request = allowance(reservations, key)
+    async with asyncio.TaskGroup() as group:
+        taking = group.create_task(request.take(Amount(nano_usd=900)))
+        await asyncio.sleep(0)
+        request.end()
+    assert taking.result()
+    request.settle(Amount(nano_usd=900), Amount(nano_usd=60))
+    await reservations.write_off()
+    assert await used(store, key) == [60]
 
 
 async def test_windows_long_over_are_forgotten(store: Store, tmp_path: Path) -> None:
