@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from ensemble import identity, interrupt
-from ensemble.cli._light import load_sqlite_utils, put_off
+from ensemble.cli._light import leave_uncounted, load_sqlite_utils, put_off
 from ensemble.cli._safe import safe
 
 HOME = Path(__file__).parent
@@ -32,6 +32,7 @@ class Commands(click.Group):
         from ensemble.cli._trust import certificates_later  # and with it ssl, which the list of commands needs not
 
         put_off()
+        leave_uncounted()
         load_sqlite_utils()
         with certificates_later():
             module = importlib.import_module(f"ensemble.cli.{cmd_name.replace('-', '_')}")

@@ -1,7 +1,7 @@
 """What the command line leaves out of memory."""
 
 import ctypes
-import importlib
+import importlib.util
 import sys
 from contextlib import suppress
 from types import ModuleType
@@ -12,6 +12,8 @@ _ELSEWHERE = ("dateutil.parser", "rapidfuzz.fuzz", "rapidfuzz.process")
 """Modules of packages that we need, for functions that we do not."""
 _M_ARENA_MAX = -8
 """Of ``malloc.h``."""
+_CONFIG_MEMSTATUS = 9
+"""Of ``sqlite3.h``."""
 
 
 def load_sqlite_utils() -> None:
@@ -57,3 +59,14 @@ def share_one_heap() -> None:
     if sys.platform == "linux":
         with suppress(AttributeError):  # musl has one heap anyway
             ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
+
+
+def leave_uncounted() -> None:
+    """Have SQLite keep no count of its memory, which nobody reads: a lock taken for every allocation, of any thread.
+
+    It takes that as long as nothing of it has been used, and is loaded for it from where Python would load it.
+    """
+    found = importlib.util.find_spec("_sqlite3")
+    if sys.platform == "linux" and found is not None:
+        with suppress(AttributeError, OSError):  # where it is part of the interpreter
+            ctypes.CDLL(found.origin).sqlite3_config(_CONFIG_MEMSTATUS, 0)

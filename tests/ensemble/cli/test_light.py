@@ -71,6 +71,18 @@ libc.fflush(None)
 met.wait()
 """
 
+MEMORY = """
+import ctypes, sys
+from ensemble.cli import main
+
+if sys.argv[1] == "serve":
+    assert main.get_command(None, "serve")
+import _sqlite3, sqlite3
+
+sqlite3.connect(":memory:").execute("CREATE TABLE one (a)")
+print(ctypes.CDLL(_sqlite3.__file__).sqlite3_memory_used() > 0)
+"""
+
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library has other heaps")
 @pytest.mark.parametrize(("how", "one"), [("shared", True), ("as it is", False)])
@@ -79,6 +91,15 @@ def test_threads_share_one_heap(how: str, one: bool) -> None:
         [sys.executable, "-c", HEAPS, how], capture_output=True, text=True, check=True, timeout=PATIENCE_S
     )
     assert (done.stdout.count("<heap nr=") == 1) is one
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only there SQLite is told")
+@pytest.mark.parametrize(("how", "counted"), [("serve", False), ("as it is", True)])
+def test_sqlite_counts_no_memory(how: str, counted: bool) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY, how], capture_output=True, text=True, check=True, timeout=PATIENCE_S
+    )
+    assert done.stdout.strip() == str(counted)
 
 
 @pytest.mark.parametrize(("authority", "told"), [("ca.pem", "200 200"), ("other/ca.pem", "not trusted not trusted")])
