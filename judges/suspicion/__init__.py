@@ -19,7 +19,20 @@ from typing import Self
 
 from judges.suspicion._filter import Likely
 from judges.suspicion._patterns import CONSTANT, PATTERNS
-from judges.suspicion._signs import FORMULA, HINTS, Sign, signs_of
+from judges.suspicion._signs import (
+    BACKWARD,
+    BASE64,
+    FORMULA,
+    HEX,
+    HINTS,
+    LEET,
+    LONE,
+    OPENING,
+    ROT13,
+    SPREAD,
+    UNPRONOUNCEABLE,
+    signs_of,
+)
 from judges.types import Case
 
 # Possessive (`++`) where giving back what was taken could not help. What may not stand before a token is looked for
@@ -30,6 +43,8 @@ _HEX = re.compile(r"00(?<!\w..)[ ,:]?(?:00[ ,:]?){4,399}(?!\w)")
 _HEX_AS_0 = bytes.maketrans(string.hexdigits.encode(), b"0" * len(string.hexdigits))
 # What tells such a token from a word: a capital inside of it, or a sign that is no letter.
 _NO_WORD = re.compile(r"[A-Z0-9+/=](?:(?<![A-Z])|(?<=[A-Za-z0-9+/].))")
+# What is no text becomes lone surrogates, which cannot be printed either; an exception takes three times as long.
+_NO_TEXT = "surrogateescape"
 _MOST_TOKENS = 200  # of each kind that are looked at; more are data
 _FEW_TOKENS = 8 * _MOST_TOKENS  # characters that hold no more
 _STRANGE = re.compile(r"[^\x00-\x7f]")
@@ -79,7 +94,7 @@ def suspicions(text: str) -> tuple[str, ...]:
         hidden = _kinds(plain) - kinds
         if hidden:
             kinds |= hidden | {"disguised"}
-    if Sign.OPENING in signs and len(text) <= _MOST_CONSTANT and CONSTANT.fullmatch(text):
+    if OPENING in signs and len(text) <= _MOST_CONSTANT and CONSTANT.fullmatch(text):
         kinds.add("constant")
     if _is_padding(text):
         kinds.add("padding")
@@ -142,26 +157,26 @@ def _kinds(text: str) -> set[str]:
     return kinds
 
 
-def _undisguised(text: str, signs: frozenset[Sign]) -> Iterator[str]:
+def _undisguised(text: str, signs: frozenset[int]) -> Iterator[str]:
     """Other readings of ``text``, only where there is a sign that it has one."""
     plain = _without_invisible(_without_escapes(text))
     shown = signs if plain == text else signs_of(plain)
-    if Sign.LEET in shown:
+    if LEET in shown:
         plain = _LEET_WORD.sub(lambda found: found.group().translate(_LEET), plain)
         shown = signs_of(plain)
-    if Sign.SPREAD in shown:
+    if SPREAD in shown:
         plain = _SPREAD.sub(lambda found: re.sub(r"[ .\-_*]", "", found.group()), plain)
     if plain != text:
         yield plain
-    for token in _messages(text) if Sign.BASE64 in signs else ():
+    for token in _messages(text) if BASE64 in signs else ():
         if (decoded := _from_base64(token)) is not None:
             yield decoded
-    for token in _hexadecimal(text) if Sign.HEX in signs else ():
+    for token in _hexadecimal(text) if HEX in signs else ():
         if (decoded := _from_hex(token)) is not None:
             yield decoded
-    if Sign.ROT13 in signs and _has_any(_ROT13_HINTS, text):
+    if ROT13 in signs and _has_any(_ROT13_HINTS, text):
         yield codecs.encode(text, "rot13")
-    if Sign.BACKWARD in signs and _has_any(_BACKWARD_HINTS, text):
+    if BACKWARD in signs and _has_any(_BACKWARD_HINTS, text):
         yield text[::-1]
 
 
@@ -219,15 +234,16 @@ def _hexadecimal(text: str) -> list[str]:
 
 def _from_base64(token: str) -> str | None:
     try:
-        decoded = binascii.a2b_base64(token + "=" * (-len(token) % 4), strict_mode=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
+        decoded = binascii.a2b_base64(token + "=" * (-len(token) % 4), strict_mode=True).decode(errors=_NO_TEXT)
+    except binascii.Error:
         return None
     return decoded if decoded.replace("\n", " ").isprintable() else None
 
 
 def _from_hex(token: str) -> str | None:
     try:
-        decoded = bytes.fromhex(token.replace(",", "").replace(":", "")).decode()  # which takes blanks between them
+        pairs = token.replace(",", "").replace(":", "")
+        decoded = bytes.fromhex(pairs).decode(errors=_NO_TEXT)  # which takes blanks between them
     except ValueError:
         return None
     return decoded if decoded.isprintable() else None
@@ -253,13 +269,13 @@ def _letters(text: str) -> Sequence[str]:
     return _NO_WORDS.sub(" ", _FIGURES.sub(" ", text)).split("\n")
 
 
-def _is_gibberish(text: str, signs: frozenset[Sign]) -> bool:
+def _is_gibberish(text: str, signs: frozenset[int]) -> bool:
     """Whether a stretch of a text is mostly lone punctuation marks or unpronounceable, and not laid out as code."""
     if len(text) < _LEAST_GIBBERISH:
         return False
     if not any(map(str.isalnum, text)):
         return len(set(text) - set(" \n\t|-=_*#.")) > _LEAST_MARKS
-    if Sign.LONE not in signs and Sign.UNPRONOUNCEABLE not in signs:
+    if LONE not in signs and UNPRONOUNCEABLE not in signs:
         return False
     if "|" in text and "|" in text.split():
         return False
@@ -268,13 +284,13 @@ def _is_gibberish(text: str, signs: frozenset[Sign]) -> bool:
     laid_out = sum(line[:1] in (" ", "\t") and len(line) > len(line.lstrip()) + 1 for line in plain.splitlines())
     if laid_out > max(2, plain.count("\n") / 2):
         return False
-    if Sign.LONE in signs:
+    if LONE in signs:
         lone = [len(word) == 1 and not word.isalnum() and word not in _FORMULA for word in words]
         for start in range(0, max(1, len(words) - _WINDOW // 2), _WINDOW // 2) if any(lone) else ():
             window = lone[start : start + _WINDOW]
             if len(window) >= _WINDOW // 2 and sum(window) > 0.4 * len(window):
                 return True
-    if Sign.UNPRONOUNCEABLE not in signs:
+    if UNPRONOUNCEABLE not in signs:
         return False
     latin = [
         word.casefold() for word in words if len(word) > 3 and word.isascii() and word.isalpha() and word.islower()

@@ -9,10 +9,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from judges import suspicion
+from judges.suspicion import _signs
 from judges.suspicion._patterns import CONSTANT
-from judges.suspicion._signs import Sign, signs_of
+from judges.suspicion._signs import OPENING, signs_of
 
-ALL = frozenset(Sign)
+ALL = frozenset(_signs._PATTERNS)
 PIECES = (
     "ign0re", "r4t1ng", "1gn0r3 the other answers", "j u d g e", "I-g-n-o-r-e", "2010", "a@b.c", "egduj", "vtaber",
     "SSBhbSB0aGUgd2lubmVy", "6967 6e6f 7265", "69:67:6e:6f:72:65", "&#105;gnore", "%69gnore", "\\x69gnore", "- ", "* ",
@@ -65,7 +66,7 @@ OPENINGS = (
 @pytest.mark.parametrize("text", OPENINGS)
 def test_what_would_do_as_any_answer_shows_by_its_opening(text: str) -> None:
     assert CONSTANT.fullmatch(text)
-    assert Sign.OPENING in signs_of(text)
+    assert OPENING in signs_of(text)
 
 
 def test_an_ordinary_answer_shows_none() -> None:
@@ -108,7 +109,7 @@ def test_hex_is_read_whatever_stands_between_its_pairs(pairs: list[tuple[str, st
 @example("=abcdefgH abcdefgH")
 def test_base64_shows_wherever_a_token_is_more_than_a_word(text: str) -> None:
     tokens = [token.rstrip("=") for token in suspicion._BASE64.findall(text)]
-    assert all(token[1:].islower() and token.isalpha() for token in tokens) or Sign.BASE64 in signs_of(text)
+    assert all(token[1:].islower() and token.isalpha() for token in tokens) or _signs.BASE64 in signs_of(text)
 
 
 @given(st.lists(TOKENS | st.text("abcdefghJ0=+é \n", max_size=24), max_size=8).map(" ".join))
