@@ -151,12 +151,14 @@ def _by_rank(worth: Mapping[CandidateId, float]) -> Iterator[tuple[Pair, float]]
         yield (other, one), 1.0 - won
 
 
-def _with_twins(quality: Mapping[CandidateId, float], case: Case) -> dict[CandidateId, float]:
+def _with_twins(quality: Mapping[CandidateId, float], case: Case) -> Mapping[CandidateId, float]:
     """Candidates that say the same are equally good, whoever said it."""
     said: dict[str, list[CandidateId]] = {}
     for one in case.candidates:
         if one.id in quality:
             said.setdefault(what_it_says(one.completion), []).append(one.id)
+    if len(said) == len(quality):  # as nearly always
+        return quality
     return {one: max(quality[twin] for twin in twins) for twins in said.values() for one in twins}
 
 
