@@ -10,6 +10,8 @@ ANTHROPIC = "anthropic"
 
 As ``OpaquePart.data["type"]``: a content block that only Anthropic can read; ``data["block"]`` holds it unchanged.
 """
+LEAST_BUDGET = 1024
+"""Tokens: fewer of thoughts Anthropic does not take as ``thinking.budget_tokens``."""
 THOUGHT = "reasoning_content"
 """``OpaquePart.data["type"]`` of plain thoughts (DeepSeek, vLLM, llama.cpp); ``data["text"]`` holds them."""
 DETAILS = "reasoning_details"

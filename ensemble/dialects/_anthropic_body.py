@@ -13,6 +13,7 @@ from pydantic import Field, StrictBool, StringConstraints, Tag, model_validator
 from ensemble.dialects._anthropic_turns import CacheControl, Marked, Texts, ToolName, Turn
 from ensemble.dialects._wire import MOST_INTEGER, DemandedSchema, Extension, JsonObject, Wire, refused, tagged, wrong
 from ensemble.dialects.params import Honoured, Mapped
+from ensemble.native import LEAST_BUDGET
 
 ONLY_ANTHROPIC = "sent to Anthropic members; dropped and recorded for others"
 
@@ -84,7 +85,7 @@ class Thinking(Wire):
     """Whether the model thinks before it answers."""
 
     type: Literal["enabled", "adaptive", "between_tools", "disabled"]
-    budget_tokens: int | None = Field(None, ge=1, le=MOST_INTEGER)
+    budget_tokens: int | None = Field(None, ge=LEAST_BUDGET, le=MOST_INTEGER)
     display: Literal["summarized", "omitted"] | None = None
 
     @model_validator(mode="after")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ensemble.callids import portable
 from ensemble.errors import CallFailed
-from ensemble.native import ANTHROPIC, as_object
+from ensemble.native import ANTHROPIC, LEAST_BUDGET, as_object
 from ensemble.providers._files import file_for_anthropic, image_for_anthropic
 from ensemble.providers._shapes import mapping
 from judges.types import FilePart, ImagePart, Message, OpaquePart, Part, Prompt, TextPart
@@ -29,8 +29,6 @@ _EFFORTS: Mapping[str, str] = {
 }
 _THOUGHTS = frozenset({"thinking", "redacted_thinking"})
 """Blocks of thoughts; no cache marker may stand on them."""
-_LEAST_BUDGET = 1024
-"""Fewer tokens of thoughts the API does not take."""
 _INSTRUCTING = frozenset({"system", "developer"})
 _CALL_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
@@ -216,7 +214,7 @@ def _fitting(thinking: Mapping[str, object], most: int, turns: Sequence[Mapping[
         return {}
     if budget < most:
         return thinking
-    return {**thinking, "budget_tokens": most // 2} if most // 2 >= _LEAST_BUDGET else {}
+    return {**thinking, "budget_tokens": most // 2} if most // 2 >= LEAST_BUDGET else {}
 
 
 def _begun_without_thoughts(turns: Sequence[Mapping[str, object]]) -> bool:

@@ -272,6 +272,7 @@ REFUSED: dict[str, Any] = {
         ({"tool_choice": {"type": "auto"}}, "tool_choice", "needs tools"),
         ({"tools": [TOOL], "tool_choice": {"type": "some"}}, "tool_choice", "type must be one of auto, any"),
         ({"thinking": {"type": "enabled"}}, "thinking.budget_tokens", "goes with the type enabled"),
+        ({"thinking": {"type": "enabled", "budget_tokens": 1023}}, "thinking.budget_tokens", "equal to 1024"),
         ({"temperature": 1.5}, "temperature", "less than or equal to 1"),
         ({"max_tokns": 5}, "max_tokns", "did you mean max_tokens?"),
         ({"metadata": {"user_id": 5}}, "metadata.user_id", "valid string"),
