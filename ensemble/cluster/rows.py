@@ -11,11 +11,11 @@ import orjson
 from ensemble.labelling.opening import Prompts
 from ensemble.labelling.rows import Reject, Row, RowReader, shown
 from ensemble.labelling.sources import Raw
+from ensemble.routers._features import text_of
 from ensemble.store import Store
 from ensemble.store.database import Database
-from ensemble.store.label_rows import label_rows_of
-from ensemble.store.queries import label_of
-from ensemble.types import Label
+from ensemble.store.examples import Example, examples_of
+from judges.heuristics.agreement import alike
 
 BLOCK = 64
 """Rows of a block on their way in."""
@@ -84,7 +84,9 @@ def schema() -> Any:
 
     text, real, whole, truth = pyarrow.string(), pyarrow.float64(), pyarrow.int64(), pyarrow.bool_()
     turn = pyarrow.struct([("role", text), ("content", text)])
-    model = pyarrow.struct([("member", text), ("score", real), ("nano_usd", whole), ("total_s", real)])
+    model = pyarrow.struct([
+        ("member", text), ("score", real), ("nano_usd", whole), ("total_s", real), ("judged", truth), ("alike", whole),
+    ])  # fmt: skip
     columns = [
         ("row_id", text), ("position", whole), ("request_id", text), ("messages", pyarrow.list_(turn)),
         ("models", pyarrow.list_(model)), ("best", pyarrow.list_(text)), ("kind", text), ("source", text),
@@ -104,7 +106,7 @@ async def labels(store: Store, run: str, rows: Iterable[Row]) -> Any:
 
 def _labels(db: Database, run: str, row_ids: Sequence[str]) -> list[dict[str, Any]]:
     rows = db.execute(_ROWS, [run, orjson.dumps(list(row_ids)).decode()]).fetchall()
-    known = {label.request: label for label in map(label_of, label_rows_of(db, {row[2] for row in rows}))}
+    known = {one.label.request: one for one in examples_of(db, {row[2] for row in rows})}
     return [
         {"row_id": row_id, "position": position, **_row(known[request])}
         for row_id, position, request in sorted(rows, key=lambda row: (row[1], row[0]))
@@ -112,7 +114,9 @@ def _labels(db: Database, run: str, row_ids: Sequence[str]) -> list[dict[str, An
     ]
 
 
-def _row(label: Label) -> Mapping[str, Any]:
+def _row(example: Example) -> Mapping[str, Any]:
+    label, judged = example.label, example.judged
+    same = alike(example.answers, text_of(label.messages))
     names = sorted({*label.scores, *label.nano_usd, *label.best})
     return {
         "request_id": label.request,
@@ -123,6 +127,8 @@ def _row(label: Label) -> Mapping[str, Any]:
                 "score": label.scores.get(name),
                 "nano_usd": label.nano_usd.get(name),
                 "total_s": label.total_s.get(name),
+                "judged": None if judged is None else name in judged,
+                "alike": same.get(name),
             }
             for name in names
         ],

@@ -1,20 +1,15 @@
 """``ensemble train``: from a log that this program wrote to a folder that says what it was learned from."""
 
 import json
-from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from ensemble.store import open_store
-from ensemble.types import Record, Stage
 from judges.learning.folder import read
 from judges.learning.model import sample
 from tests.ensemble.cli.conftest import Run
-from tests.ensemble.store.builders import NOON, a_call, a_plan, a_record, a_request, a_ruling, a_verdict, said
+from tests.ensemble.training.logged import a_log
 
 
 async def label(config: Path, run: Run, number: int) -> None:
@@ -54,55 +49,13 @@ async def test_shards_of_an_export_are_read_as_a_stream_and_sampled(config: Path
     assert "no size, such as 500MB" in (await run(*train, "--memory", "lots")).output
 
 
-def a_question(row: int) -> dict[str, Any]:
-    """Ids grow with ``row``, and times do not, as where another log's requests were imported."""
-    text = f"Compute {row} * 21" if row % 2 else f"Please say hello to guest {row}"
-    return {"request": a_request(text, arrived_at=NOON + timedelta(minutes=37 * row % 150))}
-
-
-def scored(row: int) -> Record:
-    """A panel that a judge scored; what ``small`` says to sums breaks off, and was set aside."""
-    record = a_record(**a_question(row))
-    if row % 4 == 0:
-        same = {call.id: replace(call, completion=said(f"Well, {call.member}.\n\n**7**")) for call in record.calls}
-        record = replace(record, calls=tuple(same[one.id] if one.candidate else one for one in record.calls))
-    small, medium, large = record.authors
-    scores = {medium: row % 7 / 10, large: 0.9} | ({} if row % 2 else {small: 0.8})
-    ruling = a_ruling(
-        a_verdict([large], [medium], scores=scores, preferences=(), exchanges=()),
-        set_aside={small: "truncated"} if row % 2 else {},
-        panel=(small, medium, large),
-    )
-    return replace(record, rulings=(ruling,))
-
-
-def passed_on(row: int) -> Record:
-    """A cascade of which the judge compared the second stage alone, and gave no scores."""
-    asked = a_question(row)
-    names = {"small": 0, "medium": 1, "large": 1}
-    calls = tuple(a_call(asked["request"].id, name, stage=stage) for name, stage in names.items())
-    small, medium, large = ids = tuple(call.candidate for call in calls if call.candidate)
-    stages = (Stage(members=("small",), judge="reader"), Stage(members=("medium", "large"), judge="house"))
-    best, other = (large, medium) if row % 5 else (medium, large)
-    compared = a_verdict([best], [other], scores={}, exchanges=(), preferences=())
-    rulings = (
-        a_ruling(a_verdict([small], scores={small: 0.2}), panel=(small,), usable=False),
-        a_ruling(compared, stage=1, panel=(medium, large)),
-    )
-    plan, authors = a_plan(stages=stages), dict(zip(ids, names, strict=True))
-    return a_record(**asked, plan=plan, calls=calls, authors=authors, rulings=rulings, chosen=best)
-
-
 @pytest.mark.parametrize("form", ["jsonl", "csv", "parquet"])
 async def test_a_file_teaches_what_the_log_does_that_it_was_exported_from(
     form: str, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who was set aside lost and who was not judged did not, in whatever order the rows stand."""
     monkeypatch.chdir(tmp_path)
-    store = await open_store(tmp_path / "ensemble.db")
-    for row in range(150):
-        await store.record(passed_on(row) if row % 3 else scored(row))
-    await store.close()
+    await a_log(tmp_path / "ensemble.db", 150)
     exported = await run("export", "--db", "ensemble.db", "--format", "routing", "--out", f"labels.{form}")
     assert exported.exit_code == 0, exported.output
     found = []
