@@ -138,4 +138,4 @@ class Afterwards:
             return
         if ruling is not None:
             self.means.learn(finding_of(request.id, ruling, {**self.run.authors, **authors}))
-        self.run.listener(LateDone(calls=calls, ruling=ruling))
+        self.run.tell(LateDone, calls=calls, ruling=ruling)

@@ -49,8 +49,8 @@ async def led(engine: Engine, run: Run, plan: Plan, leader: str | None) -> Choic
             if not run.begun:
                 await engine.begin(run)
             if lead.leader == candidate:  # it may have failed meanwhile
-                run.listener(Began(member=run.authors[candidate], thought=lead.thought))
-                lead.let_out(lambda text: run.listener(Grew(text=text)))
+                run.tell(Began, member=run.authors[candidate], thought=lead.thought)
+                lead.let_out(lambda text: run.tell(Grew, text=text))
                 break
         if candidate is None:
             behind.result()  # it has ended; what it raised, if anything, is the cause

@@ -250,7 +250,7 @@ class Pipeline:
         seats = [seated(member=m, sample=n, candidate=CandidateId(str(uuid4()))) for m, n in places]
         for seat in seats:
             run.authors[seat.candidate] = seat.member
-            run.listener(started(member=seat.member, sample=seat.sample, stage=index))
+            run.tell(started, member=seat.member, sample=seat.sample, stage=index)
         lead, judge = run.lead, self.judges[stage.judge] if stage.judge else None
         if lead is not None:
             lead.take(seats)
@@ -261,7 +261,7 @@ class Pipeline:
             return settled(judge, case_of(run.request, calls, self.fleet), outstanding)
 
         def done(call: Call) -> None:
-            run.listener(ended(call=call))
+            run.tell(ended, call=call)
 
         def sender(seat: Seat) -> Send | None:
             return None if lead is None else lead.sender(self.fleet[seat.member], seat.candidate)
@@ -316,7 +316,7 @@ class Pipeline:
         ruling = await rule(run.request, panel, bench, plan, stage=index, phase=phase, until=until, seen=run.heard)
         paid = add(*(c.usage.nano_usd for c in run.calls if c.purpose == "judge" and c.stage == index))
         self.sittings.add(judge.digest, len(ruling.panel), paid, ruling.total_s)
-        run.listener(Judged(ruling=ruling))
+        run.tell(Judged, ruling=ruling)
         return ruling
 
     def _accepted(self, run: Run, stage: Stage, choice: Choice) -> bool:
@@ -363,7 +363,7 @@ class Pipeline:
         watch = self.watches.get(run.request.model)
         if watch is not None and plan.shadow and self.stragglers.room:
             self.stragglers.own(watch.after(answer))
-        run.listener(Finished(answer=answer))
+        run.tell(Finished, answer=answer)
         return answer
 
     async def _fail(self, run: Run, error: EnsembleError) -> None:

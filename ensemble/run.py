@@ -1,17 +1,19 @@
 """What is known of one request while it is under way."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ParamSpec
 
 from ensemble.errors import EnsembleError
-from ensemble.events import Listener
+from ensemble.events import Event, Listener, nobody
 from ensemble.fanout import Seat
 from ensemble.leading import Lead
 from ensemble.types import Call, Fallback, Plan, Record, Request, Ruling, Status
 from judges.quick import maker
 from judges.types import Candidate, CandidateId
 
+P = ParamSpec("P")
 _record = maker(Record)
 
 
@@ -37,6 +39,11 @@ class Run:
     lead: Lead | None = None
     behind: asyncio.Task[Ruling | None] | None = None
     begun: bool = False
+
+    def tell(self, event: Callable[P, Event], *_: P.args, **fields: P.kwargs) -> None:
+        """Tell the listener of the ``event`` that has these ``fields``; where nobody listens none is made."""
+        if self.listener is not nobody:
+            self.listener(event(*_, **fields))
 
     def heard(self, call: Call) -> None:
         """An attempt has ended: a line of the ledger."""

@@ -105,6 +105,8 @@ class Stage:
 
     def seats(self) -> tuple[tuple[str, int], ...]:
         """Every (member, sample number from 0) that the stage calls, most trusted first."""
+        if not self.samples:  # as nearly always
+            return tuple([(member, 0) for member in self.members])
         return tuple([(member, sample) for member in self.members for sample in range(self.samples.get(member, 1))])
 
 

@@ -1,11 +1,12 @@
 """What a batch of rows adds to the daily sums, which its own transaction keeps."""
 
 from collections.abc import Iterable
+from operator import itemgetter
 
 from ensemble.store.rows import COLUMNS, Row, Rows, Value
 
 _REQUEST = {name: index for index, name in enumerate(COLUMNS["requests"])}
-_CALL = {name: index for index, name in enumerate(COLUMNS["calls"])}
+_told_of = itemgetter(*map(COLUMNS["calls"].index, ("started_at", "member", "purpose", "failure", "nano_usd")))
 
 
 def daily_requests(batch: Iterable[Rows]) -> list[Row]:
@@ -29,16 +30,15 @@ def daily_requests(batch: Iterable[Rows]) -> list[Row]:
 
 def daily_calls(batch: Iterable[Rows]) -> list[Row]:
     """What ``batch`` adds to ``daily_calls``: one row per day, router, member and purpose."""
-    started, member, purpose = _CALL["started_at"], _CALL["member"], _CALL["purpose"]
-    failure, nano_usd = _CALL["failure"], _CALL["nano_usd"]
     sums: dict[Row, list[int]] = {}
     for rows in batch:
-        for row in rows.tables["calls"]:
-            key = (str(row[started])[:10], rows.router, row[member], row[purpose])
-            into = sums.setdefault(key, [0, 0, 0, 0])
-            cost = row[nano_usd]
+        for started, member, purpose, failure, cost in map(_told_of, rows.tables["calls"]):
+            into = sums.setdefault((str(started)[:10], rows.router, member, purpose), [0, 0, 0, 0])
             into[0] += 1
-            into[1] += row[failure] is not None
-            into[2] += cost if isinstance(cost, int) else 0
-            into[3] += cost is None
+            if failure is not None:
+                into[1] += 1
+            if isinstance(cost, int):
+                into[2] += cost
+            else:
+                into[3] += 1
     return [(*key, *values) for key, values in sums.items()]

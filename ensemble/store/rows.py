@@ -10,7 +10,6 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
-from math import isfinite
 from operator import attrgetter
 
 from ensemble.store.content import (
@@ -356,9 +355,6 @@ def _verdict(request: RequestId, ruling: Ruling, started: str, id_: str, parent:
 
 def _scores(id_: str, verdict: Verdict, set_aside: Mapping[CandidateId, str]) -> list[Row]:
     winners, scores = verdict.winners, verdict.scores
-    if not all(map(isfinite, scores.values())):
-        for score in scores.values():
-            real(score, "scores.score")
     named = dict.fromkeys((*winners, *scores, *set_aside))
     for preference in verdict.preferences:
         named.update(dict.fromkeys(preference.shown))
