@@ -132,13 +132,13 @@ class Desk:
         fresh = self._fresh(row)
         request, calls = _request(fresh, self.router or ""), list[Call]()
         plan = await self._plan(request, calls)
-        if plan is None:
+        if plan is None and not calls:
             return None
-        job = self._job(fresh, plan)
+        job = None if plan is None else self._job(fresh, plan)
         record = Record(
             request=request,
             status="stored",
-            plan=job.plan,
+            plan=None if job is None else job.plan,
             calls=tuple(calls),
             authors={},
             rulings=(),
@@ -150,7 +150,7 @@ class Desk:
         await self.pipeline.store.record(record)
         for call in calls:
             self.tally.called(call)
-        return replace(job, held=replace(fresh, plan=job.plan))
+        return None if job is None else replace(job, held=replace(fresh, plan=job.plan))
 
     def _fresh(self, row: Row) -> Held:
         domain, by = self._domain(row)

@@ -3,11 +3,24 @@ from pathlib import Path
 
 import pytest
 
-from ensemble.errors import StoreError
+from ensemble.errors import RouterError, StoreError
+from ensemble.labelling.entry import NO_PLAN
+from ensemble.router import Context, Router
+from ensemble.types import Plan, Request
 from judges.judge import JUDGES
 from tests.ensemble.doubles import failed
 from tests.ensemble.engine import panel
 from tests.ensemble.labelling.workshop import MEMBERS, a_workshop, asking, prompts
+
+
+class Undecided(Router):
+    """Asks a model, and has no plan all the same."""
+
+    use = "undecided"
+
+    async def plan(self, request: Request, context: Context) -> Plan:
+        await context.models["critic"].complete(request.prompt)
+        raise RouterError("nobody was named")
 
 
 async def test_every_prompt_gets_a_whole_panel_and_a_label(tmp_path: Path) -> None:
@@ -50,6 +63,14 @@ async def test_what_a_router_asks_is_in_the_ledger_for_a_stored_prompt_too(tmp_p
             outcome = await shop.label(prompts(3))
             assert (shop.asked()["critic"], outcome.tally.members["critic"]) == (3, 3)
             assert shop.select("SELECT count(*) FROM calls WHERE purpose = 'router'") == [(3 * run,)]
+
+
+async def test_what_a_router_asks_is_in_the_ledger_though_it_has_no_plan_then(tmp_path: Path) -> None:
+    async with a_workshop(tmp_path, routers={"panel": Undecided()}) as shop:
+        outcome = await shop.label(prompts(3))
+        assert (shop.asked()["critic"], outcome.tally.members["critic"]) == (3, 3)
+        assert shop.select("SELECT count(*) FROM calls WHERE purpose = 'router'") == [(3,)]
+        assert outcome.tally.problems == {NO_PLAN: 3}
 
 
 async def test_a_prompt_that_comes_twice_is_one_request(tmp_path: Path) -> None:
