@@ -53,26 +53,26 @@ _finding = maker(Finding)
 def mean_quality(judged: Sequence[tuple[str, float | None, bool]]) -> Mapping[str, float]:
     """Quality per member, from (member, score, whether it won) of each candidate, samples averaged.
 
-    That is the score where all were scored, else 1 for a winner and 0 for the others.
+    That is the score where winners have one, and 0 for who has none beside them: it lost before the judge that scores
+    saw it, or to an earlier stage. Else it is 1 for a winner and 0 for the others.
     """
-    scored = all([score is not None for _, score, _ in judged])
+    winners = [score is not None for _, score, won in judged if won]
+    scored = bool(winners) and all(winners)
     worth: dict[str, list[float]] = {}
     for member, score, won in judged:
-        worth.setdefault(member, []).append(min(1.0, max(0.0, score)) if scored and score is not None else float(won))
+        worth.setdefault(member, []).append(min(1.0, max(0.0, score or 0.0)) if scored else float(won))
     return {member: sum(each) / len(each) for member, each in worth.items()}
 
 
 def quality_of(ruling: Ruling, authors: Mapping[CandidateId, str]) -> Mapping[str, float]:
     """Quality per member by the plain finding of ``ruling``, as its label has it; empty where it is not usable.
 
-    Whoever is not among the winners was beaten, also who tied with somebody that lost later. Who was set aside before
-    the judge is worth 0 beside scores: he lost to all of them, and makes no score of theirs a mere win.
+    Whoever is not among the winners was beaten, also who tied with somebody that lost later.
     """
     found = plain(ruling.verdict)
     if not (ruling.usable and found.winners):
         return {}
-    scores = {**dict.fromkeys(ruling.set_aside, 0.0), **found.scores}
-    return mean_quality([(authors[one], scores.get(one), one in found.winners) for one in ruling.panel])
+    return mean_quality([(authors[one], found.scores.get(one), one in found.winners) for one in ruling.panel])
 
 
 def finding_of(request: RequestId, ruling: Ruling, authors: Mapping[CandidateId, str]) -> Finding | None:

@@ -72,7 +72,7 @@ class Example:
 
     Attributes:
         judged: members that the finding is on, those set aside before it too; None where that is unknown.
-        label: who was set aside before a judge that scores has 0 in it.
+        label: who was set aside before a judge that scores, or beaten in an earlier stage, has 0 in it.
         answers: of each member the first that was judged, else its first; ``stored``, what it was beside its text.
         digests: what each of them was when it gave it (``Member.digest``), where that is known.
         alike: by member a number that answers share which surely say the same; None where only their texts tell.
@@ -153,12 +153,14 @@ def models(where: Where) -> Mapping[str, tuple[str, ...]]:
     return found
 
 
-def lost(label: Label, aside: Iterable[str]) -> Label:
-    """``label`` with 0 for members that have no score beside others, since they lost before the judge saw them.
+def lost(label: Label, judged: Iterable[str]) -> Label:
+    """``label`` with 0 for the ``judged`` that have no score beside others, since they lost before they got one.
 
-    Were they unknown instead, a member would be measured where its answers are whole, and seem better than it is.
+    They were set aside, or beaten in an earlier stage. Were they unknown instead, a member would be measured where its
+    answers are whole, and seem better than it is.
     """
-    return replace(label, scores={**dict.fromkeys(aside, 0.0), **label.scores}) if label.scores else label
+    beaten = dict.fromkeys((one for one in judged if one not in label.best), 0.0)
+    return replace(label, scores={**beaten, **label.scores}) if label.scores else label
 
 
 def _example(db: Database, row: Row, told: Mapping[str, Words]) -> Example | None:
@@ -180,8 +182,9 @@ def _example(db: Database, row: Row, told: Mapping[str, Words]) -> Example | Non
     said = told.get(label.request)
     heard = opinion(said, authors) if said else None
     (flags,) = db.execute(_FLAGS, [verdict]).fetchone()
+    judged = None if row["judged"] is None else frozenset(cast("list[str]", loads(row["judged"])))
     return Example(
-        label=lost(label, cast("dict[str, str]", loads(row["set_aside"]))),
+        label=lost(label, (*cast("dict[str, str]", loads(row["set_aside"])), *(judged or ()))),
         prompt=prompt_of(messages, options),
         tags=cast("dict[str, str]", loads(tags)),
         metadata=cast("dict[str, str]", loads(metadata)),
@@ -193,7 +196,7 @@ def _example(db: Database, row: Row, told: Mapping[str, Words]) -> Example | Non
         data_class=None if data_class is None else unbind(data_class),
         judge_nano_usd=db.execute(_JUDGING, {"id": label.request, "verdict": verdict}).fetchone()[0],
         ballots=_ballots(db, verdict, frozenset(_ids(flags)), authors),
-        judged=None if row["judged"] is None else frozenset(cast("list[str]", loads(row["judged"]))),
+        judged=judged,
     )
 
 

@@ -12,7 +12,7 @@ from judges.shrinkage import SHRUNK
 
 _SQL = f"""
 SELECT v.request_id, v.stage, found.judge_digest, v.id, c.member,
-    coalesce(s.score, CASE WHEN a.set_aside IS NOT NULL THEN 0.0 END), coalesce(s.winner, 0)
+    s.score, coalesce(s.winner, 0)
 FROM (
     SELECT id, request_id, stage, panel, CASE WHEN flags LIKE '%"{SHRUNK}"%' THEN id || '/0' ELSE id END AS plain
     FROM verdicts
@@ -24,7 +24,6 @@ JOIN verdicts found ON found.id = v.plain
 CROSS JOIN json_each(v.panel) p
 JOIN candidates c ON c.request_id = v.request_id AND c.id = p.value
 LEFT JOIN scores s ON s.verdict_id = v.plain AND s.candidate_id = c.id
-LEFT JOIN scores a ON a.verdict_id = v.id AND a.candidate_id = c.id
 ORDER BY v.id
 """  # noqa: S608 - an own constant
 

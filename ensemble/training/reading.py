@@ -226,15 +226,19 @@ def _example(position: int, tree: object) -> Example:
         origin="import",
         arrived=row.arrived_at or "",
     )
+    judged = _judged(row.models)
+    beaten = [name for name, one in row.models.items() if one.set_aside is not None]
+    if row.source != "human":  # who rates some answers says nothing of the others
+        beaten += judged or ()
     return Example(
-        label=lost(label, [name for name, one in row.models.items() if one.set_aside is not None]),
+        label=lost(label, beaten),
         prompt=Prompt(messages=messages),
         tags=row.tags,
         metadata=row.metadata,
         reference=row.reference,
         answers={name: one.output for name, one in row.models.items() if one.output is not None},
         people=frozenset(row.human) if row.human is not None else best if row.source == "human" else None,
-        judged=_judged(row.models),
+        judged=judged,
         alike={name: one.alike for name, one in row.models.items() if one.alike is not None} or None,
     )
 

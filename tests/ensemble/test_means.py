@@ -79,13 +79,14 @@ def test_only_the_latest_labels_count(labels: list[tuple[int, bool]]) -> None:
     ("judged", "quality"),
     [
         ([("a", 0.25, False), ("a", 0.75, True), ("b", 0.5, False)], {"a": 0.5, "b": 0.5}),
-        ([("a", 0.9, True), ("b", None, False)], {"a": 1.0, "b": 0.0}),
+        ([("a", 0.9, True), ("b", None, False), ("c", 0.5, False)], {"a": 0.9, "b": 0.0, "c": 0.5}),
+        ([("a", 0.9, True), ("b", None, True), ("c", 0.5, False)], {"a": 1.0, "b": 1.0, "c": 0.0}),
         ([("a", None, True), ("b", None, True), ("c", None, False)], {"a": 1.0, "b": 1.0, "c": 0.0}),
         ([("a", 7.0, True), ("b", -1.0, False)], {"a": 1.0, "b": 0.0}),
     ],
-    ids=["scores over samples", "one without a score", "a tie", "scores out of range"],
+    ids=["scores over samples", "one without a score", "a winner without a score", "a tie", "scores out of range"],
 )
-def test_quality_is_the_score_where_all_have_one_else_the_win(
+def test_quality_is_the_score_where_winners_have_one_else_the_win(
     judged: list[tuple[str, float | None, bool]], quality: dict[str, float]
 ) -> None:
     assert mean_quality(judged) == quality

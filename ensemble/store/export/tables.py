@@ -5,7 +5,7 @@
 ``MODEL|total_cost`` (US dollars), and last ``oracle_model_to_route_to``, the cheapest of the best, or
 ``no_model_correct`` where all scores are 0. Models are the members of the whole selection, sorted by name; what a model
 did not answer, what was not scored and what is unknown is null; where people decided, or a judge that gives no scores,
-the best score 1 and the others of the panel 0; beside scores, what was set aside before the judge saw it has 0. With
+the best score 1 and the others of the panel 0; beside scores, what lost before it got one has 0. With
 several samples, the response is the first one's and the score their mean. ``sample_id`` is the row of the data set,
 else the id of the request; ``eval_name`` the data set, else the domain, else the router. ``prompt`` is the user's text
 where the conversation is just that; any other conversation is the JSON array of its messages, as chat completions take
@@ -30,7 +30,7 @@ _MODEL = (
     real("cost_usd", "every attempt; null if unknown"),
     real("latency_s", "seconds of its slowest sample, retries included; null if it gave none"),
     real("propensity", "probability with which the router drew it; null if the plan was not drawn"),
-    truth("judged", "the finding is on it, so that without scores it lost where it is no winner; null if unknown"),
+    truth("judged", "the finding is on it, so that it lost where it is no winner and has no score; null if unknown"),
     text("set_aside", "why an answer of it lost before the judge saw it: without a score it is worth 0 beside others"),
     integer("alike", "the same number as of others whose answers surely say the same; null where that cannot be told"),
 )
@@ -135,8 +135,8 @@ def _matrix(case: Case, shape: Shape) -> Iterator[Row]:
 def _scores(case: Case) -> dict[str, float]:
     scores = {name: figures.score for name, figures in case.figures.items() if figures.score is not None}
     if case.source == "judge" and (scores or case.kind == "fallback"):
-        aside = [answer.member for answer in case.answers if answer.set_aside is not None] if scores else ()
-        return {**dict.fromkeys(aside, 0.0), **scores}
+        beaten = [one.member for one in case.answers if one.set_aside is not None or (case.panel and one.judged)]
+        return {**dict.fromkeys((one for one in beaten if one not in case.best), 0.0), **scores} if scores else {}
     best = {answer.member for answer in case.judged if answer.best}
     return {answer.member: float(answer.member in best) for answer in case.judged}
 

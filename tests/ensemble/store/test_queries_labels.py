@@ -223,13 +223,16 @@ async def test_a_refusal_is_a_candidate(store: Store) -> None:
     assert (await label_of(store, record)).best == frozenset({"small"})
 
 
-async def test_who_was_set_aside_is_worth_nothing_beside_scores(store: Store, db: Database) -> None:
+@pytest.mark.parametrize("how", ["truncated", ""], ids=["set aside", "beaten in an earlier stage"])
+async def test_who_lost_before_it_had_a_score_is_worth_nothing_beside_others(
+    store: Store, db: Database, how: str
+) -> None:
     """Else only whole answers of a member would count: a label would know nothing of a refusal."""
     record = a_record()
     *judged, aside = record.authors
     (ruling,) = record.rulings
     found = replace(ruling.verdict, scores={judged[0]: 1.0, judged[1]: 0.75}, preferences=(), exchanges=())
-    ruling = replace(ruling, verdict=found, set_aside={aside: "truncated"}, panel=tuple(record.authors))
+    ruling = replace(ruling, verdict=found, set_aside={aside: how} if how else {}, panel=tuple(record.authors))
     for one in (replace(record, rulings=(ruling,)), weighed(replace(record, rulings=(ruling,)))):
         here = replace(one, request=a_request())
         fresh = replace(

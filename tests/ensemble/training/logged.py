@@ -27,7 +27,7 @@ def _question(row: int) -> dict[str, Any]:
 
 
 def _scored(row: int) -> Record:
-    """A panel that a judge scored; what ``small`` says to sums breaks off, and was set aside."""
+    """A panel that a judge scored; what ``small`` says to sums breaks off or is beaten, so it has no score."""
     record = a_record(**_question(row))
     if row % 4 == 0:
         same = {call.id: replace(call, completion=said(f"Well, {call.member}.\n\n**7**")) for call in record.calls}
@@ -36,7 +36,7 @@ def _scored(row: int) -> Record:
     scores = {medium: row % 7 / 10, large: 0.9} | ({} if row % 2 else {small: 0.8})
     ruling = a_ruling(
         a_verdict([large], [medium], scores=scores, preferences=(), exchanges=()),
-        set_aside={small: "truncated"} if row % 2 else {},
+        set_aside={small: "truncated"} if row % 4 == 1 else {},  # else an earlier stage has beaten it
         panel=(small, medium, large),
     )
     return replace(record, rulings=(ruling,))
