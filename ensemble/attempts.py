@@ -20,7 +20,7 @@ Tried = tuple[Call, CallFailed | None]
 
 @dataclass(slots=True)
 class Task:
-    """The prompt as sent, on whose behalf, until when (the event loop's clock), and the attempts so far."""
+    """The prompt as sent, on whose behalf, until when by ``clock``, the event loop's, and the attempts so far."""
 
     request: Request
     prompt: Prompt
@@ -29,6 +29,7 @@ class Task:
     seen: Seen
     until: float
     send: Send
+    clock: Callable[[], float]
     attempts: int = 0
     estimated: int | None = None
 

@@ -112,16 +112,15 @@ async def fan_out(
     loop = asyncio.get_running_loop()
     begin = loop.time()
     tasks: dict[asyncio.Task[Call], Seat] = {}
-    for seat in seats:
-        tasks[loop.create_task(_ask(request, stage, fleet, seat, index, purpose, seen, sender(seat)))] = seat
-    bell = _Bell(tasks)
     finished: dict[asyncio.Task[Call], Call] = {}
     form, whole, good = Form(request.prompt) if stage.quorum is not None else None, 0, False
     reserve = stage.judge_reserve_s if stage.judge_reserve_s is not None else (until - begin) / 5
     quorum_at: float | None = None
     content = False
     try:
-        pending = set(tasks)
+        for seat in seats:
+            tasks[loop.create_task(_ask(request, stage, fleet, seat, index, purpose, seen, sender(seat)))] = seat
+        bell, pending = _Bell(tasks), set(tasks)
         while pending and not content:
             limit = until - (reserve if stage.judge and good else 0.0)
             if quorum_at is not None:
@@ -218,7 +217,7 @@ async def cancel(tasks: Collection[asyncio.Task[Any]]) -> None:
         raise cancelled
 
 
-async def _ask(
+def _ask(
     request: Request,
     stage: Stage,
     fleet: Fleet,
@@ -227,11 +226,10 @@ async def _ask(
     purpose: Purpose,
     seen: Seen,
     send: Send | None,
-) -> Call:
-    now = asyncio.get_running_loop().time()
+) -> Coroutine[Any, Any, Call]:
     until = request.deadline + stage.straggler_s
     if stage.call_timeout_s is not None:
-        until = min(until, now + stage.call_timeout_s)
+        until = min(until, asyncio.get_running_loop().time() + stage.call_timeout_s)
     member = fleet[seat.member]
     aim = _aim(
         purpose=purpose,
@@ -242,7 +240,7 @@ async def _ask(
         strict=stage.strict_params,
     )
     prompt = prompt_of(request, stage, seat, member)
-    return await member.call(request, prompt, aim, seen=seen, until=until, send=send)
+    return member.call(request, prompt, aim, seen=seen, until=until, send=send)
 
 
 def prompt_of(request: Request, stage: Stage, seat: Seat, member: Member) -> Prompt:

@@ -135,13 +135,13 @@ class Member:
         send = send or self.connection.complete
         ready, removed = self.prepare(prompt, aim.purpose)
         strict = (aim.strict or self._strict) and aim.purpose in ("candidate", "shadow")
+        task = Task(request, ready, removed, aim, seen, until, send, asyncio.get_running_loop().time)
         if unfit := self.barred(request) or self.refusal(ready, strict=strict):
             failed = CallFailed(unfit.told, failure=unfit.failure, sent=False)
-            call = self._line(Task(request, ready, removed, aim, seen, until, send), 0, _now(), 0.0, error=failed)
+            call = self._line(task, 0, _now(), 0.0, error=failed)
             call = replace(call, unsupported=unfit.parameters)
             seen(call)
             return call
-        task = Task(request, ready, removed, aim, seen, until, send)
         if request.kept is None or aim.purpose != "candidate":
             return await self._asked(task)
         aim = replace(aim, key=key_of(self.digest, self.origin, ready))
@@ -153,20 +153,20 @@ class Member:
 
     async def _asked(self, task: Task) -> Call:
         """Attempts until one succeeds or the last has failed."""
-        begin = _clock()
+        begin = task.clock()
         while True:
             try:
                 call, error = await self._try(task)
             except asyncio.CancelledError:
-                self._learn(task, Usage(), _clock() - begin)  # it takes at least so long
+                self._learn(task, Usage(), task.clock() - begin)  # it takes at least so long
                 raise
             if error is None or call.failure == "timeout":
-                self._learn(task, call.usage, _clock() - begin)
+                self._learn(task, call.usage, task.clock() - begin)
             if error is None or not error.retryable or task.attempts >= self.settings.max_attempts:
                 return call
             # Full jitter (Brooker, "Exponential Backoff and Jitter", 2015), no secret; a Retry-After is the floor.
             wait = (error.retry_after_s or 0.0) + random.uniform(0, min(8.0, 0.25 * 2**task.attempts))  # noqa: S311
-            if _clock() + wait >= task.until or wait < self.circuit.wait_s():
+            if task.clock() + wait >= task.until or wait < self.circuit.wait_s():
                 return call
             await asyncio.sleep(wait)
             if self.circuit.wait_s() > 0:  # others have opened it: this failure says more than that nobody is asked
@@ -225,9 +225,8 @@ class Member:
             return tried
 
     async def _made(self, task: Task, *, hedge: bool) -> Tried:
-        clock = asyncio.get_running_loop().time
         task.attempts += 1
-        attempt, begin, started = task.attempts, clock(), _now()
+        attempt, begin, started = task.attempts, task.clock(), _now()
         error: CallFailed | None = None
         completion: Completion | None = None
         sent: list[bool] = []
@@ -245,9 +244,9 @@ class Member:
         except CallFailed as failed:
             error = failed
         except TimeoutError:
-            waited = clock() - begin
+            waited = task.clock() - begin
             told = f"{'no answer' if sent else 'no free place at the provider'} within {waited:.3g} s"
-            retryable = bool(sent) and clock() < task.until
+            retryable = bool(sent) and task.clock() < task.until
             error = CallFailed(told, failure="timeout", retryable=retryable, sent=bool(sent))
         except (asyncio.CancelledError, Exception) as raised:
             if is_cancellation(raised):
@@ -260,7 +259,7 @@ class Member:
             # In `finally`, so that a cancelled attempt, too, is a line of the ledger before the cancellation goes on.
             if entry is not None:
                 self.circuit.leave(entry, error.failure if error and sent else None if completion else "skipped")
-            spent = clock() - begin
+            spent = task.clock() - begin
             own = self.own(completion, task.removed) if completion else None
             call = self._line(task, attempt, started, spent, completion=own, error=error, hedge=hedge)
             if allowance is not None and aside is not None:
@@ -284,7 +283,7 @@ class Member:
             slot = await self.limiter.turn(reserved)
         with slot:
             sent.append(True)
-            limit.move(min(task.until, _clock() + self._timeout_s))
+            limit.move(min(task.until, task.clock() + self._timeout_s))
             try:
                 completion = await task.send(self._model, task.prompt)
             except CallFailed as failed:

@@ -48,23 +48,23 @@ class _Call:
     arguments: list[str] = field(default_factory=list)
 
 
-@dataclass(slots=True)
 class Gathered:
     """An answer in the making, as ``Gathering``. A stream ends with ``[DONE]``, which is no event of its own."""
 
-    finish: str | None = None
-    logprobs: list[TokenLogprob] | None = None
-    ended: bool = False
-    usage: Usage = _UNKNOWN
-    model: str | None = None
-    fingerprint: str | None = None
-    id: str | None = None
-    _text: list[str] = field(default_factory=list)
-    _refusal: list[str] = field(default_factory=list)
-    _thoughts: list[str] = field(default_factory=list)
-    _details: list[object] = field(default_factory=list)
-    _calls: list[_Call] = field(default_factory=list)
-    _places: dict[int, int] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.finish: str | None = None
+        self.logprobs: list[TokenLogprob] | None = None
+        self.ended = False
+        self.usage = _UNKNOWN
+        self.model: str | None = None
+        self.fingerprint: str | None = None
+        self.id: str | None = None
+        self._text: list[str] = []
+        self._refusal: list[str] = []
+        self._thoughts: list[str] = []
+        self._details: list[object] = []
+        self._calls: list[_Call] = []
+        self._places: dict[int, int] = {}
 
     @property
     def begun(self) -> bool:

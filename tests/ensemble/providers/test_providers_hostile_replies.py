@@ -117,7 +117,7 @@ def test_a_reply_is_taken_as_it_is_told(message: dict[str, Any]) -> None:
     document = {"choices": [{"message": message, "finish_reason": "stop"}]}
     read(told, told.add_whole, [document])
     read(untold, in_silence(untold), [document])
-    assert untold == told
+    assert vars(untold) == vars(told)
 
 
 @pytest.mark.parametrize("wire", ["openai", "anthropic"])
