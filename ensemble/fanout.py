@@ -178,10 +178,11 @@ class _Bell:
     def _ring(self, _: asyncio.Task[Any]) -> None:
         self._rung = True
         if self._waiter is not None:
-            _wake(self._waiter)
+            wake(self._waiter)
 
 
-def _wake(waiter: asyncio.Future[None]) -> None:
+def wake(waiter: asyncio.Future[None]) -> None:
+    """Let whoever awaits ``waiter`` go on, if it is still there."""
     if not waiter.done():
         waiter.set_result(None)
 

@@ -253,17 +253,18 @@ class ChatRequest(Wire):
     def offered(self) -> tuple[Tool, ...]:
         """The tools that a model may call."""
         every = self.tools or ()
-        if not isinstance(self.tool_choice, AllowedTools):
+        if not every or not isinstance(self.tool_choice, AllowedTools):
             return every
         return tuple(tool for tool in every if tool.function.name in self._chosen())
 
     def options(self) -> dict[str, object]:
         """Sampling and service options that were given, by their wire names."""
         given = self.model_fields_set
-        if given.isdisjoint(PASSED_ON):
+        if given.isdisjoint(_PASSED_ON):
             return {}
         return {name: value for name in PASSED_ON if name in given and (value := getattr(self, name)) is not None}
 
 
 PASSED_ON = tuple(name for name, field in ChatRequest.model_fields.items() if _SENT_ON in field.metadata)
 """Parameters that go to the members by their own names."""
+_PASSED_ON = frozenset(PASSED_ON)

@@ -174,7 +174,7 @@ def _tool_call(call: ToolCall) -> dict[str, object]:
 
 def _usage(answer: Answer) -> dict[str, object] | None:
     """The tokens of what is served; null where a count is unknown, since the protocol has no unknown number."""
-    usage = total(said.usage for said in answer.choices)
+    usage = total([said.usage for said in answer.choices])
     if usage.input_tokens is None or usage.output_tokens is None:
         return None
     return {
@@ -182,16 +182,16 @@ def _usage(answer: Answer) -> dict[str, object] | None:
         "completion_tokens": usage.output_tokens,
         "total_tokens": usage.input_tokens + usage.output_tokens,
         "prompt_tokens_details": _known(
-            cached_tokens=usage.cached_input_tokens,
-            cache_write_tokens=usage.cache_write_tokens,
-            image_tokens=usage.image_tokens,
+            ("cached_tokens", usage.cached_input_tokens),
+            ("cache_write_tokens", usage.cache_write_tokens),
+            ("image_tokens", usage.image_tokens),
         ),
-        "completion_tokens_details": _known(reasoning_tokens=usage.reasoning_tokens),
+        "completion_tokens_details": _known(("reasoning_tokens", usage.reasoning_tokens)),
     }
 
 
-def _known(**counts: int | None) -> dict[str, int]:
-    return {name: count for name, count in counts.items() if count is not None}
+def _known(*counts: tuple[str, int | None]) -> dict[str, int]:
+    return {name: count for name, count in counts if count is not None}
 
 
 def _logprobs(said: Completion) -> dict[str, object] | None:

@@ -12,7 +12,7 @@ from ensemble.errors import (
     Unbounded,
     Unsupported,
 )
-from ensemble.money import total, usd
+from ensemble.money import add, total, usd
 from ensemble.types import Answer, Call, Ruling
 from judges.shrinkage import SHRUNK
 from judges.types import Completion, Verdict
@@ -70,7 +70,7 @@ def wanted(answer: Answer, include: Collection[Part]) -> bool:
 
 def dropped(answer: Answer) -> tuple[str, ...]:
     """Wire names of what was asked for and not sent for one of the answers that are served."""
-    return tuple(dict.fromkeys(name for said in answer.choices for name in said.dropped))
+    return tuple(dict.fromkeys([name for said in answer.choices for name in said.dropped]))
 
 
 def exact_cost(answer: Answer) -> str | None:
@@ -165,5 +165,5 @@ def _said(completion: Completion) -> dict[str, object]:
 
 
 def _usd(calls: Iterable[Call]) -> str | None:
-    exact = total(call.usage.nano_usd for call in calls).exact
+    exact = add(*[call.usage.nano_usd for call in calls])
     return None if exact is None else usd(exact)

@@ -27,6 +27,7 @@ from ensemble.dialects._wire import NOTHING_OF_OURS, first_finding
 from ensemble.dialects.dialect import Asked, dumps
 from ensemble.dialects.params import Param, params
 from ensemble.errors import InvalidRequest
+from judges.quick import maker
 from judges.types import FilePart, ImagePart, Message, Part, Prompt, ResponseFormat, TextPart, ToolCall
 
 __all__ = [
@@ -53,6 +54,7 @@ NAME = "openai-chat"
 """Recorded with every request that came in this dialect."""
 PARAMS: tuple[Param, ...] = params(body.ChatRequest)
 """What becomes of every parameter of the protocol."""
+_asked, _asking, _message = maker(Asked), maker(Prompt), maker(Message)
 
 
 def parse(data: bytes) -> Asked:
@@ -67,7 +69,7 @@ def parse(data: bytes) -> Asked:
         raise first_finding(error, body.ChatRequest.model_fields) from None
     _check_tool_turns(asked.messages)
     ours = asked.ensemble or NOTHING_OF_OURS
-    return Asked(
+    return _asked(
         model=asked.model,
         prompt=_prompt(asked),
         stream=bool(asked.stream),
@@ -108,9 +110,9 @@ def _unanswered(index: int, calls: Iterable[str]) -> InvalidRequest:
 def _prompt(asked: body.ChatRequest) -> Prompt:
     stop = (asked.stop,) if isinstance(asked.stop, str) else asked.stop or ()
     top = (asked.top_logprobs or 0) if asked.logprobs else None
-    return Prompt(
-        messages=tuple(_turn(turn) for turn in asked.messages),
-        tools=tuple(tool.model_dump(exclude_unset=True) for tool in asked.offered()),
+    return _asking(
+        messages=tuple([_turn(turn) for turn in asked.messages]),
+        tools=tuple([tool.model_dump(exclude_unset=True) for tool in asked.offered()]),
         tool_choice=_tool_choice(asked.tool_choice),
         response_format=_response_format(asked.response_format),
         max_output_tokens=asked.max_completion_tokens or asked.max_tokens,
@@ -136,16 +138,16 @@ def _tool_choice(choice: body.ToolChoice | None) -> str | dict[str, object] | No
 def _turn(turn: turns.Turn) -> Message:
     # By the role: that an object is not of a class of pydantic's takes long to tell.
     if turn.role == "tool":
-        return Message(role="tool", content=_parts(turn.content), tool_call_id=turn.tool_call_id)
+        return _message(role="tool", content=_parts(turn.content), tool_call_id=turn.tool_call_id)
     if turn.role == "assistant":
         calls = tuple(
             ToolCall(id=call.id, name=call.function.name, arguments=call.function.arguments)
             for call in turn.tool_calls or ()
         )
         content = turn.content if turn.content is not None else turn.refusal or ""
-        return Message(role="assistant", content=_parts(content), name=turn.name, tool_calls=calls)
+        return _message(role="assistant", content=_parts(content), name=turn.name, tool_calls=calls)
     assert turn.role != "function"  # noqa: S101 - for the type checker: the model refuses it
-    return Message(role=turn.role, content=_parts(turn.content), name=turn.name)
+    return _message(role=turn.role, content=_parts(turn.content), name=turn.name)
 
 
 def _parts(content: "str | tuple[turns.Content, ...]") -> str | tuple[Part, ...]:

@@ -11,6 +11,8 @@ from ensemble.store.api_keys import Key
 from ensemble.store.budgets import Spending
 from ensemble.types import RequestId
 
+_EVERY = frozenset(SCOPES)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
@@ -26,7 +28,7 @@ class Caller:
     @property
     def scopes(self) -> frozenset[str]:
         """What it may do."""
-        return frozenset(SCOPES) if self.key is None else self.key.scopes
+        return _EVERY if self.key is None else self.key.scopes
 
     def may(self, scope: str) -> bool:
         """Whether it has ``scope``, or all of them."""

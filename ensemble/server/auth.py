@@ -92,16 +92,17 @@ def guard(gate: Gate) -> Middleware:
 
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.path in OPEN:
+        path = request.path
+        if path in OPEN:
             request[CALLER] = ANYBODY
             return await handler(request)
-        if is_page(request.path):
+        if is_page(path):
             return await handler(request)
-        if request.path == "/" and "text/html" in request.headers.get("Accept", ""):
+        if path == "/" and "text/html" in request.headers.get("Accept", ""):
             # A browser, with which somebody knows no more than the address; whoever asks for the API gets its 404.
             return web.Response(status=303, headers={"Location": PAGES})
         request[CALLER] = caller = await gate.caller(request)
-        scope = scope_of(request.method, request.path)
+        scope = scope_of(request.method, path)
         if not caller.may(scope):
             raise Forbidden(
                 f"the API key lacks the scope {scope!r}; make one with `ensemble keys create --scope {scope}`"

@@ -34,8 +34,9 @@ async def single(request: web.Request, handler: Handler) -> web.StreamResponse:
     One that asks for a fresh answer, or has an idempotency key, goes its own way.
     """
     service = request.app[SERVICE]
-    own = IDEMPOTENCY_KEY in request.headers or request.headers.get(CACHE, "use") != "use"
-    if own or not service.settings.server.singleflight or request.method != "POST" or request.path not in ANSWERING:
+    if not service.settings.server.singleflight or request.method != "POST" or request.path not in ANSWERING:
+        return await handler(request)
+    if IDEMPOTENCY_KEY in request.headers or request.headers.get(CACHE, "use") != "use":
         return await handler(request)
     caller, flights = request[CALLER], request.app[FLIGHTS]
     # Who has less time than the first of them must not wait for it.
