@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from operator import itemgetter
 from queue import Empty, SimpleQueue
 from typing import TypeVar, cast
@@ -19,24 +20,32 @@ from ensemble.store.daily import daily_calls, daily_requests
 from ensemble.store.database import Database
 from ensemble.store.engine import Engine
 from ensemble.store.faults import FAULTS, ROW_FAULTS, Refused, UndoneFault, explain
-from ensemble.store.inserting import Into, insert, insert_of, into
 from ensemble.store.queueing import queue_reviews
 from ensemble.store.rows import COLUMNS, Row, Rows
 from ensemble.store.texts import KEPT, strip
 
 CLOSE_S = 60.0
 """Most seconds that closing waits for the rows still queued."""
+PACK = 8
+"""Rows of one statement, where there are as many: during each the writer has given up the interpreter, and on a busy
+loop it waits to get it back. Statements of more rows gain little and fit fewer batches."""
 _TOLD_APART = {"calls": COLUMNS["calls"].index("seat"), "verdicts": COLUMNS["verdicts"].index("parent")}
 """Candidates' calls lack what judges' have, and ballots what verdicts have: this column says which a row is."""
 
 
+def _insert(table: str, columns: Iterable[str], rows: int = 1) -> str:
+    names = tuple(columns)
+    marks = ", ".join([f"({', '.join('?' * len(names))})"] * rows)
+    return f"INSERT INTO {table} ({', '.join(names)}) VALUES {marks}"  # noqa: S608 - own names
+
+
 def _add(table: str, keys: Sequence[str], sums: Sequence[str]) -> str:
     added = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in sums)
-    return f"{insert_of(table, (*keys, *sums))} ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {added}"
+    return f"{_insert(table, (*keys, *sums))} ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {added}"
 
 
 _ENDED = (
-    f"{insert_of('requests', COLUMNS['requests'])} ON CONFLICT (id) DO UPDATE SET "
+    f"{_insert('requests', COLUMNS['requests'])} ON CONFLICT (id) DO UPDATE SET "
     f"{', '.join(f'{name} = excluded.{name}' for name in COLUMNS['requests'])} WHERE requests.status = 'streaming'"
 )
 """In the place of the row that said that the request is being streamed."""
@@ -305,12 +314,19 @@ def _put(db: Database, table: str, rows: Sequence[Row]) -> None:
         if len(rows) == 1
         else [at for at, one in enumerate(zip(*rows, strict=True)) if one[0] is None and one.count(None) == len(rows)]
     )
-    told, statements = _inserting(table, tuple(nothing))
-    insert(db, statements, list(map(told, rows)))
+    told, one, pack = _inserting(table, tuple(nothing))
+    left = list(map(told, rows))
+    if packs := len(left) // PACK:
+        ends = range(PACK, packs * PACK + 1, PACK)
+        db.conn.executemany(pack, [tuple(chain.from_iterable(left[end - PACK : end])) for end in ends])
+        left = left[packs * PACK :]
+    if left:
+        db.conn.executemany(one, left)
 
 
 @lru_cache(maxsize=256)
-def _inserting(table: str, nothing: tuple[int, ...]) -> tuple[Callable[[Row], Row], Into]:
-    """What takes all but the columns ``nothing`` of a row, and what inserts that."""
+def _inserting(table: str, nothing: tuple[int, ...]) -> tuple[Callable[[Row], Row], str, str]:
+    """What takes all but the columns ``nothing`` of a row, and statements that insert that of one row and of a pack."""
     told = [at for at in range(len(COLUMNS[table])) if at not in nothing]
-    return itemgetter(*told), into(table, [COLUMNS[table][at] for at in told])
+    names = [COLUMNS[table][at] for at in told]
+    return itemgetter(*told), _insert(table, names), _insert(table, names, PACK)

@@ -15,11 +15,10 @@ from ensemble.errors import StoreError
 from ensemble.store import Store, open_store
 from ensemble.store.address import Address
 from ensemble.store.database import Database
-from ensemble.store.inserting import PACK
 from ensemble.store.keeping.checks import checks
 from ensemble.store.keeping.connect import reading
 from ensemble.store.rows import COLUMNS, rows_of
-from ensemble.store.writer import write_rows
+from ensemble.store.writer import PACK, write_rows
 from ensemble.types import Late, RequestId
 from tests.conftest import ROOT
 from tests.ensemble.store.builders import a_record, a_request
