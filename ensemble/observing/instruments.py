@@ -7,7 +7,6 @@ wrote. Names follow https://prometheus.io/docs/practices/naming/: base units, ``
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from functools import cached_property
 from threading import Lock
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -169,11 +168,11 @@ class Instruments:
         else:
             self._up(self.calls, *who, call.failure or "cached")
         if call.total_s is not None and call.attempt:
+            if lines.latency is None:
+                lines.latency = self._tally(self.call_latency, *who)
             lines.latency.observe(call.total_s)
-        if usage.input_tokens:
-            lines.input += usage.input_tokens
-        if usage.output_tokens:
-            lines.output += usage.output_tokens
+        lines.input += usage.input_tokens or 0
+        lines.output += usage.output_tokens or 0
         if usage.nano_usd is None:
             lines.unpriced += 1
         else:
@@ -208,15 +207,14 @@ class _Lines:
     lock and four calls, and there are four of them for each line of the ledger.
     """
 
+    __slots__ = ("_all", "_told", "_who", "input", "latency", "nano_usd", "ok", "output", "priced", "unpriced")
+
     def __init__(self, counted: Instruments, member: str, purpose: str) -> None:
         self._all, self._who = counted, (member, purpose)
         self._told: dict[Counter, int] = {}
         self.ok = self.input = self.output = self.unpriced = self.nano_usd = 0
         self.priced = False
-
-    @cached_property
-    def latency(self) -> "Tally":
-        return self._all._tally(self._all.call_latency, *self._who)
+        self.latency: Tally | None = None
 
     def settle(self) -> None:
         """Hand over what has come since the last time. Not in two threads at once."""

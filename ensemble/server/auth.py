@@ -132,6 +132,7 @@ def is_page(path: str) -> bool:
     return path == PAGES or path.startswith(PAGES + "/")
 
 
+@lru_cache(maxsize=64)
 def scope_of(method: str, path: str) -> str:
     """The scope that a request needs."""
     wanted = "GET" if method == "HEAD" else method
