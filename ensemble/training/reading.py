@@ -13,6 +13,7 @@ from ensemble.labelling.sources import BadSource, Raw, format_of
 from ensemble.money import NANO
 from ensemble.store.address import Where, address_of
 from ensemble.store.examples import Example, examples, lost, models
+from ensemble.store.export.talk import content_of
 from ensemble.training.shards import is_pattern, raw_rows
 from ensemble.types import Label, RequestId
 from judges.registry import explain
@@ -206,7 +207,7 @@ def _example(position: int, tree: object) -> Example:
     known = {name: score for name, score in scores.items() if score is not None}
     best = _best(row, known, {*row.models, *scores})
     turns = row.messages or (Turn(content=row.prompt or ""),)
-    messages = tuple(Message(role=turn.role, content=turn.content or "") for turn in turns)
+    messages = tuple(Message(role=turn.role, content=content_of(turn.content or "")) for turn in turns)
     label = Label(
         request=RequestId(row.id or f"row-{position}"),
         messages=messages,

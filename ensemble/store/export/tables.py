@@ -93,7 +93,7 @@ def _alike(case: Case) -> dict[str, int]:
     first: dict[str, str] = {}
     for answer in sorted(case.answers, key=lambda one: case.panel and not one.judged):
         first.setdefault(answer.member, answer.turn["content"] if answer.turn else "")
-    return alike(first, "\n\n".join(turn["content"] for turn in case.turns if turn["content"]))
+    return alike(first, talk.question(case.turns))
 
 
 def _matrix_columns(shape: Shape) -> Sequence[Field]:

@@ -1,10 +1,15 @@
 """Conversations as other programs read them: a role and a content that is one text, tool calls where there are any."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, cast
+from typing import Annotated, Any, cast
+
+from pydantic import Discriminator, TypeAdapter
 
 from ensemble.store.content import dumps, loads
 from ensemble.store.export.fields import Row
+from judges.types import Message, Part, TextPart
+
+_PARTS: TypeAdapter[tuple[Part, ...]] = TypeAdapter(tuple[Annotated[Part, Discriminator("type")], ...])
 
 
 def turns_of(messages: str) -> list[Row]:
@@ -27,6 +32,23 @@ def plain(turns: Sequence[Row]) -> str:
 def texts(turns: Iterable[Row], role: str) -> list[str]:
     """What that role said, turn by turn."""
     return [str(turn["content"]) for turn in turns if turn["role"] == role]
+
+
+def content_of(text: str) -> str | tuple[Part, ...]:
+    """The content that a turn was written from: its parts where it is an array of more than texts, else ``text``."""
+    if not text.startswith("[{"):
+        return text
+    try:
+        parts = _PARTS.validate_python(loads(text))
+    except (ValueError, RecursionError):
+        return text
+    return text if all(isinstance(part, TextPart) for part in parts) else parts
+
+
+def question(turns: Iterable[Row]) -> str:
+    """The texts of a conversation as a router reads it, a blank line between them."""
+    spoken = (Message(role=turn["role"], content=content_of(turn["content"])).text for turn in turns)
+    return "\n\n".join(text for text in spoken if text)
 
 
 def answer_text(turn: Row | None) -> str | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ensemble.store import open_store
 from ensemble.types import Record, Stage
+from judges.types import ImagePart, Message, Prompt, TextPart
 from tests.ensemble.store.builders import NOON, a_call, a_plan, a_record, a_request, a_ruling, a_verdict, said
 
 
@@ -21,9 +22,11 @@ async def a_log(path: Path, rows: int) -> list[Record]:
 
 
 def _question(row: int) -> dict[str, Any]:
-    """Ids grow with ``row``, and times do not, as where another log's requests were imported."""
+    """Some show an image. Ids grow with ``row``, and times do not, as where another log's requests were imported."""
     text = f"Compute {row} * 21" if row % 2 else f"Please say hello to guest {row}"
-    return {"request": a_request(text, arrived_at=NOON + timedelta(minutes=37 * row % 150))}
+    shown = (TextPart(text=text), ImagePart(url=f"data:image/png;base64,{row:08}")) if row % 5 == 0 else text
+    prompt = Prompt(messages=(Message(role="user", content=shown),))
+    return {"request": a_request(prompt=prompt, arrived_at=NOON + timedelta(minutes=37 * row % 150))}
 
 
 def _scored(row: int) -> Record:

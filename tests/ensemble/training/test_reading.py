@@ -76,6 +76,32 @@ def test_an_exported_row(tmp_path: Path) -> None:
     assert held.propensity.tolist() == [[0.25, 0.5]]
 
 
+IMAGE = {"type": "image", "url": "https://example.org/bolt.png"}
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (
+            [{"type": "text", "text": "How many bolts?"}, IMAGE, {"type": "text", "text": "In all?"}],
+            "How many bolts?\nIn all?",
+        ),
+        ([IMAGE], ""),
+        ([{"type": "text", "text": "How many bolts?"}], None),
+        ([{"type": "text", "text": 7}, IMAGE], None),
+        ([{"type": "image_url", "image_url": IMAGE}], None),
+        ("[{" * 100_000, None),
+    ],
+)
+def test_parts_beside_texts_are_no_words(content: Any, words: str | None, tmp_path: Path) -> None:
+    """As `routing` writes them; what only looks like that is what somebody said."""
+    text = content if isinstance(content, str) else json.dumps(content)
+    turn = {"role": "user", "content": text}
+    example = one(written(tmp_path / "labels.jsonl", {**EXPORTED, "messages": [turn]}))
+    assert example.messages[0].text == (text if words is None else words)
+    assert example.messages == example.label.messages
+
+
 def test_a_row_of_csv_has_json_in_its_cells(tmp_path: Path) -> None:
     path = tmp_path / "labels.csv"
     cells = {key: value if isinstance(value, str) else json.dumps(value) for key, value in EXPORTED.items() if value}
