@@ -5,11 +5,12 @@ import time
 from pathlib import Path
 
 import click
+from rich.console import Console
 
 from ensemble.cli import _options
-from ensemble.cli._log_shared import cost, log_file, put_json, put_table
-from ensemble.cli._output import put, screen
-from ensemble.cli._safe import brief, safe
+from ensemble.cli._log_shared import cost, log_file, put_json
+from ensemble.cli._output import columns, put, screen
+from ensemble.cli._safe import brief
 from ensemble.store.address import Address
 from ensemble.store.keeping.browse import page
 from ensemble.store.keeping.connect import reading
@@ -32,14 +33,17 @@ def command(config: Path, *, db: Address | None, number: int, where: str, follow
     path = log_file(config, db)
     with reading(path) as log:
         found = page(log, number, where=where)[::-1]
+    listing = _Listing()
     if not follow:
-        put_json({"log": str(path), "requests": found}) if as_json else _print(found)
+        put_json({"log": str(path), "requests": found}) if as_json else listing.add(found)
+        if not (found or as_json):
+            click.echo("No request.", err=True)
         return
     last = ""
     while True:
         if found:
             last = str(found[-1]["id"])
-            _lines(found) if as_json else _print(found)
+            _lines(found) if as_json else listing.add(found)
         time.sleep(1)
         with reading(path) as log:
             found = page(log, 1000, where=where, after=last)[::-1]
@@ -50,21 +54,38 @@ def _lines(found: list[Tree]) -> None:
         click.echo(json.dumps(one))
 
 
-def _print(found: list[Tree]) -> None:
-    if not found:
-        click.echo("No request.", err=True)
-        return
-    rows = [tuple("-" if cell is None else str(cell) for cell in _cells(one)) for one in found]
-    console = screen()
-    taken = sum(max(map(len, column)) + 2 for column in [*zip(_HEAD, *rows, strict=True)][:-1])
-    room = console.width - taken if console.is_terminal else _MOST
-    if room >= _LEAST:
-        put_table(_HEAD, [(*cells, brief(prompt, min(room, _MOST))) for *cells, prompt in rows])
-        return
-    for id_, arrived, status, *others, prompt in rows:
-        put(console, (id_, "bold"), f"  {arrived}  {safe(status)}")
-        facts = " | ".join(fact for fact in others if fact != "-")
-        put(console, brief(f"{facts} | {prompt}", console.width - 2), indent=2)
+class _Listing:
+    """A table that goes on: its heading stands there once, and its columns only grow."""
+
+    def __init__(self) -> None:
+        self._head: list[tuple[str, ...]] = [_HEAD]
+        self._widths = [len(name) for name in _HEAD[:-1]]
+
+    def add(self, found: list[Tree]) -> None:
+        """Print ``found`` below what there is."""
+        rows = [
+            (*("-" if cell is None else brief(str(cell), _MOST) for cell in cells), str(prompt))
+            for *cells, prompt in map(_cells, found)
+        ]
+        for row in rows:
+            self._widths = [max(width, len(cell)) for width, cell in zip(self._widths, row[:-1], strict=True)]
+        console = screen()
+        room = console.width - sum(width + 2 for width in self._widths) if console.is_terminal else _MOST
+        if room < _LEAST:
+            for row in rows:
+                _put_in_two(console, row)
+        elif rows:
+            cut = [*self._head, *((*cells, brief(prompt, min(room, _MOST))) for *cells, prompt in rows)]
+            self._head = []
+            wide = [(*map(str.ljust, cells, self._widths), prompt) for *cells, prompt in cut]
+            columns(console, wide, {_HEAD[0].ljust(self._widths[0]): "bold"}, indent=0)
+
+
+def _put_in_two(console: Console, row: tuple[str, ...]) -> None:
+    id_, arrived, status, *others, prompt = row
+    put(console, (id_, "bold"), f"  {arrived}  {status}")
+    facts = " | ".join(fact for fact in others if fact != "-")
+    put(console, brief(f"{facts} | {prompt}", console.width - 2), indent=2)
 
 
 def _cells(one: Tree) -> tuple[object, ...]:

@@ -1,8 +1,10 @@
 """``ensemble log``: every subcommand on a log that a real run left behind, its example included."""
 
+import asyncio
 import json
 import re
 import shlex
+import sys
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -163,6 +165,27 @@ async def test_a_list_fits_a_terminal(config: Path, run: Run, monkeypatch: pytes
     assert first.split()[0] == record.request.id
     assert " s | $0.0000614 | sky blue sky" in second
     assert max(map(len, (first, second))) <= 80
+
+
+async def test_a_list_goes_on_under_one_heading(log: str, config: Path) -> None:
+    """In columns that stay where they are, though what comes needs less room."""
+    follow = (sys.executable, "-m", "ensemble", "log", "tail", "-f")
+    program = await asyncio.create_subprocess_exec(*follow, cwd=config.parent, stdout=asyncio.subprocess.PIPE)
+    assert program.stdout is not None
+    try:
+        async with asyncio.timeout(30):
+            shown = [(await program.stdout.readline()).decode() for _ in range(2)]
+            store = await open_store(config.with_name("ensemble.db"))
+            record = a_record(request=a_request("And the sea?", model="p"))
+            await store.record(record)
+            await store.close()
+            shown.append((await program.stdout.readline()).decode())
+    finally:
+        program.kill()
+        await program.wait()
+    head, first, second = shown
+    assert (head.split()[0], first.split()[0], second.split()[0]) == ("id", log, record.request.id)
+    assert head.index("prompt") == first.index("Why is the sky") == second.index("And the sea?")
 
 
 @pytest.mark.parametrize("command", ["log stats", "log cost", "log check", "log tail", "audit report"])
