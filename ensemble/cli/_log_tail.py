@@ -15,6 +15,7 @@ from ensemble.store.address import Address
 from ensemble.store.keeping.browse import page
 from ensemble.store.keeping.connect import reading
 from ensemble.store.queries import Tree
+from ensemble.store.texts import KEPT
 
 _LEAST, _MOST = 24, 60
 """Characters of a prompt: fewer are no help in a table, so a request takes two lines there."""
@@ -97,5 +98,5 @@ def _cells(one: Tree) -> tuple[object, ...]:
         one["member"],
         None if one["status"] == "stored" else f"{one['answered_s']:.2f} s",
         cost(one),
-        one["prompt"] if one["content"] in ("kept", "redacted") else f"[{one['content']}]",
+        one["prompt"] if one["content"] in KEPT else f"[{one['content']}]",
     )

@@ -7,6 +7,7 @@ from ensemble.money import Total
 from ensemble.store.content import bind_optional, loads, messages_of, prompt_of, unbind
 from ensemble.store.database import Database
 from ensemble.store.label_rows import People, label_rows
+from ensemble.store.texts import KEPT
 from ensemble.types import Label, Request, RequestId
 from judges.types import Prompt
 
@@ -145,7 +146,7 @@ def _value(name: str, value: object) -> object:
 
 def label_of(row: Mapping[str, str]) -> Label:
     """The label that a row of ``label_rows`` holds."""
-    usable = bool(row["usable"]) and row["content"] in ("kept", "redacted")
+    usable = bool(row["usable"]) and row["content"] in KEPT
     best = cast("list[str]", loads(row["best"])) if usable else ()
     return Label(
         request=RequestId(row["request_id"]),

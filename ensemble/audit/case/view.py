@@ -11,6 +11,7 @@ from ensemble.audit.case.standing import stands
 from ensemble.audit.case.texts import Block, Text, Tree, Turn, calls, shown, tree_text, turns
 from ensemble.audit.case.wording import Wording, wording
 from ensemble.audit.shapes import Cell, Column, Table
+from ensemble.store.texts import KEPT
 
 _FACTS = (
     "status", "source", "dialect", "conversation", "key_id", "tenant", "data_class", "end_user", "domain", "fallback",
@@ -67,6 +68,11 @@ class Asked:
     tools: Text | None
     response_format: Text | None
     reference: Text | None
+
+    @property
+    def there(self) -> bool:
+        """Whether the texts are in the log."""
+        return self.kept in KEPT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,15 +8,16 @@ from typing import NamedTuple
 from ensemble.store.content import bind, stamp, unbind
 from ensemble.store.database import Database
 from ensemble.store.review_seats import provide
+from ensemble.store.texts import TEXTS
 
 REASON = "drawn at random"
-_FRAME = """
+_FRAME = f"""
 SELECT r.id, r.model, c.disagreement, q.request_id IS NOT NULL
 FROM requests r LEFT JOIN reviews q ON q.request_id = r.id LEFT JOIN audit_cases c ON c.request_id = r.id
-WHERE r.arrived_at > :since AND r.arrived_at <= :until AND r.content IN ('kept', 'redacted')
+WHERE r.arrived_at > :since AND r.arrived_at <= :until AND {TEXTS.format("r.content")}
     AND EXISTS (SELECT 1 FROM verdicts v WHERE v.request_id = r.id AND v.parent IS NULL)
     AND (SELECT count(*) FROM (SELECT 1 FROM candidates c WHERE c.request_id = r.id LIMIT 2) two) = 2
-"""
+"""  # noqa: S608 - own names
 _QUEUE = """
 INSERT INTO reviews (request_id, created_at, reason, overturned, status, draw, stratum, probability, place, blind)
 SELECT id, :now, :reason, 0, 'waiting', :draw, :stratum, :probability, :place, :blind FROM requests WHERE id = :id

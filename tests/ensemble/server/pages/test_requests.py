@@ -27,6 +27,7 @@ from ensemble.store.database import Database
 from ensemble.store.reading import open_log
 from ensemble.store.review_seats import provide
 from ensemble.store.reviews import review
+from ensemble.store.texts import blank
 from tests.ensemble.server.pages.browser import Browser, Element
 from tests.served import PANEL, SERVER, Served, a_question, serving
 
@@ -314,6 +315,14 @@ async def test_tool_calls_and_json_are_laid_out(served: Served, browser: Browser
     assert '"city": "Oslo",' in card.one("pre").text
     assert "weather" in card.text
     assert '"sky": "blue"' in next(one for one in cards(page) if "beta" in one.one("h3").text).text
+
+
+@pytest.mark.parametrize(("content", "gone"), [("redacted", False), ("expired", True)])
+async def test_texts_that_are_gone_are_told(served: Served, browser: Browser, content: str, gone: bool) -> None:
+    record = await asked(served)
+    await served.service.store.change(partial(blank, ids=[record["id"]], content=content))
+    page = (await browser.get(address(record))).page
+    assert (f"The texts of this request are not in the log ({content})." in page.text) == gone
 
 
 async def test_what_is_not_there_is_not_found(served: Served, browser: Browser) -> None:
