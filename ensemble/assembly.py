@@ -28,12 +28,9 @@ async def assemble(
     settings: Settings, fleet: Fleet, store: Store, stragglers: Stragglers, means: Means, sittings: Sittings
 ) -> tuple[Pipeline, Mapping[str, "Watch"]]:
     """The pipeline, and the watches that look after its routers. Raises ConfigError and StoreError."""
-    routers: dict[str, Router] = dict(settings.routers)
-    for name in settings.members:
-        routers.setdefault(name, Single(member=MemberName(name)))
     watches: dict[str, Watch] = {}
     pipeline = Pipeline(
-        routers=routers,
+        routers=routers_of(settings),
         fleet=fleet,
         judges=settings.judges,
         store=store,
@@ -45,6 +42,12 @@ async def assemble(
     )
     watches |= await watches_of(pipeline)
     return pipeline, watches
+
+
+def routers_of(settings: Settings) -> dict[str, Router]:
+    """Routers in the order of the file, then one for each member."""
+    alone = {name: Single(member=MemberName(name)) for name in settings.members}
+    return {**settings.routers, **{name: one for name, one in alone.items() if name not in settings.routers}}
 
 
 async def means_of(settings: Settings, store: Store) -> Means:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ensemble.bench import open_pipeline
 from ensemble.cli._label_progress import Progress, foretold, summary
 from ensemble.cli._safe import safe
 from ensemble.config import Settings
@@ -25,6 +26,8 @@ from ensemble.labelling.rows import Reject, Row
 from ensemble.labelling.runner import Options, Outcome, Runner
 from ensemble.plurals import counted
 from ensemble.service import open_service
+from ensemble.shared.settings import SharedSettings
+from ensemble.store import open_store
 from judges.types import Prompt
 
 if TYPE_CHECKING:
@@ -185,16 +188,21 @@ async def forecast(settings: Settings, options: Options, given: Given, size: int
     for name, provider in providers:
         for key, wrong in missing(provider):
             click.echo(f"[providers.{name}] {key}: {wrong}; the run itself needs it.", err=True)
-    settings = replace(settings, providers={name: without_missing(provider) for name, provider in providers})
-    async with open_service(settings) as service:
-        check(service.pipeline, options)
-        teller = Forecaster(service.pipeline, options)
-        if size is None:
-            found = await teller.look(_rows(given.prompts))
-        else:
-            rows, count = await asyncio.to_thread(partial(sample, _rows(given.prompts), size))
-            found = await teller.look(iter(rows))
-            found.scale = count / len(rows) if rows else 1.0
+    known = {name: without_missing(provider) for name, provider in providers}
+    settings = replace(settings, providers=known, shared=SharedSettings())
+    store = await open_store(settings.store.address)
+    try:
+        async with open_pipeline(settings, store) as pipeline:
+            check(pipeline, options)
+            teller = Forecaster(pipeline, options)
+            if size is None:
+                found = await teller.look(_rows(given.prompts))
+            else:
+                rows, count = await asyncio.to_thread(partial(sample, _rows(given.prompts), size))
+                found = await teller.look(iter(rows))
+                found.scale = count / len(rows) if rows else 1.0
+    finally:
+        await store.close()
     if given.as_json:
         click.echo(json.dumps(found.plain(), indent=2))
     else:

@@ -4,14 +4,15 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from ensemble.bench import open_pipeline
 from ensemble.cluster.keeper import End, Keeper, KeptStore, asked
-from ensemble.cluster.labeller import Labeller, pipeline_of
+from ensemble.cluster.labeller import Labeller
 from ensemble.cluster.rows import BLOCK, source
 from ensemble.config import Settings
 from ensemble.errors import ConfigError, EnsembleError, InvalidRequest, StoreError
@@ -74,8 +75,8 @@ def check_cluster(settings: Settings, options: Options, cluster: Cluster) -> Non
 
 async def checked(settings: Settings, options: Options) -> None:
     """Refuse a run that cannot be made, before any cluster is begun. Raises ConfigError."""
-    async with AsyncExitStack() as stack:
-        check(await pipeline_of(settings, KeptStore(None), stack), options)
+    async with open_pipeline(settings, KeptStore(None)) as pipeline:
+        check(pipeline, options)
 
 
 def _inside(folder: Path) -> Iterator[Path]:

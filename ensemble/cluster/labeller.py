@@ -8,20 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ensemble.bench import open_pipeline
 from ensemble.cluster.keeper import End, KeptStore, KeptTill, asked
 from ensemble.cluster.rows import labels, understood
-from ensemble.config import Settings, load, unloadable
-from ensemble.connections import close, connect, fleet_of
+from ensemble.config import load
 from ensemble.dialects import openai_chat
 from ensemble.errors import ConfigError, EnsembleError, StoreError
-from ensemble.fanout import Stragglers
 from ensemble.labelling.rejects import Rejects
 from ensemble.labelling.rows import Reject, Row, RowReader
 from ensemble.labelling.runner import Options, Runner
 from ensemble.pipeline import Pipeline
-from ensemble.router import MemberName, Router
-from ensemble.routers.single import Single
-from ensemble.shared.link import open_shared
 from ensemble.store.rows import prompt_hash
 from judges.types import Prompt
 
@@ -92,28 +88,9 @@ class Labeller:
             if self._pipeline is None:
                 settings = await asyncio.to_thread(load, self._config)
                 self._options = replace(self._options, classifier=settings.labelling.domain)
-                self._pipeline = await pipeline_of(settings, KeptStore(self._keeper), self._stack)
+                opening = open_pipeline(settings, KeptStore(self._keeper))
+                self._pipeline = await self._stack.enter_async_context(opening)
             return self._pipeline
-
-
-async def pipeline_of(settings: Settings, store: KeptStore, stack: AsyncExitStack) -> Pipeline:
-    """What a run works with, over ``store``; ``stack`` closes it. Raises ConfigError."""
-    if problems := await asyncio.to_thread(lambda: list(unloadable(settings))):
-        raise ConfigError("\n".join(problem.line for problem in problems))
-    shared = await stack.enter_async_context(open_shared(settings.shared))
-    links = await connect(settings.providers, shared=shared)
-    stack.push_async_callback(close, links.values())
-    routers: dict[str, Router] = dict(settings.routers)
-    for name in settings.members:
-        routers.setdefault(name, Single(member=MemberName(name)))
-    return Pipeline(
-        routers=routers,
-        fleet=fleet_of(settings, links),
-        judges=settings.judges,
-        store=store,
-        stragglers=Stragglers(),
-        config=settings.digest,
-    )
 
 
 def _parse(body: bytes) -> Prompt:

@@ -16,7 +16,12 @@ from ensemble.labelling.opening import run_name
 from ensemble.labelling.tally import Tally
 from ensemble.simulator import Simulator, SimulatorSettings
 from ensemble.simulator.script import reply, status
+from ensemble.store import open_store
+from ensemble.store.keeping.spilled import beside
+from ensemble.store.rows import rows_of
+from ensemble.store.spill import Spill
 from tests.ensemble.cli.conftest import CONFIG, Run
+from tests.ensemble.store.builders import a_record
 
 
 @pytest.fixture
@@ -60,6 +65,30 @@ async def test_a_dry_run_calls_nobody(config: Path, run: Run, prompts: Path, sim
         assert "6 of small, 6 of large" in told.stdout
         assert "the first: line 7: the line is not JSON" in told.stdout
     assert len(simulator.served) == 0
+
+
+@pytest.mark.parametrize("option", ["--dry-run", "--estimate"])
+async def test_who_only_looks_writes_nothing(config: Path, run: Run, prompts: Path, option: str) -> None:
+    """A service would take in what was spilled, and have texts expire."""
+    with_a_spill(config)
+    store = await open_store(config.with_name("ensemble.db"))
+    await store.record(a_record())
+    await store.close()
+    spill = beside(config.with_name("ensemble.db"))
+    spill.append(rows_of(a_record()))
+    before = await asyncio.to_thread(log_and_spill, config, spill)
+    told = await run("label", "prompts.jsonl", "--router", "best", option)
+    assert told.exit_code == 0, told.output
+    assert await asyncio.to_thread(log_and_spill, config, spill) == before
+
+
+def with_a_spill(config: Path) -> None:
+    config.write_text(config.read_text() + '\n[store]\non_failure = "spill"\nkeep_content = "1h"\n')
+
+
+def log_and_spill(config: Path, spill: Spill) -> tuple[list[str], bytes]:
+    with closing(sqlite3.connect(config.with_name("ensemble.db"))) as db:
+        return list(db.iterdump()), spill.path.read_bytes()
 
 
 def name_secrets(config: Path, key: str, **headers: str) -> None:
