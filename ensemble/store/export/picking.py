@@ -121,7 +121,7 @@ class Picking:
             elif filters.usable_only and not (human.usable if human else usable):
                 self.left_out["not usable"] += 1
             elif human is None and least is not None and (confidence is None or confidence < least):
-                self.left_out["not confident"] += 1
+                self.left_out["without a confidence" if confidence is None else "not confident"] += 1
             else:
                 yield id_, hash_
 

@@ -74,6 +74,10 @@ async def test_filters_take_what_they_name(fill: Fill) -> None:
     assert ids(domain="math") == ids(until=datetime(2026, 11, 20, tzinfo=UTC)) == every[:1]
     assert ids(since=NOON) == every[1:]
     assert ids(router="other") == ids(min_confidence=0.9) == every[1:2]
+    told = export_folder(
+        log, spec("routing", filters=Filters(min_confidence=0.9)), address_of(log).local.parent / "sure"
+    )
+    assert told["coverage"]["left_out"] == {"not confident": 2, "without a confidence": 1}
     assert ids(usable_only=True) == [every[0], every[1], every[3]]
     assert ids(judge="court") == every[3:]
     assert ids(judge="j" * 64) == []
