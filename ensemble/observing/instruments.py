@@ -5,7 +5,6 @@ wrote. Names follow https://prometheus.io/docs/practices/naming/: base units, ``
 """
 
 from bisect import bisect_left
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from threading import Lock
 
@@ -20,7 +19,6 @@ from judges.types import CandidateId, Preference, Verdict
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 60, 120)
 COMMIT = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
 OVERHEAD = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)
-_Labelled = tuple[Counter, tuple[str, ...]]
 
 
 class Instruments:
@@ -28,7 +26,7 @@ class Instruments:
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
-        self._ups, self._told = defaultdict[_Labelled, int](int), dict[_Labelled, int]()
+        self._counters: dict[tuple[Counter, tuple[str, ...]], Counter] = {}
         self._tallies: dict[tuple[Histogram, tuple[str, ...]], Tally] = {}
         self._lines, self._settling = dict[tuple[str, str], _Lines](), Lock()
         registry.register(_Settled(self))  # before all that it settles
@@ -108,8 +106,14 @@ class Instruments:
         )
 
     def _up(self, counter: Counter, *labels: str) -> None:
-        """One more for ``counter`` with ``labels`` to learn of when somebody wants to know; see ``_Lines``."""
-        self._ups[counter, labels] += 1
+        """Count one more of ``counter`` with ``labels``, whose own way to them checks, converts and locks each time.
+
+        At once: other workers read it from a file, and what a client has seen answered is counted whomever it asks.
+        """
+        child = self._counters.get((counter, labels))
+        if child is None:
+            child = self._counters[counter, labels] = counter.labels(*labels)
+        child.inc()
 
     def _tally(self, histogram: Histogram, *labels: str) -> "Tally":
         """Where ``histogram`` with ``labels`` learns from when somebody wants to know."""
@@ -120,12 +124,8 @@ class Instruments:
         return tally
 
     def settle(self) -> None:
-        """Hand over what has been counted. In any thread; reading ``registry`` does it."""
+        """Hand over what has been counted of calls and seconds. In any thread; reading ``registry`` does it."""
         with self._settling:
-            for of, count in list(self._ups.items()):
-                counter, labels = of
-                counter.labels(*labels).inc(count - self._told.get(of, 0))
-                self._told[of] = count
             for lines in list(self._lines.values()):
                 lines.settle()
             for tally in list(self._tallies.values()):
