@@ -5,7 +5,7 @@ import difflib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol
+from typing import Literal
 
 from uuid_utils import uuid4
 
@@ -31,7 +31,7 @@ from ensemble.ledger import Aim
 from ensemble.means import Means, finding_of
 from ensemble.money import add
 from ensemble.narrowing import Limits, limits_of, narrow
-from ensemble.router import Context, MemberName, Router
+from ensemble.router import Context, MemberName, Router, Watching
 from ensemble.ruling import Bench, Models, by_trust, case_of, first_in_order, rule, settled
 from ensemble.run import Choice, Run
 from ensemble.shortfall import beyond_budget, nobody_answered, spare
@@ -50,22 +50,6 @@ log = logging.getLogger(__name__)
 
 COMMIT_S = 0.5
 """Seconds that the log has for a record in any case, also when a request's deadline has come."""
-
-
-class Watching(Protocol):
-    """What looks after one router (``ensemble.watching``)."""
-
-    def instead(self) -> Plan | None:
-        """The plan for every request while the router is demoted, else None."""
-        ...
-
-    def shadowed(self, plan: Plan, request: Request) -> Plan:
-        """``plan`` with members for after the answer, where ``request`` is drawn."""
-        ...
-
-    async def after(self, answer: Answer) -> None:
-        """Ask those members and judge what they say. Bounds its own time and handles its own failures."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +160,9 @@ class Pipeline:
     async def _routed(self, router: Router, run: Run) -> Plan:
         aim = Aim(purpose="router", seat=run.request.model)
         models = Models(self.fleet, run.request, aim, run.calls.append, run.request.deadline)
-        context = Context(fleet=permitted(self.fleet, run.request), models=models)
+        watch = self.watches.get(run.request.model)
+        drawing = watch is not None and watch.drawing
+        context = Context(fleet=permitted(self.fleet, run.request), models=models, shadows=drawing)
         try:
             now = asyncio.get_running_loop().time()
             return await in_time(router.plan(run.request, context), now, run.request.deadline)

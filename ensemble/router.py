@@ -11,7 +11,7 @@ from ensemble.fleet import Fleet
 from ensemble.money import Usd
 from ensemble.provider import Vectors
 from ensemble.trust import Trust
-from ensemble.types import Plan, Request
+from ensemble.types import Answer, Plan, Request
 from judges.quick import quick
 from judges.registry import ModelName, Name, Plugin, Registry
 from judges.types import Model
@@ -56,11 +56,12 @@ class Embedder(Protocol):
 class Context:
     """What a router may use. ``models`` holds every member as a model that is limited, metered and logged.
 
-    Those whose provider makes embeddings are an ``Embedder`` too.
+    Those whose provider makes embeddings are an ``Embedder`` too. ``shadows`` tells whether a watch draws shadows now.
     """
 
     fleet: Fleet
     models: Mapping[str, Model]
+    shadows: bool = False
 
 
 class Shadow(BaseModel):
@@ -100,6 +101,27 @@ class Shadow(BaseModel):
         if len(set(self.panel)) < len(self.panel):
             raise ValueError("panel: a member is named twice")
         return self
+
+
+class Watching(Protocol):
+    """What looks after one router (``ensemble.watching``)."""
+
+    @property
+    def drawing(self) -> bool:
+        """Whether any request can be drawn now."""
+        ...
+
+    def instead(self) -> Plan | None:
+        """The plan for every request while the router is demoted, else None."""
+        ...
+
+    def shadowed(self, plan: Plan, request: Request) -> Plan:
+        """``plan`` with members for after the answer, where ``request`` is drawn."""
+        ...
+
+    async def after(self, answer: Answer) -> None:
+        """Ask those members and judge what they say. Bounds its own time and handles its own failures."""
+        ...
 
 
 class Router(Plugin):

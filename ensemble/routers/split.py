@@ -23,7 +23,7 @@ class Split(Router):
     """Share requests between ``arms`` by ``weights``; a conversation stays with its arm.
 
     Every arm plans every request, since the propensity of a member is the sum over the arms that would call it: an arm
-    that asks a model is paid for all requests. Where arms have their panels judged, and no watch does, it is the sum
+    that asks a model is paid for all requests. Where arms have their panels judged, and no watch can, it is the sum
     over these, the chance of a label, which is what `evaluate --off-policy` weighs by. Of a member that some arm asks
     only on a weak answer none is known.
 
@@ -60,7 +60,7 @@ class Split(Router):
             raise plan
         held = [(shares[arm], other) for arm, other in plans.items() if not isinstance(other, RouterError)]
         # A watch has whole panels judged by a lot of its own, and needs the chance of a call for those outside of them.
-        by_label = self.shadow is None and any(1.0 in _labelled(other).values() for _, other in held)
+        by_label = not context.shadows and any(1.0 in _labelled(other).values() for _, other in held)
         chances = _labelled if by_label else _called
         return replace(
             plan,

@@ -62,6 +62,11 @@ class Watch:
         """Where the router stands."""
         return self._standing.report()
 
+    @property
+    def drawing(self) -> bool:
+        """Whether any request can be drawn now: the judge is believed, and the money of the day is not spent."""
+        return self._standing.state == "watched" and self._purse.open
+
     def instead(self) -> Plan | None:
         """The whole panel, while the router is demoted; else None."""
         if self._standing.state != "demoted":

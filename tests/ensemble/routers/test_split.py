@@ -1,11 +1,12 @@
 """Split over real HTTP: shares, conversations that stay, propensities in the log."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from ensemble.router import Context, Router, Shadow
+from ensemble.router import Context, Router
 from ensemble.routers.parallel import Parallel
 from ensemble.routers.single import Single
 from ensemble.routers.split import Split
@@ -88,8 +89,7 @@ async def test_where_an_arm_has_its_panel_judged_propensities_are_chances_of_a_l
     weights = {"alone": 4, "pair": 3, "three": 2, "unjudged": 1}
     plan = await Split(arms=arms, weights=weights).plan(a_request(), context)
     assert plan.propensities == pytest.approx({"alpha": 0.5, "beta": 0.5, "gamma": 0.2})
-    watched = Shadow(share=0.1, panel=("alpha", "beta"), judge="picky")  # type: ignore[arg-type]
-    plan = await Split(arms=arms, weights=weights, shadow=watched).plan(a_request(), context)
+    plan = await Split(arms=arms, weights=weights).plan(a_request(), replace(context, shadows=True))
     assert plan.propensities == pytest.approx({"alpha": 1.0, "beta": 0.5, "gamma": 0.2, "delta": 0.1})
     arms |= {"pair": Split(arms=arms, weights=weights)}
     plan = await Split(arms=arms, weights=weights).plan(a_request(), context)

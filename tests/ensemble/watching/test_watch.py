@@ -143,7 +143,7 @@ async def test_a_bad_router_is_demoted_to_its_panel_until_it_is_promoted(watchin
         served.simulator.always("gamma", reply(GOOD * 2))
         assert await ask(served, 3) == ["gamma"] * 3
         assert served.service.watches["routed"].state() == report
-        await promote(served)
+        await noted(served, Seen(event="promoted"))
         assert await ask(served, 3) == ["alpha"] * 3
         assert (await served.get("/readyz"))[1]["routers"]["routed"]["state"] == "watched"
 
@@ -160,13 +160,13 @@ async def test_a_member_that_only_the_shadow_names_is_never_planned(tmp_path: Pa
         assert {c["member"] for c in record["calls"] if c["purpose"] == "shadow"} == {"beta", "cheap"}
 
 
-async def promote(served: Served) -> None:
+async def noted(served: Served, seen: Seen) -> None:
     """As another process does it."""
     service = served.service
     about = Watched(
         router="routed", digest=service.routers["routed"].digest, judge=service.settings.judges["longest"].digest
     )
-    await service.store.change(lambda db: note(db, about, Seen(event="promoted")))
+    await service.store.change(lambda db: note(db, about, seen))
     await service.watches["routed"].refresh()
 
 
@@ -254,7 +254,7 @@ async def test_a_judge_that_drifts_by_its_anchor_set_stops_the_watch(watching: W
         before = select(served, drawn)
         await ask(served, 2)
         assert select(served, drawn) == before
-        await promote(served)
+        await noted(served, Seen(event="promoted"))
         await ask(served, 2)
         assert served.service.watches["routed"].state().state == "watched"
 
@@ -324,7 +324,8 @@ async def test_a_label_has_the_propensity_with_which_it_comes() -> None:
     shadow = Shadow(share=0.2, panel=("a", "b", "c"), judge="picky")  # type: ignore[arg-type]
     router = Split(arms=arms, weights={"pair": 3, "one": 5, "new": 2}, shadow=shadow)
     pipeline, _ = a_pipeline(fleet, router)
-    watch, context, weights = Watch("panel", shadow, pipeline), Context(fleet=fleet, models={}), Counter[str]()
+    watch, weights = Watch("panel", shadow, pipeline), Counter[str]()
+    context = Context(fleet=fleet, models={}, shadows=watch.drawing)
     drawn = Counter[str]()
     for _ in range(10_000):
         request = a_request()
@@ -338,6 +339,27 @@ async def test_a_label_has_the_propensity_with_which_it_comes() -> None:
         dict.fromkeys("abcd", 1.0), abs=0.25
     )
     assert {arm: drawn[arm] / 2000 for arm in arms} == pytest.approx({"pair": 0.3, "one": 0.5, "new": 0.2}, abs=0.1)
+
+
+async def test_where_nothing_can_be_drawn_a_split_tells_the_chances_of_its_own_labels(tmp_path: Path) -> None:
+    """So that what its arms have judged can be weighed."""
+    tables = """
+[routers.routed]
+use = "split"
+weights = { pair = 1, one = 3 }
+arms.pair = { use = "parallel", members = ["alpha", "beta"], judge = "longest" }
+arms.one = { use = "single", member = "alpha" }
+shadow = { share = 0.5, panel = ["alpha", "beta", "gamma"], judge = "longest" }
+"""
+    async with serving(tmp_path, tables + SERVER) as served:
+        told = []
+        for event in ("promoted", "judge_drift"):
+            await noted(served, Seen(event=event))
+            _, said, _ = await served.post(a_question(model="routed"))
+            told.append((await served.record(said["id"]))["plan"])
+    watched, drifted = told
+    assert watched["propensities"]["gamma"] == 0.5
+    assert (drifted["shadow"], drifted["propensities"]) == ([], {"alpha": 0.25, "beta": 0.25})
 
 
 async def test_of_a_panel_that_is_asked_only_on_a_weak_answer_no_propensity_is_known() -> None:
