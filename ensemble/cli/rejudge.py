@@ -2,21 +2,23 @@
 
 import asyncio
 import json
-from dataclasses import replace
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import click
 
+from ensemble.bench import open_pipeline
 from ensemble.cli import _options
 from ensemble.cli._rejudge import checked_plain, outcome_plain, put_checked, put_outcome
 from ensemble.config import Settings, load
 from ensemble.labelling.checks import check
 from ensemble.labelling.runner import Options as LabelOptions
+from ensemble.pipeline import Pipeline
 from ensemble.plurals import counted
 from ensemble.rejudging.again import Options
 from ensemble.rejudging.anchors import Checked, Checker, Frozen, freeze_set
 from ensemble.rejudging.runner import Outcome, Rejudger
-from ensemble.service import Service, open_service
 from ensemble.store import open_store
 
 
@@ -59,8 +61,6 @@ def command(
     if judge is None:
         raise click.UsageError("--judge says who judges")
     settings = load(config)
-    # Who interrupts this is not kept waiting: what was paid is stored by then.
-    settings = replace(settings, server=settings.server.model_copy(update={"drain_s": 0.0}))
     if anchors is not None:
         found = asyncio.run(_check(settings, judge, anchors, floor, cap, concurrency))
         _tell_checked(found, judge, anchors, as_json=as_json)
@@ -86,24 +86,32 @@ async def _freeze(settings: Settings, anchor_set: str, where: str) -> Frozen:
         await store.close()
 
 
+@asynccontextmanager
+async def _bench(settings: Settings, judge: str, cap: int | None) -> AsyncIterator[Pipeline]:
+    """What judges, over the log, and nothing of a service beside it.
+
+    Raises:
+        ConfigError: there is no such judge, or the cap cannot hold it.
+    """
+    store = await open_store(settings.store.address, spill=settings.store.spill)
+    try:
+        async with open_pipeline(settings, store) as pipeline:
+            check(pipeline, LabelOptions(run="rejudge", judge=judge, max_nano_usd=cap))
+            yield pipeline
+    finally:
+        await store.close()
+
+
 async def _check(
     settings: Settings, judge: str, anchor_set: str, floor: float | None, cap: int | None, concurrency: int
 ) -> Checked:
-    async with open_service(settings) as service:
-        _refuse(service, judge, cap)
-        checker = Checker(service.pipeline, judge, anchor_set, floor=floor, max_nano_usd=cap, concurrency=concurrency)
-        return await checker.run()
+    async with _bench(settings, judge, cap) as pipeline:
+        return await Checker(pipeline, judge, anchor_set, floor=floor, max_nano_usd=cap, concurrency=concurrency).run()
 
 
 async def _rejudge(settings: Settings, options: Options) -> Outcome:
-    async with open_service(settings) as service:
-        _refuse(service, options.judge, options.max_nano_usd)
-        return await Rejudger(service.pipeline, options).run()
-
-
-def _refuse(service: Service, judge: str, cap: int | None) -> None:
-    """Raises ConfigError where there is no such judge, or the cap cannot hold it."""
-    check(service.pipeline, LabelOptions(run="rejudge", judge=judge, max_nano_usd=cap))
+    async with _bench(settings, options.judge, options.max_nano_usd) as pipeline:
+        return await Rejudger(pipeline, options).run()
 
 
 def _tell_frozen(frozen: Frozen, anchor_set: str, *, as_json: bool) -> None:

@@ -1,8 +1,16 @@
 """Judging again on the command line."""
 
 import json
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
+import pytest
+
+from ensemble.store import open_store
+from ensemble.store.outbox import post
 from tests.ensemble.cli.conftest import Run
 from tests.ensemble.importing.intake import put
 
@@ -73,3 +81,21 @@ async def test_what_is_wrong_is_told(config: Path, run: Run) -> None:
     ):
         done = await run("rejudge", *args)
         assert (done.exit_code, told in done.stderr) == (code, True), done.output
+
+
+@pytest.mark.parametrize("more", [("--judge", "short"), ("--judge", "house", "--anchors", "gold")])
+async def test_what_waits_for_a_service_is_left_to_it(
+    config: Path, run: Run, monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...]
+) -> None:
+    """An event that is due is sent by whoever serves; nothing listens at the address, so each attempt would show."""
+    monkeypatch.setenv("HOOK_SECRET", "whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0")
+    await imported(config, run)
+    assert (await run("rejudge", "--freeze", "gold")).exit_code == 0
+    extend(config, '[webhooks]\nurl = "http://127.0.0.1:9/hook"\nsecret_env = "HOOK_SECRET"\n')
+    store = await open_store(config.with_name("ensemble.db"))
+    await store.change(partial(post, kind="review.created", data={}, now=datetime.now(UTC)))
+    await store.close()
+    done = await run("rejudge", *more)
+    assert done.exit_code == 0, done.output
+    with closing(sqlite3.connect(config.with_name("ensemble.db"))) as db:
+        assert db.execute("SELECT kind, attempts FROM outbox").fetchall() == [("review.created", 0)]
