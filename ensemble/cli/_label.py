@@ -3,11 +3,12 @@
 import asyncio
 import json
 import signal
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import click
@@ -27,7 +28,9 @@ from ensemble.labelling.runner import Options, Outcome, Runner
 from ensemble.plurals import counted
 from ensemble.service import open_service
 from ensemble.shared.settings import SharedSettings
-from ensemble.store import open_store
+from ensemble.store import Store, open_as_it_is, open_store
+from ensemble.store.address import Address
+from ensemble.store.opening import made
 from judges.types import Prompt
 
 if TYPE_CHECKING:
@@ -190,20 +193,32 @@ async def forecast(settings: Settings, options: Options, given: Given, size: int
             click.echo(f"[providers.{name}] {key}: {wrong}; the run itself needs it.", err=True)
     known = {name: without_missing(provider) for name, provider in providers}
     settings = replace(settings, providers=known, shared=SharedSettings())
-    store = await open_store(settings.store.address)
-    try:
-        async with open_pipeline(settings, store) as pipeline:
-            check(pipeline, options)
-            teller = Forecaster(pipeline, options)
-            if size is None:
-                found = await teller.look(_rows(given.prompts))
-            else:
-                rows, count = await asyncio.to_thread(partial(sample, _rows(given.prompts), size))
-                found = await teller.look(iter(rows))
-                found.scale = count / len(rows) if rows else 1.0
-    finally:
-        await store.close()
+    async with _untouched(settings.store.address) as store, open_pipeline(settings, store) as pipeline:
+        check(pipeline, options)
+        teller = Forecaster(pipeline, options)
+        if size is None:
+            found = await teller.look(_rows(given.prompts))
+        else:
+            rows, count = await asyncio.to_thread(partial(sample, _rows(given.prompts), size))
+            found = await teller.look(iter(rows))
+            found.scale = count / len(rows) if rows else 1.0
     if given.as_json:
         click.echo(json.dumps(found.plain(), indent=2))
     else:
         foretold(found.plain(), options.run)
+
+
+@asynccontextmanager
+async def _untouched(log: Address) -> AsyncIterator[Store]:
+    """The log as it stands, to look at; an empty one of its own where there is none. Raises StoreError."""
+    with ExitStack() as stack:
+        if await asyncio.to_thread(made, log):
+            store = await open_as_it_is(log)
+        else:
+            click.echo(f"{log}: there is no log yet, so nothing counts as stored; the run itself makes one.", err=True)
+            folder = stack.enter_context(TemporaryDirectory())
+            store = await open_store(Path(folder, "empty.db"))
+        try:
+            yield store
+        finally:
+            await store.close()

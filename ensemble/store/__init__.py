@@ -1,5 +1,6 @@
 """Everything that was asked, answered and judged: the log, and the promise that an answer is in it."""
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -10,10 +11,10 @@ from ensemble.store.database import Database
 from ensemble.store.describe import Column, Table, describe
 from ensemble.store.label_rows import People
 from ensemble.store.logstore import LogStore
-from ensemble.store.opening import engine_of
+from ensemble.store.opening import engine_of, open_reader
 from ensemble.types import Label, Late, Record, RequestId
 
-__all__ = ["Column", "People", "Store", "Table", "describe", "open_store"]
+__all__ = ["Column", "People", "Store", "Table", "describe", "open_as_it_is", "open_store"]
 
 
 R = TypeVar("R")
@@ -98,3 +99,13 @@ async def open_store(where: Where, *, busy_s: float = 5.0, spill: Path | None = 
             by a newer version of this one.
     """
     return await LogStore.open(engine_of(where, busy_s=busy_s), spill=spill)
+
+
+async def open_as_it_is(where: Where) -> Store:
+    """Open the log at ``where`` to look at it: it is neither made nor brought up to date.
+
+    Raises:
+        StoreError: there is none, or it was written by another version of this program; the sentence says what to do.
+    """
+    await asyncio.to_thread(lambda: open_reader(where).close())
+    return LogStore(engine_of(where))

@@ -43,6 +43,12 @@ def schema_of(where: Where) -> int:
     return postgres.steps_of(address) if address.file is None else sqlite.schema_of(address.file)
 
 
+def made(where: Where) -> bool:
+    """Whether there is a log at ``where``, of whatever release. Raises StoreError where something else is."""
+    address = address_of(where)
+    return exists(address) and schema_of(address) > 0
+
+
 @contextmanager
 def explained(where: Where) -> Iterator[None]:
     """Turns what an engine says of a fault of the log at ``where`` into a StoreError that says what to do."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlite_utils import Database
 
 from ensemble.cli._label_progress import Progress
 from ensemble.labelling.opening import run_name
@@ -18,10 +19,13 @@ from ensemble.simulator import Simulator, SimulatorSettings
 from ensemble.simulator.script import reply, status
 from ensemble.store import open_store
 from ensemble.store.keeping.spilled import beside
+from ensemble.store.migrations import MIGRATIONS
 from ensemble.store.rows import rows_of
 from ensemble.store.spill import Spill
 from tests.ensemble.cli.conftest import CONFIG, Run
 from tests.ensemble.store.builders import a_record
+
+NO_LOG_YET = "ensemble.db: there is no log yet, so nothing counts as stored; the run itself makes one."
 
 
 @pytest.fixture
@@ -82,6 +86,29 @@ async def test_who_only_looks_writes_nothing(config: Path, run: Run, prompts: Pa
     assert await asyncio.to_thread(log_and_spill, config, spill) == before
 
 
+@pytest.mark.parametrize("option", ["--dry-run", "--estimate"])
+async def test_who_only_looks_makes_no_log(config: Path, run: Run, prompts: Path, option: str) -> None:
+    before = sorted(config.parent.iterdir())
+    told = await run("label", "prompts.jsonl", "--router", "best", option)
+    assert told.exit_code == 0, told.output
+    assert told.stderr == NO_LOG_YET + "\n"
+    assert "6 of small, 6 of large" in told.stdout
+    assert sorted(config.parent.iterdir()) == before
+
+
+@pytest.mark.parametrize("option", ["--dry-run", "--estimate"])
+async def test_who_only_looks_leaves_an_older_log_as_it_is(config: Path, run: Run, prompts: Path, option: str) -> None:
+    path = config.with_name("ensemble.db")
+    with Database(path) as db:
+        MIGRATIONS.apply(db, stop_before="0002_labels")
+    before = path.read_bytes(), sorted(config.parent.iterdir())
+    told = await run("label", "prompts.jsonl", "--router", "best", option)
+    assert told.exit_code == 1
+    assert "an older version of this program wrote it" in told.stderr
+    assert "`ensemble log migrate` brings it up to date" in told.stderr
+    assert (path.read_bytes(), sorted(config.parent.iterdir())) == before
+
+
 def with_a_spill(config: Path) -> None:
     config.write_text(config.read_text() + '\n[store]\non_failure = "spill"\nkeep_content = "1h"\n')
 
@@ -109,7 +136,7 @@ async def test_who_calls_nobody_needs_no_key(
     assert told.stderr.splitlines() == [
         f"[providers.simulated] {key}: the environment variable {name} is not set; the run itself needs it."
         for key, name in (("api_key_env", "A_KEY"), ("headers_env.team", "A_TEAM"))
-    ]
+    ] + [NO_LOG_YET]
     refused = await run("label", "prompts.jsonl", "--router", "best")
     assert (refused.exit_code, "A_KEY is not set" in refused.stderr) == (1, True)
 

@@ -89,6 +89,18 @@ async def test_a_key_is_made_used_and_revoked(log: tuple[str, str], run: Run) ->
     assert json.loads((await run("keys", "list", "--all", "--json")).stdout)[0]["revoked_at"] is not None
 
 
+async def test_a_dry_run_makes_no_schema(config: Path, run: Run) -> None:
+    put(config.with_name("prompts.jsonl"), [{"prompt": "2 + 2?"}])
+    async with services.postgres_schema() as schema:
+        keep_at(config, schema.url)
+        told = await run("label", "prompts.jsonl", "--router", "best", "--dry-run")
+        assert (told.exit_code, "there is no log yet" in told.stderr) == (0, True), told.output
+        assert (await run("log", "stats")).exit_code == 1
+        assert (await run("label", "prompts.jsonl", "--router", "best")).exit_code == 0
+        told = await run("label", "prompts.jsonl", "--router", "best", "--dry-run")
+        assert (told.stderr, "1 have every answer" in told.stdout) == ("", True), told.output
+
+
 async def test_a_server_that_is_not_there(config: Path, run: Run) -> None:
     keep_at(config, "postgresql://ann:hunter2@127.0.0.1:1/logs")
     for command in ("log stats", "export --format routing", "keys list"):
