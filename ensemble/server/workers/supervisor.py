@@ -116,9 +116,22 @@ class Supervisor:
 
     async def _begin(self, seat: _Seat) -> Child:
         """A worker that could serve. Raises NotReady."""
+        try:
+            child = await self._started(seat)
+        except OSError as error:  # no process or descriptor is left, or the program is being installed anew
+            raise NotReady(f"worker {seat.number} cannot be started: {error}") from error
+        self._children.add(child)
+        try:
+            await child.ready()
+        except BaseException:
+            await self._bury(child)
+            raise
+        return child
+
+    async def _started(self, seat: _Seat) -> Child:
+        ours, theirs = socket.socketpair()
         slot = next(slot for slot in range(2 * len(self._seats) + 1) if slot not in self._slots)
         self._slots.add(slot)
-        ours, theirs = socket.socketpair()
         with theirs:
             files = tuple(one.fileno() for one in self._sockets)
             post = Post(
@@ -130,18 +143,11 @@ class Supervisor:
                 folder=self._folder,
             )
             try:
-                child = await Child.start(self._command, post, ours)
+                return await Child.start(self._command, post, ours)
             except BaseException:
                 ours.close()
                 self._slots.discard(slot)
                 raise
-        self._children.add(child)
-        try:
-            await child.ready()
-        except BaseException:
-            await self._bury(child)
-            raise
-        return child
 
     async def _bury(self, child: Child) -> None:
         """See a worker to its end; what it counted stays, how it stood does not."""
@@ -165,7 +171,7 @@ class Supervisor:
                 log.error("worker %d died: %s; it is started again", seat.number, child.told())
             if deaths >= MOST_DEATHS and all(seat.child is None for seat in self._seats):
                 raise NotReady(f"every worker died at once, {deaths} times in turn; what they said is above")
-            await asyncio.sleep(min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** (deaths - 1)) if deaths else 0.0)
+            await asyncio.sleep(pause_s(deaths))
             try:
                 if seat.child is None:
                     await self._fill(seat)
@@ -202,6 +208,12 @@ class Supervisor:
 
     async def _end(self) -> None:
         await _together(*(self._bury(child) for child in self._children))
+
+
+def pause_s(deaths: int) -> float:
+    """Seconds before a worker is started again that died at once, or did not start, ``deaths`` times in turn."""
+    # The exponent is bounded too: a worker that never starts is tried for days, and 2.0 ** 1024 overflows.
+    return min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(deaths - 1, 63)) if deaths else 0.0
 
 
 async def _together(*steps: Coroutine[Any, Any, None]) -> None:

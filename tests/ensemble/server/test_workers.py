@@ -36,6 +36,7 @@ except FileNotFoundError:
     how = ""
 if how == "broken":
     sys.exit(3)
+open(f"{folder}/{post['number']}.pid", "w").write(str(os.getpid()))
 note("ready")
 channel.sendall(b"ready\\n")
 for line in channel.makefile():
@@ -68,15 +69,27 @@ class Kept:
                 await asyncio.sleep(0.02)
         return self.diary()
 
+    def end_one(self) -> None:
+        """Have the first worker end by itself, as one does that dies."""
+        os.kill(int((self.folder / "1.pid").read_text()), signal.SIGTERM)
+
     def become(self, how: str) -> None:
         (self.folder / "how").write_text(how)
 
 
+async def heard(caplog: pytest.LogCaptureFixture, words: str, *, times: int = 1) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while caplog.text.count(words) < times:  # noqa: ASYNC110 - of a log
+            await asyncio.sleep(0.02)
+
+
 @asynccontextmanager
-async def supervised(folder: Path, count: int = 2) -> AsyncIterator[tuple[Kept, "asyncio.Task[None]"]]:
+async def supervised(
+    folder: Path, count: int = 2, *, python: str | Path = sys.executable
+) -> AsyncIterator[tuple[Kept, "asyncio.Task[None]"]]:
     kept = Kept(folder)
     with bound("127.0.0.1", 0) as sockets:
-        command = [sys.executable, "-S", "-c", SCRIPT]
+        command = [str(python), "-S", "-c", SCRIPT]
         run = Supervisor(command, count, sockets, folder).run(kept.started.set)
         task = asyncio.get_running_loop().create_task(run)
         try:
@@ -115,9 +128,7 @@ async def test_what_does_not_start_replaces_nobody(tmp_path: Path, caplog: pytes
         await kept.started.wait()
         kept.become("broken")
         os.kill(os.getpid(), signal.SIGHUP)
-        async with asyncio.timeout(PATIENCE_S):
-            while "serve on" not in caplog.text:  # noqa: ASYNC110 - of a log
-                await asyncio.sleep(0.02)
+        await heard(caplog, "serve on")
         assert not task.done()
         assert not any(line.startswith("retire") for line in kept.diary())
     assert "worker 1 did not start: exit status 3" in caplog.text
@@ -147,6 +158,30 @@ async def test_the_dead_are_started_again_until_all_die_at_once(
             await asyncio.wait_for(task, PATIENCE_S)
     assert sum(line.startswith("go") for line in kept.diary()) == 5
     assert caplog.text.count("died: by SIGKILL") == 5
+
+
+async def test_one_that_cannot_even_be_started_ends_nobody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The program may be missing while it is installed anew, or the system have no process left."""
+    monkeypatch.setattr(supervisor, "FIRST_PAUSE_S", 0.001)
+    python = tmp_path / "python"
+    python.symlink_to(sys.executable)
+    async with supervised(tmp_path, python=python) as (kept, task):
+        await kept.until(lambda diary: len(diary) == 4)
+        python.unlink()
+        os.kill(os.getpid(), signal.SIGHUP)
+        await heard(caplog, "serve on")
+        kept.end_one()
+        await heard(caplog, "worker 1 cannot be started: [Errno 2] No such file or directory", times=3)
+        assert not task.done()
+        python.symlink_to(sys.executable)
+        diary = await kept.until(lambda diary: len(diary) == 7)
+        assert [line.split(".")[0] for line in diary[4:]] == ["term 1", "ready 1", "go 1"]
+
+
+def test_the_pause_before_another_start_has_an_end_however_often_it_failed() -> None:
+    assert [supervisor.pause_s(deaths) for deaths in (0, 1, 2, 5_000)] == [0.0, 0.25, 0.5, 30.0]
 
 
 async def test_a_first_one_that_does_not_start_ends_it(tmp_path: Path) -> None:
