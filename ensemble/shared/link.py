@@ -8,7 +8,7 @@ import asyncio
 import logging
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from weakref import WeakSet
 
@@ -191,10 +191,11 @@ class Shared:
         """Let those report who have something to say, for ever; ``open_shared`` owns the task."""
         beat_at = _now() + BEAT_S
         while True:
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout_at(beat_at):
                     await self._news.wait()
-            except TimeoutError:
+            # By the clock, since news of others may leave no moment without any.
+            if _now() >= beat_at:
                 self._due.update(dict.fromkeys(one for one in self._beating if one.at_work))
                 beat_at = _now() + BEAT_S
             await asyncio.sleep(GATHER_S)

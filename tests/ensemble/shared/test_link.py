@@ -2,17 +2,22 @@
 
 import asyncio
 import logging
+from dataclasses import dataclass, field
+from itertools import pairwise
 from time import monotonic, sleep, time
 
 import pytest
 from pydantic import SecretStr
+from redis.asyncio import Redis
 
 from ensemble.limits import Limiter
-from ensemble.shared.link import Shared, SharedLost, open_shared
+from ensemble.shared.gate import LEASE_S
+from ensemble.shared.link import BEAT_S, Shared, SharedLost, open_shared
 from scripts._chaos_proxy import Mode, Proxy
 from tests.ensemble.shared.test_gate import a_limiter, all_of
 from tests.patience import PATIENCE_S
 from tests.redis_here import NOWHERE, port, replicas, told, until
+from tests.virtual import run_virtual
 
 PING = "return 1"
 
@@ -82,6 +87,37 @@ async def test_a_redis_that_takes_no_writes_is_no_redis(prefix: str) -> None:
             await shared.run("return redis.error_reply('OOM command not allowed')", [], [])
         assert shared.lost is not None
         await answering(shared)
+
+
+def test_who_is_at_work_beats_while_others_have_news_without_end() -> None:
+    """What says nothing within ``LEASE_S`` is taken for dead, and its calls in flight for others to make."""
+
+    @dataclass(eq=False)
+    class Replica:
+        shared: Shared
+        talks: bool
+        told_at: list[float] = field(default_factory=list)
+        at_work: bool = True
+
+        async def report(self) -> None:
+            self.told_at.append(asyncio.get_running_loop().time())
+            if self.talks:
+                self.shared.soon(self)
+            await asyncio.sleep(0.05)
+
+    async def main() -> None:
+        shared = Shared(Redis(), told("beats", timeout_s=1.0))
+        talker, quiet = Replica(shared, talks=True), Replica(shared, talks=False)
+        shared.beats(quiet)
+        shared.soon(talker)
+        reports = asyncio.get_running_loop().create_task(shared.reports())
+        await asyncio.sleep(2 * LEASE_S)
+        reports.cancel()
+        assert len(talker.told_at) > 100
+        assert len(quiet.told_at) >= 2 * LEASE_S // BEAT_S
+        assert max(late - early for early, late in pairwise(quiet.told_at)) < LEASE_S / 2
+
+    run_virtual(main())
 
 
 async def test_a_replica_starts_without_redis(prefix: str) -> None:
