@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from ensemble.errors import CallFailed
 from ensemble.fitness import estimate_tokens
@@ -42,6 +43,34 @@ class Task:
     def reserved(self) -> int:
         """Tokens that an attempt may take: those of the prompt, and of the longest answer where that is limited."""
         return self.tokens() + (self.prompt.max_output_tokens or 0)
+
+
+class Attempt(Protocol):
+    """Makes one attempt; with ``hedge`` beside another that is slow."""
+
+    def __call__(self, *, hedge: bool = False) -> Awaitable[Tried]: ...
+
+
+async def hedged(attempt: Attempt, patience: float) -> Tried:
+    """One attempt, and where it takes more than ``patience`` seconds a second one beside it: the first good one.
+
+    The other is cancelled. Where none is good it is the last that failed.
+    """
+    tried: list[Tried] = []
+
+    async def make(*, hedge: bool = False) -> None:
+        tried.append(await attempt(hedge=hedge))
+
+    async with asyncio.TaskGroup() as group:
+        _, pending = await asyncio.wait({group.create_task(make())}, timeout=patience)
+        if pending:
+            pending.add(group.create_task(make(hedge=True)))
+        while pending and all(error for _, error in tried):
+            _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+        for slower in pending:
+            slower.cancel()
+    # Both may be good and end in one turn of the loop. The log takes the first for the candidate, so it is judged, too.
+    return next((one for one in tried if one[1] is None), tried[-1])
 
 
 def is_cancellation(raised: BaseException) -> bool:

@@ -56,7 +56,7 @@ class Stragglers:
 
     @property
     def room(self) -> bool:
-        """Whether another request may leave calls behind; where not, they are cancelled with the answer."""
+        """Whether another request may leave work behind; else its calls are cancelled and its shadow is not asked."""
         return len(self._tasks) < self._most
 
     def own(self, work: Coroutine[object, object, None], *, to_the_end: bool = False) -> None:

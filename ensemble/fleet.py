@@ -5,9 +5,10 @@ import logging
 import random
 from collections.abc import Coroutine, Mapping, Sequence
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import Any
 
-from ensemble.attempts import Seen, Send, Task, Tried, is_cancellation
+from ensemble.attempts import Seen, Send, Task, Tried, hedged, is_cancellation
 from ensemble.callids import told_apart
 from ensemble.errors import CallFailed
 from ensemble.fitness import Unfit, estimate_tokens, is_text, needs, not_taken, without_foreign_state
@@ -201,19 +202,7 @@ class Member:
     def _try(self, task: Task) -> Coroutine[Any, Any, Tried]:
         """One attempt; where hedging is on and the attempt is slow, a second one beside it."""
         patience = self.latencies.p95() if task.aim.hedge else None
-        return self._attempt(task) if patience is None else self._hedged(task, patience)
-
-    async def _hedged(self, task: Task, patience: float) -> Tried:
-        async with asyncio.TaskGroup() as group:
-            pending = {group.create_task(self._attempt(task))}
-            ended, pending = await asyncio.wait(pending, timeout=patience)
-            if pending:
-                pending.add(group.create_task(self._attempt(task, hedge=True)))
-            while pending and not any(done.result()[1] is None for done in ended):
-                ended, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-            for slower in pending:
-                slower.cancel()
-        return min((done.result() for done in ended), key=lambda tried: tried[1] is not None)
+        return self._attempt(task) if patience is None else hedged(partial(self._attempt, task), patience)
 
     def _attempt(self, task: Task, *, hedge: bool = False) -> Coroutine[Any, Any, Tried]:
         return (self._made if CURRENT.get() is None else self._traced)(task, hedge=hedge)
@@ -263,7 +252,7 @@ class Member:
             own = self.own(completion, task.removed) if completion else None
             call = self._line(task, attempt, started, spent, completion=own, error=error, hedge=hedge)
             if allowance is not None and aside is not None:
-                allowance.settle(aside, used_of(aside, call))
+                allowance.settle(aside, used_of(aside, call, unbilled=error is not None and unbilled(error)))
             task.seen(call)
         if error is None:
             self.latencies.add(spent)

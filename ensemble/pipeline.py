@@ -344,7 +344,7 @@ class Pipeline:
         )
         if run.behind is not None:
             self.stragglers.own(afterwards.follow(answer, run.behind))
-        if run.late or afterwards.plan.shadow:
+        if run.late or (afterwards.plan.shadow and self.stragglers.room):
             self.stragglers.own(afterwards.finish(answer))
         watch = self.watches.get(run.request.model)
         if watch is not None and plan.shadow and self.stragglers.room:

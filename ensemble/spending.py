@@ -68,11 +68,14 @@ async def set_aside(allowance: Allowance | None, price: Price | None, prompt: Pr
     return most
 
 
-def used_of(most: Amount, call: Call) -> Amount:
-    """What ``call`` used of ``most``; what cannot be known to be less counts in full."""
+def used_of(most: Amount, call: Call, *, unbilled: bool) -> Amount:
+    """What ``call`` used of ``most``; what cannot be known to be less counts in full.
+
+    ``unbilled``: it was never sent, or refused. That it cost nothing does not tell, since a model may be free.
+    """
     usage = call.usage
-    if call.failure is not None and usage.nano_usd == 0:
-        return Amount()  # never sent, or refused
+    if unbilled and usage.nano_usd == 0:
+        return Amount()
     known = usage.input_tokens is not None and usage.output_tokens is not None
     tokens = (usage.input_tokens or 0) + (usage.output_tokens or 0) if known else most.tokens
     return Amount(tokens=tokens, nano_usd=most.nano_usd if usage.nano_usd is None else usage.nano_usd)

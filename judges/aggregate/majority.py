@@ -22,7 +22,7 @@ class Majority(Aggregator):
 
     def combine(self, ballots: Sequence[Verdict], case: Case) -> Verdict:
         spoken = heard(ballots)
-        if not spoken or len(spoken) < self.quorum * len(ballots):
+        if not spoken or len(spoken) / len(ballots) < self.quorum:  # 0.55 * 20 is more than 11
             told = f"{len(spoken)} of {len(ballots)} seats spoke, {self.quorum:.0%} are needed" if spoken else ""
             return unheard(self.digest, ballots, told)
         shares: dict[CandidateId, Fraction] = {}

@@ -70,7 +70,9 @@ class Planned(Router):
         return cast("Plan", self.made)
 
 
-def a_pipeline(fleet: Fleet, router: Router, judge: Judge | None = None) -> tuple[Pipeline, Kept]:
+def a_pipeline(
+    fleet: Fleet, router: Router, judge: Judge | None = None, *, stragglers: Stragglers | None = None
+) -> tuple[Pipeline, Kept]:
     kept = Kept()
     judges = {"picky": judge or Picky()}
     made = Pipeline(
@@ -78,7 +80,7 @@ def a_pipeline(fleet: Fleet, router: Router, judge: Judge | None = None) -> tupl
         fleet=fleet,
         judges=judges,
         store=cast("Store", kept),
-        stragglers=Stragglers(),
+        stragglers=stragglers or Stragglers(),
         config="c",
     )
     return made, kept

@@ -3,6 +3,7 @@
 import pytest
 
 from ensemble.events import Event, LateDone
+from ensemble.fanout import Stragglers
 from ensemble.types import Plan, Stage
 from tests.ensemble.doubles import a_fleet, a_member, a_request
 from tests.ensemble.engine import Planned, a_pipeline, panel, settle, trio
@@ -83,5 +84,21 @@ def test_shadow_members_are_asked_after_the_answer_and_judged_with_the_panel() -
         assert [(call.member, call.purpose) for call in late.calls] == [("b", "shadow")]
         assert late.ruling is not None
         assert (late.ruling.complete, late.ruling.overturned) == (True, True)
+
+    run_virtual(main())
+
+
+def test_a_shadow_is_not_asked_while_too_many_requests_have_work_behind_their_answer() -> None:
+    async def main() -> None:
+        fleet, wires = a_fleet(a=a_member("a", "x"), b=a_member("b", "x!", delay_s=5))
+        plan = Plan(router="r", stages=(Stage(members=("a",), judge="picky"),), shadow=("b",))
+        pipeline, kept = a_pipeline(fleet, Planned(made=plan), stragglers=Stragglers(most=2))
+        for _ in range(4):
+            assert (await pipeline.answer(a_request())).member == "a"
+        await settle(pipeline)
+        assert (len(wires["b"].prompts), len(kept.lates)) == (2, 2)
+        await pipeline.answer(a_request())
+        await settle(pipeline)
+        assert len(wires["b"].prompts) == 3
 
     run_virtual(main())

@@ -1,4 +1,5 @@
 import asyncio
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,7 +9,7 @@ from ensemble.errors import CallFailed
 from ensemble.ledger import Aim
 from ensemble.types import Call
 from judges.errors import ModelError
-from judges.types import ImagePart, Message, OpaquePart, Prompt, ResponseFormat, TextPart, Usage
+from judges.types import Completion, ImagePart, Message, OpaquePart, Prompt, ResponseFormat, TextPart, Usage
 from tests.ensemble.doubles import a_member, a_request, failed, ledger, said
 from tests.virtual import run_virtual
 
@@ -321,5 +322,33 @@ def test_what_a_library_cancels_of_its_own_accord_costs_the_call_and_not_the_req
         last = await member.call(request, request.prompt, CANDIDATE, seen=seen.append)
         assert seen == [last]
         assert (last.failure, last.detail) == ("bad_reply", "the provider raised CancelledError")
+
+    run_virtual(main())
+
+
+def test_of_two_good_attempts_that_end_at_once_the_first_is_the_answer() -> None:
+    """It is the candidate in the log, too."""
+
+    async def main() -> None:
+        for _ in range(20):  # a set of two tasks is in no order
+            member, _ = a_member("m")
+            for _ in range(30):
+                member.latencies.add(1.0)
+            texts, both = iter(("first", "second")), asyncio.Event()
+
+            async def complete(
+                _: str, __: Prompt, texts: Iterator[str] = texts, both: asyncio.Event = both
+            ) -> Completion:
+                text = next(texts)
+                if text == "second":
+                    asyncio.get_running_loop().call_later(1, both.set)
+                await both.wait()
+                return said(text)
+
+            seen, request = ledger(), a_request()
+            aim = Aim(purpose="candidate", hedge=True)
+            answer = await member.call(request, request.prompt, aim, seen=seen.append, send=complete)
+            assert [call.failure for call in seen] == [None, None]
+            assert answer is seen[0]
 
     run_virtual(main())

@@ -15,9 +15,11 @@ from sqlite_utils import Database
 from ensemble.allowance import Amount, Limit
 from ensemble.keys.issuing import a_key, create, rotate
 from ensemble.keys.reservations import KeyAllowance, LogReservations
+from ensemble.ledger import Aim
 from ensemble.store import Store, budgets, open_store
 from ensemble.store.api_keys import Key
 from ensemble.store.budgets import Spending
+from tests.ensemble.doubles import a_member, a_request, failed, ledger
 from tests.ensemble.store.builders import a_late, a_record
 
 NOW = datetime.now(UTC)
@@ -262,3 +264,20 @@ async def test_windows_long_over_are_forgotten(store: Store, tmp_path: Path) -> 
     assert pers.count("minute") == 1
     assert pers.count("day") == 1
     assert pers.count("total") == 1
+
+
+@pytest.mark.parametrize(("failure", "counts"), [("cut_stream", True), ("timeout", True), ("rejected", False)])
+async def test_tokens_of_a_free_model_count_where_a_call_of_it_broke(store: Store, failure: str, counts: bool) -> None:
+    """It costs nothing whatever becomes of it, so its cost does not tell whether it wrote anything."""
+    key = limited("tokens=100000/day")
+    reservations = LogReservations(store)
+    free = {"input": 0, "output": 0}
+    member, _ = a_member("free", failed(failure), price=free, max_output_tokens=1000, max_attempts=1)
+    request = a_request(allowance=allowance(reservations, key))
+    call = await member.call(request, request.prompt, Aim(purpose="candidate"), seen=ledger().append)
+    assert (call.failure, call.usage.nano_usd) == (failure, 0)
+    assert request.allowance is not None
+    request.allowance.end()
+    await reservations.write_off()
+    (tokens,) = await used(store, key)
+    assert tokens > 1000 if counts else tokens == 0

@@ -109,6 +109,8 @@ def test_a_majority_below_its_quorum_abstains() -> None:
     careful = AGGREGATORS.build({"use": "majority", "quorum": 0.5})
     assert careful.combine([a_verdict("c0"), a_verdict(), a_verdict()], CASE).outcome == "abstained"
     assert careful.combine([a_verdict("c0"), a_verdict()], CASE).winners == ("c0",)
+    more = AGGREGATORS.build({"use": "majority", "quorum": 0.55})
+    assert more.combine([a_verdict("c0")] * 11 + [a_verdict()] * 9, CASE).winners == ("c0",)
 
 
 def test_the_mean_counts_only_candidates_that_every_seat_scored() -> None:
