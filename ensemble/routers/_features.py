@@ -20,3 +20,8 @@ def features_of(request: Request) -> Sample:
 def utterance_of(messages: Iterable[Message]) -> str:
     """What was said last by the user, whole; empty where that is no text."""
     return next((turn.text for turn in reversed(tuple(messages)) if turn.role == "user"), "")
+
+
+def as_said(hashed: str) -> str:
+    """The mark of an utterance by its hash, which is no mark of a whole conversation."""
+    return f"said:{hashed}"

@@ -15,7 +15,7 @@ from ensemble.router import ROUTERS, Context, Embedder, EmbedderName, MemberName
 from ensemble.routers._artifact import Artifact, hash_of
 from ensemble.routers._domains import Domains, Nearest, by_examples
 from ensemble.routers._embedding import Encoder, hash_of_model, static, tfidf, unit
-from ensemble.routers._features import utterance_of
+from ensemble.routers._features import as_said, utterance_of
 from ensemble.routers._policy import Pinned
 from ensemble.routers._taught import Taught, check_embedding, load_domains
 from ensemble.types import Plan, Request, Stage
@@ -155,9 +155,10 @@ class Semantic(Pinned):
             held.domains = self._placed(held.encoder.encode(self._examples()))
 
     def trained_on(self) -> frozenset[str]:
-        """Hashes of the groups in the training part, as the manifest names them."""
+        """Hashes of the groups in the training part, as the manifest names them, and as those of utterances."""
         taught = self._held.taught
-        return frozenset(taught.manifest.get("trained_on", ())) if taught else frozenset()
+        named = frozenset(taught.manifest.get("trained_on", ())) if taught else frozenset()
+        return named | frozenset(map(as_said, named))
 
     async def plan(self, request: Request, context: Context) -> Plan:
         """A plan of one stage per member of the domain, in their order.

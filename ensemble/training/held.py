@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ensemble.routers._features import utterance_of
+from ensemble.routers._features import as_said, utterance_of
 from ensemble.store.examples import Example
 from ensemble.training.table import BoolArray, FloatArray, Table, from_labels, hashed
 from ensemble.types import Label
@@ -69,10 +69,11 @@ class Held:
         )
 
     def unseen(self, trained_on: frozenset[str]) -> BoolArray:
-        """Rows (n,) that a router was not fitted on, by id, conversation or text."""
+        """Rows (n,) that a router was not fitted on, by id, conversation and text, or what was said last."""
         table = self.table
-        rows = zip(table.ids, table.groups, table.texts, strict=True)
-        return np.array([trained_on.isdisjoint((id_, group, hashed(text))) for id_, group, text in rows], np.bool_)
+        said = (as_said(hashed(utterance_of(example.label.messages))) for example in self.examples)
+        rows = zip(table.ids, table.groups, map(hashed, table.texts), said, strict=True)
+        return np.array([trained_on.isdisjoint(row) for row in rows], np.bool_)
 
 
 def hold(

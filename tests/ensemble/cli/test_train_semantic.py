@@ -81,6 +81,31 @@ def test_a_semantic_router_from_labels(files: tuple[str, str, str], router: tupl
     assert measured.exit_code == 0, measured.output
 
 
+def put_into_other_conversations(data: str) -> None:
+    rows = [json.loads(line) for line in Path(data).read_text().splitlines()]
+    for row in rows:
+        row["messages"] = [{"role": "user", "content": "Good day."}, row["messages"][-1]]
+        row["conversation"] = row["id"] = f"another {row['conversation']}"
+    Path(data).write_text("\n".join(map(json.dumps, rows)))
+
+
+def test_a_semantic_router_is_not_measured_on_what_it_has_heard(files: tuple[str, str, str]) -> None:
+    """What the user said last is all that it reads, in whatever conversation."""
+    config, data, out = files
+    order = ("--config", config, "--data", data, "--json")
+    done = CliRunner().invoke(main, ["train", *order, "--out", out, "--kind", "semantic"])
+    assert done.exit_code == 0, done.output
+    seen = []
+    for router in (out, "topics", out):
+        measured = CliRunner().invoke(main, ["evaluate", router, *order])
+        assert measured.exit_code == 0, measured.output
+        seen.append(json.loads(measured.stdout)["seen"])
+        if router == "topics":
+            put_into_other_conversations(data)
+    assert seen[0] == seen[2] > 100
+    assert seen[1] == 0
+
+
 def ask(config: str, simulator: Simulator, model: str) -> None:
     """Give the router an embedder."""
     embedder = f'[members.embed]\nprovider = "sim"\nmodel = "{model}"\nprice = {{ input = 0.02 }}\n'
