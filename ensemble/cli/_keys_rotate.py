@@ -21,7 +21,7 @@ from ensemble.store.keeping.connect import transaction, writing
 def command(name: str, config: Path, *, db: Address | None, grace: timedelta | None, as_json: bool) -> None:
     """Make a key like the one called NAME, or with that id, and show it, this once; the old one ends.
 
-    The new key has counts of its own: what the old one has used of its limits is not carried over.
+    The new key sees what the old one asked, and goes on with its limits: what was used of them is used.
     """
     with writing(log_file(config, db)) as log, transaction(log):
         key, secret = rotate(log, name, grace or timedelta())

@@ -38,7 +38,11 @@ class Caller:
         """Whether a stored request is its own, or its tenant's."""
         if self.key is None or self.may("admin"):
             return True
-        return row.get("key_id") == self.key.id or (self.key.tenant is not None and row["tenant"] == self.key.tenant)
+        return self.asked(row.get("key_id")) or (self.key.tenant is not None and row["tenant"] == self.key.tenant)
+
+    def asked(self, key_id: object) -> bool:
+        """Whether what came with ``key_id``, None for no key, is its own: of its key or one that this replaces."""
+        return key_id is None if self.key is None else key_id == self.key.id or key_id in self.key.line
 
     def allowance(self, request: RequestId, seconds: float) -> Allowance | None:
         """What it may spend on ``request``, whose deadline is ``seconds`` away; None for no limit."""

@@ -37,8 +37,7 @@ async def retrieve(request: web.Request) -> web.Response:
         if name != "include" and name != "include[]" and value != "false":
             raise InvalidRequest(f"{name}: not supported here: a response is read whole, as it was told", param=name)
     answer = await _stored(request, request.match_info["id"], "id")
-    key = request[CALLER].key
-    if answer.request.key_id != (key.id if key else None):  # whoever asked was told the member with the answer
+    if not request[CALLER].asked(answer.request.key_id):  # whoever asked was told the member with the answer
         await require_unsealed(request, answer.request.id)
     asked = Asked(model=answer.request.model, prompt=answer.request.prompt)
     return json_response(openai_responses.render(answer, asked), request)

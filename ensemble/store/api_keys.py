@@ -1,7 +1,7 @@
 """API keys in the log. Functions for ``Store.read`` and ``Store.change``, and for the command line."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,10 +9,19 @@ from ensemble.allowance import Limit
 from ensemble.store.content import bind, bind_optional, dumps, loads, stamp, unbind
 from ensemble.store.database import Database
 
+LINE = """WITH RECURSIVE line (id, replaces) AS (
+    SELECT id, replaces FROM api_keys WHERE id = :key
+    UNION SELECT k.id, k.replaces FROM api_keys k JOIN line ON k.id = line.replaces
+) SELECT {what} FROM line"""
+"""The key with the id ``:key`` and all that it replaces, one after the other: its owner is theirs."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """What is known of one API key; the key itself is known to nobody but its owner. Moments are UTC."""
+    """What is known of one API key; the key itself is known to nobody but its owner. Moments are UTC.
+
+    ``line`` is known of a key that somebody comes with: its own id and those of all that it replaces.
+    """
 
     id: str
     name: str
@@ -25,6 +34,7 @@ class Key:
     revoked_at: datetime | None = None
     used_at: datetime | None = None
     replaces: str | None = None
+    line: frozenset[str] = frozenset()
 
     def ended(self, moment: datetime) -> str | None:
         """Why it is valid no more at ``moment``: ``revoked`` or ``expired``; None while it is."""
@@ -60,7 +70,9 @@ def find_key(db: Database, hash_: str) -> tuple[Key | None, bool]:
     """The key with that hash, valid or not, or None; and whether there has ever been any key."""
     found = next(iter(db.query("SELECT * FROM api_keys WHERE hash = ?", [hash_])), None)
     if found is not None:
-        return _key(found), True
+        key = _key(found)
+        ids = db.execute(LINE.format(what="id"), {"key": key.id}).fetchall() if key.replaces else [(key.id,)]
+        return replace(key, line=frozenset(id_ for (id_,) in ids)), True
     return None, bool(db.execute("SELECT EXISTS (SELECT 1 FROM api_keys)").fetchone()[0])
 
 

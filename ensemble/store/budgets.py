@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from ensemble.allowance import PERS, Amount, Limit, start_of
+from ensemble.store.api_keys import LINE
 from ensemble.store.content import stamp
 from ensemble.store.database import Database
 
@@ -20,12 +21,6 @@ _ADD = (
 )
 FORGET = "DELETE FROM key_usage WHERE key_id IN (SELECT id FROM api_keys) AND per = ? AND start < ?"
 """Key by key, so that the index finds what is old: the writer must not read every minute of every key for it."""
-_LINE = """
-WITH RECURSIVE line (id, replaces) AS (
-    SELECT id, replaces FROM api_keys WHERE id = ?
-    UNION SELECT k.id, k.replaces FROM api_keys k JOIN line ON k.id = line.replaces
-) SELECT id, replaces FROM line
-"""
 _LATE = "/late"
 _KEEP = {"minute": timedelta(days=1), "day": timedelta(days=100)}
 """How long windows that are over are kept; months and totals stay."""
@@ -96,7 +91,7 @@ def _standings(db: Database, line: Sequence[str], limits: Iterable[Limit], momen
 
 def _line(db: Database, key: str) -> tuple[str, list[str]]:
     """The id under which is counted what ``key`` uses; and those of its line, under which earlier versions counted."""
-    found = db.execute(_LINE, [key]).fetchall()
+    found = db.execute(LINE.format(what="id, replaces"), {"key": key}).fetchall()
     ids = [id_ for id_, _ in found] or [key]
     return next((id_ for id_, replaces in found if replaces not in ids), key), ids
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Literal, cast
 
 from ensemble.money import Total
+from ensemble.store.api_keys import LINE
 from ensemble.store.content import bind_optional, loads, messages_of, prompt_of, unbind
 from ensemble.store.database import Database
 from ensemble.store.label_rows import People, label_rows
@@ -23,6 +24,14 @@ _JSON = frozenset({
 _TRUTH = frozenset({
     "stream", "hedge", "after_answer", "complete", "overturned", "usable", "own_family", "all_bad", "winner",
 })  # fmt: skip
+_LAST_WINNER = f"""
+SELECT member FROM requests
+WHERE (conversation = :conversation OR id = :conversation) AND model = :model
+    AND CASE WHEN CAST(:key AS TEXT) IS NULL THEN key_id IS NULL ELSE key_id IN ({LINE.format(what="id")}) END
+    AND CASE WHEN CAST(:tenant AS TEXT) IS NULL THEN tenant IS NULL ELSE tenant = :tenant END
+    AND source = 'served' AND status = 'answered' AND member IS NOT NULL
+ORDER BY id DESC LIMIT 1
+"""  # noqa: S608 - own text
 
 
 def steps(db: Database) -> int:
@@ -63,15 +72,11 @@ def ledger_total(db: Database) -> Total:
 def last_winner(db: Database, asked: Request) -> str | None:
     """The member that answered the conversation of ``asked`` last, for the same router, key and tenant; None before.
 
-    A conversation may be named by the id of the request that began it, which has no name for it itself.
+    The keys that its own replaces are the same. A conversation may be named by the id of the request that began it,
+    which has no name for it itself.
     """
-    row = db.execute(
-        "SELECT member FROM requests WHERE (conversation = :conversation OR id = :conversation) AND model = :model "
-        "AND CASE WHEN CAST(:key_id AS TEXT) IS NULL THEN key_id IS NULL ELSE key_id = :key_id END "
-        "AND CASE WHEN CAST(:tenant AS TEXT) IS NULL THEN tenant IS NULL ELSE tenant = :tenant END "
-        "AND source = 'served' AND status = 'answered' AND member IS NOT NULL ORDER BY id DESC LIMIT 1",
-        {name: bind_optional(getattr(asked, name)) for name in ("conversation", "model", "key_id", "tenant")},
-    ).fetchone()
+    given = {name: bind_optional(getattr(asked, name)) for name in ("conversation", "model", "tenant")}
+    row = db.execute(_LAST_WINNER, given | {"key": bind_optional(asked.key_id)}).fetchone()
     return unbind(row[0]) if row else None
 
 

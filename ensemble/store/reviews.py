@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, cast
 
+from ensemble.store.api_keys import LINE
 from ensemble.store.content import bind, bind_optional, stamp, unbind
 from ensemble.store.database import Database
 from ensemble.store.feedback import Noted, Refused, Statement, add
@@ -37,7 +38,7 @@ SELECT v.request_id, v.created_at, v.reason, v.overturned,
     r.model AS router, r.member, r.key_id, r.tenant
 FROM reviews v JOIN requests r ON r.id = v.request_id
 """  # noqa: S608 - own text
-SEEN = "(:all OR r.key_id = :key OR r.tenant = :tenant)"
+SEEN = f"(:all OR r.key_id IN ({LINE.format(what='id')}) OR r.tenant = :tenant)"
 """A condition on ``requests r``, with the parameters ``given_by``."""
 _PLACE = "(1 - {0}.overturned, {0}.created_at, coalesce({0}.place, -1), {0}.request_id)"
 _NEXT = f"""
@@ -60,7 +61,7 @@ ORDER BY here.request_id IS NULL OR {_PLACE.format("v")} > {_PLACE.format("here"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sight:
-    """Whose requests a caller sees: those of a key and of a tenant."""
+    """Whose requests a caller sees: those of a key, of all that it replaces, and of a tenant."""
 
     key: str
     tenant: str | None

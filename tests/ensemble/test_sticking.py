@@ -1,8 +1,10 @@
 """``stick = "conversation"``: later turns stay with the winner, in any dialect, as long as it answers."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from ensemble.keys.issuing import a_key, create, rotate
 from ensemble.simulator import reply, status
 from tests.served import PANEL, PARTS, SERVER, Served, a_question, serving
 
@@ -15,12 +17,14 @@ def let_win(served: Served, winner: str) -> None:
         served.simulator.always(name, reply(LONG if name == winner else "Short."))
 
 
-async def asked(served: Served, conversation: str | None = "c1", **changes: Any) -> tuple[str, list[str]]:
+async def asked(
+    served: Served, conversation: str | None = "c1", key: str = "", **changes: Any
+) -> tuple[str, list[str]]:
     """Who won, and which models were asked."""
     before = len(served.simulator.served)
     if conversation:
         changes["metadata"] = {"conversation": conversation}
-    code, said, _ = await served.post(a_question(**changes))
+    code, said, _ = await served.post(a_question(**changes), headers={"Authorization": f"Bearer {key}"} if key else {})
     assert code == 200, said
     await served.service.idle()
     return said["model"], sorted(one.model for one in served.simulator.served[before:])
@@ -37,6 +41,19 @@ async def test_the_winner_of_a_conversation_is_kept_across_a_restart(tmp_path: P
     async with serving(tmp_path, STICKY) as served:
         let_win(served, "alpha")
         assert await asked(served) == ("beta", ["beta"])
+
+
+async def test_a_key_in_the_place_of_another_goes_on_with_its_conversations(tmp_path: Path) -> None:
+    async with serving(tmp_path, STICKY) as served:
+        change = served.service.store.change
+        old, stranger = await change(lambda db: [create(db, a_key(name)) for name in ("one", "two")])
+        let_win(served, "beta")
+        assert (await asked(served, key=old))[0] == "beta"
+        await change(lambda db: rotate(db, "one", timedelta()))
+        _, new = await change(lambda db: rotate(db, "one", timedelta()))
+        let_win(served, "gamma")
+        assert await asked(served, key=new) == ("beta", ["beta"])
+        assert (await asked(served, key=stranger))[0] == "gamma"
 
 
 async def test_the_extension_and_the_other_dialect_name_a_conversation_too(tmp_path: Path) -> None:

@@ -1,12 +1,13 @@
 """What one tenant asked is nothing to another, by whatever way it asks for it."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ensemble.keys.issuing import a_key, create
+from ensemble.keys.issuing import a_key, create, rotate
 from tests import served
 from tests.served import Served, a_question
 
@@ -95,6 +96,22 @@ async def test_a_loner_sees_no_other_loner(server: Served) -> None:
     for way, (method, path, body) in ways(id_).items():
         async with server.http.request(method, server.root + path, json=body, headers=two) as said:
             assert said.status == 404, (way, await said.text())
+
+
+async def test_a_key_in_the_place_of_another_sees_what_that_one_asked(server: Served) -> None:
+    """Not the other way round: who kept the old key while it was still valid learns nothing of the new one."""
+    old = await bearer(server, "one")
+    first, _ = await asked(server, old)
+    await server.service.store.change(lambda db: rotate(db, "one", timedelta(hours=1)))
+    _, secret = await server.service.store.change(lambda db: rotate(db, "one", timedelta(hours=1)))
+    new = {"Authorization": f"Bearer {secret}"}
+    for way, (method, path, body) in ways(first).items():
+        async with server.http.request(method, server.root + path, json=body, headers=new) as said:
+            assert said.status != 404, (way, await said.text())
+    _, told, _ = await server.get("/v1/ensemble/reviews", headers=new)
+    assert first in [row["request_id"] for row in told["data"]]
+    second, _ = await asked(server, new)
+    assert (await server.get(f"/v1/ensemble/requests/{second}", headers=old))[0] == 404
 
 
 async def test_no_answer_that_is_kept_is_told_to_another_key(server: Served) -> None:
