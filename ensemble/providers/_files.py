@@ -12,6 +12,12 @@ _OPENAI_SHAPES = frozenset({"file", "input_audio"})
 _ANTHROPIC_SHAPES = frozenset({"document", "image", "search_result", "container_upload"})
 
 
+def image_for_openai(part: ImagePart) -> Mapping[str, object]:
+    """A content part of a chat completion."""
+    detail = {} if part.detail is None else {"detail": part.detail}
+    return {"type": "image_url", "image_url": {"url": part.url, **detail}}
+
+
 def file_for_openai(part: FilePart) -> Mapping[str, object]:
     """A content part of a chat completion.
 

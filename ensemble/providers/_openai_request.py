@@ -8,7 +8,7 @@ from typing import Literal
 
 from ensemble.callids import portable
 from ensemble.native import ANTHROPIC, DETAILS, THOUGHT
-from ensemble.providers._files import file_for_openai
+from ensemble.providers._files import file_for_openai, image_for_openai
 from ensemble.providers._shapes import mapping
 from judges.types import FilePart, ImagePart, Message, OpaquePart, Part, Prompt, ResponseFormat, TextPart
 
@@ -159,8 +159,7 @@ def _part(part: Part) -> Mapping[str, object] | None:
         case TextPart():
             return {"type": "text", "text": part.text}
         case ImagePart():
-            detail = {} if part.detail is None else {"detail": part.detail}
-            return {"type": "image_url", "image_url": {"url": part.url, **detail}}
+            return image_for_openai(part)
         case FilePart():
             return file_for_openai(part)
         case OpaquePart():

@@ -8,8 +8,8 @@ did not answer, what was not scored and what is unknown is null; where people de
 the best score 1 and the others of the panel 0; beside scores, what lost before it got one has 0. With
 several samples, the response is the first one's and the score their mean. ``sample_id`` is the row of the data set,
 else the id of the request; ``eval_name`` the data set, else the domain, else the router. ``prompt`` is the user's text
-where the conversation is just that; any other conversation is the JSON array of its messages, as chat completions take
-them. ``ensemble import --format matrix`` reads all of it back.
+where the conversation is just that and looks like no list; any other conversation is the JSON array of its messages, as
+chat completions take them. ``ensemble import --format matrix`` reads all of it back.
 """
 
 from collections.abc import Iterator, Sequence
@@ -118,7 +118,7 @@ def _matrix_columns(shape: Shape) -> Sequence[Field]:
 def _matrix(case: Case, shape: Shape) -> Iterator[Row]:
     row: Row = {
         "sample_id": case.row["row_id"] or case.row["id"],
-        "prompt": talk.plain(case.turns),
+        "prompt": talk.cell(case.turns),
         "eval_name": case.row["dataset"] or case.row["domain"] or case.row["router"],
     }
     first = {answer.member: answer.turn for answer in reversed(case.answers)}

@@ -5,9 +5,11 @@ from typing import Annotated, Any, cast
 
 from pydantic import Discriminator, TypeAdapter
 
+from ensemble.errors import CallFailed
+from ensemble.providers._files import file_for_openai, image_for_openai
 from ensemble.store.content import dumps, loads
 from ensemble.store.export.fields import Row
-from judges.types import Message, Part, TextPart
+from judges.types import FilePart, ImagePart, Message, OpaquePart, Part, TextPart
 
 _PARTS: TypeAdapter[tuple[Part, ...]] = TypeAdapter(tuple[Annotated[Part, Discriminator("type")], ...])
 
@@ -29,6 +31,17 @@ def plain(turns: Sequence[Row]) -> str:
     return dumps(turns).decode()
 
 
+def cell(turns: Sequence[Row]) -> str:
+    """As ``plain``, in messages that chat completions take, images and files included.
+
+    A text that ``ensemble.importing.matrix`` would take for a list of texts or messages stands in messages, too.
+    """
+    told = plain(turns)
+    if told[:2] not in ("['", '["', "[{"):
+        return told
+    return dumps([turn | {"content": _sendable(content_of(turn["content"]))} for turn in turns]).decode()
+
+
 def texts(turns: Iterable[Row], role: str) -> list[str]:
     """What that role said, turn by turn."""
     return [str(turn["content"]) for turn in turns if turn["role"] == role]
@@ -43,6 +56,25 @@ def content_of(text: str) -> str | tuple[Part, ...]:
     except (ValueError, RecursionError):
         return text
     return text if all(isinstance(part, TextPart) for part in parts) else parts
+
+
+def _sendable(content: str | tuple[Part, ...]) -> str | list[Mapping[str, object]]:
+    """Content as chat completions take it, without what only the member that made it can read."""
+    if isinstance(content, str):
+        return content
+    parts = [_sendable_part(part) for part in content if not isinstance(part, OpaquePart)]
+    return parts if any(part["type"] != "text" for part in parts) else "\n".join(str(part["text"]) for part in parts)
+
+
+def _sendable_part(part: TextPart | ImagePart | FilePart) -> Mapping[str, object]:
+    if isinstance(part, TextPart):
+        return {"type": "text", "text": part.text}
+    if isinstance(part, ImagePart):
+        return image_for_openai(part)
+    try:
+        return file_for_openai(part)
+    except CallFailed:  # it has no shape there; an import rejects the row and says why
+        return part.data
 
 
 def question(turns: Iterable[Row]) -> str:

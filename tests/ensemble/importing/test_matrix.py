@@ -1,6 +1,7 @@
 """RouterBench's wide table."""
 
 import csv
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 from ensemble.importing.given import Given
 from ensemble.importing.matrix import Matrix, models_of
 from ensemble.labelling.rows import Reject
+from ensemble.store.export.talk import cell, turns_of
+from judges.types import FilePart
 from tests.ensemble.importing.intake import candidates, first, labels, put, rejected, run, take
 
 NAMES = ("vendor/one-7b", "two")
@@ -129,6 +132,54 @@ SAMPLES: list[dict[str, Any]] = [
     },
     {"prompt": "-4 + 4?", "candidates": [{"member": "old", "text": "8", "score": 1}, {"member": "new", "text": "0"}]},
 ]
+
+
+SHOWN: list[dict[str, object]] = [
+    {"type": "text", "text": "What is this?"},
+    {"type": "image_url", "image_url": {"url": "https://example.org/bolt.png", "detail": "low"}},
+    {"type": "file", "file": {"file_data": "data:application/pdf;base64,AAAA", "filename": "a.pdf"}},
+]
+ASKED: list[list[dict[str, object]]] = [
+    [{"role": "user", "content": SHOWN}],
+    [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": SHOWN[1:]},
+        {"role": "assistant", "content": "A bolt."},
+        {"role": "user", "content": '[{"role": "user"}]'},
+    ],
+    [{"role": "user", "content": "['a', 'b']"}],
+    [{"role": "user", "content": '["a"]'}],
+    [{"role": "user", "content": '[{"role": "user", "content": "who?"}]'}],
+]
+
+
+def test_prompts_come_back_as_what_they_were(tmp_path: Path) -> None:
+    """Images and files as these, in chat completions' own shape, and texts that look like lists as texts."""
+    candidates = [{"member": "old", "text": "x", "score": 0.5}, {"member": "new", "text": "y", "score": 1}]
+    rows = [{"id": str(n), "messages": said, "candidates": candidates} for n, said in enumerate(ASKED)]
+    take(put(tmp_path / "rows.jsonl", rows), "candidates")
+    out = tmp_path / "out.jsonl"
+    export(tmp_path / "log.db", out)
+    written = [json.loads(line)["prompt"] for line in out.read_text().splitlines()]
+    assert [json.loads(prompt) for prompt in written] == ASKED
+    told = run("import", str(out), "--format", "matrix", "--db", str(tmp_path / "log.db"))
+    assert f"0 new, {2 * len(ASKED)} there before" in told.output, told.output
+
+
+def test_what_chat_completions_do_not_take() -> None:
+    """Of a turn with a thinking block the words go out; a file in Anthropic's shape goes in OpenAI's."""
+    block = {"type": "opaque", "origin": "old", "data": {"signature": "s"}}
+    answer = [block, {"type": "text", "text": "A bolt."}, {"type": "text", "text": "Of steel."}]
+    source = {"type": "base64", "media_type": "application/pdf", "data": "AAAA"}
+    sent = {"type": "file", "data": {"type": "document", "source": source, "title": "a.pdf"}}
+    stored = json.dumps([{"role": "user", "content": [sent]}, {"role": "assistant", "content": answer}])
+    found = first(Matrix, {"prompt": cell(turns_of(stored)), "m|model_response": "x"})
+    assert isinstance(found, Given)
+    assert [turn.content for turn in found.row.prompt.messages] == [(FilePart(data=SHOWN[2]),), "A bolt.\nOf steel."]
+    gone = json.dumps([{"role": "user", "content": [{"type": "file", "data": {"type": "container_upload"}}]}])
+    refused = first(Matrix, {"prompt": cell(turns_of(gone)), "m|model_response": "x"})
+    assert isinstance(refused, Reject)
+    assert "messages[0].content[0]: type must be one of text" in refused.reason
 
 
 @pytest.mark.parametrize("form", ["jsonl", "csv", "parquet"])
