@@ -25,6 +25,7 @@ from ensemble.labelling.opening import Prompts
 from ensemble.labelling.rejects import Rejects, beside
 from ensemble.labelling.rows import Reject, Row
 from ensemble.labelling.runner import Options, Outcome, Runner
+from ensemble.labelling.tally import Tally
 from ensemble.plurals import counted
 from ensemble.service import open_service
 from ensemble.shared.settings import SharedSettings
@@ -162,11 +163,9 @@ def _tell(outcome: Outcome, options: Options, given: Given, settings: Settings, 
     else:
         summary(outcome, options.run, rejects)
     if outcome.stopped is None:
-        tally, again = outcome.tally, "the same command makes the calls again that failed"
-        for count, lack in ((tally.unfinished, "an answer"), (tally.undecided, "a finding of the judge")):
-            if count:
-                of = counted(tally.prompts, "prompt")
-                click.echo(f"{count:,} of {of} short of {lack}; {again}.", err=True)
+        tally = outcome.tally
+        for lack in _lacks(tally):
+            click.echo(lack, err=True)
         if tally.in_vain:
             click.echo("No prompt was completed.", err=True)
         return int(tally.in_vain)
@@ -179,6 +178,20 @@ def _tell(outcome: Outcome, options: Options, given: Given, settings: Settings, 
     if str(outcome.stopped) == "interrupted":
         return 130
     return 1 if isinstance(outcome.stopped, LockedOut) else 3
+
+
+def _lacks(tally: Tally) -> Iterator[str]:
+    """What prompts are short of, and what the same command would do about it."""
+    of, again = f"of {counted(tally.prompts, 'prompt')}", "the same command makes the calls again that failed."
+    if tally.unanswered:
+        yield f"{tally.unanswered:,} {of} short of an answer; {again}"
+    if unasked := tally.unfinished - tally.unanswered:
+        yield f"{unasked:,} {of} short of an answer of a member that was not to be called; nor does the same command call it."
+    if failed := tally.undecided - tally.abstained:
+        yield f"{failed:,} {of} short of a finding of the judge; {again}"
+    if tally.abstained:
+        stands = "the same command does not ask it again about the same answers; --judge names another"
+        yield f"{tally.abstained:,} {of} without a finding, since the judge abstained; {stands}."
 
 
 async def forecast(settings: Settings, options: Options, given: Given, size: int | None) -> None:

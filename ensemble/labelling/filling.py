@@ -77,6 +77,7 @@ class Filler:
         self.tally.unfinished += len(panel) < len(seats.have) + len(seats.lack)
         lacking = [(call.member, call.failure) for call in came if call.failure is not None]
         self.tally.lacking.update(lacking)
+        self.tally.unanswered += bool(lacking)
         undecided = ruling is not None and ruling.fallback is not None
         self.tally.incomplete += bool(lacking) or undecided or not panel
         return Filled(ruling, {call.candidate: call.member for call in panel if call.candidate is not None})
@@ -140,6 +141,7 @@ class Filler:
         await self.store.record_late(late)
         self.tally.labelled += ruling.fallback is None
         self.tally.undecided += ruling.fallback is not None
+        self.tally.abstained += ruling.fallback is not None and ruling.verdict.outcome != "failed"
         self.tally.replayed += models.replayed
         return ruling
 

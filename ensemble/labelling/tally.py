@@ -19,11 +19,12 @@ class Tally:
         displaced: rows with the id of another row that had another prompt; that one is in the data set no more.
         prompts: prompts that are done with, whatever came of them.
         untouched: of them, those for which nothing was left to do.
-        unfinished: of them, those that still lack a candidate.
+        unfinished: of them, those that still lack a candidate; ``unanswered`` those where its call failed.
         incomplete: of them, those that lack an answer or a finding since a member, or the judge, failed.
         lacking: answers that are lacking since the call failed, by member and failure.
         labelled: rulings that found who is best.
-        undecided: rulings that did not, since the judge failed or abstained.
+        undecided: rulings that did not, since the judge failed or abstained; ``abstained`` those that stand all the
+            same, so that the judge is asked again about other answers only.
         calls: attempts that were made, by purpose; ``failures`` those that failed, by kind.
         members: attempts that were made, by member.
         replayed: replies of judges that were stored already.
@@ -42,10 +43,12 @@ class Tally:
     prompts: int = 0
     untouched: int = 0
     unfinished: int = 0
+    unanswered: int = 0
     incomplete: int = 0
     lacking: Counter[tuple[str, str]] = field(default_factory=Counter)
     labelled: int = 0
     undecided: int = 0
+    abstained: int = 0
     calls: Counter[str] = field(default_factory=Counter)
     members: Counter[str] = field(default_factory=Counter)
     failures: Counter[str] = field(default_factory=Counter)

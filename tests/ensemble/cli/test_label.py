@@ -253,9 +253,13 @@ async def test_a_member_that_is_dead_leaves_no_prompt_complete_which_is_status_1
 
 
 async def test_an_answer_that_nobody_was_asked_for_is_not_lacking(config: Path, run: Run, prompts: Path) -> None:
-    told = await run("label", "prompts.jsonl", "--router", "best", "--member", "small", "--json")
-    assert (told.exit_code, json.loads(told.stdout)["unfinished"]) == (0, 6)
-    assert "No prompt" not in told.stderr
+    for calls in ({"candidate": 6}, {}):
+        told = await run("label", "prompts.jsonl", "--router", "best", "--member", "small", "--json")
+        found = json.loads(told.stdout)
+        assert (told.exit_code, found["unfinished"], found["calls"]) == (0, 6, calls)
+        assert "No prompt" not in told.stderr
+        assert "6 of 6 prompts short of an answer of a member that was not to be called" in told.stderr
+        assert "that failed" not in told.stderr
 
 
 async def test_a_prompt_by_another_name_is_told_with_the_option_that_names_it(config: Path, run: Run) -> None:
@@ -285,21 +289,39 @@ async def test_an_id_on_two_rows_is_told(config: Path, run: Run) -> None:
     assert "another prompt" not in told.stderr
 
 
+def with_a_critic(config: Path, simulator: Simulator) -> None:
+    critic = '[members.critic]\nprovider = "simulated"\nmodel = "critic"\nmax_attempts = 1\n'
+    config.write_text(config.read_text().replace('"longest"', '"pairwise"\nmodel = "critic"') + critic)
+    simulator.always("small", reply("One."))
+    simulator.always("large", reply("Another."))
+
+
 async def test_what_the_judge_did_not_find_is_no_label(
     config: Path, run: Run, prompts: Path, simulator: Simulator
 ) -> None:
-    critic = '[members.critic]\nprovider = "simulated"\nmodel = "critic"\nmax_attempts = 1\n'
-    judged = CONFIG.format(base_url=simulator.base_url).replace('"longest"', '"pairwise"\nmodel = "critic"') + critic
-    await asyncio.to_thread(config.write_text, judged)
-    for name, said in (("small", reply("One.")), ("large", reply("Another.")), ("critic", status(500))):
-        simulator.always(name, said)
+    with_a_critic(config, simulator)
+    simulator.always("critic", status(500))
     told = await run("label", "prompts.jsonl", "--router", "best")
     assert "0 made, 6 judged without a finding" in told.stdout
-    assert "6 of 6 prompts short of a finding of the judge; the same command" in told.stderr
+    assert "6 of 6 prompts short of a finding of the judge; the same command makes the calls again" in told.stderr
     assert told.exit_code == 1, "nothing at all came of it"
     simulator.always("critic", reply("[[C]]"))
     mended = json.loads((await run("label", "prompts.jsonl", "--router", "best", "--json")).stdout)
     assert (mended["labelled"], mended["undecided"], mended["calls"]) == (6, 0, {"judge": 6})
+
+
+async def test_a_judge_that_abstained_is_not_said_to_be_asked_again(
+    config: Path, run: Run, prompts: Path, simulator: Simulator
+) -> None:
+    with_a_critic(config, simulator)
+    simulator.always("critic", reply("I cannot say."))
+    told = await run("label", "prompts.jsonl", "--router", "best")
+    assert [line for line in told.stderr.splitlines() if "of 6" in line] == [
+        "6 of 6 prompts without a finding, since the judge abstained; "
+        "the same command does not ask it again about the same answers; --judge names another."
+    ]
+    again = json.loads((await run("label", "prompts.jsonl", "--router", "best", "--json")).stdout)
+    assert (again["untouched"], again["calls"]) == (6, {})
 
 
 @pytest.mark.parametrize(
