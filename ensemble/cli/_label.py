@@ -186,7 +186,8 @@ def _lacks(tally: Tally) -> Iterator[str]:
     if tally.unanswered:
         yield f"{tally.unanswered:,} {of} short of an answer; {again}"
     if unasked := tally.unfinished - tally.unanswered:
-        yield f"{unasked:,} {of} short of an answer of a member that was not to be called; nor does the same command call it."
+        told = "of a member that was not to be called; nor does the same command call it"
+        yield f"{unasked:,} {of} short of an answer {told}."
     if failed := tally.undecided - tally.abstained:
         yield f"{failed:,} {of} short of a finding of the judge; {again}"
     if tally.abstained:

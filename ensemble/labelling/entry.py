@@ -13,7 +13,7 @@ from ensemble.fleet import permitted
 from ensemble.labelling.asking import PATIENCE_S
 from ensemble.labelling.classifier import Classifier
 from ensemble.labelling.filling import Job
-from ensemble.labelling.panel import whole_panel
+from ensemble.labelling.panel import seats_of, whole_panel
 from ensemble.labelling.rows import Row
 from ensemble.labelling.tally import Tally
 from ensemble.ledger import Aim
@@ -88,20 +88,30 @@ class Desk:
         """The job of ``row`` as it would be made; nothing is written, and a router that asks models plans without."""
         found = known or self._fresh(row)
         plan = found.plan
-        if self.router is not None:
+        if self.router is not None and not self._filled(found):
             plan = await self._routed(_request(found, self.router), {})
         return None if plan is None else self._job(found, plan)
 
     async def stored(self, found: Held) -> Job | None:
         """The job of a stored prompt; None where there is no plan for it."""
         plan, calls = found.plan, list[Call]()
-        if self.router is not None:
+        if self.router is not None and not self._filled(found):
             plan = await self._plan(_request(found, self.router), calls)
         if calls:
             await self.pipeline.store.record_late(Late(request=found.request, calls=tuple(calls), authors={}))
         for call in calls:
             self.tally.called(call)
         return None if plan is None else self._job(found, plan)
+
+    def _filled(self, found: Held) -> bool:
+        """Whether nothing is left to call by the plan that the router made for ``found`` before: it makes no other.
+
+        Of a request that was served, the stored plan may be less than what the router would have a label run call.
+        """
+        plan = found.plan
+        if plan is None or found.status != "stored" or plan.router != self.pipeline.router(self.router or "").digest:
+            return False
+        return not seats_of(whole_panel(plan), found.candidates, self.pipeline.fleet).lack
 
     def _take(self, job: Job) -> bool:
         id_ = job.held.request

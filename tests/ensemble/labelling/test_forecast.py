@@ -2,6 +2,8 @@ from pathlib import Path
 
 from ensemble.labelling.forecast import Forecast, Forecaster, sample
 from ensemble.labelling.runner import Options
+from ensemble.router import Context, Router
+from ensemble.types import Plan, Request, Stage
 from tests.ensemble.engine import panel
 from tests.ensemble.labelling.workshop import MEMBERS, Workshop, a_workshop, asking, prompts, rows
 
@@ -35,6 +37,22 @@ async def test_a_router_that_asks_a_model_plans_without(tmp_path: Path) -> None:
         asked = shop.asked()
         assert asked["critic"] == 3
         assert ((await foretold(shop, prompts(3))).calls, shop.asked()) == ({}, asked)
+
+
+class Choosing(Router):
+    """Names another member where it may not ask anybody."""
+
+    use = "choosing"
+
+    async def plan(self, request: Request, context: Context) -> Plan:
+        return Plan(router=self.digest, stages=(Stage(members=("small" if context.models else "large",)),))
+
+
+async def test_what_is_filled_is_foretold_by_the_plan_that_it_was_filled_by(tmp_path: Path) -> None:
+    async with a_workshop(tmp_path, routers={"judged": Choosing()}) as shop:
+        await shop.label(prompts(3), router="judged")
+        found = await foretold(shop, prompts(4))
+        assert (found.stored, found.calls) == (3, {"large": 1})
 
 
 async def test_what_members_used_to_say_makes_the_expectation(tmp_path: Path) -> None:

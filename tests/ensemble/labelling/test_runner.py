@@ -58,11 +58,37 @@ async def test_a_second_run_pays_nothing_and_writes_nothing(tmp_path: Path) -> N
 
 
 async def test_what_a_router_asks_is_in_the_ledger_for_a_stored_prompt_too(tmp_path: Path) -> None:
+    broken = {**MEMBERS, "small": (failed("timeout"),), "large": (failed("timeout"),)}
     for run in (1, 2):
-        async with a_workshop(tmp_path, routers={"panel": asking()}) as shop:
+        async with a_workshop(tmp_path, script=broken, routers={"panel": asking()}) as shop:
             outcome = await shop.label(prompts(3))
             assert (shop.asked()["critic"], outcome.tally.members["critic"]) == (3, 3)
             assert shop.select("SELECT count(*) FROM calls WHERE purpose = 'router'") == [(3 * run,)]
+
+
+async def test_what_is_filled_needs_no_plan(tmp_path: Path) -> None:
+    """A router that asks a model is not paid again where its panel has answered, and is where somebody did not."""
+    async with a_workshop(tmp_path, routers={"panel": asking()}) as shop:
+        await shop.label(prompts(3))
+    async with a_workshop(tmp_path, routers={"panel": asking()}) as again:
+        outcome = await again.label(prompts(4))
+        assert again.asked() == {"small": 0, "large": 1, "critic": 1}
+        assert (outcome.tally.untouched, outcome.tally.prompts) == (3, 4)
+        other = await again.label(prompts(4), judge="picky")
+        assert (again.asked()["critic"], other.tally.labelled) == (1, 4)
+    async with a_workshop(tmp_path, routers={"panel": asking(timeout_s=9)}) as changed:
+        await changed.label(prompts(4))
+        assert changed.asked()["critic"] == 4, "it is another router"
+
+
+async def test_a_plan_that_a_served_request_had_is_not_taken_for_a_whole_one(tmp_path: Path) -> None:
+    """It may have been narrowed."""
+    async with a_workshop(tmp_path, routers={"panel": asking()}) as shop:
+        await shop.label(prompts(1))
+        await shop.pipeline.store.change(lambda db: db.execute("UPDATE requests SET status = 'ok'"))
+    async with a_workshop(tmp_path, routers={"panel": asking()}) as again:
+        await again.label(prompts(1))
+        assert again.asked()["critic"] == 1
 
 
 async def test_what_a_router_asks_is_in_the_ledger_though_it_has_no_plan_then(tmp_path: Path) -> None:

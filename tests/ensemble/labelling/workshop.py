@@ -56,10 +56,10 @@ def prompts(number: int) -> list[dict[str, str]]:
     return [{"id": f"q{n}", "prompt": f"Question {n}?"} for n in range(number)]
 
 
-def asking() -> Router:
+def asking(**more: object) -> Router:
     """A router that asks the critic for a plan."""
     members = {"small": "for greetings", "large": "for all else"}
-    return ROUTERS.build({"use": "llm", "model": "critic", "members": members, "default": "large"})
+    return ROUTERS.build({"use": "llm", "model": "critic", "members": members, "default": "large", **more})
 
 
 MEMBERS: Mapping[str, tuple[str, ...]] = {"small": ("fine",), "large": ("fine!!",), "critic": ("[[B]]",)}
