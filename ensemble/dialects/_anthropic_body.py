@@ -97,6 +97,12 @@ class Thinking(Wire):
 
 Note = Annotated[str, StringConstraints(max_length=512)]
 Metadata = Annotated[dict[Annotated[str, StringConstraints(max_length=64)], Note | None], Field(max_length=17)]
+_CUTS = "shorten the conversation yourself; only what keeps all of it is taken"
+# The last is what Claude Code 2.1 says in every turn.
+_CUTS_NOTHING = (
+    {"edits": []},
+    *({"edits": [{"type": "clear_thinking_20251015", "keep": k}]} for k in ({"type": "all"}, "all")),
+)
 _AT_THE_MEMBER = "set it in the options of a member"
 
 
@@ -119,13 +125,16 @@ class Spoken(Wire):
     output_format: Annotated[Any, refused("use output_config.format")] = None
     user_profile_id: Annotated[Any, refused(_AT_THE_MEMBER)] = None
     workspace_id: Annotated[Any, refused("a header for the provider; set it in its headers_env")] = None
-    context_management: Annotated[Any, refused("shorten the conversation yourself")] = None
+    context_management: Annotated[Any, refused(_CUTS, unless=_CUTS_NOTHING)] = None
     mcp_servers: Annotated[Any, refused("offer tools of your own")] = None
 
     @model_validator(mode="after")
     def _tools_there(self) -> Self:
         if self.tool_choice is not None and not self.tools:
             raise wrong("tool_choice", "it needs tools")
+        known = {tool.name for tool in self.tools or ()}
+        if isinstance(self.tool_choice, NamedChoice) and self.tool_choice.name not in known:
+            raise wrong("tool_choice", "it names a tool that is not among tools")
         return self
 
 
@@ -147,6 +156,7 @@ class MessageRequest(Spoken):
     container: Annotated[Any, refused("there are no server tools here; leave it out")] = None
     diagnostics: Annotated[Any, refused("read GET /v1/ensemble/requests/{id} for what was logged")] = None
     inference_geo: Annotated[Any, refused(_AT_THE_MEMBER)] = None
+    thread: Annotated[Any, refused("send the whole conversation with every turn")] = None
     ensemble: Extension | None = None
 
 

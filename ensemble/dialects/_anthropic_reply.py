@@ -15,6 +15,9 @@ KEEP_ALIVE = b'event: ping\ndata: {"type":"ping"}\n\n'
 PIECE = 256
 """Characters of text per event: the whole text is known by then, so small pieces would only cost time."""
 
+NO_THREADS = "thread_unsupported_request"
+"""Told so, the official client's tool runner, which asks for a thread by itself, goes on without one."""
+
 _STOPS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "refusal": "refusal"}
 _ERRORS = {
     400: "invalid_request_error",
@@ -61,8 +64,8 @@ def can_grow(asked: Asked, thought: bool) -> bool:
 
 
 def opening(request: Request, member: str, asked: Asked) -> Iterator[bytes]:
-    """As ``Growing.opening``; what the input has cost is told at the end."""
-    yield _start(request, member, Usage())
+    """As ``Growing.opening``; what the input has cost is told at the end, and takes the place of the counts so far."""
+    yield _start(request, member, Usage(input_tokens=0, output_tokens=0))
     yield _event("content_block_start", index=0, content_block=_text(""))
 
 
@@ -107,10 +110,11 @@ def _ending(answer: Answer, asked: Asked) -> Iterator[bytes]:
 def render_error(problem: Problem, request_id: str) -> dict[str, object]:
     """As ``Dialect.render_error``; ``details.error_code`` is our own code."""
     kind = _ERRORS.get(problem.status, "api_error" if problem.status >= 500 else "invalid_request_error")
+    code = NO_THREADS if problem.param == "thread" else problem.code
     said: dict[str, object] = {
         "type": kind,
         "message": problem.message,
-        "details": {"error_code": problem.code, "param": problem.param},
+        "details": {"error_code": code, "param": problem.param},
     }
     if problem.candidates:
         said["candidates"] = problem.candidates
@@ -141,7 +145,8 @@ def _head(request: Request, member: str) -> dict[str, object]:
 
 
 def _text(text: str) -> dict[str, object]:
-    return {"type": "text", "text": text, "citations": None}
+    # Without citations, as Anthropic's own: Vercel's AI SDK takes an array there and no null.
+    return {"type": "text", "text": text}
 
 
 def _end(said: Completion) -> dict[str, object]:

@@ -194,6 +194,9 @@ class ResponseRequest(Wire):
     metadata: Annotated[
         dict[Label, Note] | None, Field(max_length=16), Mapped("recorded; some keys are limits; not sent on")
     ] = None
+    client_metadata: Annotated[JsonObject | None, Mapped("what Codex notes of itself; not recorded, not sent on")] = (
+        None
+    )
     ensemble: Extension | None = None
 
     truncation: Annotated[Any, refused("nothing is cut; shorten the input yourself", unless=("disabled",))] = None

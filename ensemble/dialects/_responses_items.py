@@ -6,7 +6,7 @@ Source: OpenAI's API reference, as typed by ``openai`` 3.54 in ``types/responses
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from ensemble.dialects._wire import Wire, never, one_of_shapes, refused, tagged, wrong
 
@@ -112,7 +112,12 @@ class FunctionCall(_Item):
     arguments: str
     namespace: Annotated[Any, refused("only functions without a namespace are known")] = None
     caller: Annotated[Any, _DIRECT] = None
-    waits: Annotated[Any, Field(alias="async"), refused("calls are answered in turn", unless=(False,))] = None
+    # The second name is what ``model_dump()`` of the official client makes of the key.
+    waits: Annotated[
+        Any,
+        Field(validation_alias=AliasChoices("async", "async_")),
+        refused("calls are answered in turn", unless=(False,)),
+    ] = None
 
 
 class FunctionCallOutput(_Item):

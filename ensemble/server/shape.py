@@ -89,8 +89,8 @@ def dialect_of(request: web.Request) -> Dialect:
 
 def id_headers(request: web.Request) -> dict[str, str]:
     """The id of the request, also under the name that the client's protocol has for it."""
-    own = {"request-id": request[REQUEST_ID]} if dialect_of(request) is anthropic_messages else {}
-    return {ID_HEADER: request[REQUEST_ID], **own}
+    own = "request-id" if dialect_of(request) is anthropic_messages else "x-request-id"
+    return {ID_HEADER: request[REQUEST_ID], own: request[REQUEST_ID]}
 
 
 def json_response(

@@ -65,6 +65,8 @@ class Solver:
         answer = work.truth if is_right else _wrong(work, about)
         if work.checker == "tool_call":
             return _call(answer, about)
+        if (wanted := _demanded(ask)) is not None:
+            return _call(_filled(wanted, ask, _filler(work, answer)), about)
         thoughts = (work.steps.format(answer=answer) or "The user wants this in order.") if ask.thinks else None
         shaped = ask.schema is not None
         text = _shaped(ask, work, answer) if shaped else put(work, answer, self.skill.tier, ask.question, *about)
@@ -77,14 +79,24 @@ class Solver:
 
     def _without_work(self, ask: Ask) -> Said:
         chat = Chat(name=self.name).answer(ask)
-        wanted = ask.tool_choice if ask.tool_choice in ask.tools else next(iter(ask.tools), None)
-        if wanted is not None and ask.tool_choice not in ("auto", "none"):
-            arguments = Filler(ask.question).fill(ask.tools[wanted] or {"type": "object"})
-            return _call(orjson.dumps({"name": wanted, "arguments": arguments}).decode(), (self.name, ask.question))
+        if (wanted := _demanded(ask)) is not None:
+            return _call(_filled(wanted, ask, Filler(ask.question)), (self.name, ask.question))
         if ask.schema is not None:
             filled = Filler("simulated", reason=chat.text).fill(ask.schema)
             return Said(text=orjson.dumps(filled).decode())
         return chat
+
+
+def _demanded(ask: Ask) -> str | None:
+    """The tool that has to be called; None where text will do."""
+    if ask.tool_choice in ("auto", "none"):
+        return None
+    return ask.tool_choice if ask.tool_choice in ask.tools else next(iter(ask.tools), None)
+
+
+def _filled(tool: str, ask: Ask, filler: Filler) -> str:
+    arguments = filler.fill(ask.tools[tool] or {"type": "object"})
+    return orjson.dumps({"name": tool, "arguments": arguments}).decode()
 
 
 def _wrong(work: Work, about: tuple[object, ...]) -> str:
@@ -101,7 +113,10 @@ def _call(text: str, about: tuple[object, ...]) -> Said:
     return Said(tool_calls=(use,), finish="tool_calls")
 
 
-def _shaped(ask: Ask, work: Work, answer: str) -> str:
+def _filler(work: Work, answer: str) -> Filler:
     known = orjson.loads(answer) if work.checker == "json" else {}
-    filler = Filler(answer, reason=work.steps.format(answer=answer), known=known)
-    return orjson.dumps(filler.fill(ask.schema or {})).decode()
+    return Filler(answer, reason=work.steps.format(answer=answer), known=known)
+
+
+def _shaped(ask: Ask, work: Work, answer: str) -> str:
+    return orjson.dumps(_filler(work, answer).fill(ask.schema or {})).decode()

@@ -6,12 +6,29 @@ from typing import Any
 
 import anthropic
 import pytest
-from anthropic import Anthropic
+from anthropic import Anthropic, beta_async_tool
 from pydantic import BaseModel
 
-from ensemble.simulator import reply, status
+from ensemble.simulator import ToolUse, reply, status
 from tests.messages import ASKED, BEST, MODELS, PARTS, TOOL, client, say, sent
 from tests.served import Served, serving
+
+
+async def test_a_tool_runner_goes_on_without_a_thread(mixed: Served) -> None:
+    """It asks for a thread by itself, and leaves it out once it is told that there is none."""
+    call = ToolUse(id="t1", name="weather", arguments='{"city": "Oslo"}')
+    mixed.simulator.script("beta", [reply(tool_calls=(call,), finish="tool_calls"), reply("Minus three.")])
+
+    @beta_async_tool
+    async def weather(city: str) -> str:
+        """Weather of a city."""
+        return f"-3 in {city}"
+
+    async with client(mixed) as asking:
+        asked: Any = {**ASKED, "model": "claude", "tools": [weather]}
+        said = await asking.beta.messages.tool_runner(**asked).until_done()
+    assert said.content[0].to_dict()["text"] == "Minus three."
+    assert sent(mixed, "claude")["messages"][-1]["content"][0]["content"] == [{"type": "text", "text": "-3 in Oslo"}]
 
 
 @pytest.mark.parametrize("winner", MODELS)
@@ -22,7 +39,7 @@ async def test_async(mixed: Served, winner: str) -> None:
     assert (said.model, said.stop_reason, said.content[0].to_dict()) == (
         winner,
         "end_turn",
-        {"type": "text", "text": BEST, "citations": None},
+        {"type": "text", "text": BEST},
     )
     assert said.usage.output_tokens > 5
     assert said.id == f"msg_{said._request_id}"

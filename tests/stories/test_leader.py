@@ -108,11 +108,15 @@ async def test_anthropics_client_hears_the_leader_too(led: Led) -> None:
     served = await led()
     gate = served.simulator.hold("beta", LONGER)
     async with claude(served) as client, client.messages.stream(**ASKED, max_tokens=99) as stream:
-        pieces = [piece async for piece in stream.text_stream]
+        events: list[Any] = [event async for event in stream]
         whole = await stream.get_final_message()
+    begun = events[0].message.usage  # clients check or add up these counts, so each is a number
+    assert (begun.input_tokens, begun.output_tokens) == (0, 0)
+    pieces = [event.text for event in events if event.type == "text"]
     assert len(pieces) > 2
     assert "".join(pieces) == SPOKEN == "".join(block.text for block in whole.content if block.type == "text")
     assert (whole.model, whole.stop_reason, len(whole.content)) == ("alpha", "end_turn", 1)
+    assert whole.usage.input_tokens > 2
     assert whole.usage.output_tokens > 2
     gate.set()
     assert full(await served.record(whole.id)) == [("full", 1)]

@@ -33,6 +33,15 @@ async def test_async(served: Served) -> None:
     assert said.usage.completion_tokens > 5
 
 
+async def test_the_client_knows_the_id_of_the_request(served: Served) -> None:
+    async with served.client() as client:
+        said = await client.chat.completions.create(**ASKED)
+        with pytest.raises(openai.NotFoundError) as failed:
+            await client.chat.completions.create(**{**ASKED, "model": "nope"})
+    assert said.id == f"chatcmpl-{said._request_id}"
+    assert failed.value.request_id == failed.value.response.headers["x-ensemble-request-id"]
+
+
 async def test_async_streamed(served: Served) -> None:
     say(served)
     async with served.client() as client:

@@ -68,6 +68,7 @@ GIVEN: dict[str, tuple[Any, dict[str, Any]]] = {
     "safety_identifier": ("s1", {"safety_identifier": "s1"}),
     "user": ("u1", {}),
     "metadata": ({"team": "red"}, {}),
+    "client_metadata": ({"turn_id": "x" * 600}, {}),
 }
 """For every parameter that is not refused: a value, and what of it stands in the body that a member's provider gets."""
 

@@ -40,6 +40,18 @@ async def test_an_earlier_response_is_read_again_as_it_was(mixed: Served) -> Non
     assert said.output[0].to_dict()["summary"] == [{"type": "summary_text", "text": "It is winter."}]
 
 
+async def test_an_output_goes_back_as_the_client_dumps_it(mixed: Served) -> None:
+    say(mixed, "deep", "I look it up.", tool_calls=(CALL,), finish="tool_calls")
+    async with asking(mixed) as client:
+        said = await client.responses.create(**ASKED, tools=[FUNCTION])
+        dumped = [item.model_dump() for item in said.output]
+        result = {"type": "function_call_output", "call_id": said.output[-1].call_id, "output": "-3"}
+        await client.responses.create(
+            model="alpha", input=[{"role": "user", "content": "?"}, *dumped, result], tools=[FUNCTION]
+        )
+    assert [turn["role"] for turn in sent(mixed, "alpha")["messages"]] == ["user", "assistant", "tool"]
+
+
 async def test_instructions_are_those_of_the_new_request_alone(mixed: Served) -> None:
     async with asking(mixed) as client:
         first = await client.responses.create(**ASKED, instructions="Be brief.")

@@ -205,6 +205,12 @@ def test_null_is_the_same_as_left_out() -> None:
     assert anthropic_messages.parse(body(**dict.fromkeys(keys))) == anthropic_messages.parse(body())
 
 
+@pytest.mark.parametrize("keep", ["all", {"type": "all"}])
+def test_an_edit_of_the_conversation_that_keeps_all_of_it_asks_for_nothing(keep: object) -> None:
+    keeping = {"edits": [{"type": "clear_thinking_20251015", "keep": keep}]}
+    assert anthropic_messages.parse(body(context_management=keeping)) == anthropic_messages.parse(body())
+
+
 REFUSED: dict[str, Any] = {
     "container": "c",
     "diagnostics": {"previous_message_id": "m"},
@@ -212,8 +218,9 @@ REFUSED: dict[str, Any] = {
     "output_format": {"type": "json_schema", "schema": {}},
     "user_profile_id": "u",
     "workspace_id": "w",
-    "context_management": {"edits": []},
+    "context_management": {"edits": [{"type": "clear_tool_uses_20250919"}]},
     "mcp_servers": [{"url": "https://x"}],
+    "thread": {"type": "create"},
 }
 """A value for every parameter of the protocol that is not offered."""
 
@@ -271,11 +278,21 @@ REFUSED: dict[str, Any] = {
         ({"tools": [{"name": "a b", "input_schema": {}}]}, "tools[0].name", "match pattern"),
         ({"tool_choice": {"type": "auto"}}, "tool_choice", "needs tools"),
         ({"tools": [TOOL], "tool_choice": {"type": "some"}}, "tool_choice", "type must be one of auto, any"),
+        ({"tools": [TOOL], "tool_choice": {"type": "tool", "name": "nope"}}, "tool_choice", "not among tools"),
         ({"thinking": {"type": "enabled"}}, "thinking.budget_tokens", "goes with the type enabled"),
         ({"thinking": {"type": "enabled", "budget_tokens": 1023}}, "thinking.budget_tokens", "equal to 1024"),
         ({"temperature": 1.5}, "temperature", "less than or equal to 1"),
         ({"max_tokns": 5}, "max_tokns", "did you mean max_tokens?"),
         ({"metadata": {"user_id": 5}}, "metadata.user_id", "valid string"),
+        (
+            {
+                "context_management": {
+                    "edits": [{"type": "clear_thinking_20251015", "keep": {"type": "thinking_turns"}}]
+                }
+            },
+            "context_management",
+            "shorten the conversation yourself",
+        ),
         *(({name: value}, name, "not supported here") for name, value in REFUSED.items()),
     ],
 )

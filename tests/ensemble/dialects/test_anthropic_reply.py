@@ -60,9 +60,7 @@ def gathered(answer: Answer, asked: Asked | None = None) -> Any:
 def test_a_message_is_the_winners_and_nothing_more() -> None:
     said = reply(an_answer())
     assert (said.id, said.type, said.role, said.model) == ("msg_r1", "message", "assistant", "good")
-    assert [block.to_dict() for block in said.content] == [
-        {"type": "text", "text": "Rayleigh scattering.", "citations": None}
-    ]
+    assert [block.to_dict() for block in said.content] == [{"type": "text", "text": "Rayleigh scattering."}]
     assert (said.stop_reason, said.stop_sequence, said.stop_details) == ("end_turn", None, None)
     assert (said.usage.input_tokens, said.usage.output_tokens) == (10, 5)
     assert said.model_extra == {}

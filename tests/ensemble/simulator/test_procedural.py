@@ -115,6 +115,16 @@ async def test_a_tool_that_is_demanded_is_called_with_arguments_of_its_schema(
     assert orjson.loads(call["arguments"])["n"] == 3
 
 
+async def test_a_tool_that_is_demanded_gets_the_answer_to_a_task(sim: Simulator, http: aiohttp.ClientSession) -> None:
+    """So do clients ask that have no other way to a form."""
+    parameters = {"type": "object", "properties": {"answer": {"type": "string"}}}
+    tools = [{"type": "function", "function": {"name": "json", "parameters": parameters}}]
+    asked = [{"role": "user", "content": "What is 17 x 24?"}]
+    body = await post(http, sim, "large", asked, tools=tools, tool_choice="required", temperature=0)
+    call = body["choices"][0]["message"]["tool_calls"][0]["function"]
+    assert (call["name"], orjson.loads(call["arguments"])) == ("json", {"answer": "408"})
+
+
 async def test_a_wanted_form_is_kept_with_the_answer_in_its_place(sim: Simulator, http: aiohttp.ClientSession) -> None:
     schema = {
         "$defs": {"N": {"type": "integer"}},
