@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, Tag, model_validator
 
-from ensemble.dialects._wire import Wire, one_of_shapes, refused, tagged, wrong
+from ensemble.dialects._wire import ECHO, Wire, one_of_shapes, refused, tagged, wrong
 
 
 class TextContent(Wire):
@@ -100,6 +100,7 @@ class CalledFunction(Wire):
 
     name: str
     arguments: str
+    parsed_arguments: Annotated[Any, ECHO] = None
 
 
 class WireToolCall(Wire):
@@ -108,6 +109,7 @@ class WireToolCall(Wire):
     id: str
     type: Literal["function"]
     function: CalledFunction
+    index: Annotated[Any, ECHO] = None
 
 
 class SystemTurn(Wire):
@@ -134,6 +136,7 @@ class AssistantTurn(Wire):
     name: str | None = None
     refusal: str | None = None
     tool_calls: tuple[WireToolCall, ...] | None = None
+    parsed: Annotated[Any, ECHO] = None
     # What a client echoes of an earlier reply: empty it says nothing, otherwise it cannot be passed on.
     annotations: Annotated[Any, refused("leave annotations of earlier answers out", unless=([],))] = None
     audio: Annotated[Any, refused("answers are text only; leave earlier audio out")] = None
@@ -152,6 +155,8 @@ class ToolTurn(Wire):
     role: Literal["tool"]
     content: TextsOrText
     tool_call_id: str
+    # Written in many examples; the call has it already.
+    name: str | None = None
 
 
 class FunctionTurn(Wire):

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
-from ensemble.dialects._wire import Wire, never, one_of_shapes, refused, tagged, wrong
+from ensemble.dialects._wire import ECHO, Wire, never, one_of_shapes, refused, tagged, wrong
 
 _DIRECT = refused("only the model itself calls tools", unless=({"type": "direct"},))
 _NO_BREAKPOINT = refused("leave it out; prompt_cache_options is sent on")
@@ -51,6 +51,7 @@ class OutputText(Wire):
     text: str
     annotations: Annotated[Any, refused("leave annotations of earlier answers out", unless=([],))] = None
     logprobs: Any = None
+    parsed: Annotated[Any, ECHO] = None
 
 
 class OutputRefusal(Wire):
@@ -110,6 +111,7 @@ class FunctionCall(_Item):
     call_id: Annotated[str, Field(min_length=1)]
     name: str
     arguments: str
+    parsed_arguments: Annotated[Any, ECHO] = None
     namespace: Annotated[Any, refused("only functions without a namespace are known")] = None
     caller: Annotated[Any, _DIRECT] = None
     # The second name is what ``model_dump()`` of the official client makes of the key.

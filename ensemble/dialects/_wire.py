@@ -76,6 +76,10 @@ class Refused:
         raise ValueError(f"not supported here: {self.mend}")
 
 
+ECHO = Field(description="what the official client makes of our reply, sent back with it; it says nothing more")
+"""Marks what is taken and left unread."""
+
+
 def refused(mend: str, *, unless: tuple[object, ...] = ()) -> Refused:
     """Refuse a parameter, with what to do instead."""
     return Refused(mend, unless)

@@ -15,9 +15,10 @@ _SERVING = frozenset({"serve", "served", "mixed"})
 
 
 _WIRE_IS_FAR = frozenset({
-    "budgets", "cache", "data_as_answers", "high_stakes", "idempotency", "judge_dies_mid_request", "llm_tool",
-    "log_fails", "propensities", "random_reviews", "responses_earlier", "security_doors", "security_keys",
-    "security_output", "security_tenants", "shrinkage_and_recusal", "singleflight", "webhooks",
+    "budgets", "cache", "coding_agents", "data_as_answers", "echoes", "high_stakes", "idempotency",
+    "judge_dies_mid_request", "llm_tool", "log_fails", "propensities", "random_reviews", "responses_earlier",
+    "security_doors", "security_keys", "security_output", "security_tenants", "shrinkage_and_recusal", "singleflight",
+    "webhooks",
 })  # fmt: skip
 """Stories of what happens above the providers: to keys, the log, verdicts, repeated requests, reviews. Told once.
 
