@@ -69,6 +69,16 @@ class Redactor(BaseModel):
                 raise ValueError(f"{name}: the pattern finds the empty text, which is everywhere")
         return patterns
 
+    @field_validator("regions")
+    @classmethod
+    def _countries(cls, regions: tuple[str, ...]) -> tuple[str, ...]:
+        """By a country that is none, such as UK, numbers without a country code would stay, and nothing would tell."""
+        import phonenumbers
+
+        if wrong := [region for region in regions if region not in phonenumbers.SUPPORTED_REGIONS]:
+            raise ValueError(f"{wrong[0]!r} is no country code of ISO 3166, such as DE, GB or US")
+        return regions
+
     @property
     def digest(self) -> str:
         """SHA-256 (64 hex digits) over what is taken out: equal digests redact alike."""

@@ -46,11 +46,15 @@ FROM requests r LEFT JOIN plans p ON p.request_id = r.id LEFT JOIN verdicts v ON
 WHERE v.id IS NULL AND r.id IN (SELECT request_id FROM feedback WHERE kind IN ('preferred', 'tie', 'all_bad'))
 ORDER BY r.arrived_at, r.id
 """  # noqa: S608 - own constants
+# Of each person the last one of an answer, as it is with what is best.
 _RATINGS = """
-SELECT c.member, avg(f.value) FROM feedback f
-JOIN requests r ON r.id = f.request_id
-JOIN candidates c ON c.request_id = f.request_id AND c.id = coalesce(f.candidate_id, r.chosen)
-WHERE f.request_id = ? AND f.kind = 'rating' GROUP BY c.member ORDER BY c.member
+SELECT member, avg(value) FROM (
+    SELECT c.member, f.value, row_number() OVER (PARTITION BY c.id, f.given_by ORDER BY f.id DESC) AS place
+    FROM feedback f
+    JOIN requests r ON r.id = f.request_id
+    JOIN candidates c ON c.request_id = f.request_id AND c.id = coalesce(f.candidate_id, r.chosen)
+    WHERE f.request_id = ? AND f.kind = 'rating'
+) o WHERE place = 1 GROUP BY member ORDER BY member
 """
 
 

@@ -63,6 +63,9 @@ def test_only_what_is_asked_for() -> None:
 def test_a_number_of_another_country_needs_its_region() -> None:
     assert Redactor(regions=("DE",)).redact("030 901820") == "[phone]"
     assert Redactor(regions=()).redact("030 901820") == "030 901820"
+    for wrong in ("UK", "de", "Germany"):
+        with pytest.raises(ValidationError, match="is no country code of ISO 3166"):
+            Redactor(regions=("DE", wrong))
 
 
 def test_a_tree_stays_json() -> None:

@@ -20,7 +20,7 @@ SELECT f.given_by, f.kind, coalesce(f.candidate_id, r.chosen) FROM feedback f JO
 WHERE f.request_id = ? AND f.kind IN {_KINDS} AND NOT {OUTVOTED} ORDER BY f.id
 """  # noqa: S608 - own constants
 _RATINGS = """
-SELECT coalesce(f.candidate_id, r.chosen), f.value FROM feedback f JOIN requests r ON r.id = f.request_id
+SELECT coalesce(f.candidate_id, r.chosen), f.given_by, f.value FROM feedback f JOIN requests r ON r.id = f.request_id
 WHERE f.request_id = ? AND f.kind = 'rating' ORDER BY f.id
 """
 
@@ -32,7 +32,7 @@ class Heard:
     Attributes:
         whole: every member of the plan has an answer.
         usable: a router may learn from it: something is best, and several members answered.
-        ratings: mean rating per candidate that was rated.
+        ratings: mean rating per candidate that was rated, of each person the last one.
     """
 
     opinion: Opinion
@@ -68,7 +68,7 @@ def heard(db: Database, request: str) -> Heard | None:
 
 def _ratings(db: Database, request: str) -> dict[str, float]:
     # Engines add numbers up each in its own way; an export of the same rows is the same from all of them.
-    given: dict[str, list[float]] = {}
-    for candidate, value in db.execute(_RATINGS, [request]):
-        given.setdefault(candidate, []).append(value)
-    return {candidate: math.fsum(values) / len(values) for candidate, values in given.items()}
+    given: dict[str, dict[str, float]] = {}
+    for candidate, person, value in db.execute(_RATINGS, [request]):
+        given.setdefault(candidate, {})[person] = value
+    return {candidate: math.fsum(by.values()) / len(by) for candidate, by in given.items()}

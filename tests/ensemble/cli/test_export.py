@@ -102,6 +102,7 @@ async def test_a_folder_has_a_card_with_the_judges_report(log: Path, run: Run) -
         (["--format", "sft", "--redact-pattern", "x=("], "no RE2 pattern"),
         (["--format", "sft", "--redact-pattern", "x"], "no NAME=RE2"),
         (["--format", "sft", "--redact-region", "DE"], "give --redact too"),
+        (["--format", "sft", "--redact", "phone", "--redact-region", "UK"], "'UK' is no country code"),
     ],
 )
 async def test_what_makes_no_sense_is_refused_in_a_sentence(args: list[str], word: str, config: Path, run: Run) -> None:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from ensemble.store import Store
 from ensemble.store.database import Database
+from ensemble.store.export.people import heard
 from ensemble.store.feedback import Kind, Noted, Remark, Statement, add
 from ensemble.store.people import Word, opinion
 from ensemble.types import Label, Record
@@ -115,7 +116,10 @@ async def test_people_label_what_no_judge_has_seen(store: Store) -> None:
 async def test_ratings_are_the_scores_of_people(store: Store) -> None:
     record = await stored(store, ("ann", "preferred", "large"))
     large = next(one for one, member in record.authors.items() if member == "large")
-    for value in (0.5, 1.0):
-        await store.change(said(record, "bob", Remark(kind="rating", candidate=large, value=value)))
+    for who, value in (("bob", 0.0), ("cy", 0.5), ("bob", 1.0)):  # bob's last word is that it is good
+        await store.change(said(record, who, Remark(kind="rating", candidate=large, value=value)))
     (label,) = labels(store)
     assert label.scores == {"large": 0.75}
+    told = await store.read(lambda db: heard(db, record.request.id))
+    assert told is not None
+    assert told.ratings == {large: 0.75}
