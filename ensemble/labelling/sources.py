@@ -6,7 +6,8 @@ import gzip
 import io
 import re
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Literal, cast
 
@@ -34,6 +35,8 @@ BATCH = 256
 _HEAD = 65_536
 _ARRAY = re.compile(rb"\s*\[\s*(\{|$)")
 _HALF = re.compile("[\ud800-\udfff]")
+_END = "\udc00"
+"""Stands behind the last line of a CSV file, whose decoding never makes this half of a pair."""
 
 
 class BadSource(InvalidRequest):
@@ -111,6 +114,8 @@ def _head(file: BinaryIO, path: Path, kind: Format) -> bytes:
         BadSource: not a row of it could be read, and it is plain what would do.
     """
     head = bytes(cast("io.BufferedReader", file).peek(_HEAD))
+    if head.startswith(b"\x1f\x8b"):  # ``file`` would have unpacked it, had its name ended with .gz
+        raise BadSource(f"{path}: it is packed by gzip, which its name has to say: {path.name}.gz")
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise BadSource(f"{path}: it is UTF-16, not UTF-8; iconv -f UTF-16 -t UTF-8 {path.name} makes it so")
     if kind == "jsonl" and _ARRAY.match(head.removeprefix(codecs.BOM_UTF8)):
@@ -124,20 +129,38 @@ def _csv(file: BinaryIO, path: Path, head: bytes) -> Iterator[Raw]:
     if b"," not in head and b";" in head:  # as spreadsheets write it where the comma is in numbers
         between = ";"
     with io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="") as text:
-        reader = csv.reader(text, delimiter=between)
-        try:
-            names = next(reader, [])
-            if not _is_text(names):
-                raise BadSource(f"{path}: the names of its columns are not UTF-8, so its rows will not be either")
-            if len(set(names)) < len(names):
-                raise BadSource(f"{path}: two columns have the same name")
+        rows = _closed(text, between, path)
+        _, names = next(rows, (1, []))
+        if not _is_text(names):
+            raise BadSource(f"{path}: the names of its columns are not UTF-8, so its rows will not be either")
+        if len(set(names)) < len(names):
+            raise BadSource(f"{path}: two columns have the same name")
+        for line, cells in rows:
+            if cells:
+                yield _cells(line, names, cells)
+
+
+def _closed(text: Iterable[str], between: str, path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The cells of every row with its first line.
+
+    Raises:
+        BadSource: a cell is too long, or has taken in the rest of the file.
+    """
+    reader = csv.reader(chain(text, [_END]), delimiter=between)
+    line = 1
+    try:
+        for cells in reader:
+            if cells == [_END]:
+                return
+            if cells and cells[-1].endswith(_END):
+                raise BadSource(
+                    f"{path}: line {line}: a quotation mark opens a cell there that none closes, so it holds the rest "
+                    "of the file; close it, or double it where it is part of a text"
+                )
+            yield line, cells
             line = reader.line_num + 1
-            for cells in reader:
-                if cells:
-                    yield _cells(line, names, cells)
-                line = reader.line_num + 1
-        except csv.Error as error:
-            raise BadSource(f"{path}: line {reader.line_num}: {error}") from error
+    except csv.Error as error:
+        raise BadSource(f"{path}: line {reader.line_num}: {error}") from error
 
 
 def _cells(line: int, names: list[str], cells: list[str]) -> Raw:

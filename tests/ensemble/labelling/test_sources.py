@@ -58,6 +58,18 @@ def test_csv_with_line_ends_in_cells(tmp_path: Path) -> None:
     assert found[2] == (5, {"prompt": "three", "reference": "3"})
 
 
+@pytest.mark.parametrize("ending", ["", "\n"])
+def test_a_quotation_mark_that_nothing_closes_is_no_prompt_of_all_rows_behind_it(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / "p.csv"
+    path.write_text(
+        'id,prompt\n1,"one\ntwo"\n2,"three\n' + "".join(f"{n},more\n" for n in range(3, 99)) + "99,last" + ending
+    )
+    rows = rows_of_file(path)
+    assert next(rows) == (2, {"id": "1", "prompt": "one\ntwo"})
+    with pytest.raises(BadSource, match="line 4: a quotation mark opens a cell there that none closes"):
+        next(rows)
+
+
 def test_parquet_by_row_groups(tmp_path: Path) -> None:
     path = tmp_path / "p.parquet"
     rows = [{"prompt": f"p{n}", "messages": None} for n in range(1000)]
@@ -84,6 +96,13 @@ def test_parquet_by_row_groups(tmp_path: Path) -> None:
             r"it is one array, not a row on each line; jq -c '\.\[\]' p\.json",
         ),
         ("p.json", b'\xef\xbb\xbf [{"prompt": "a"}]', "it is one array"),
+        (
+            "p.jsonl",
+            gzip.compress(b'{"prompt": "a"}'),
+            r"it is packed by gzip, which its name has to say: p\.jsonl\.gz",
+        ),
+        ("p.csv", gzip.compress(b"prompt\na\n"), "it is packed by gzip"),
+        ("p.csv", b'id,"prompt\n1,a\n', "line 1: a quotation mark opens a cell there that none closes"),
     ],
 )
 def test_a_file_that_is_not_what_it_says(tmp_path: Path, name: str, data: bytes, told: str) -> None:
