@@ -102,7 +102,8 @@ _TABLES = (
         rows=(),
         note=(
             "What would go without it: quality, cost and seconds per request. The judge is held against always serving "
-            "the best single member. Judging is reckoned in proportion to the answers judged."
+            "the best single member. Judging is reckoned in proportion to the answers judged; of a request where its "
+            "cost is unknown it is the mean of the others."
         ),
         empty=_LABEL,
     ),

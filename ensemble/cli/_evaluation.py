@@ -80,8 +80,7 @@ def put_report(found: Evaluation) -> None:
     put(console)
     columns(console, list(_table(report)), {}, fold=True)
     put(console)
-    often = f"it is among the best on {_share(report.cheapest_best)} of requests"
-    put(console, f"Cheapest member: {safe(report.cheapest)}; {often}. Best single member: {safe(report.best_single)}.")
+    put(console, f"{_cheapest(report)} Best single member: {safe(report.best_single)}.")
     for line in report.routers:
         _put_router(console, line, report)
     put_estimates(found)
@@ -94,6 +93,14 @@ def put_report(found: Evaluation) -> None:
     put(
         console, "In brackets: 95 % intervals by bootstrap over conversations. Saved is against the best single member."
     )
+
+
+def _cheapest(report: Report) -> str:
+    if len(report.unpriced) == len(report.members):
+        return "Cheapest member: unknown, since no cost is."
+    of = f", but the cost of {safe(', '.join(report.unpriced))} is unknown" if report.unpriced else ""
+    often = f"it is among the best on {_share(report.cheapest_best)} of requests"
+    return f"Cheapest member: {safe(report.cheapest)}; {often}{of}."
 
 
 def _rows(report: Report) -> str:
@@ -191,7 +198,11 @@ def _put_panels(console: Console, found: Panels) -> None:
         columns(
             console, [("seat", "quality", "changes the pick", "per request"), *map(_seat, found.seats)], {}, fold=True
         )
-    put(console, "Judging is reckoned in proportion to the answers judged; where its cost is unknown it is left out.")
+    put(
+        console,
+        "Judging is reckoned in proportion to the answers judged; of a request where its cost is unknown it is the "
+        "mean of the others.",
+    )
 
 
 def _panel(one: Panel) -> tuple[str, ...]:

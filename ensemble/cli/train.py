@@ -108,7 +108,10 @@ def command(
     else:
         console = screen()
         put(console, ("Measured on requests that were held back", "bold"), f", by {done.split}: {done.measured}")
-        columns(console, [(name, f"{a:.3f} [{b:.3f}, {c:.3f}]") for name, (a, b, c) in figures.items()], {})
+        if figures:
+            columns(console, [(name, f"{a:.3f} [{b:.3f}, {c:.3f}]") for name, (a, b, c) in figures.items()], {})
+        else:
+            put(console, "No figure, since none of them knows the quality of every member.", indent=2)
     of = f", of {drawn.sentence}" if drawn.partial else ""
     click.echo(f"{out} is written, learned from {counted(done.learned, 'request')}{of}.", err=True)
 

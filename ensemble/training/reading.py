@@ -245,6 +245,8 @@ def _example(position: int, tree: object) -> Example:
 
 
 def _best(row: Row, scores: Mapping[str, float], members: set[str]) -> frozenset[str]:
+    if not members and not row.nano_usd and not row.total_s:
+        raise ValueError("models: they are not there, and who is best alone does not tell against whom")
     for name in (*(row.best or ()), *(row.human or ())):
         if members and name not in members:
             raise ValueError(f"best: {name!r} is not among the models, {', '.join(sorted(members))}")

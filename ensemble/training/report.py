@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import isnan
 from typing import Literal
 
 from ensemble.training.intervals import Interval
@@ -116,3 +117,8 @@ class Report:
     def routers(self) -> tuple[Line, ...]:
         """The lines of routers alone."""
         return tuple(line for line in self.lines if line.kind == "router")
+
+    @property
+    def unpriced(self) -> tuple[str, ...]:
+        """Members of whose cost nothing is known, so that ``cheapest`` is found among the others; any, if all are."""
+        return tuple(line.name for line in self.lines if line.kind == "member" and isnan(line.nano_usd.point))

@@ -36,6 +36,14 @@ def labels(config: Path) -> Path:
     return path
 
 
+def unprice(labels: Path, members: list[str]) -> None:
+    rows = [json.loads(line) for line in labels.read_text().splitlines()]
+    for row in rows:
+        for name in members:
+            del row["models"][name]["nano_usd"]
+    labels.write_text("\n".join(map(json.dumps, rows)))
+
+
 async def test_the_table_holds_routers_and_baselines(labels: Path, run: Run) -> None:
     told = await run("evaluate", "best", "small", "--data", str(labels), "--draws", "100")
     assert told.exit_code == 0, told.output
@@ -46,6 +54,26 @@ async def test_the_table_holds_routers_and_baselines(labels: Path, run: Run) -> 
     assert "0.900 [" in small  # beside what is saved
     assert "ties right, people" in told.stdout
     assert "asked for on 60 requests; its cost and time are in no figure" in told.stdout
+
+
+@pytest.mark.parametrize(
+    ("unpriced", "told"),
+    [
+        (["small", "large"], "Cheapest member: unknown, since no cost is. Best single member: large."),
+        (["large"], "of requests, but the cost of large is unknown. Best single member: large."),
+    ],
+)
+async def test_nobody_is_the_cheapest_whose_cost_nobody_knows(
+    labels: Path, run: Run, unpriced: list[str], told: str
+) -> None:
+    unprice(labels, unpriced)
+    found = await run("evaluate", "small", "--data", str(labels), "--draws", "100", "--html", "report.html", "--panels")
+    assert found.exit_code == 0, found.output
+    assert told in found.stdout
+    assert "it is the mean of the others" in found.stdout
+    page = " ".join((labels.parent / "report.html").read_text().split())
+    assert ("Which member is the cheapest is unknown" in page) == (len(unpriced) == 2)
+    assert ("but the cost of large is unknown; the best single member is large" in page) == (len(unpriced) == 1)
 
 
 async def test_the_table_fits_a_terminal(labels: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

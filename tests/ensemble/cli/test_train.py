@@ -49,6 +49,18 @@ async def test_shards_of_an_export_are_read_as_a_stream_and_sampled(config: Path
     assert "no size, such as 500MB" in (await run(*train, "--memory", "lots")).output
 
 
+async def test_labels_of_panels_that_differ_teach_though_nothing_can_be_measured(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = ({"prompt": f"What is {row} x 21?", "models": {"ab"[row % 2]: {"score": row % 5 / 4}}} for row in range(240))
+    (tmp_path / "labels.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    trained = await run("train", "--data", "labels.jsonl", "--kind", "linear", "--out", "router")
+    assert trained.exit_code == 0, trained.output
+    assert "No figure, since none of them knows the quality of every member." in trained.stdout
+    assert read(tmp_path / "router")[1]["metrics"] == {}
+
+
 @pytest.mark.parametrize("form", ["jsonl", "csv", "parquet"])
 async def test_a_file_teaches_what_the_log_does_that_it_was_exported_from(
     form: str, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch

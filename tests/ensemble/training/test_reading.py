@@ -140,6 +140,10 @@ def test_ties_all_bad_and_people(tmp_path: Path) -> None:
         ({"prompt": "x", "models": {"a": {"score": 8.5}}}, "models.a.score"),
         ({"prompt": "x", "models": {"a": {}}}, "no member has a score, and best names none"),
         ({"prompt": "x", "models": {"a": {"score": 1}}, "best": "c"}, "'c' is not among the models, a"),
+        (
+            {"prompt": "x", "winner": "model_a", "model_a": "small", "model_b": "large"},
+            "who is best alone does not tell",
+        ),
         ({"prompt": "x", "models": [{"score": 1}]}, "needs a name of its own"),
         ({"prompt": "x", "models": [1]}, "needs a name of its own"),
         ({"prompt": "x", "models": [{"member": ["a"], "score": 1}]}, "needs a name of its own"),
