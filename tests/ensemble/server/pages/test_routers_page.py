@@ -103,13 +103,16 @@ class Whim(Judge):
 """
 
 
-async def test_what_a_router_remembers_and_a_plugin_of_a_file_do_not_keep_routers_from_being_measured(
+async def test_nothing_that_only_the_service_has_is_needed_to_measure_its_routers(
     made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Neither what a router remembers, nor the plugin of a file, nor the key of a provider."""
     shutil.copytree(made, tmp_path, dirs_exist_ok=True)
     (tmp_path / "whim.py").write_text(PLUGIN)
     config = tmp_path / "ensemble.toml"
-    config.write_text(CONFIG + '\n[judges.whim]\nuse = "./whim.py"\n')
+    keyed = CONFIG.replace('use = "openai"', 'use = "openai"\napi_key_env = "KEY_OF_A_TEST"')
+    config.write_text(keyed + '\n[judges.whim]\nuse = "./whim.py"\n')
+    monkeypatch.setenv("KEY_OF_A_TEST", "secret")
     monkeypatch.chdir(tmp_path)
     async with (
         open_service(config) as service,
@@ -118,6 +121,7 @@ async def test_what_a_router_remembers_and_a_plugin_of_a_file_do_not_keep_router
     ):
         with pytest.raises(EnsembleError, match="no member brought an answer"):
             await service.ask("Which is careful?", model="asks")
+        monkeypatch.delenv("KEY_OF_A_TEST")
         browser = Browser(http, str(server.make_url("/")).rstrip("/"))
         told = rows((await browser.get("/ui/routers/measured.csv")).body)
         assert {row["router"] for row in told} >= {"only", "cheap", "small"}
