@@ -41,7 +41,8 @@ def command(
     Each line of the file is a JSON object with prompt (or messages), candidates (texts, or objects with id and text),
     best (id, place from 0, a list of them for a tie, "tie" or "all_bad"), perhaps reference and schema.
 
-    A tie that holds the right answer counts half, no finding counts as wrong. A judge that shows two answers in one
+    A tie that holds the right answer counts half, no finding counts as wrong. Kappa is over whether each candidate is
+    among the best, where there is a finding; so a tie agrees in part there, too. A judge that shows two answers in one
     order is asked in the other as well, which costs as much again. Calls are paid for and not logged.
     """
     settings = load(config)

@@ -1,7 +1,7 @@
 """Judges on labelled cases: what they find, in both orders, against what is right, and at which price."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import combinations
@@ -15,10 +15,10 @@ from ensemble.ledger import Aim
 from ensemble.money import Total, total
 from ensemble.ruling import Models, verdict_of
 from ensemble.types import Call, Request, RequestId
-from judges.agreement import Estimate, Mean, Rate, Tally, cohen, krippendorff
+from judges.agreement import Estimate, Mean, Rate, Tally, cohen_within, krippendorff_within
 from judges.judge import Judge
 from judges.screen import screened
-from judges.types import Prompt, Verdict
+from judges.types import CandidateId, Prompt, Verdict
 
 RATES = ("accuracy", "right_longer", "right_shorter", "consistency", "flips", "first", "longer", "null")
 """Shares of a trial that a ``Tally`` of the same name keeps."""
@@ -26,6 +26,8 @@ AT_ONCE = 8
 PATIENCE_S = 300.0
 """Most seconds for one judge on one case."""
 _OTHER = {"single": "opposite", "opposite": "single"}
+_Marks = tuple[bool, ...]
+"""Of each candidate of a case, whether it is among the best."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +43,12 @@ class Found:
 class Trial:
     """One judge on all cases.
 
-    ``rates`` are as ``judges.agreement.Tally`` defines them, over both orders, by the names in ``RATES``; ``kappa`` is
-    Cohen's with the labels; ``nano_usd`` is the mean cost of a verdict, ``cost`` that of all calls, failed ones too.
+    ``rates`` are as ``judges.agreement.Tally`` defines them, over both orders, by the names in ``RATES``; ``nano_usd``
+    is the mean cost of a verdict, ``cost`` that of all calls, failed ones too.
+
+    ``kappa`` is Cohen's with the labels, over whether each candidate is among the best. Ids mean nothing beyond their
+    case, so by the ids of winners even a judge that guesses would agree more often than by chance; and a tie that
+    shares an answer agrees in part.
     """
 
     judge: str
@@ -56,7 +62,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trials:
-    """All judges, how far each two agree (Cohen's kappa), and all of them together (Krippendorff's alpha)."""
+    """All judges, how far each two agree (Cohen's kappa), and all of them together (Krippendorff's alpha), as above."""
 
     judges: tuple[Trial, ...]
     kappas: tuple[tuple[str, str, Estimate], ...]
@@ -88,9 +94,10 @@ async def find(
 
 def trials(found: Mapping[str, tuple[Judge, Sequence[Found]]]) -> Trials:
     """Count what each judge found, by name; all of them on the same cases."""
-    said = {name: [_said(one.verdicts[0]) for one in each] for name, (_, each) in found.items()}
-    pairs = tuple((one, other, cohen(_both(said[one], said[other]))) for one, other in combinations(said, 2))
-    alpha = krippendorff([[word for word in row if word] for row in zip(*said.values(), strict=True)])
+    said = {name: [_said(one) for one in each] for name, (_, each) in found.items()}
+    pairs = tuple((one, other, cohen_within(_both(said[one], said[other]))) for one, other in combinations(said, 2))
+    told = ([marks for marks in row if marks is not None] for row in zip(*said.values(), strict=True))
+    alpha = krippendorff_within(zip(*row, strict=True) for row in told)
     return Trials(
         judges=tuple(_trial(name, judge, each, said[name]) for name, (judge, each) in found.items()),
         kappas=pairs,
@@ -114,15 +121,15 @@ async def _find(name: str, judges: Sequence[Judge], labelled: Labelled, fleet: F
     return Found(labelled=labelled, verdicts=verdicts, calls=tuple(calls))
 
 
-def _trial(name: str, judge: Judge, found: Iterable[Found], said: Sequence[str]) -> Trial:
+def _trial(name: str, judge: Judge, found: Iterable[Found], said: Sequence[_Marks | None]) -> Trial:
     tally, cost = Tally(), Mean()
-    right: list[str] = []
+    right: list[_Marks | None] = []
     spent: list[int | None] = []
     cases = 0
     for one in found:
         lengths = {each.id: len(each.completion.text) for each in one.labelled.case.candidates}
         tally.add(one.verdicts, lengths, best=one.labelled.best)
-        right.append("+".join(sorted(one.labelled.best)))
+        right.append(_among(one.labelled.best, one))
         spent += [call.usage.nano_usd for call in one.calls]
         for verdict in one.verdicts:
             cost.add(verdict.usage.nano_usd)
@@ -132,19 +139,28 @@ def _trial(name: str, judge: Judge, found: Iterable[Found], said: Sequence[str])
         digest=judge.digest,
         cases=cases,
         rates={rate: getattr(tally, rate).rate for rate in RATES},
-        kappa=cohen(_both(said, right)),
+        kappa=cohen_within(_both(said, right)),
         nano_usd=cost.rate,
         cost=total(spent),
     )
 
 
-def _said(verdict: Verdict) -> str:
-    """The finding as one label; empty for none."""
-    return "+".join(sorted(verdict.winners))
+def _said(found: Found) -> _Marks | None:
+    """The finding as configured; None where there is none."""
+    verdict = found.verdicts[0]
+    if not verdict.winners and not verdict.all_bad:
+        return None
+    return _among(() if verdict.all_bad else verdict.winners, found)
 
 
-def _both(one: Sequence[str], other: Sequence[str]) -> list[tuple[str, str]]:
-    return [pair for pair in zip(one, other, strict=True) if all(pair)]
+def _among(best: Collection[CandidateId], found: Found) -> _Marks:
+    return tuple(candidate.id in best for candidate in found.labelled.case.candidates)
+
+
+def _both(one: Sequence[_Marks | None], other: Sequence[_Marks | None]) -> list[list[tuple[bool, bool]]]:
+    """By case what the two say of each candidate, where both say something."""
+    pairs = zip(one, other, strict=True)
+    return [list(zip(mine, theirs, strict=True)) for mine, theirs in pairs if mine is not None and theirs is not None]
 
 
 def _turned(judge: Judge) -> Judge | None:

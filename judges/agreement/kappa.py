@@ -7,7 +7,7 @@ patterns of labels: exact, and as quick for a million cases as for a hundred.
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from numpy import float64
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     Floats = NDArray[float64]
 
 RESAMPLES = 1000
+T = TypeVar("T", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,13 +31,23 @@ class Estimate:
 
 def cohen(pairs: Iterable[tuple[Hashable, Hashable]], *, seed: int = 0) -> Estimate:
     """Cohen's kappa (1960) of two judges, from their labels case by case."""
-    patterns = Counter(pairs)
-    place = _places(label for pair in patterns for label in pair)
+    return cohen_within(([pair] for pair in pairs), seed=seed)
+
+
+def cohen_within(cases: Iterable[Sequence[tuple[Hashable, Hashable]]], *, seed: int = 0) -> Estimate:
+    """Cohen's kappa of all labels of all cases, of which each has several, such as one for each of its candidates.
+
+    Whole cases are resampled, since what belongs to one of them hangs together; cases without labels do not count.
+    """
+    patterns = Counter(frozenset(Counter(pairs).items()) for pairs in cases if pairs)
+    known, often = list(_places(pair for pattern in patterns for pair, _ in pattern)), _counts(patterns)
+    place = _places(label for pair in known for label in pair)
 
     def kappa(draws: "Floats") -> "Floats":
         import numpy as np
 
-        one, other = (np.eye(len(place))[[place[pair[side]] for pair in patterns]] for side in (0, 1))
+        draws = draws @ often
+        one, other = (np.eye(len(place))[[place[pair[side]] for pair in known]] for side in (0, 1))
         total = draws.sum(axis=1)
         seen = draws @ (one * other).sum(axis=1) / total
         chance = ((draws @ one) * (draws @ other)).sum(axis=1) / total**2
@@ -69,10 +80,19 @@ def fleiss(cases: Iterable[Sequence[Hashable]], *, seed: int = 0) -> Estimate:
 
 def krippendorff(cases: Iterable[Sequence[Hashable]], *, seed: int = 0) -> Estimate:
     """Krippendorff's alpha for nominal data: any number of labels per case; cases with fewer than two do not count."""
-    patterns = Counter(frozenset(Counter(labels).items()) for labels in cases if len(labels) > 1)
-    counts = _counts(patterns)
+    return krippendorff_within(([labels] for labels in cases), seed=seed)
+
+
+def krippendorff_within(cases: Iterable[Iterable[Sequence[Hashable]]], *, seed: int = 0) -> Estimate:
+    """Krippendorff's alpha of all units of all cases, as ``cohen_within`` has it; a unit has one label per judge."""
+    units = ((frozenset(Counter(labels).items()) for labels in case if len(labels) > 1) for case in cases)
+    patterns = Counter(frozenset(Counter(case).items()) for case in units)
+    del patterns[frozenset()]
+    known, often = list(_places(unit for pattern in patterns for unit, _ in pattern)), _counts(patterns)
+    counts = _counts(known)
 
     def alpha(draws: "Floats") -> "Floats":
+        draws = draws @ often
         sizes = counts.sum(axis=1)
         unlike = draws @ ((sizes**2 - (counts**2).sum(axis=1)) / (sizes - 1)) if len(sizes) else draws.sum(axis=1)
         totals = draws @ counts
@@ -82,11 +102,11 @@ def krippendorff(cases: Iterable[Sequence[Hashable]], *, seed: int = 0) -> Estim
     return estimated(list(patterns.values()), alpha, seed)
 
 
-def _places(labels: Iterable[Hashable]) -> dict[Hashable, int]:
+def _places(labels: Iterable[T]) -> dict[T, int]:
     return {label: at for at, label in enumerate(dict.fromkeys(labels))}
 
 
-def _counts(patterns: Iterable[frozenset[tuple[Hashable, int]]]) -> "Floats":
+def _counts(patterns: Iterable[frozenset[tuple[T, int]]]) -> "Floats":
     """How often each label stands in each pattern, patterns by labels."""
     import numpy as np
 

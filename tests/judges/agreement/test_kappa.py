@@ -1,12 +1,13 @@
 """Against the worked examples of the papers and textbooks."""
 
 import random
+from dataclasses import astuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judges.agreement import Estimate, cohen, fleiss, krippendorff
+from judges.agreement import Estimate, cohen, cohen_within, fleiss, krippendorff, krippendorff_within
 
 labels = st.sampled_from("abc")
 
@@ -86,6 +87,26 @@ def test_intervals_are_repeatable_and_nothing_escapes(pairs: list[tuple[str, str
         assert found.n == len(pairs)
         if found.value is not None and found.low is not None and found.high is not None:
             assert found.low <= found.high <= 1 + 1e-9
+
+
+def test_labels_of_one_case_all_count_and_are_drawn_together() -> None:
+    """The textbook's 50 proposals, five to a case: the same kappa, over ten cases."""
+    pairs = [("y", "y")] * 20 + [("y", "n")] * 5 + [("n", "y")] * 10 + [("n", "n")] * 15
+    cases = [pairs[at : at + 5] for at in range(0, 50, 5)]
+    found = cohen_within([*cases, []])
+    assert found.value == pytest.approx(0.4)
+    assert found.n == 10
+    single = cohen(pairs)
+    assert found.low is not None
+    assert single.low is not None
+    assert found.low < single.low - 0.1, "proposals of a case are alike, so ten cases tell less than 50"
+    assert krippendorff_within([*cases, [], [["y"]]]).n == 10
+    assert krippendorff_within(cases).value == pytest.approx(krippendorff(pairs).value)
+
+
+@given(st.lists(st.tuples(labels, labels), max_size=30))
+def test_the_same_labels_again_tell_nothing_new(pairs: list[tuple[str, str]]) -> None:
+    assert astuple(cohen_within([[pair] * 3 for pair in pairs])) == pytest.approx(astuple(cohen(pairs)))
 
 
 def test_what_is_not_defined_is_none() -> None:
