@@ -24,11 +24,13 @@ class Link:
     """One provider, connected: its client, the one queue in front of it, and how to close it.
 
     ``mark`` is a SHA-256 over every option and every secret that the options name. It never leaves the process.
+    ``limits`` is what ``limiter`` becomes once the link serves: the provider goes on counting what it had before.
     """
 
     mark: str
     connection: Connection
     limiter: Limiter
+    limits: Limiter
     closing: AsyncExitStack
 
 
@@ -38,6 +40,8 @@ Links = Mapping[str, Link]
 
 async def connect(providers: Mapping[str, Provider], held: Links | None = None, shared: Shared | None = None) -> Links:
     """Open a client of each provider; one of ``held`` serves on where options and secrets are what they were.
+
+    Where they are not, the queue of ``held`` is that of the new one, too, and ``enforce`` gives it the new limits.
 
     Their limits are kept together with the other replicas where there is a ``shared`` Redis; without one, each of
     several workers gets its share of them, so that all together keep them.
@@ -55,13 +59,14 @@ async def connect(providers: Mapping[str, Provider], held: Links | None = None, 
                 links[name] = held[name]
                 continue
             closing = AsyncExitStack()
-            limiter = _limiter(name, provider, shared)
+            limits = _limiter(name, provider, shared)
             connection = await closing.enter_async_context(provider.connect())
             undo.push_async_callback(closing.aclose)
             links[name] = Link(
                 mark=marks[name],
                 connection=connection,
-                limiter=limiter,
+                limiter=held[name].limiter if name in held else limits,
+                limits=limits,
                 closing=closing,
             )
         undo.pop_all()
@@ -71,6 +76,12 @@ async def connect(providers: Mapping[str, Provider], held: Links | None = None, 
 def dropped(links: Links, kept: Links) -> tuple[Link, ...]:
     """The links of ``links`` that are none of ``kept``."""
     return tuple(link for link in links.values() if link not in kept.values())
+
+
+def enforce(links: Iterable[Link]) -> None:
+    """Have the queues of ``links``, which begin to serve, go by their limits."""
+    for link in links:
+        link.limiter.become(link.limits)
 
 
 async def close(links: Iterable[Link]) -> None:

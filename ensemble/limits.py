@@ -55,6 +55,10 @@ class Together(Protocol):
         """Let nobody start for ``seconds``, in no process."""
         ...
 
+    def become(self, other: Self) -> None:
+        """Go by the limits of ``other``, which nobody has asked."""
+        ...
+
 
 class Slot:
     """The right to make one call, which ends with the block that this is the context of; tell it how the call went."""
@@ -194,6 +198,27 @@ class Limiter:
         if self._together is not None:
             self._together.pause(seconds)
 
+    def become(self, other: "Limiter") -> None:
+        """Go by the limits of ``other``, which nobody has used; what waits, has started or was used here counts on.
+
+        Whoever waits for the request rate at this moment still waits by the old one.
+        """
+        if other is self:
+            return
+        uncut = self._allowed == self._most
+        if self._throttle is not None and other._throttle is not None:
+            other._throttle._task_logs.extend(self._throttle._task_logs)
+        self._throttle, self._window = other._throttle, other._window
+        if self._tokens is not None and other._tokens is not None:
+            self._tokens.limit = other._tokens.limit
+        else:
+            self._tokens = other._tokens
+        self._most, self._own_most = other._most, other._own_most
+        self._allowed = self._most if uncut else min(self._allowed, self._most)
+        if self._together is not None and other._together is not None:
+            self._together.become(other._together)
+        self._changed.set()
+
     @property
     def _alone(self) -> bool:
         return self._together is None or self._together.alone
@@ -281,7 +306,7 @@ class _Tokens:
     """Tokens of the calls that started within the last period."""
 
     def __init__(self, limit: float, period: float) -> None:
-        self._limit = limit
+        self.limit = limit
         self._period = period
         self._log: deque[_Spent] = deque()
         self._sum = 0
@@ -289,7 +314,7 @@ class _Tokens:
     def wait(self, now: float, tokens: int) -> float:
         """Seconds until the oldest call stops counting, 0 where ``tokens`` fit already."""
         self._forget(now)
-        if not self._log or self._sum + tokens <= self._limit:
+        if not self._log or self._sum + tokens <= self.limit:
             return 0.0
         return self._log[0].at + self._period - now
 

@@ -18,7 +18,7 @@ from ensemble.assembly import assemble, means_of, sittings_of
 from ensemble.audit.drawing import drawing
 from ensemble.caching import LogAnswers
 from ensemble.config import Settings, load, unloadable
-from ensemble.connections import Link, Links, close, connect, dropped, fleet_of
+from ensemble.connections import Link, Links, close, connect, dropped, enforce, fleet_of
 from ensemble.counting import count_tokens
 from ensemble.errors import ConfigError, Overloaded, StoreError, StoreUnavailable
 from ensemble.events import Listener, nobody
@@ -243,8 +243,8 @@ class Service:
     async def reload(self) -> None:
         """Serve new requests by the configuration as its file is now; those under way end by the one they began with.
 
-        Everything is checked, loaded and tried out before. Providers whose options and keys are the same keep their
-        connections and limits, members that are the same their health; dropped ones end with their last call.
+        Everything is checked, loaded and tried out before. Providers go on counting; those whose options and keys are
+        the same keep their connections, such members their health; dropped ones end with their last call.
 
         Raises:
             ConfigError: it cannot be used; the old one serves on, and ``standing`` and the log say so.
@@ -282,6 +282,7 @@ class Service:
             raise
         ended = dropped(self.links, links)
         # Without a pause from here on, so that no request sees half of the change.
+        enforce(dropped(links, self.links))
         self.pipeline, self.watches = pipeline, watches
         self.settings, self.links, self.key = settings, links, key
         self.standing = Standing(config=settings.digest)

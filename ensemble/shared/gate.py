@@ -104,6 +104,9 @@ class ProviderGate:
         self._pause_s = max(self._pause_s, seconds)
         self._shared.soon(self)
 
+    def become(self, other: "ProviderGate") -> None:
+        self._limits, self._period = other._limits, other._period
+
     @property
     def at_work(self) -> bool:
         """Whether its calls have to be told of before ``LEASE_S`` are over."""

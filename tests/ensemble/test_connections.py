@@ -56,6 +56,7 @@ async def test_the_same_options_and_secrets_keep_the_client(pages: list[str], tm
     # An option that decides no answer is outside the digest, and takes effect all the same.
     other = await connect({"a": Diary(secret_file=secret), "b": Diary(tag="b", note="new")}, first)
     assert dropped(first, other) == (first["a"], first["b"])
+    assert [other[name].limiter is first[name].limiter for name in ("a", "b")] == [True, True]
     assert dropped(other, same) == (other["a"], other["b"])
     assert pages == ["open a", "open b", "open a", "open b"]
     await close((*first.values(), *other.values()))
@@ -104,8 +105,10 @@ async def test_what_was_opened_for_a_refused_configuration_is_closed(pages: list
     file = tmp_path / "ensemble.toml"
     file.write_text(CONFIG.format(tag="old", slow_s=0))
     async with open_service(file) as service:
-        file.write_text(CONFIG.format(tag="new", slow_s=0) + '[providers.more]\nuse = "diary"\nbroken = true\n')
+        new = CONFIG.format(tag="new", slow_s=0).replace("slow_s", "max_in_flight = 7\nslow_s")
+        file.write_text(new + '[providers.more]\nuse = "diary"\nbroken = true\n')
         with pytest.raises(ConfigError, match="broken"):
             await service.reload()
+        assert service.links["own"].limiter.allowed_in_flight > 7
         assert pages == ["open old", "open new", "close new"]
         assert (await service.ask("one")).text == "said old"

@@ -250,6 +250,48 @@ def test_settling_after_the_minute_changes_nothing() -> None:
     in_fake_time(story)
 
 
+def test_what_was_used_and_is_under_way_counts_by_other_limits_too() -> None:
+    async def story() -> None:
+        limiter = a_limiter(tokens=1000, in_flight=3)
+        async with asyncio.TaskGroup() as group:
+            calls = Calls(limiter, group)
+            for number, tokens in enumerate((900, 50)):
+                calls.begin(number, tokens)
+            await settled()
+            limiter.become(a_limiter(tokens=1200, in_flight=2))
+            calls.begin(2, tokens=300)
+            await settled()
+            assert calls.order == [0, 1], "two are in flight"
+            calls.end(0)
+            await settled()
+            assert calls.order == [0, 1], "950 tokens were used"
+            calls.slots[0].settle(10)
+            await settled()
+            assert calls.order == [0, 1, 2]
+            limiter.become(a_limiter())
+            assert (limiter.in_flight, limiter.allowed_in_flight) == (2, math.inf)
+            calls.end()
+        assert limiter.in_flight == 0
+
+    in_fake_time(story)
+
+
+async def test_requests_that_have_started_count_by_another_rate_too() -> None:
+    limiter = a_limiter(requests=20)
+    async with asyncio.TaskGroup() as group:
+        calls = Calls(limiter, group)
+        for number in range(12):
+            calls.begin(number)
+            if number == 9:
+                await settled()
+                assert limiter.in_flight == 10
+                limiter.become(a_limiter(requests=22))
+        await settled()
+        assert calls.order == list(range(11)), "eleven of a half minute, with the ten of before"
+        calls.tasks[11].cancel()
+        calls.end()
+
+
 async def test_requests_of_any_minute_stay_below_the_limit() -> None:
     """A storm; the minute is a third of a second here, and asyncio-throttle keeps real time."""
     limiter = a_limiter(requests=300, period_s=0.3)

@@ -64,6 +64,8 @@ async def test_a_request_under_way_ends_as_it_began_and_the_dropped_provider_wit
             rewrite(served, lambda text: text.replace(PANEL, "").replace('"openai"', '"openai"\nmax_in_flight = 7'))
             await service.reload()
             assert service.links["sim"] is not old
+            limiter = service.links["sim"].limiter
+            assert (limiter.in_flight, limiter.allowed_in_flight) == (1, 7), "its provider goes on counting"
             with pytest.raises(UnknownModel):
                 await service.ask("two", model="panel")
             assert (await service.ask("three", model="beta")).member == "beta"
