@@ -16,6 +16,7 @@ from ensemble.money import total
 from ensemble.ruling import Bench, candidates_of, overturning, rule
 from ensemble.run import Run
 from ensemble.store import Store
+from ensemble.store.faults import Refused
 from ensemble.types import Answer, Call, Late, Plan, Ruling, Stage
 from judges.judge import Judge
 from judges.types import CandidateId
@@ -23,7 +24,9 @@ from judges.types import CandidateId
 log = logging.getLogger(__name__)
 
 PATIENCE_S = 60.0
-"""Most seconds for the shadow members together, and again for the verdict on the full panel."""
+"""Most seconds for the shadow members together, again for the verdict on the full panel, and for the log to take it."""
+AGAIN_S = 1.0
+"""Seconds between two attempts to write to a log that does not take it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,7 @@ class Afterwards:
     async def part(self) -> None:
         """End what is at work for an answer that nobody waits for any more, and record what it was."""
         await cancel(self.run.at_work)
-        await self._commit(self.run.authors, None)
+        await self._commit(self.run.authors, None, patience_s=0)
 
     async def finish(self, answer: Answer) -> None:
         """Wait for the stragglers, ask the shadow members, let the judge see all of them, and record it."""
@@ -76,7 +79,7 @@ class Afterwards:
         except asyncio.CancelledError:
             # Shutdown: no time for a verdict, but what was paid for is written down.
             await cancel(set(late))
-            await self._commit(authors, None)
+            await self._commit(authors, None, patience_s=0)
             raise
         await self._commit(authors, ruling)
 
@@ -127,15 +130,40 @@ class Afterwards:
         )
         return overturning(ruling, answer.chosen.id)
 
-    async def _commit(self, authors: Mapping[CandidateId, str], ruling: Ruling | None) -> None:
+    async def _commit(
+        self, authors: Mapping[CandidateId, str], ruling: Ruling | None, patience_s: float = PATIENCE_S
+    ) -> None:
         calls = tuple(replace(call, after_answer=True) for call in self.run.unrecorded())
         request = self.run.request
         late = Late(request=request.id, calls=calls, authors=authors, router=request.model, ruling=ruling)
         try:
-            await self.store.record_late(late)
+            await self._recorded(late, patience_s)
         except StoreError:
             log.exception("request %s: what came after the answer could not be recorded", request.id)
             return
         if ruling is not None:
             self.means.learn(finding_of(request.id, ruling, {**self.run.authors, **authors}))
         self.run.tell(LateDone, calls=calls, ruling=ruling)
+
+    async def _recorded(self, late: Late, patience_s: float) -> None:
+        """Try again while the log does not take it: nobody else knows what these calls have cost.
+
+        Raises:
+            StoreError: it did not for ``patience_s`` seconds, or refuses these rows.
+        """
+        loop = asyncio.get_running_loop()
+        end = loop.time() + patience_s
+        while True:
+            try:
+                return await self.store.record_late(late)
+            except Refused:
+                raise
+            except StoreError as error:
+                if loop.time() + AGAIN_S > end:
+                    raise
+                log.warning("request %s: what came after the answer waits for the log: %s", late.request, error)
+            try:
+                await asyncio.sleep(AGAIN_S)
+            except asyncio.CancelledError:
+                await self.store.record_late(late)
+                raise

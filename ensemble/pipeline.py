@@ -319,12 +319,11 @@ class Pipeline:
         record = self._record(run, "answered", choice=choice)
         try:
             await self._commit(run, record)
-        except StoreUnavailable:
-            await cancel(run.at_work)
-            raise
-        except asyncio.CancelledError:
-            # The log has the record, or will: it lacks the calls that are still at work.
-            self.stragglers.own(afterwards.part(), to_the_end=True)
+        except (StoreUnavailable, asyncio.CancelledError) as error:
+            if isinstance(error, StoreUnavailable) and not isinstance(error.__cause__, TimeoutError):
+                await cancel(run.at_work)
+            else:  # the log has the record, or may have it yet: it lacks the calls that are still at work
+                self.stragglers.own(afterwards.part(), to_the_end=True)
             raise
         for ruling in record.rulings:
             self.means.learn(finding_of(run.request.id, ruling, record.authors))

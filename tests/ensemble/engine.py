@@ -25,6 +25,7 @@ class Kept:
     records: list[Record] = field(default_factory=list)
     lates: list[Late] = field(default_factory=list)
     broken: bool = False
+    late_faults: list[StoreError] = field(default_factory=list)
 
     async def record(self, record: Record) -> None:
         if self.broken:
@@ -32,6 +33,8 @@ class Kept:
         self.records.append(record)
 
     async def record_late(self, late: Late) -> None:
+        if self.late_faults:
+            raise self.late_faults.pop(0)
         self.lates.append(late)
 
 

@@ -1,9 +1,14 @@
 """What happens once the answer has left, on a virtual clock; the same over HTTP and SQLite is in tests/stories."""
 
+import asyncio
+
 import pytest
 
+from ensemble.afterwards import PATIENCE_S
+from ensemble.errors import StoreError
 from ensemble.events import Event, LateDone
 from ensemble.fanout import Stragglers
+from ensemble.store.faults import Refused
 from ensemble.types import Plan, Stage
 from tests.ensemble.doubles import a_fleet, a_member, a_request
 from tests.ensemble.engine import Planned, a_pipeline, panel, settle, trio
@@ -100,5 +105,44 @@ def test_a_shadow_is_not_asked_while_too_many_requests_have_work_behind_their_an
         await pipeline.answer(a_request())
         await settle(pipeline)
         assert len(wires["b"].prompts) == 3
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize(("faults", "kept_after"), [(0, 8), (3, 11), (99, None)])
+def test_what_came_is_recorded_once_the_log_takes_it(faults: int, kept_after: int | None) -> None:
+    async def main() -> None:
+        fleet, _ = a_fleet(a=a_member("a", "x"), b=a_member("b", "x!", delay_s=8))
+        pipeline, kept = a_pipeline(fleet, panel("a", "b", quorum=1, straggler_s=30))
+        kept.late_faults += [StoreError("another process holds the write lock")] * faults
+        await pipeline.answer(a_request())
+        begin = asyncio.get_running_loop().time()
+        await settle(pipeline)
+        assert [call.member for late in kept.lates for call in late.calls] == (["b"] if kept_after else [])
+        assert asyncio.get_running_loop().time() - begin == pytest.approx(kept_after or 8 + PATIENCE_S, abs=1)
+
+    run_virtual(main())
+
+
+def test_what_waits_for_the_log_is_tried_once_more_at_a_shutdown() -> None:
+    async def main() -> None:
+        fleet, _ = a_fleet(a=a_member("a", "x"), b=a_member("b", "x!", delay_s=8))
+        pipeline, kept = a_pipeline(fleet, panel("a", "b", quorum=1, straggler_s=30))
+        kept.late_faults.append(StoreError("another process holds the write lock"))
+        await pipeline.answer(a_request())
+        await pipeline.stragglers.close(8.5)
+        assert [call.member for late in kept.lates for call in late.calls] == ["b"]
+
+    run_virtual(main())
+
+
+def test_rows_that_the_log_refuses_are_not_tried_again() -> None:
+    async def main() -> None:
+        fleet, _ = a_fleet(a=a_member("a", "x"), b=a_member("b", "x!", delay_s=8))
+        pipeline, kept = a_pipeline(fleet, panel("a", "b", quorum=1, straggler_s=30))
+        kept.late_faults.append(Refused("the row was refused"))
+        await pipeline.answer(a_request())
+        await settle(pipeline)
+        assert (kept.lates, kept.late_faults) == ([], [])
 
     run_virtual(main())

@@ -119,6 +119,20 @@ async def test_a_locked_log_is_refused_by_the_deadline_and_not_after_it(serve: S
     assert (await asked(served))[0] == 200
 
 
+async def test_a_call_beside_a_record_that_came_too_late_is_in_the_log_too(serve: Serve, tmp_path: Path) -> None:
+    """Who asked was refused, the lock then went, and the record was written after all."""
+    served = await serve(PANEL + "quorum = 2\nstraggler_s = 30\n")
+    served.simulator.hold("gamma", "late")
+    with closing(sqlite3.connect(tmp_path / "ensemble.db", isolation_level=None)) as db:
+        db.execute("BEGIN IMMEDIATE")
+        code, _, _ = await served.post(headers={"x-ensemble-deadline-ms": "500"})
+        db.execute("ROLLBACK")
+        assert code == 503
+        await served.service.idle()
+        calls = db.execute("SELECT member, failure, after_answer FROM calls ORDER BY member").fetchall()
+    assert calls == [("alpha", None, 0), ("beta", None, 0), ("gamma", "cancelled", 1)]
+
+
 async def test_a_log_that_cannot_be_opened_keeps_the_service_from_starting(serve: Serve, tmp_path: Path) -> None:
     await serve(SPILL)
     config = (tmp_path / "ensemble.toml").read_text().replace("[store]\n", '[store]\npath = "bad.db"\n')
