@@ -79,9 +79,7 @@ async def test_no_period_has_more_requests_than_the_limit_and_none_starves(
         assert min(Counter(number for _, number in early).values()) >= 12, "one hardly had its turn"
 
 
-async def test_no_period_has_more_tokens_and_what_was_not_used_comes_back(
-    prefix: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_no_period_has_more_tokens_than_the_limit(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async with replicas(prefix, 2) as several:
         grants = [noted(shared, monkeypatch) for shared in several]
         begun = time()
@@ -92,18 +90,20 @@ async def test_no_period_has_more_tokens_and_what_was_not_used_comes_back(
         assert most_in(together, 1.0, tokens=True) <= 1000
         assert len(together) == 30
         assert time() - begun > 2  # three times the limit
-        begun = time()
-        async with asyncio.TaskGroup() as group:
-            for shared in several:
-                group.create_task(all_of(a_limiter(shared, tokens_per_minute=1000), 35, tokens=100, used=10))
-        # Four or five periods, by who comes first: a waiter comes back when he was told to, or after a second.
-        assert time() - begun < 5.6, "the estimates were not corrected: 7,000 tokens take more than six seconds"
+
+
+async def test_estimates_are_corrected_for_all(prefix: str) -> None:
+    """By the estimates, 7,000 tokens would take an hour and more."""
+    async with replicas(prefix, 2) as several, asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as group:
+        for shared in several:
+            limiter = a_limiter(shared, tokens_per_minute=1000, period_s=600.0)
+            group.create_task(all_of(limiter, 35, tokens=100, used=10))
 
 
 async def test_a_call_larger_than_the_limit_starts_when_nothing_else_counts(prefix: str) -> None:
     async with replicas(prefix, 2) as (one, other):
-        await asyncio.wait_for(all_of(a_limiter(one, tokens_per_minute=100), 1, tokens=50), PATIENCE_S)
         begun = time()
+        await asyncio.wait_for(all_of(a_limiter(one, tokens_per_minute=100), 1, tokens=50), PATIENCE_S)
         await asyncio.wait_for(all_of(a_limiter(other, tokens_per_minute=100), 1, tokens=500), PATIENCE_S)
         assert time() - begun > 0.9
 
@@ -170,12 +170,25 @@ async def test_calls_of_a_replica_that_died_stop_counting(prefix: str, monkeypat
 
 
 async def test_calls_of_a_replica_at_work_go_on_counting(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gate, "LEASE_S", 0.8)
-    monkeypatch.setattr("ensemble.shared.link.BEAT_S", 0.1)
-    async with replicas(prefix, 2) as (one, other):
-        with await a_limiter(one, max_in_flight=1).turn(1), pytest.raises(TimeoutError):
-            await asyncio.wait_for(all_of(a_limiter(other, max_in_flight=1), 1), 1.2)
-        await asyncio.wait_for(all_of(a_limiter(other, max_in_flight=1), 1), PATIENCE_S)
+    monkeypatch.setattr("ensemble.shared.link.BEAT_S", 0.05)
+    async with replicas(prefix, 2) as (one, other), asyncio.timeout(PATIENCE_S):
+        limiter = a_limiter(one, max_in_flight=1)
+        with await limiter.turn(1):
+            first = await lease(one)
+            while await lease(one) < first + 0.3:  # noqa: ASYNC110 - nobody tells of it
+                await asyncio.sleep(0.01)
+            ticket, _ = await gate.ProviderGate(other, "sim", **ONE).enter(1, 0)
+            assert ticket is None
+        await all_of(a_limiter(other, max_in_flight=1), 1)
+
+
+ONE: Any = {"requests_per_minute": None, "tokens_per_minute": None, "max_in_flight": 1}
+
+
+async def lease(shared: Shared) -> float:
+    """Until when the calls of the only replica count, by the clock of Redis."""
+    (told,) = await shared.ask(lambda redis: redis.hvals(f"{shared.key('provider', 'sim')}:flying"))
+    return int(told.split()[1]) / 1e6
 
 
 async def test_a_cancelled_waiter_leaves_nothing_behind(prefix: str) -> None:
