@@ -13,6 +13,7 @@ from ensemble.types import Call
 from judges.types import Prompt
 
 _PER_TURN = 16  # tokens by which chat templates frame a turn; the ones in use need 3 to 8
+_MOST = 10**15  # of tokens: more than any limit, and few enough to be added up in the log
 _TOOL_SYSTEM = 1024  # tokens of the instructions that a provider adds where there are tools (Anthropic: up to 700)
 
 
@@ -57,7 +58,7 @@ async def set_aside(allowance: Allowance | None, price: Price | None, prompt: Pr
         return None
     size, limit = most_tokens(prompt), prompt.max_output_tokens
     cost = None if price is None else dearest_nano_usd(price, size, limit)
-    tokens = None if size is None or limit is None else size + limit
+    tokens = None if size is None or limit is None else min(size + limit, _MOST)
     unknown = tokens is None or ("usd" in allowance.bounded and cost is None)
     if unknown:
         told = "no known price" if tokens is not None else "images or files" if size is None else "no max_output_tokens"

@@ -167,14 +167,19 @@ class KeyAllowance:
             self._taking += 1
             try:
                 full = await self.reservations.set_aside(self.spending, self.limits, more)
+                refused = None if full is None else refusal(full, datetime.now(UTC), more)
+            except (
+                StoreUnavailable
+            ) as error:  # not the provider's fault, which an exception from here would be taken for
+                refused = error
             except BaseException:
                 self._free = self._free + most - more
                 raise
             finally:
                 self._taking -= 1
-            if full is not None:
+            if refused is not None:
                 self._free = self._free + most - more
-                self.refused = refusal(full, datetime.now(UTC), more)
+                self.refused = refused
                 self._leave()
                 return False
         self._out = self._out + most

@@ -3,7 +3,6 @@
 from functools import partial
 from typing import Protocol
 
-from ensemble.errors import StoreError
 from ensemble.store import Store
 from ensemble.store.purse import Purse
 
@@ -29,7 +28,7 @@ class LogTill:
     async def reserve(self, id_: str, nano_usd: int, cap: int) -> bool:
         try:
             return await self._store.change(partial(self._purse.reserve, id_=id_, nano_usd=nano_usd, cap=cap))
-        except StoreError:
+        except BaseException:  # who is cancelled is not told either what became of it
             self._purse.forget()
             raise
 

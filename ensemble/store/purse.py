@@ -7,16 +7,18 @@ from ensemble.store.database import Database
 
 
 class Purse:
-    """What the run called ``run`` has spent and set aside. Its methods are for ``Store.change``."""
+    """What the run called ``run`` has spent and set aside. Its methods are for ``Store.change``, but for ``forget``."""
 
     def __init__(self, run: str) -> None:
         self._run = run
         self._row, self._spent = 0, 0
+        self._undone = False
 
     def spent(self, db: Database) -> int:
         """Nano-USD: the known cost of the run's calls, and everything that is set aside for calls of unknown end."""
         (last,) = db.execute("SELECT coalesce(max(rowid), 0) FROM calls").fetchone()
-        if last < self._row:  # rows were erased and the file was tidied up: count anew
+        if self._undone or last < self._row:  # rows were erased and the file was tidied up: count anew
+            self._undone = False
             self._row, self._spent = 0, 0
         # Only lines that are new since the last time: the whole run would be read for each of its calls. The first
         # time it is the whole run, which its index finds.
@@ -32,8 +34,11 @@ class Purse:
         return int(self._spent + aside)
 
     def forget(self) -> None:
-        """Count from the first line next time: a transaction that was counted may have been undone."""
-        self._row, self._spent = 0, 0
+        """Count from the first line next time: a transaction that was counted may have been undone.
+
+        In any thread, and no more than a note: the writer's may be counting now, and would add to what is forgotten.
+        """
+        self._undone = True
 
     def reserve(self, db: Database, id_: str, nano_usd: int, cap: int) -> bool:
         """Set ``nano_usd`` aside under ``id_``, or return False where that would go beyond ``cap``."""

@@ -1,7 +1,7 @@
 """Limits of keys in a real log: nothing goes beyond them, and all that was not used comes back."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,14 +13,19 @@ from hypothesis import strategies as st
 from sqlite_utils import Database
 
 from ensemble.allowance import Amount, Limit
+from ensemble.errors import StoreUnavailable
 from ensemble.keys.issuing import a_key, create, rotate
 from ensemble.keys.reservations import KeyAllowance, LogReservations
 from ensemble.ledger import Aim
+from ensemble.router import MemberName
+from ensemble.routers.single import Single
 from ensemble.store import Store, budgets, open_store
 from ensemble.store.api_keys import Key
-from ensemble.store.budgets import Spending
-from tests.ensemble.doubles import a_member, a_request, failed, ledger
+from ensemble.store.budgets import Spending, Spent, Standing
+from tests.ensemble.doubles import a_fleet, a_member, a_request, failed, ledger
+from tests.ensemble.engine import a_pipeline
 from tests.ensemble.store.builders import a_late, a_record
+from tests.virtual import run_virtual
 
 NOW = datetime.now(UTC)
 
@@ -281,3 +286,45 @@ async def test_tokens_of_a_free_model_count_where_a_call_of_it_broke(store: Stor
     await reservations.write_off()
     (tokens,) = await used(store, key)
     assert tokens > 1000 if counts else tokens == 0
+
+
+async def test_a_limit_of_tokens_as_high_as_a_client_may_state_it_is_no_obstacle_where_money_alone_counts(
+    store: Store,
+) -> None:
+    key = limited("usd=1/day")
+    reservations = LogReservations(store)
+    member, _ = a_member("free", price={"input": 0, "output": 0})
+    asked = [a_request(allowance=allowance(reservations, key, name)) for name in ("r1", "r2")]
+    prompts = [replace(one.prompt, max_output_tokens=2**63 - 1) for one in asked]
+    first = asked[0].allowance
+    assert first is not None
+    assert await first.take(Amount(tokens=10**15)), "as a call that is under way"
+    aim = Aim(purpose="candidate")
+    calls = [await member.call(one, p, aim, seen=ledger().append) for one, p in zip(asked, prompts, strict=True)]
+    assert [call.failure for call in calls] == [None, None]
+
+
+def test_a_log_that_cannot_set_aside_is_told_to_the_client_and_blamed_on_no_provider(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Down(LogReservations):
+        def __init__(self) -> None:
+            """Without a log."""
+
+        async def set_aside(self, spending: Spending, limits: Sequence[Limit], amount: Amount) -> Standing | None:
+            raise StoreUnavailable("the budget of the key cannot be kept: another process holds the write lock")
+
+        def settle(self, spent: Spent) -> None:
+            """Nothing is set aside."""
+
+    async def main() -> None:
+        fleet, wires = a_fleet(a=a_member("a", max_output_tokens=50))
+        pipeline, kept = a_pipeline(fleet, Single(member=MemberName("a")))
+        request = a_request(allowance=allowance(Down(), limited("usd=1/day")))
+        with pytest.raises(StoreUnavailable, match="another process holds the write lock"):
+            await pipeline.answer(request)
+        assert not wires["a"].prompts
+        assert [(call.failure, call.usage.nano_usd) for call in kept.records[0].calls] == [("over_budget", 0)]
+
+    run_virtual(main())
+    assert not caplog.records

@@ -16,11 +16,13 @@ from ensemble.store.audit.reviewed import anchor_sets, said
 from ensemble.store.audit.standing import standing
 from ensemble.store.audit.watched import days, decisions
 from ensemble.store.audit.window import EVERYTHING
+from ensemble.store.database import Database
 from ensemble.store.feedback import Noted, Refused, Remark, Statement, add
 from ensemble.store.people import words
 from ensemble.store.purse import Purse
 from ensemble.store.reused import find
 from ensemble.types import CallId
+from judges.types import Usage
 from tests.ensemble.store.builders import NOON, a_call, a_record, a_request
 from tests.ensemble.store.builders import said as an_answer
 
@@ -167,6 +169,30 @@ async def test_batches_prompts_and_purses(store: Store) -> None:
 
     purse = Purse("r")
     assert [await do(store, purse.reserve, name, 600, 1000) for name in ("x", "y")] == [True, False]
+
+
+async def test_what_a_purse_has_counted_is_not_lost_where_it_is_told_to_forget_meanwhile(store: Store) -> None:
+    """A failed reservation has it count anew, from the event loop; the writer may be at the next one by then."""
+    purse = Purse("r")
+    request = a_request()
+    call = a_call(request.id, completion=an_answer(usage=Usage(nano_usd=700)), run="r")
+    await store.record(a_record(request=request, calls=(call,), rulings=()))
+    assert await do(store, purse.spent) == 700
+
+    class Meanwhile:
+        """A log whose owner hears of the failure while it is read."""
+
+        def __init__(self, db: Database) -> None:
+            self.db = db
+
+        def execute(self, sql: str, given: Any = None) -> Any:
+            if "FROM calls" in sql and given:
+                purse.forget()
+            return self.db.execute(sql, given)
+
+    await store.change(lambda db: purse.spent(Meanwhile(db)))  # type: ignore[arg-type]  # all that it asks for
+    assert await do(store, purse.spent) == 700
+    assert not await do(store, purse.reserve, "x", 400, 1000)
 
 
 async def test_anchors_and_the_watch(store: Store) -> None:
