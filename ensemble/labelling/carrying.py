@@ -45,6 +45,11 @@ class Pace:
     most_poll_s: float = 300.0
     tries: int = 4
 
+    def wait_s(self, attempt: int) -> float:
+        """Seconds from question ``attempt`` after a batch, the first being 1, to the next one."""
+        # The exponent is bounded too: a batch may be asked after for a week, and 1.5 ** 1751 overflows.
+        return min(self.most_poll_s, self.poll_s * 1.5 ** min(attempt - 1, 100))
+
 
 class Carrier:
     """Carries batches; ``closed`` set, it comes back with nothing, and the batch goes on at the provider.
@@ -198,7 +203,7 @@ class Carrier:
 
     async def _pause(self, attempt: int, failed: CallFailed | None = None) -> bool:
         """Wait before the next question; True at once where the run is closed."""
-        wait = min(self._pace.most_poll_s, self._pace.poll_s * 1.5 ** (attempt - 1))
+        wait = self._pace.wait_s(attempt)
         if failed is not None:
             log.warning("a batch: %s; asked again in %.0f s", failed, wait)
             wait = max(wait, failed.retry_after_s or 0.0)

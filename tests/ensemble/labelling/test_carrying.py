@@ -135,6 +135,10 @@ async def test_a_lost_permission_stops_the_run_and_keeps_the_batch(store: Store)
     assert left.provider_id == "theirs-b1"
 
 
+def test_a_batch_is_asked_after_for_as_long_as_it_takes() -> None:
+    assert [Pace().wait_s(attempt) for attempt in (1, 2, 3, 100, 10_000)] == [5.0, 7.5, 11.25, 300.0, 300.0]
+
+
 async def test_a_closed_run_waits_for_nothing(store: Store) -> None:
     desk = Desk([None, CUT])
     (left,) = await carried(store, desk, closed=True)
