@@ -65,14 +65,16 @@ async def _telling(
     keepalive_s: float,
 ) -> None:
     event: Event | None
-    while True:
-        try:
-            async with asyncio.timeout(keepalive_s):
-                event = await news.get()
+    # A writer that waits while the connection breaks is told a plain ConnectionError, of which a group would make an
+    # error of the server, before the cancellation.
+    with suppress(ConnectionError):  # the client has gone: aiohttp cancels the handler
+        while True:
+            try:
+                async with asyncio.timeout(keepalive_s):
+                    event = await news.get()
+            except TimeoutError:
+                await response.write(KEEP_ALIVE)
+                continue
             if event is None:
                 return
             await send(response, await frames(event))
-        except TimeoutError:
-            await response.write(KEEP_ALIVE)
-        except ConnectionResetError:
-            return  # the client has gone: aiohttp cancels the handler
