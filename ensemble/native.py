@@ -18,6 +18,15 @@ DETAILS = "reasoning_details"
 """The same of OpenRouter's list, in ``data["details"]``."""
 
 
+def writable(value: object) -> bool:
+    """Whether ``value``, read from JSON, can be written again: what is nested without end is neither sent nor kept."""
+    try:
+        orjson.dumps(value)
+    except TypeError:
+        return False
+    return True
+
+
 def as_object(arguments: str) -> Mapping[str, object]:
     """Arguments of a tool call as an object, Anthropic's only form; what else a model wrote stays readable.
 

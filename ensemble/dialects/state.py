@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import orjson
 
 from ensemble.dialects.dialect import dumps
-from ensemble.native import THOUGHT
+from ensemble.native import THOUGHT, writable
 from judges.types import OpaquePart
 
 _SEAL = "ens1."
@@ -37,7 +37,7 @@ def opened(text: str) -> OpaquePart | None:
     except (binascii.Error, ValueError):
         return None
     match said:
-        case {"member": str(member), "data": dict(data)} if not _is_content(data):
+        case {"member": str(member), "data": dict(data)} if writable(data) and not _is_content(data):
             return OpaquePart(origin=member, data=data)
         case _:
             return None

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from ensemble.native import ANTHROPIC
+from ensemble.native import ANTHROPIC, writable
 from ensemble.provider import Delta
 from ensemble.providers._shapes import WrongShape, array, count, known, mapping, table, text
 from judges.quick import maker
@@ -121,8 +121,10 @@ class Gathered:
                     said.append(str(whole.get("text") or ""))
                 case "tool_use":
                     calls.append(_call(block))
-                case _:
+                case _ if writable(whole):
                     reasoning.append(OpaquePart(origin="", data={"type": ANTHROPIC, "block": whole}))
+                case _:
+                    pass  # nested without end: one member's state, with which nobody's answer could be stored
         finish = FINISH.get(self.finish or "", "other")
         if not said and finish == "refusal" and self._explanation:
             said.append(self._explanation)
@@ -222,7 +224,7 @@ def _call(block: _Block) -> ToolCall:
 def _parsed(arguments: str) -> object:
     try:
         return json.loads(arguments or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {"arguments": arguments}
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from ensemble.money import NANO
-from ensemble.native import DETAILS, THOUGHT
+from ensemble.native import DETAILS, THOUGHT, writable
 from ensemble.provider import Delta
 from ensemble.providers._shapes import MOST, array, count, known, mapping, table, text
 from judges.quick import maker
@@ -199,11 +199,12 @@ class Gathered:
         return _delta(kind="tool_call", text=arguments, index=at, id=id or None, name=name or None)
 
     def _reasoning(self) -> tuple[OpaquePart, ...]:
-        if not self._details and not self._thoughts:
-            return ()
-        if self._details:
+        # With what is nested without end nobody's answer could be stored.
+        if self._details and writable(self._details):
             return (OpaquePart(origin="", data={"type": DETAILS, "details": self._details}),)
-        return (OpaquePart(origin="", data={"type": THOUGHT, "text": "".join(self._thoughts)}),)
+        if self._thoughts:
+            return (OpaquePart(origin="", data={"type": THOUGHT, "text": "".join(self._thoughts)}),)
+        return ()
 
 
 def _plain(message: Mapping[str, object]) -> str | None:

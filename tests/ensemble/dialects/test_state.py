@@ -31,6 +31,14 @@ def test_any_other_text_is_no_seal(text: str) -> None:
     assert opened("ens1." + text) is None
 
 
+def test_what_is_nested_without_end_is_no_seal() -> None:
+    """With it the request could not be stored, once everybody had been asked."""
+    data: dict[str, Any] = {}
+    for _ in range(600):
+        data = {"in": data}
+    assert opened(sealed(OpaquePart(origin="good", data=data))) is None
+
+
 @pytest.mark.parametrize("kind", ["text", "tool_use", "tool_result", "image", "document", "search_result"])
 def test_no_content_hides_in_a_seal(kind: str) -> None:
     """A judge would not see it."""

@@ -66,6 +66,26 @@ class TestReply:
             ),
         )
 
+    async def test_state_that_is_nested_without_end_spoils_no_answer(
+        self, upstream: Upstream, connection: Connection
+    ) -> None:
+        deep: object = "x"
+        for _ in range(600):
+            deep = [deep]
+        upstream.says(a_message({"type": "server_tool_use", "input": deep}, {"type": "text", "text": "Paris."}))
+        said = await connection.complete("balanced", a_prompt())
+        assert (said.text, said.reasoning) == ("Paris.", ())
+
+    async def test_arguments_that_are_nested_without_end_stay_as_they_were_written(
+        self, upstream: Upstream, connection: Connection
+    ) -> None:
+        written = '{"a": ' + "[" * 5000 + "]" * 5000 + "}"
+        piece = {"type": "input_json_delta", "partial_json": written}
+        call = {"type": "tool_use", "id": "toolu_1", "name": "look", "input": {}}
+        upstream.streams(start(), block(0, call, piece), end("tool_use"))
+        _, said = await streamed(connection)
+        assert said.tool_calls == (ToolCall(id="toolu_1", name="look", arguments=written),)
+
     async def test_tool_calls(self, upstream: Upstream, connection: Connection) -> None:
         use = {"type": "tool_use", "id": "toolu_1", "name": "look", "input": {"at": "Zürich"}}
         upstream.says(a_message(use, stop_reason="tool_use"))

@@ -192,6 +192,16 @@ class TestReply:
         assert (said.text, said.logprobs) == ("Paris.", None)
         assert said.reasoning[0].data == {"type": "reasoning_details", "details": [{"score": None}]}
 
+    async def test_state_that_is_nested_without_end_spoils_no_answer(
+        self, upstream: Upstream, connection: Connection
+    ) -> None:
+        deep: object = "x"
+        for _ in range(600):
+            deep = [deep]
+        upstream.says(a_reply(message={"reasoning_details": [deep]}))
+        said = await connection.complete("small", a_prompt())
+        assert (said.text, said.reasoning) == ("Paris.", ())
+
     @pytest.mark.parametrize(
         "content", [rb'"a\ud800b"', b'"a\xffb"', rb'"a\udc00b"'], ids=["high surrogate", "no UTF-8", "low surrogate"]
     )
