@@ -74,6 +74,8 @@ async def _rounds(store: Store, keep_for: timedelta | None, place: Place, cpu_s:
                     group.create_task(derive(store, _giving_way(cpu_s)))
         except* StoreError as errors:
             log.warning("the upkeep of the log waits: %s", errors.exceptions[0])
+        except* Exception:
+            log.exception("the upkeep of the log failed")  # a bug in one part of it, which must not end all others
         await asyncio.sleep(EVERY_S)
 
 

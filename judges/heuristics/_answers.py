@@ -136,7 +136,7 @@ def _number(text: str) -> str | None:
     percent = text.endswith("%")
     plain = re.sub(r"[\s,$%]", "", text).replace("−", "-")
     try:
-        value = Fraction(plain)
-    except (ValueError, ZeroDivisionError):
+        value = str(Fraction(plain))
+    except (ValueError, ZeroDivisionError):  # also thousands of digits, which Python neither reads nor writes
         return None
     return f"number {value}{'%' if percent else ''}"

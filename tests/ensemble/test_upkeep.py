@@ -33,7 +33,7 @@ class Log:
     def __init__(self, db: Database) -> None:
         self.db = db
         self.settled = 0
-        self.fault: StoreError | None = None
+        self.fault: Exception | None = None
         self.pours = 0
 
     async def settle(self) -> None:
@@ -147,16 +147,25 @@ def test_facts_are_made_though_texts_come_faster_than_they_are_indexed(tmp_path:
     tend(tmp_path / "ensemble.db", scenario, None)
 
 
-def test_a_fault_of_the_log_ends_one_round_and_not_the_upkeep(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (StoreError("the disk is full"), "the upkeep of the log waits: the disk is full"),
+        (ValueError("a bug"), "the upkeep of the log failed"),
+    ],
+)
+def test_a_fault_ends_one_round_and_not_the_upkeep(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, fault: Exception, told: str
+) -> None:
     async def scenario(log: Log) -> None:
-        log.fault = StoreError("the disk is full")
+        log.fault = fault
         await asyncio.sleep(EVERY_S / 2)
         assert log.contents() == ["kept", "kept"]
         await asyncio.sleep(EVERY_S)
         assert log.contents() == ["kept", "expired"]
 
     tend(tmp_path / "ensemble.db", scenario, AN_HOUR)
-    assert "the upkeep of the log waits: the disk is full" in caplog.text
+    assert told in caplog.text
 
 
 async def test_spilled_records_come_in_although_nobody_asks(tmp_path: Path) -> None:

@@ -81,6 +81,8 @@ def test_two_numbers_at_the_end_are_no_answer() -> None:
 @given(st.text(), st.text())
 @example("\\boxed{", "")
 @example("The answer is 1/0", "")
+@example(f"The answer is {'7' * 3000}.{'7' * 3000}", "")
+@example(f"The answer is {'7' * 9000}", "")
 def test_no_text_raises(text: str, question: str) -> None:
     assert isinstance(final_answer(text, question), str | None)
 
