@@ -212,7 +212,8 @@ class Watch:
             now = await self._marks()
             if told or (now != loaded and now == before):
                 # Looked at before anything is read, so that a change while it is read is seen at the next look.
-                self._written = (await asyncio.to_thread(read, self._service.settings.path)).settings
+                with suppress(Exception):  # of a plugin, which the reload tells
+                    self._written = (await asyncio.to_thread(read, self._service.settings.path)).settings
                 now = await self._marks()
                 with suppress(ConfigError):  # it is in the log, and what served before serves on
                     await self._service.reload()

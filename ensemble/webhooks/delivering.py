@@ -67,6 +67,9 @@ async def _rounds(store: Store, settings: Callable[[], WebhookSettings], place: 
         except (StoreError, OSError, ValueError) as error:
             log.warning("webhooks wait: %s", error)  # of the log or of the secret, whose errors do not hold it
             more = False
+        except Exception:
+            log.exception("webhooks failed")  # a bug, which must not end them
+            more = False
         if not more:
             await asyncio.sleep(EVERY_S)
 
@@ -101,7 +104,7 @@ def _tell(given_up: Sequence[tuple[str, str | None]]) -> None:
 async def _send(
     http: aiohttp.ClientSession, store: Store, settings: WebhookSettings, secret: bytes, event: Event
 ) -> None:
-    problem = await _attempt(http, settings.url or "", secret, event)
+    problem = await attempted(http, settings.url or "", secret, event)
     now = datetime.now(UTC)
     if problem is None:
         step = partial(delivered, id_=event.id, now=now)
@@ -119,7 +122,7 @@ async def _send(
         log.warning("webhook %s: its delivery could not be noted, so it will be sent again: %s", event.id, error)
 
 
-async def _attempt(http: aiohttp.ClientSession, url: str, secret: bytes, event: Event) -> str | None:
+async def attempted(http: aiohttp.ClientSession, url: str, secret: bytes, event: Event) -> str | None:
     """Why the event was not taken; None where it was. Redirects are not followed: they would lead past the guard."""
     timestamp = int(datetime.now(UTC).timestamp())
     headers = {
@@ -131,7 +134,7 @@ async def _attempt(http: aiohttp.ClientSession, url: str, secret: bytes, event: 
     try:
         async with http.post(url, data=event.body.encode(), headers=headers, allow_redirects=False) as reply:
             return None if 200 <= reply.status < 300 else f"status {reply.status}"
-    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+    except (aiohttp.ClientError, OSError, UnicodeError) as error:  # the last where a name is none, such as a..example
         return "TimeoutError" if isinstance(error, TimeoutError) else type(error).__name__
 
 

@@ -227,6 +227,18 @@ async def test_a_watched_file_is_reloaded_once_and_a_bad_one_waits_to_be_mended(
         assert caplog.text.count("is in force") == 1
 
 
+async def test_a_plugin_with_a_bug_in_its_options_ends_no_watch(tmp_path: Path) -> None:
+    options = "    def model_post_init(self, context):\n        raise KeyError('a bug')\n"
+    plugin = ROUTER.replace("NAME", "buggy").replace("BODY", "pass") + "\n" + options
+    async with serving(tmp_path, PANEL + WATCHED) as served, watching(served.service):
+        await asyncio.sleep(0.05)
+        (tmp_path / "buggy.py").write_text(plugin, encoding="utf-8")
+        rewrite(served, lambda text: text + '\n[routers.buggy]\nuse = "./buggy.py"\n')
+        await in_force(served, lambda: served.service.standing.refused is not None)
+        rewrite(served, lambda text: text.split("[routers.buggy]")[0] + MORE)
+        await in_force(served, lambda: "more" in served.service.names())
+
+
 async def test_a_file_that_still_changes_is_left_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async with serving(tmp_path, PANEL + WATCHED) as served, watching(served.service):
         path = served.service.settings.path

@@ -2,9 +2,11 @@
 
 import base64
 
+import aiohttp
 import pytest
 
-from ensemble.webhooks.delivering import Guarded, signature
+from ensemble.store.outbox import Event
+from ensemble.webhooks.delivering import Guarded, attempted, signature
 
 
 def test_the_signature_is_that_of_standard_webhooks() -> None:
@@ -25,3 +27,10 @@ async def test_another_name_for_a_private_address_leads_nowhere(host: str) -> No
     """Ways to write an address that only the look-up understands, as it does a name that somebody points there."""
     with pytest.raises(OSError, match="is no public address"):
         await Guarded().resolve(host, 80)
+
+
+async def test_a_name_that_is_none_is_an_attempt_that_failed() -> None:
+    """Of such names Python raises no OSError."""
+    event = Event(id="e", body="{}", attempt=1)
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(resolver=Guarded())) as http:
+        assert await attempted(http, "https://hooks..example/", b"secret", event) == "UnicodeError"
