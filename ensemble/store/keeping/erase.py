@@ -127,7 +127,7 @@ def erase(
         with transaction(db):
             db.execute("UPDATE feedback SET text = NULL WHERE conversation = ?", [scope.conversation])
     tombstone, numbers = _bury(db, scope, reason, ids) if ids else (None, {})
-    lines = _filter_rejects(where, texts)
+    lines = sum(_filter(file, texts) for file in rejects_of(where))
     lines += sum(_filter_aside(spill, texts | ({f'"{scope.key}"'} if scope.key else set())) for spill in spills)
     with transaction(db):
         optimize(db)
@@ -236,9 +236,10 @@ def _bury(db: Database, scope: Scope, reason: str, ids: Sequence[str]) -> tuple[
     return tombstone, numbers
 
 
-def _filter_rejects(where: Where, texts: set[str]) -> int:
+def rejects_of(where: Where) -> list[Path]:
+    """Files of rejected rows that stand beside the log, where they are put by default."""
     start = address_of(where).beside(".rejects-").name
-    return sum(_filter(file, texts) for file in files_of(where) if file.name.startswith(start))
+    return [file for file in files_of(where) if file.name.startswith(start)]
 
 
 def _filter_aside(spill: Spill, texts: set[str]) -> int:

@@ -1,7 +1,10 @@
 """Personal data and secrets leave the texts of stored requests, for good; the rest of each text stays."""
 
 import hashlib
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 from ensemble.redaction import Redactor
 from ensemble.store.address import Where
@@ -10,8 +13,10 @@ from ensemble.store.database import Database
 from ensemble.store.describe import describe
 from ensemble.store.keeping.connect import transaction
 from ensemble.store.keeping.engines import overwrite_what_goes, tidy
-from ensemble.store.keeping.erase import BATCH, Scope, forget_keys, matching
+from ensemble.store.keeping.erase import BATCH, Scope, forget_keys, matching, rejects_of
 from ensemble.store.keeping.search import forget, optimize, remember
+from ensemble.store.keeping.spilled import beside, copies_with_texts, take_in
+from ensemble.store.spill import Spill
 from ensemble.store.texts import OF_REQUEST
 
 _TREES: Mapping[str, tuple[str, ...]] = {
@@ -42,14 +47,34 @@ WHERE r.id = ? AND f.request_id IS NULL AND f.text IS NOT NULL
 """
 
 
-def redact(db: Database, where: Where, scope: Scope, redactor: Redactor) -> tuple[int, int]:
-    """Redact the requests of ``scope`` in place; return how many were looked at and how many changed.
+class Redacted(NamedTuple):
+    """What came of it: requests that were looked at, and those of them that changed.
 
-    ``db`` is a connection of ``writing``. Changed requests are ``redacted`` and get the hash of the prompt that they
-    now have; keys by which their replies and cases would be known go, since they are hashes of what was there. At the
-    end the file is rebuilt, so that nothing is left behind. Raises StoreError as ``erase`` does.
+    Attributes:
+        spilled: records that were taken into the log first, so that they are looked at too.
+        left: files beside the log that are not changed and hold texts of changed requests, or what would be taken out.
+    """
+
+    requests: int
+    changed: int
+    spilled: int
+    left: tuple[str, ...]
+
+
+def redact(
+    db: Database, where: Where, scope: Scope, redactor: Redactor, *, spills: Sequence[Spill] | None = None
+) -> Redacted:
+    """Redact the requests of ``scope`` in place.
+
+    ``db`` is a connection of ``writing``. What was spilled is taken in first, from ``spills``, by default the one
+    beside the log. Changed requests are ``redacted`` and get the hash of the prompt that they now have; keys by which
+    their replies and cases would be known go, since they are hashes of what was there. At the end the file is rebuilt,
+    so that nothing is left behind. Raises StoreError as ``erase`` does.
     """
     overwrite_what_goes(db)
+    matching(db, scope)  # what is meant must be clear before anything changes
+    spills = [beside(where)] if spills is None else spills
+    spilled = sum(take_in(db, spill).written for spill in spills)
     ids, changed = matching(db, scope), 0
     for start in range(0, len(ids), BATCH):
         batch = ids[start : start + BATCH]
@@ -62,7 +87,23 @@ def redact(db: Database, where: Where, scope: Scope, redactor: Redactor) -> tupl
     with transaction(db):
         optimize(db)
     tidy(db, where)
-    return len(ids), changed
+    kept = [*rejects_of(where), *(spill.aside for spill in spills if spill.aside.is_file())]
+    left = [str(file) for file in kept if _holds(file, redactor)]
+    return Redacted(len(ids), changed, spilled, (*copies_with_texts(db, where, gone="redacted"), *left))
+
+
+def _holds(file: Path, redactor: Redactor) -> bool:
+    """Whether a file of JSON lines, some of them perhaps broken, has something to redact."""
+    with file.open("rb") as lines:
+        return any(_changes(line.decode(errors="replace"), redactor) for line in lines)
+
+
+def _changes(line: str, redactor: Redactor) -> bool:
+    try:
+        tree: object = json.loads(line)
+    except (ValueError, RecursionError):
+        return redactor.redact(line) != line
+    return redactor.redact_tree(tree) != tree
 
 
 def _request(db: Database, id_: str, redactor: Redactor) -> bool:

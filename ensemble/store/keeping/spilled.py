@@ -3,6 +3,7 @@
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Literal
 
 from ensemble.errors import StoreError
 from ensemble.store.address import Where, address_of
@@ -38,14 +39,14 @@ def take_in(db: Database, spill: Spill) -> Taken:
     return taken
 
 
-def copies_with_texts(db: Database, where: Where) -> tuple[str, ...]:
-    """Copies from before a migration with requests whose texts were erased from the log, or that cannot be read."""
+def copies_with_texts(db: Database, where: Where, *, gone: Literal["erased", "redacted"] = "erased") -> tuple[str, ...]:
+    """Copies from before a migration with requests whose texts are ``gone`` from the log, or that cannot be read."""
     start = address_of(where).beside(".schema-").name
     copies = [file for file in files_of(where) if file.name.startswith(start)]
     if not copies:
         return ()
-    erased = {row[0] for row in db.execute("SELECT id FROM requests WHERE content = 'erased'")}
-    return tuple(str(copy) for copy in copies if erased and _holds(copy, erased))
+    ids = {row[0] for row in db.execute("SELECT id FROM requests WHERE content = ?", [gone])}
+    return tuple(str(copy) for copy in copies if ids and _holds(copy, ids))
 
 
 def _holds(copy: Path, ids: set[str]) -> bool:

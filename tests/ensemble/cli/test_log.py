@@ -268,6 +268,20 @@ async def test_a_spill_elsewhere_and_a_copy(log: str, config: Path, run: Run, mo
     assert not copy.exists()
 
 
+async def test_redaction_takes_in_what_was_spilled_and_names_rejected_rows(log: str, config: Path, run: Run) -> None:
+    spill_far_away(config)
+    Spill(config.with_name("far") / "away").append(rows_of(a_record(request=a_request("I am ann@example.org"))))
+    told = await run("import", "-", "--format", "candidates", "--name", "a b", stdin='{"ask": "ann@example.org"}\n')
+    assert told.exit_code == 3, told.output
+    bad = config.with_name("ensemble.db.rejects-a_b.jsonl")
+    done = await run("log", "redact", "--where", "1", "--yes")
+    assert "1 of 2 requests changed" in done.stdout, done.output
+    assert "1 spilled record was taken into the log first" in done.stdout
+    assert f"MAY STILL HOLD what was to go: look into it, or `rm -- {bad.name}`" in done.stderr
+    again = json.loads((await run("log", "redact", "--where", "1", "--yes", "--json")).stdout)
+    assert (again["requests"], again["changed"], again["spilled"], again["left"]) == (2, 0, 0, [bad.name])
+
+
 async def test_no_log_no_report(config: Path, run: Run) -> None:
     told = await run("log", "stats", "--db", "nowhere.db")
     assert told.exit_code == 1
