@@ -17,7 +17,7 @@ from sqlite_utils import Database
 
 from ensemble.allowance import Limit
 from ensemble.keys.issuing import a_key, create
-from ensemble.simulator import Simulator
+from ensemble.simulator import Simulator, SimulatorSettings
 from ensemble.store import open_store
 from tests.patience import PATIENCE_S
 from tests.process import Running, running
@@ -95,9 +95,13 @@ async def keyed(folder: Path, name: str, *limits: str) -> str:
 
 @asynccontextmanager
 async def served(folder: Path, *limits: str) -> AsyncIterator[tuple[Running, Clients, Simulator]]:
-    """Two workers, and clients with a key."""
+    """Two workers, and clients with a key.
+
+    Members take their time, so that whoever goes has requests under way and clients do not keep the cores from starting
+    whoever comes.
+    """
     secret = await keyed(folder, "app", *limits)
-    async with Simulator() as simulator:
+    async with Simulator(SimulatorSettings(latency=0.5)) as simulator:
         for name in ("alpha", "beta", "gamma", "critic"):
             simulator.script(name, [])
         config = folder / "ensemble.toml"
@@ -147,7 +151,7 @@ def recorded(folder: Path) -> set[str]:
 @pytest.mark.timeout(600)
 async def test_two_workers_are_one_service(tmp_path: Path) -> None:
     # One story, since each start of a process takes a second or two.
-    async with served(tmp_path, "requests=150/total", "usd=1/total") as (server, clients, _):
+    async with served(tmp_path, "requests=75/total", "usd=1/total") as (server, clients, _):
         await budgets_and_counters_hold(server, clients, tmp_path)
         free = await keyed(tmp_path, "free")
         async with aiohttp.ClientSession(server.url, headers={"Authorization": f"Bearer {free}"}) as http:
@@ -173,15 +177,15 @@ async def test_two_workers_are_one_service(tmp_path: Path) -> None:
 async def budgets_and_counters_hold(server: Running, clients: Clients, folder: Path) -> None:
     assert "workers: 2" in server.line
     async with asyncio.TaskGroup() as group:
-        for number in range(200):
+        for number in range(100):
             group.create_task(clients.ask(f"What is {number} plus 3?"))
-    assert len(clients.answered) == 150, clients.refused[:3]
+    assert len(clients.answered) == 75, clients.refused[:3]
     assert all("rate_limit_exceeded" in said for said in clients.refused)
     assert set(clients.workers) == {"1", "2"}
-    assert min(clients.workers.values()) >= 10
-    assert await counted(clients.http, "ensemble_requests_total") == 150
-    assert await counted(clients.http, "ensemble_calls_total") == 450
-    assert await counted(clients.http, "ensemble_request_seconds_count") == 150
+    assert min(clients.workers.values()) >= 5
+    assert await counted(clients.http, "ensemble_requests_total") == 75
+    assert await counted(clients.http, "ensemble_calls_total") == 225
+    assert await counted(clients.http, "ensemble_request_seconds_count") == 75
     assert recorded(folder) == set(clients.answered)
     with closing(Database(folder / "ensemble.db")) as db:
         spent = db.execute("SELECT sum(nano_usd) FROM calls").fetchone()
