@@ -7,6 +7,7 @@ import asyncio
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ensemble import tracing
@@ -20,6 +21,8 @@ from ensemble.providers._text import Secrets
 from judges.types import Prompt
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx2
 
 _ROUTING_HEADERS = frozenset({"host", "content-length", "transfer-encoding"})
@@ -151,13 +154,21 @@ def client_settings(provider: HttpProvider, base_url: str, headers: Mapping[str,
     return {
         "follow_redirects": False,
         "trust_env": False,
-        "verify": provider.trust(),
+        "verify": _system() if (trust := provider.trust()) is True else trust,
         "proxy": provider.proxy_address(),
         # 0 is no limit to aiohttp; calls in flight are limited before they come here.
         "limits": httpx2.Limits(max_connections=0, keepalive_expiry=idle_s(base_url)),
         "timeout": httpx2.Timeout(provider.silence_timeout_s, connect=provider.connect_timeout_s),
         "event_hooks": {"request": [put_on], "response": [check]},
     }
+
+
+@cache
+def _system() -> "ssl.SSLContext":
+    """Trust in the certificates of the system, read once as aiohttp does: each client for itself takes 30 ms for it."""
+    import httpx2
+
+    return httpx2.create_ssl_context(trust_env=False)
 
 
 class Received:

@@ -17,6 +17,7 @@ from tests.ensemble.providers.arriving import KEY, REPLIES, Recorder, asked, pro
 from tests.patience import PATIENCE_S
 
 BOUND = 100_000
+BOMB = gzip.compress(b" " * 30_000_000)
 WORDED_OTHERWISE = frozenset({"packed and not"})
 """Where what unpacks has words of its own for the same failure."""
 JSON, EVENTS = "content-type: application/json", "content-type: text/event-stream"
@@ -40,8 +41,8 @@ def framed(headers: list[str], body: bytes) -> bytes:
 
 def cases(good: bytes, kind: str) -> Mapping[str, Raw]:
     """Everything that may come in place of ``good``, a body of the media type that ``kind`` names."""
-    packed, bomb = gzip.compress(good), gzip.compress(b" " * 30_000_000)
-    half, gz, pieces = len(good) // 2, "content-encoding: gzip", "transfer-encoding: chunked"
+    packed, half = gzip.compress(good), len(good) // 2
+    gz, pieces = "content-encoding: gzip", "transfer-encoding: chunked"
     error = b'{"error": {"message": "wrong key %s", "type": "some_error"}}' % KEY.encode()
     return {
         "good": Raw(replied(good, kind, NAMED)),
@@ -93,8 +94,8 @@ def cases(good: bytes, kind: str) -> Mapping[str, Raw]:
         "packed and not": Raw(replied(good, kind, NAMED, gz)),
         "packed and cut": Raw(replied(packed[:-12], kind, NAMED, gz)),
         "packed by nobody": Raw(replied(good, kind, NAMED, "content-encoding: lzma")),
-        "a bomb": Raw(replied(bomb, kind, NAMED, gz)),
-        "a bomb of an error": Raw(replied(bomb, kind, gz, status="500 No")),
+        "a bomb": Raw(replied(BOMB, kind, NAMED, gz)),
+        "a bomb of an error": Raw(replied(BOMB, kind, gz, status="500 No")),
         "too long": Raw(replied(good + b" " * BOUND, kind, NAMED)),
         "as long as may be": Raw(replied(good + b" " * (BOUND - len(good)), kind, NAMED)),
         "nothing to say": Raw(replied(b"", NAMED, status="204 No Content")),

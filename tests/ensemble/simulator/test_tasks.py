@@ -15,18 +15,21 @@ from ensemble.simulator.tasks.patterns import BY_KIND
 from ensemble.simulator.tasks.solving import tool_name
 from ensemble.simulator.wording import put
 
-TASKS = list(make_tasks(1500, seed=11))
+
+@pytest.fixture(scope="module")
+def tasks() -> list[Task]:
+    return list(make_tasks(1500, seed=11))
 
 
-def test_each_task_is_solved_from_its_text_alone() -> None:
-    for task in TASKS:
+def test_each_task_is_solved_from_its_text_alone(tasks: list[Task]) -> None:
+    for task in tasks:
         work = solve([*task.earlier, ("user", task.prompt)], [tool_name(tool) for tool in task.tools])
         assert work is not None, task
         assert (work.kind, work.truth, work.difficulty) == (task.kind, task.truth, task.difficulty), task
 
 
-def test_the_checker_tells_right_answers_from_wrong_ones_in_any_wording() -> None:
-    for task in TASKS:
+def test_the_checker_tells_right_answers_from_wrong_ones_in_any_wording(tasks: list[Task]) -> None:
+    for task in tasks:
         work = solve([*task.earlier, ("user", task.prompt)])
         assert work is not None
         for sample in range(4):
@@ -40,11 +43,11 @@ def test_the_checker_tells_right_answers_from_wrong_ones_in_any_wording() -> Non
             assert not check(task, texts[1]), (task, texts[1])
 
 
-def test_two_thirds_are_easy_and_every_kind_occurs() -> None:
-    easy = sum(task.difficulty < 0.4 for task in TASKS) / len(TASKS)
+def test_two_thirds_are_easy_and_every_kind_occurs(tasks: list[Task]) -> None:
+    easy = sum(task.difficulty < 0.4 for task in tasks) / len(tasks)
     assert 0.58 < easy < 0.75
-    assert {task.kind for task in TASKS} == set(BY_KIND)
-    assert len({task.prompt for task in TASKS}) > 0.8 * len(TASKS)
+    assert {task.kind for task in tasks} == set(BY_KIND)
+    assert len({task.prompt for task in tasks}) > 0.8 * len(tasks)
 
 
 def test_equal_seeds_give_equal_tasks_and_other_seeds_others() -> None:
@@ -52,8 +55,8 @@ def test_equal_seeds_give_equal_tasks_and_other_seeds_others() -> None:
     assert list(make_tasks(50, seed=3)) != list(make_tasks(50, seed=4))
 
 
-def test_a_task_survives_its_line_of_json() -> None:
-    for task in TASKS[:200]:
+def test_a_task_survives_its_line_of_json(tasks: list[Task]) -> None:
+    for task in tasks[:200]:
         assert from_json(as_json(task)) == task
         assert json.loads(as_json(task))["simulated"] is True
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import cache
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -17,12 +18,18 @@ IDS = ("c0", "c1", "c2")
 CASE = a_case("a", "b", "c")
 
 
+# Made once: within a composite they would be made, and checked, anew for each ballot, which takes longer than the rest.
+preferred = st.lists(st.sampled_from(IDS), unique=True, max_size=3)
+scored = st.none() | st.fixed_dictionaries({one: st.floats(0, 1) for one in IDS})
+unheard: st.SearchStrategy[Literal["abstained", "failed"]] = st.sampled_from(("abstained", "failed"))
+
+
 @st.composite
 def ballots_of(draw: st.DrawFn) -> Verdict:
-    winners = draw(st.lists(st.sampled_from(IDS), unique=True, max_size=3))
-    scores = draw(st.none() | st.fixed_dictionaries({one: st.floats(0, 1) for one in IDS}))
+    winners = draw(preferred)
+    scores = draw(scored)
     if not winners:
-        return a_verdict(outcome=draw(st.sampled_from(["abstained", "failed"])))
+        return a_verdict(outcome=draw(unheard))
     return a_verdict(*sorted(winners), scores=scores)
 
 
