@@ -20,7 +20,7 @@ def test_more_labels_of_what_can_be_learnt_do_better_than_chance() -> None:
 
 
 def test_shares_are_shares_of_what_a_router_learned_from() -> None:
-    whole, held = a_hold(1500, seed=1).table, a_hold(50, seed=2)
+    whole, held = a_hold(600, seed=1).table, a_hold(50, seed=2)
     seen = whole.take(by_group(whole)[0])  # as ``train`` divides labels without times, by the same seed
     points = learning_curve(seen, held, MANIFEST)
     assert [labels / len(seen) for labels, _ in points] == pytest.approx(SHARES, abs=0.05)
