@@ -192,12 +192,8 @@ class TestReply:
         assert (said.text, said.logprobs) == ("Paris.", None)
         assert said.reasoning[0].data == {"type": "reasoning_details", "details": [{"score": None}]}
 
-    async def test_state_that_is_nested_without_end_spoils_no_answer(
-        self, upstream: Upstream, connection: Connection
-    ) -> None:
-        deep: object = "x"
-        for _ in range(600):
-            deep = [deep]
+    async def test_deeply_nested_state_spoils_no_answer(self, upstream: Upstream, connection: Connection) -> None:
+        deep = json.loads("[" * 600 + "]" * 600)
         upstream.says(a_reply(message={"reasoning_details": [deep]}))
         said = await connection.complete("small", a_prompt())
         assert (said.text, said.reasoning) == ("Paris.", ())
