@@ -1,7 +1,8 @@
 """A log on either engine, closed after the test: in a temporary folder, or in a schema of its own.
 
 The tests of this folder run on both engines, but for those that ``pytest.mark.sqlite`` says are about a file; of the
-folders below only those with ``pytest.mark.both``.
+folders below only those with ``pytest.mark.both``. On the server, those to whom the log is given use one schema, which
+is emptied after each, as to make and drop one takes four times as long; ``pytest.mark.fresh`` have one of their own.
 """
 
 from collections.abc import AsyncIterator, Iterator
@@ -22,6 +23,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "sqlite(why): it is about a file, or about SQLite")
     config.addinivalue_line("markers", "both: it runs on both engines")
     config.addinivalue_line("markers", "postgres: it is about PostgreSQL alone")
+    config.addinivalue_line("markers", "fresh: it needs a schema that no test had before it, or changes it")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -34,7 +36,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def _is_here(test: pytest.Item) -> bool:
-    """In this folder itself, where tests run on both engines, and leave the schema as it is."""
+    """In this folder itself, where tests run on both engines."""
     return test.path.parent == Path(__file__).parent
 
 
@@ -44,7 +46,8 @@ def path(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path | Addr
     if request.param == "sqlite":
         yield tmp_path / "ensemble.db"
         return
-    if _is_here(request.node) and "store" in request.fixturenames:  # which would make the log at once
+    # Either fixture would make the log at once.
+    if {"store", "fill"} & set(request.fixturenames) and not request.node.get_closest_marker("fresh"):
         schema, clear = request.getfixturevalue("emptied"), empty
     else:
         schema, clear = services.Schema(services.new_name(), services.postgres_url()), drop

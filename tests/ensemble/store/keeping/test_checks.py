@@ -98,6 +98,7 @@ def test_a_file_that_others_may_read(log: Path) -> None:
 
 
 @pytest.mark.postgres
+@pytest.mark.fresh
 @pytest.mark.parametrize(
     ("statement", "told"),
     [

@@ -25,6 +25,7 @@ def places(path: Path, value: str = KEY) -> list[str]:
     return found
 
 
+@pytest.mark.fresh
 async def test_a_key_in_a_prompt_is_found_as_json_and_in_the_bytes(store: Store, path: Path) -> None:
     await store.record(a_record(request=a_request(f"my key is {KEY}, help")))
     told = places(path)
