@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 from collections.abc import AsyncIterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
 def some(n: int, least: float, most: float) -> list[Task]:
     """Tasks that a simulated model still finds where something stands around them, which it does no greeting."""
     tasks = (task for task in make_tasks(2000) if not task.earlier and not task.tools and task.kind != "greeting")
-    return [task for task in tasks if least <= task.difficulty <= most][:n]
+    return list(islice((task for task in tasks if least <= task.difficulty <= most), n))
 
 
 def question(text: str) -> list[dict[str, str]]:

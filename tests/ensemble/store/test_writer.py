@@ -60,7 +60,7 @@ async def test_what_was_acknowledged_survives_kill_9(path: Path) -> None:
     )
     with child:
         assert child.stdout is not None
-        lines = [child.stdout.readline() for _ in range(1000)]
+        lines = [child.stdout.readline() for _ in range(400)]
         child.send_signal(signal.SIGKILL)
         lines += child.stdout.readlines()
     told = [line.split() for line in lines if line.endswith("\n")]
@@ -78,7 +78,7 @@ async def test_what_was_acknowledged_survives_kill_9(path: Path) -> None:
     await store.close()
     with reading(path) as db:
         assert checks(db, path) == []
-    assert len(told) >= 1000
+    assert len(told) >= 400
 
 
 async def test_two_programs_share_a_log(path: Path) -> None:

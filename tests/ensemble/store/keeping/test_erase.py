@@ -1,5 +1,6 @@
 """What is erased is in no byte of any file any more, and its numbers are where they were."""
 
+import asyncio
 import json
 import sqlite3
 import threading
@@ -297,8 +298,9 @@ async def test_a_reader_holds_the_write_ahead_log(log: Path) -> None:
 @pytest.mark.parametrize("slowly", [True, False])
 async def test_old_texts_expire_and_hashes_stay(store: Store, path: Path, slowly: bool) -> None:
     old = [planted(arrived_at=NOON - timedelta(days=100, minutes=number)) for number in range(150)]
-    for record in [*old, planted()]:
-        await store.record(record)
+    async with asyncio.TaskGroup() as group:
+        for record in [*old, planted()]:
+            group.create_task(store.record(record))
     await index(store)
     limit = NOON - timedelta(days=90)
     if slowly:
