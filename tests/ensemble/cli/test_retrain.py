@@ -2,18 +2,20 @@
 
 import asyncio
 import json
-from contextlib import suppress
+from contextlib import chdir, suppress
 from pathlib import Path
+from shutil import copytree, ignore_patterns
 from typing import Any
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from ensemble.cli import main
 from ensemble.config import load
 from ensemble.retraining import Task, retrain, target_of
 from ensemble.routers.split import Split
-from tests.ensemble.cli.conftest import Run
+from tests.ensemble.cli.conftest import CONFIG, Run
 from tests.ensemble.training.lessons import Failing, put_answers
 
 ROUTER = '\n[routers.cheap]\nuse = "learned"\npath = "router"\n'
@@ -53,12 +55,23 @@ async def come(run: Run, *, number: int, start: int, fails: Failing) -> None:
     assert told.exit_code == 0, told.output
 
 
+@pytest.fixture(scope="module")
+def taught(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a log in which ``small`` cannot do sums, and the router that was trained on it."""
+    folder = tmp_path_factory.mktemp("taught")
+    (folder / "ensemble.toml").write_text(CONFIG.format(base_url="http://127.0.0.1:1/v1"))
+    with chdir(folder):
+        put_answers(Path("answers.jsonl"), number=200, start=0, fails="at sums")
+        for command in ("import answers.jsonl --format candidates --name gold", "train --out router --kind linear"):
+            told = CliRunner().invoke(main, command.split())
+            assert told.exit_code == 0, told.output
+    return folder
+
+
 @pytest.fixture
-async def trained(config: Path, run: Run) -> None:
-    """A log in which ``small`` cannot do sums, and the router that was trained on it."""
-    await come(run, number=200, start=0, fails="at sums")
-    told = await run("train", "--out", "router", "--kind", "linear")
-    assert told.exit_code == 0, told.output
+def trained(taught: Path, config: Path) -> None:
+    """A copy of what was ``taught``, for a test alone."""
+    copytree(taught, config.parent, dirs_exist_ok=True, ignore=ignore_patterns(config.name))
     add(config, ROUTER)
 
 
