@@ -66,7 +66,9 @@ logprobs = true
 SURE = "It is so, and so it is, as anybody can see."
 
 
-def a_scorer(folder: Path) -> Path:
+@pytest.fixture(scope="module")
+def a_scorer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("reads")
     table = a_lesson()
     outputs = tuple(
         ("Sure, done." if good else "However, I assume 3 * 4 = 13.", "Done.") for good in table.quality[:, 0] > 0.5
@@ -76,8 +78,10 @@ def a_scorer(folder: Path) -> Path:
     return folder / "scorer"
 
 
-def a_sure_scorer(folder: Path) -> Path:
+@pytest.fixture(scope="module")
+def a_sure_scorer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Whether an answer is good shows in nothing but how sure the model was of it."""
+    folder = tmp_path_factory.mktemp("sure")
     rows = np.random.default_rng(0).random(240) < 0.5
     examples = [
         replace(
@@ -151,11 +155,10 @@ async def test_a_panel_asks_for_logprobs_and_clients_see_what_they_asked_for(
 
 @pytest.mark.parametrize(("sure", "asked"), [(0.99, 1), (0.01, 2)])
 async def test_a_scorer_that_learned_from_logprobs_is_given_those_of_the_cheap_tier(
-    sure: float, asked: int, tmp_path: Path
+    sure: float, asked: int, a_sure_scorer: Path, tmp_path: Path
 ) -> None:
-    path = a_sure_scorer(tmp_path)
-    assert read(path)[0].reads_evidence
-    async with serving(tmp_path, frugal(path, 1.0)) as served:
+    assert read(a_sure_scorer)[0].reads_evidence
+    async with serving(tmp_path, frugal(a_sure_scorer, 1.0)) as served:
         served.simulator.script("alpha", [reply(SURE, sure=sure)])
         served.simulator.script("gamma", [reply("Done.")])
         _, answer, headers = await served.post(a_question("Question 7"))
@@ -168,8 +171,8 @@ async def test_a_scorer_that_learned_from_logprobs_is_given_those_of_the_cheap_t
 
 
 @pytest.mark.parametrize(("text", "asked"), [("Sure, done.", 1), ("However, I assume 3 * 4 = 13.", 2)])
-async def test_the_scorer_reads_the_cheap_answer(text: str, asked: int, tmp_path: Path) -> None:
-    async with serving(tmp_path, frugal(a_scorer(tmp_path))) as served:
+async def test_the_scorer_reads_the_cheap_answer(text: str, asked: int, a_scorer: Path, tmp_path: Path) -> None:
+    async with serving(tmp_path, frugal(a_scorer)) as served:
         served.simulator.script("alpha", [reply(text)])
         served.simulator.script("gamma", [reply("Done.")])
         _, _, headers = await served.post(a_question("Hello there, please say hi to Ann"))
