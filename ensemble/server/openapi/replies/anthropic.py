@@ -12,7 +12,6 @@ class TextBlock(TypedDict):
 
     type: Literal["text"]
     text: str
-    citations: None
 
 
 class ToolUseBlock(TypedDict):
