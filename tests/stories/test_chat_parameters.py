@@ -6,8 +6,10 @@ import pytest
 
 from ensemble.dialects import openai_chat
 from ensemble.dialects.params import Param
-from tests.served import Served, a_question, a_tool
+from tests.served import a_question, a_tool
+from tests.stories.conftest import Shared
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 MESSAGES = [
     {
         "role": "user",
@@ -65,20 +67,21 @@ REFUSED: dict[str, Any] = {"store": True}
 
 
 @pytest.mark.parametrize("param", openai_chat.PARAMS, ids=lambda param: param.name)
-async def test_every_parameter_meets_the_fate_that_the_table_tells(served: Served, param: Param) -> None:
+async def test_every_parameter_meets_the_fate_that_the_table_tells(panel: Shared, param: Param) -> None:
+    served = (await panel.begin()).served
     if param.fate == "refused":
         code, said, _ = await served.post(a_question(**{param.name: REFUSED.get(param.name, "x")}))
         assert (code, said["error"]["type"], said["error"]["param"]) == (400, "invalid_request_error", param.name)
         assert param.note in said["error"]["message"]
-        assert len(served.simulator.served) == 0
+        assert panel.calls == []
         return
     value, arrives = GIVEN[param.name]
     asked = {**a_question(model="alpha"), **NEEDS.get(param.name, {}), param.name: value}
     async with served.http.post(f"{served.url}/chat/completions", json=asked) as got:
         raw = await got.text()
     assert got.status == 200, raw
-    assert len(served.simulator.served) == asked.get("n", 1)
-    sent = served.simulator.served[-1]
+    assert len(panel.calls) == asked.get("n", 1)
+    sent = panel.calls[-1]
     assert sent.body.items() >= arrives.items()
     assert not {"n", "user", "metadata"} & sent.body.keys()
     record = await served.record(got.headers["x-ensemble-request-id"])

@@ -6,8 +6,10 @@ import pytest
 
 from ensemble.dialects import openai_responses
 from ensemble.dialects.params import Param
-from tests.served import Served, a_tool
+from tests.served import a_tool
+from tests.stories.conftest import Shared
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 FUNCTION: Any = {"type": "function", **a_tool()["function"]}
 FORM = {"name": "who", "schema": {"type": "object"}, "strict": True}
 INPUT = [
@@ -74,14 +76,15 @@ GIVEN: dict[str, tuple[Any, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("param", openai_responses.PARAMS, ids=lambda param: param.name)
-async def test_every_parameter_meets_the_fate_that_the_table_tells(served: Served, param: Param) -> None:
+async def test_every_parameter_meets_the_fate_that_the_table_tells(panel: Shared, param: Param) -> None:
+    served = (await panel.begin()).served
     url, asked = f"{served.url}/responses", {"model": "alpha", "input": "Why?"}
     if param.fate == "refused":
         async with served.http.post(url, json={**asked, param.name: "x"}) as got:
             said = await got.json()
         assert (got.status, said["error"]["type"], said["error"]["param"]) == (400, "invalid_request_error", param.name)
         assert param.note in said["error"]["message"]
-        assert len(served.simulator.served) == 0
+        assert panel.calls == []
         return
     value, arrives = GIVEN[param.name]
     if param.name == "previous_response_id":
@@ -90,7 +93,7 @@ async def test_every_parameter_meets_the_fate_that_the_table_tells(served: Serve
     async with served.http.post(url, json={**asked, **NEEDS.get(param.name, {}), param.name: value}) as got:
         raw = await got.text()
     assert got.status == 200, raw
-    body = served.simulator.served[-1].body
+    body = panel.calls[-1].body
     assert body.items() >= arrives.items()
     assert not {"user", "metadata", "store"} & body.keys()
     assert len(body["messages"]) == {"previous_response_id": 3, "instructions": 2}.get(param.name, 1)  # type: ignore[arg-type]
@@ -127,8 +130,9 @@ async def test_every_parameter_meets_the_fate_that_the_table_tells(served: Serve
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-async def test_what_is_refused_within_a_parameter_is_named(served: Served, asked: Any, named: str) -> None:
+async def test_what_is_refused_within_a_parameter_is_named(panel: Shared, asked: Any, named: str) -> None:
+    served = (await panel.begin()).served
     async with served.http.post(f"{served.url}/responses", json={"model": "alpha", "input": "Why?", **asked}) as got:
         said = await got.json()
     assert (got.status, said["error"]["param"]) == (400, named)
-    assert len(served.simulator.served) == 0
+    assert panel.calls == []
