@@ -52,6 +52,7 @@ class Options:
     Attributes:
         share: of the requests that go to the whole panel.
         before: requests before something changes, or more until there are anchors.
+        learn: requests whose labels teach the router that is told of a replaced member.
         most: requests after it.
         spoilt: runs with a spoilt member, and runs with a spoilt judge.
         unchanged: runs of ``requests`` requests without change.
@@ -62,6 +63,7 @@ class Options:
     alpha: float = 0.001
     anchors: int = 20
     before: int = 400
+    learn: int = 200
     most: int = 2000
     spoilt: int = 3
     unchanged: int = 20
@@ -250,7 +252,7 @@ async def _replaced(options: Options, report: Report) -> None:
     from ensemble.training.train import Order, train
 
     async with _serving(options, "learn", 500, share=1.0) as bench:
-        await bench.ask(_tasks(500), 200)
+        await bench.ask(_tasks(500), options.learn)
         digests = {str(name): digest_of(one) for name, one in bench.service.settings.members.items()}
     order = Order(out=options.folder / "router", kind="linear", digests=digests, members=("small", "balanced", "large"))
     await asyncio.to_thread(lambda: train(hold(examples_of(bench.log, complete=False)).table, order))

@@ -11,8 +11,8 @@ pytestmark = pytest.mark.timeout(300)
 
 
 def reduced(folder: Path, **changes: float) -> Options:
-    sizes = {"share": 0.5, "alpha": 0.01, "before": 90, "most": 400, "spoilt": 1, "unchanged": 1, "requests": 100}
-    return Options(folder=folder, anchors=10, **{**sizes, **changes})  # type: ignore[arg-type]
+    sizes = {"share": 0.5, "alpha": 0.01, "before": 50, "learn": 120, "most": 1000}
+    return Options(folder=folder, anchors=10, spoilt=1, unchanged=1, requests=80, **{**sizes, **changes})  # type: ignore[arg-type]
 
 
 def test_every_promise_is_kept(tmp_path: Path) -> None:

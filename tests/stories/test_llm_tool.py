@@ -16,6 +16,8 @@ from tests.stories.conftest import Serve
 pytestmark = pytest.mark.timeout(300)  # another Python is started for each question
 BEST = "Because air scatters short waves more, and blue light has short waves."
 KEY = "a key of ours"
+ALONE = "import sys; sys.modules.update(numpy=None, pandas=None); from llm.cli import cli; cli(prog_name='llm')"
+"""The tool as it is installed by itself. Here it finds what belongs to others, which takes it as long again to load."""
 
 
 @pytest.fixture
@@ -34,7 +36,7 @@ async def llm(folder: Path, served: Served, *words: str, key: str = KEY, **model
     (folder / "extra-openai-models.yaml").write_text(json.dumps([known]), encoding="utf-8")
     (folder / "keys.json").write_text(json.dumps({"ours": key}), encoding="utf-8")
     run = await asyncio.create_subprocess_exec(
-        Path(sys.executable).parent / "llm", "-m", "panel", *words,
+        *(sys.executable, "-c", ALONE, "-m", "panel", *words),
         env={"PATH": os.environ["PATH"], "HOME": str(folder), "LLM_USER_PATH": str(folder)},
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
