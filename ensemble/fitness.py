@@ -4,16 +4,18 @@ import json
 from typing import Literal, NamedTuple
 
 from ensemble.errors import CallFailed
-from ensemble.provider import Connection, Selective
+from ensemble.provider import Connection, Demanding, Selective
 from ensemble.types import Failure
 from judges.quick import replace
 from judges.types import FilePart, ImagePart, Message, OpaquePart, Prompt
 
+CONVERSATION = "messages"
+"""Stands among ``Unfit.parameters`` where the conversation itself cannot be sent."""
 Capability = Literal["tools", "images", "files", "json_schema", "logprobs", "stream"]
 
 
 class Unfit(NamedTuple):
-    """Why a prompt is not worth sending; ``parameters`` are those that would not be sent, where it is about them."""
+    """Why a prompt is not worth sending; ``parameters`` are what would not be sent, where it is about that."""
 
     failure: Failure
     told: str
@@ -30,6 +32,15 @@ def not_taken(connection: Connection, prompt: Prompt, member: str) -> Unfit | No
         return None
     told = f"strict_params: {member} does not take {', '.join(names)}, which the request states"
     return Unfit("skipped", told, names)
+
+
+def unanswerable(connection: Connection, prompt: Prompt) -> Unfit | None:
+    """What ``prompt`` lacks to be answered over ``connection``, or None."""
+    last = prompt.messages[-1] if prompt.messages else None
+    if last is not None and last.role == "user" and isinstance(last.content, str) and last.content.strip():
+        return None  # nearly always, and for less than the question costs
+    told = connection.unsaid(prompt) if isinstance(connection, Demanding) else None
+    return None if told is None else Unfit("rejected", told, (CONVERSATION,))
 
 
 def estimate_tokens(prompt: Prompt) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 from ensemble.attempts import Seen, Send, Task, Tried, hedged, is_cancellation
 from ensemble.callids import told_apart
 from ensemble.errors import CallFailed
-from ensemble.fitness import Unfit, estimate_tokens, is_text, needs, not_taken, without_foreign_state
+from ensemble.fitness import Unfit, estimate_tokens, is_text, needs, not_taken, unanswerable, without_foreign_state
 from ensemble.habits import Habits
 from ensemble.health import Circuit, Latencies
 from ensemble.ledger import Aim, line, unbilled
@@ -115,7 +115,8 @@ class Member:
         room = self.context_tokens
         if room is not None and (least := estimate_tokens(prompt) + (prompt.max_output_tokens or 0)) > room:
             return Unfit("too_long", f"the request needs about {least} tokens, {self.name} has room for {room}")
-        return not_taken(self.connection, prompt, self.name) if strict else None
+        unfit = unanswerable(self.connection, prompt)
+        return unfit or (not_taken(self.connection, prompt, self.name) if strict else None)
 
     async def call(
         self,

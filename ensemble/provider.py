@@ -93,6 +93,15 @@ class Selective(Protocol):
 
 
 @runtime_checkable
+class Demanding(Protocol):
+    """A connection whose provider takes no conversation without a question in it."""
+
+    def unsaid(self, prompt: Prompt) -> str | None:
+        """What ``prompt`` lacks and how to mend it, for its client to read; None where it can be answered."""
+        ...
+
+
+@runtime_checkable
 class TokenCounter(Protocol):
     """A connection whose provider tells beforehand how many tokens a prompt has."""
 

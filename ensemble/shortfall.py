@@ -5,12 +5,14 @@ import asyncio
 from ensemble.errors import (
     DeadlineExceeded,
     EnsembleError,
+    InvalidRequest,
     NoCandidate,
     NotPermitted,
     TooLong,
     Unbounded,
     Unsupported,
 )
+from ensemble.fitness import CONVERSATION
 from ensemble.ruling import candidates_of
 from ensemble.run import Choice, Run
 from ensemble.types import Plan
@@ -49,6 +51,8 @@ def nobody_answered(run: Run) -> EnsembleError:
     if "over_budget" in why and allowance is not None and allowance.refused is not None:
         return allowance.refused
     names = tuple(dict.fromkeys(name for call in last.values() for name in call.unsupported))
+    if last and all(CONVERSATION in call.unsupported for call in last.values()):
+        return InvalidRequest(f"{CONVERSATION}: no member can answer this: {told}", param=CONVERSATION)
     if names and not any(call.attempt for call in last.values()):
         return Unsupported(f"no member takes {', '.join(names)}: {told}", names, calls=calls)
     return NoCandidate(f"no member brought an answer: {told}", calls=calls)

@@ -159,7 +159,7 @@ class Call:
         transport: ``sdk`` or ``direct``; ``import`` of a call that somebody else made.
         total_s: None for one that was imported with no time, and for one of a batch: it says nothing of the member.
         detail: one sentence for the operator; holds no secret.
-        unsupported: parameters for whose sake the member was left out, by wire name (``strict_params``).
+        unsupported: names for whose sake it was left out: by ``strict_params``, or ``messages`` without a question.
         hedge: the attempt was made beside a slow one that was still under way.
         after_answer: the attempt ended after the answer had gone out.
         key: of a judge's call, hash of its prompt with the member's digest; an equal key need not be paid again.

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from ensemble.errors import CallFailed
 from ensemble.providers._anthropic_batches import AnthropicBatches
+from ensemble.providers._anthropic_request import UNASKED, unasked
 from ensemble.providers._batches import object_of
 from ensemble.providers._connection import encoded
 from ensemble.providers._shapes import count
@@ -22,6 +23,10 @@ _COUNTED = frozenset(
 
 class AnthropicConnection(AnthropicBatches):
     """Messages, one by one, in bulk, or only counted."""
+
+    def unsaid(self, prompt: Prompt) -> str | None:
+        """As ``Demanding.unsaid``."""
+        return UNASKED if unasked(prompt.messages) else None
 
     async def count_tokens(self, model: str, prompt: Prompt) -> int:
         """As ``TokenCounter.count_tokens``."""

@@ -31,6 +31,7 @@ _THOUGHTS = frozenset({"thinking", "redacted_thinking"})
 """Blocks of thoughts; no cache marker may stand on them."""
 _INSTRUCTING = frozenset({"system", "developer"})
 _CALL_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+UNASKED = "there is no user's text to answer, which Anthropic's API needs; write some into the last turn"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,8 +68,9 @@ def body_of(model: str, prompt: Prompt, manner: Manner, *, stream: bool) -> tupl
     body: dict[str, object] = {"model": model, "max_tokens": prompt.max_output_tokens}
     if system := _system([m for m in prompt.messages if m.role in _INSTRUCTING and m.text]):
         body["system"] = system
+    if unasked(prompt.messages):
+        raise CallFailed(UNASKED, failure="rejected", sent=False)
     body["messages"] = turns = _turns(portable(prompt.messages, _CALL_ID))
-    _check_asked(turns, prompt.messages)
     thinking = mapping(wishes.body.pop("thinking", None))
     fitting = _fitting(thinking, prompt.max_output_tokens, turns)
     if fitting != thinking:
@@ -193,12 +195,20 @@ def _marked(block: Mapping[str, object], message: Message) -> dict[str, object]:
     return {**block, "cache_control": message.cache_control} if message.cache_control else {**block}
 
 
-def _check_asked(turns: Sequence[Mapping[str, object]], messages: Sequence[Message]) -> None:
-    """Empty texts are left out, since the API refuses them: where the question was one, there is none to answer."""
-    last = next((message.role for message in reversed(messages) if message.role not in _INSTRUCTING), None)
-    if not turns or (turns[-1]["role"] == "assistant" and last != "assistant"):
-        told = "messages: there is no user's text to answer, which Anthropic's API needs; write some into the last turn"
-        raise CallFailed(told, failure="rejected", sent=False)
+def unasked(messages: Sequence[Message]) -> bool:
+    """Whether there is no question to answer: empty texts are left out, since the API refuses them."""
+    turns = [message for message in messages if message.role not in _INSTRUCTING]
+    said = next((message for message in reversed(turns) if _says(message)), None)
+    return said is None or (said.role == "assistant" and turns[-1].role != "assistant")
+
+
+def _says(message: Message) -> bool:
+    """Whether anything of a turn is sent, as ``_blocks`` has it."""
+    if message.role == "tool" or message.tool_calls:
+        return True
+    if isinstance(message.content, str):
+        return bool(message.content.strip())
+    return any(not isinstance(part, TextPart) or part.text.strip() for part in message.content)
 
 
 def _fitting(thinking: Mapping[str, object], most: int, turns: Sequence[Mapping[str, object]]) -> Mapping[str, object]:

@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import openai
 import pytest
 from pydantic import BaseModel
 
-from ensemble.simulator import ToolUse, reply
+from ensemble.simulator import ToolUse, reply, status
 from tests.served import PARTS, SERVER, Served, a_tool, serving
 
 MEMBERS = """
@@ -103,3 +104,38 @@ async def test_thoughts_are_kept_for_the_log_as_they_came(served: Served) -> Non
     kept = json.dumps(candidate["reasoning"])
     assert "It is winter." in kept
     assert "signature" in kept
+
+
+BOTH = """
+[routers.both]
+use = "parallel"
+members = ["claude", "alpha"]
+judge = "longest"
+"""
+
+
+async def test_a_blank_question_is_the_clients_to_mend(served: Served) -> None:
+    """Anthropic's API takes none, so none is sent: it is no fault of a member's."""
+    blanks: list[Any] = ["", " \n", [{"type": "text", "text": " "}]]
+    for content, stream in ((one, stream) for one in blanks for stream in (False, True)):
+        messages: Any = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": content}]
+        async with served.client() as client:
+            with pytest.raises(openai.BadRequestError) as caught:
+                await client.chat.completions.create(model="claude", messages=messages, stream=stream)
+        assert (caught.value.code, caught.value.param) == ("invalid_request", "messages")
+        assert "write some into the last turn" in str(caught.value)
+    assert not served.simulator.served
+    kept = await served.service.store.read(
+        lambda db: db.execute("SELECT attempt, failure, nano_usd FROM calls").fetchall()
+    )
+    assert set(kept) == {(0, "rejected", 0)}
+
+
+async def test_whoever_takes_a_blank_question_answers_it(tmp_path: Path) -> None:
+    async with serving(tmp_path, SERVER + BOTH, parts=PARTS + MEMBERS) as served, served.client() as client:
+        said = await client.chat.completions.create(model="both", messages=[{"role": "user", "content": " "}])
+        assert said.model == "alpha"
+        served.simulator.script("alpha", [status(500)])
+        with pytest.raises(openai.InternalServerError) as caught:
+            await client.chat.completions.create(model="both", messages=[{"role": "user", "content": "\t"}])
+        assert caught.value.status_code == 502
