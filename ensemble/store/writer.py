@@ -73,7 +73,7 @@ class _Job:
     result: object = None
 
 
-_Told = list[tuple[_Job, StoreError | None]]
+_Told = list[tuple[_Job, Exception | None]]
 
 
 class Writer:
@@ -219,6 +219,11 @@ class Writer:
             except (StoreError, *ROW_FAULTS) as fault:
                 execute("ROLLBACK TO job")
                 told.append((job, fault if isinstance(fault, StoreError) else _refused(fault)))
+            except (*FAULTS, OSError):
+                raise
+            except Exception as bug:  # noqa: BLE001 - of this change: whoever asked for it gets it, nobody else
+                execute("ROLLBACK TO job")
+                told.append((job, bug))
             execute("RELEASE job")
         execute("COMMIT")
         return told

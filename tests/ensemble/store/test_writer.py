@@ -143,6 +143,18 @@ async def test_a_change_that_is_refused_harms_nobody_in_its_batch(store: Store, 
     assert db.execute("SELECT count(*) FROM requests").fetchone() == (1,)
 
 
+async def test_a_change_with_a_bug_harms_nobody_else(store: Store, db: Database) -> None:
+    def change(log: Database) -> None:
+        log.execute("DELETE FROM requests")
+        raise KeyError("a bug")
+
+    await store.record(a_record())
+    with pytest.raises(KeyError, match="a bug"):
+        await store.change(change)
+    await store.record(a_record())
+    assert db.execute("SELECT count(*) FROM requests").fetchone() == (2,)
+
+
 async def test_a_settled_reservation_goes_with_its_calls(store: Store, db: Database) -> None:
     record = a_record()
     await store.record(record)
