@@ -5,11 +5,11 @@
 ``MODEL|total_cost`` (US dollars), and last ``oracle_model_to_route_to``, the cheapest of the best, or
 ``no_model_correct`` where all scores are 0. Models are the members of the whole selection, sorted by name; what a model
 did not answer, what was not scored and what is unknown is null; where people decided, or a judge that gives no scores,
-the best score 1 and the others of the panel 0; beside scores, what lost before it got one has 0. With
-several samples, the response is the first one's and the score their mean. ``sample_id`` is the row of the data set,
-else the id of the request; ``eval_name`` the data set, else the domain, else the router. ``prompt`` is the user's text
-where the conversation is just that and looks like no list; any other conversation is the JSON array of its messages, as
-chat completions take them. ``ensemble import --format matrix`` reads all of it back.
+the best score 1 and the others of the panel 0, all of it where all are bad; beside scores, what lost before it got one
+has 0. With several samples, the response is the first one's and the score their mean. ``sample_id`` is the row of the
+data set, else the id of the request; ``eval_name`` the data set, else the domain, else the router. ``prompt`` is the
+user's text where the conversation is just that and looks like no list; any other conversation is the JSON array of its
+messages, as chat completions take them. ``ensemble import --format matrix`` reads all of it back.
 """
 
 from collections.abc import Iterator, Sequence
@@ -137,7 +137,8 @@ def _scores(case: Case) -> dict[str, float]:
     if case.source == "judge" and (scores or case.kind == "fallback"):
         beaten = [one.member for one in case.answers if one.set_aside is not None or (case.panel and one.judged)]
         return {**dict.fromkeys((one for one in beaten if one not in case.best), 0.0), **scores} if scores else {}
-    best = {answer.member for answer in case.judged if answer.best}
+    # Where none is acceptable, who is best is the least bad one.
+    best = {answer.member for answer in case.judged if answer.best and case.kind != "all_bad"}
     return {answer.member: float(answer.member in best) for answer in case.judged}
 
 

@@ -131,6 +131,14 @@ async def test_matrix_gives_0_to_what_was_set_aside_beside_scores(fill: Fill) ->
     assert row["oracle_model_to_route_to"] == "small"
 
 
+async def test_in_matrix_nothing_is_right_where_the_judge_finds_all_bad(fill: Fill) -> None:
+    """A judge without scores names the least bad one as winner, which is no answer to send anybody to."""
+    record = a_record(verdict={"all_bad": True, "scores": {}})
+    (row,) = exported(await fill(record), "matrix")
+    assert (row["small"], row["medium"], row["large"]) == (0.0, 0.0, 0.0)
+    assert row["oracle_model_to_route_to"] == "no_model_correct"
+
+
 async def test_an_unknown_cost_stays_unknown(fill: Fill) -> None:
     request = a_request()
     calls: tuple[Call, ...] = (
