@@ -18,7 +18,7 @@ from ensemble.errors import ConfigError, InvalidRequest
 from ensemble.fleet import Fleet, MemberSettings
 from ensemble.ledger import Aim
 from ensemble.money import Total, total
-from ensemble.router import ROUTERS, MemberName, Router
+from ensemble.router import ROUTERS, JudgeName, MemberName, Router
 from ensemble.routers.single import Single
 from ensemble.ruling import Models as Consulted
 from ensemble.store.address import Where
@@ -136,7 +136,7 @@ async def measure(task: Task, whole: Held) -> Evaluation:
         InvalidRequest: as ``run``.
     """
     judges = task.settings.judges if task.settings else {}
-    trained = frozenset[str]().union(*(router.trained_on() for router in task.routers.values()))
+    trained = frozenset[str]().union(*(_trained_on(router, judges) for router in task.routers.values()))
     offpolicy = await _off_policy(whole, task, judges) if task.off_policy else {}
     try:
         held, frame = await asyncio.to_thread(measurable, whole, trained, task.members or None)
@@ -163,6 +163,12 @@ async def measure(task: Task, whole: Held) -> Evaluation:
         asked=total(call.usage.nano_usd for call in calls),
         unanswered=unanswered,
     )
+
+
+def _trained_on(router: Router, judges: Mapping[str, Judge]) -> frozenset[str]:
+    """What ``router`` was fitted on, and the judges that decide whether an answer of its stages stands."""
+    named = {str(name) for _, name in router.references() if isinstance(name, JudgeName)}
+    return router.trained_on().union(*(judge.trained_on() for name, judge in judges.items() if name in named))
 
 
 def _unanswered(calls: Sequence[Call]) -> dict[str, str]:
@@ -250,7 +256,7 @@ async def _off_policy(whole: Held, task: Task, judges: Mapping[str, Judge]) -> d
     fresh = whole
     async with _fleet(task, whole, []) as (fleet, _):
         for name, router in task.routers.items():
-            fresh = whole.take(whole.unseen(router.trained_on()))
+            fresh = whole.take(whole.unseen(_trained_on(router, judges)))
             # A plan is made for every row; what it would get is estimated, not looked up.
             made = await replay(name, router, _as_if_known(fresh), fleet, judges=judges)
             found[name] = await asyncio.to_thread(_estimate, fresh, made, task)

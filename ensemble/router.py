@@ -194,14 +194,6 @@ class Router(Plugin):
         """Where an answer stands by a score that was learned, not stated as ``accept_score``: (option, its judge)."""
         return iter(())
 
-    def trained_on(self) -> frozenset[str]:
-        """Ids of the requests and hashes of the groups that the router was fitted on, known once it is loaded.
-
-        It is not measured on them: see ``ensemble.training.table.hashed`` for the hash. Empty for one that was not
-        fitted. A router made of routers names what its parts were fitted on.
-        """
-        return frozenset().union(*(part.trained_on() for _, part in self.parts() if isinstance(part, Router)))
-
 
 ROUTERS: Registry[Router] = Registry("router", homes=("ensemble.routers",), group="ensemble.routers")
 AnyRouter = Annotated[SerializeAsAny[Router], BeforeValidator(ROUTERS.build)]

@@ -85,6 +85,14 @@ class Plugin(BaseModel, ABC):
         for name in type(self).model_fields:
             yield from _parts(getattr(self, name), name)
 
+    def trained_on(self) -> frozenset[str]:
+        """Ids of the requests and hashes of the groups and texts that it was fitted on, known once it is loaded.
+
+        It is not measured on them: see ``ensemble.training.table.hashed`` for the hash. Empty for one that was not
+        fitted; a plugin made of others names what these were fitted on.
+        """
+        return frozenset().union(*(part.trained_on() for _, part in self.parts()))
+
     def references(self) -> Iterator[tuple[str, Name]]:
         """Every reference by name among the options, nested plugins included, with its dotted place."""
         yield from _references(self, "")

@@ -33,13 +33,19 @@ class Tier(BaseModel):
     judge: JudgeName | None = None
     accept_score: float | None = Field(None, gt=0, le=1)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, given: object) -> object:
+        return {"members": (given,)} if isinstance(given, str) else given
+
 
 @dataclass(slots=True)
 class Learned:
-    """What training found: the score from which an answer stands, and whether the scorer reads logprobs."""
+    """What training found: the score from which an answer stands, whether the scorer reads logprobs, and by what."""
 
     threshold: float = 1.0
     logprobs: bool = False
+    trained_on: frozenset[str] = frozenset()
 
 
 @ROUTERS.register("cascade")
@@ -101,6 +107,11 @@ class Cascade(Pinned):
             place = str(self.path)
             self._learned.threshold = _score(self.pinned(points_of(manifest, place), place, retrain(manifest)))
             self._learned.logprobs = manifest.get("logprobs") is True
+            self._learned.trained_on = frozenset(manifest.get("trained_on", ()))
+
+    def trained_on(self) -> frozenset[str]:
+        """What its thresholds, and the scorer of ``path``, were fitted on."""
+        return super().trained_on() | self._learned.trained_on
 
     async def plan(self, request: Request, context: Context) -> Plan:
         """A plan of one stage per tier."""

@@ -23,6 +23,7 @@ class Held:
     """What the judge has read; no part of its options."""
 
     model: Learned | None = None
+    trained_on: frozenset[str] = frozenset()
 
 
 @JUDGES.register("learned")
@@ -66,6 +67,11 @@ class LearnedScore(Judge):
         if manifest.get("what") != "scorer" or len(model.state["mean"]) != 1:
             raise InvalidOptions(f"path: {self.path} holds no scorer; train one with `ensemble train --kind scorer`")
         self._score.model = model
+        self._score.trained_on = frozenset(manifest.get("trained_on", ()))
+
+    def trained_on(self) -> frozenset[str]:
+        """What the scorer was fitted on, as the manifest names it."""
+        return self._score.trained_on
 
     async def judge(self, case: Case, models: Mapping[str, Model]) -> Verdict:
         model = self._score.model

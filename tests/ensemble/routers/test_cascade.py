@@ -186,6 +186,14 @@ def test_a_tier_without_a_score_to_reach_is_refused() -> None:
         ROUTERS.build({"use": "cascade", "judge": "x", "tiers": [{"members": ["a"]}, {"members": ["b"]}]})
 
 
+def test_a_name_alone_is_a_tier() -> None:
+    long, short = (
+        ROUTERS.build({"use": "cascade", "judge": "x", "tiers": [{"members": ["a"], "accept_score": 0.5}, last]})
+        for last in ({"members": ["b"]}, "b")
+    )
+    assert short.digest == long.digest
+
+
 def test_a_router_folder_holds_no_thresholds_of_a_cascade(tmp_path: Path) -> None:
     tiers = ({"members": ["a"]}, {"members": ["b"]})
     router = ROUTERS.build({"use": "cascade", "judge": "x", "path": str(tmp_path), "tiers": tiers})
