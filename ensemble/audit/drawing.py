@@ -90,6 +90,8 @@ async def _rounds(store: Store, settings: Callable[[], ReviewSettings], place: P
                     log.info("%d cases were drawn at random for review", drawn)
         except StoreError as error:
             log.warning("the draw for review waits: %s", error)
+        except Exception:
+            log.exception("the draw for review failed")  # a bug, which must not end the draws of all days to come
         await asyncio.sleep(EVERY_S)
 
 

@@ -50,3 +50,5 @@ async def _tried(step: Callable[[], Awaitable[None]]) -> None:
         await step()
     except StoreError as error:
         log.warning("keys and budgets are looked after later: %s", error)
+    except Exception:
+        log.exception("looking after keys and budgets failed")  # a bug in one step, which must not end all others

@@ -1,6 +1,7 @@
 """The route that Prometheus scrapes."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
@@ -17,6 +18,8 @@ from ensemble.store.api_keys import Key, keys
 from ensemble.store.budgets import Standing, standings
 from ensemble.store.database import Database
 from ensemble.store.reviews import waiting
+
+log = logging.getLogger(__name__)
 
 STATE = web.AppKey("state", State)
 
@@ -42,8 +45,11 @@ async def publishing(app: web.Application) -> AsyncIterator[None]:
 
 async def _publishing(state: State, published: Published) -> None:
     while True:
-        state.look()
-        await asyncio.to_thread(published.publish)
+        try:
+            state.look()
+            await asyncio.to_thread(published.publish)
+        except Exception:
+            log.exception("how this worker stands cannot be told to the others")  # a full disk, say; it is tried again
         await asyncio.sleep(PUBLISH_S)
 
 

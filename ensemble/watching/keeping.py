@@ -76,3 +76,5 @@ async def _rounds(watches: Callable[[], Mapping[str, "Watch"]]) -> None:
                 await watch.refresh()
             except StoreError as error:
                 log.warning("router %s: the watch cannot read the log: %s", name, error)
+            except Exception:
+                log.exception("router %s: the watch failed", name)  # a bug, which must not end those of other routers
