@@ -5,7 +5,8 @@ each model ``MODEL`` (its score), ``MODEL|model_response`` and ``MODEL|total_cos
 texts as lists in Python's notation (``['text']``): of one text it is the text, of several they are turns of the user;
 a response is taken for such a list only where the prompt is one. ``ensemble export --format matrix`` writes whole
 conversations as a JSON array of messages, and puts an apostrophe before cells of CSV that a spreadsheet would run,
-which is taken off.
+which is taken off. Where every model has the worst score none is right, as ``oracle_model_to_route_to`` says there
+(``no_model_correct``): all are bad, which is no tie of the best.
 
 Source: https://huggingface.co/datasets/withmartian/routerbench (Hu et al., 2024, arXiv:2403.12031).
 """
@@ -55,7 +56,8 @@ class Matrix:
         row = self.reader.read(position, _prompt_of(tree, models))
         if isinstance(row, Reject):
             raise BadRow(row.reason)
-        return Given(row=row, answers=found, dataset=row.domain)
+        none_right = all(answer.score == 0 for answer in found)
+        return Given(row=row, answers=found, best=frozenset() if none_right else None, dataset=row.domain)
 
     def _answer(self, model: str, tree: Mapping[str, object]) -> Answer | None:
         response = tree.get(model + RESPONSE)

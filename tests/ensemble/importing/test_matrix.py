@@ -59,6 +59,14 @@ def test_the_published_layout(tmp_path: Path, make: object) -> None:
     assert (told["candidates"], told["verdicts"], told["requests"]) == (0, 0, 0)
 
 
+@pytest.mark.parametrize(("other", "kind"), [(0.0, "all_bad"), (1.0, "full"), (None, "early")])
+def test_where_no_model_is_right_all_are_bad(tmp_path: Path, other: float | None, kind: str) -> None:
+    row = {**ROW, "two": other, "oracle_model_to_route_to": "no_model_correct"}
+    take(put(tmp_path / "rows.jsonl", [row]), "matrix")
+    (label,) = labels(tmp_path / "rows.jsonl")
+    assert label.kind == kind
+
+
 def test_a_model_that_did_not_answer_is_left_out() -> None:
     row = {"prompt": "x", "one|model_response": "a", "one": 0.5, "two|model_response": None, "two": float("nan")}
     found = first(Matrix, row)
