@@ -168,10 +168,8 @@ class KeyAllowance:
             try:
                 full = await self.reservations.set_aside(self.spending, self.limits, more)
                 refused = None if full is None else refusal(full, datetime.now(UTC), more)
-            except (
-                StoreUnavailable
-            ) as error:  # not the provider's fault, which an exception from here would be taken for
-                refused = error
+            except StoreUnavailable as error:
+                refused = error  # not the provider's fault, which an exception from here would be taken for
             except BaseException:
                 self._free = self._free + most - more
                 raise

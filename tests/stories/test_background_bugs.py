@@ -14,9 +14,12 @@ from ensemble.keys.keeping import keeping
 from ensemble.server.metrics import PUBLISH_S, PUBLISHED, STATE, publishing
 from ensemble.server.state import Published, State
 from ensemble.watching.keeping import keeping_watch
+from ensemble.webhooks.delivering import delivering
+from ensemble.webhooks.settings import WebhookSettings
 from tests.ensemble.limiting import in_fake_time
 
 A_DAY_S = 86_400.0
+HOOKED = WebhookSettings(url="https://hooks.example/x", secret_env="THE_SECRET")
 
 
 class Spoilt:
@@ -38,6 +41,7 @@ class Spoilt:
 KEPT: dict[str, tuple[Callable[[Any], AbstractAsyncContextManager[None]], str]] = {
     "keys": (lambda it: keeping(it, it), "looking after keys and budgets failed"),
     "watch": (lambda it: keeping_watch(lambda: {"best": it}), "router best: the watch failed"),
+    "webhooks": (lambda it: delivering(it, lambda: HOOKED), "webhooks failed"),
     "draw": (lambda it: drawing(it, lambda: ReviewSettings(share=0.1)), "the draw for review failed"),
 }
 
